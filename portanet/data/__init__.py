@@ -1,0 +1,1 @@
+"""The readers, a format per file, and what they return."""

@@ -1,0 +1,74 @@
+"""The errors that portanet raises, each with the exit code of the command line.
+
+Every message names the place, what was expected, what came, and the mend.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BackendError",
+    "CheckError",
+    "ConfigError",
+    "DataError",
+    "DivergedError",
+    "OutOfMemoryError",
+    "PortanetError",
+    "ShapeError",
+]
+
+
+class PortanetError(Exception):
+    """Base of all of portanet's errors."""
+
+    exit_code = 1
+
+
+class ConfigError(PortanetError, ValueError):
+    """A network, option or configuration that cannot be (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(PortanetError, ValueError):
+    """Data or a model that is missing, unreadable or of the wrong form (exit code 3)."""
+
+    exit_code = 3
+
+
+class ShapeError(DataError):
+    """An array whose shape does not fit the layer or loss that it came to (exit code 3)."""
+
+
+class BackendError(PortanetError, RuntimeError):
+    """A backend that was asked for by name and cannot be used, or that broke while it ran (exit code 4)."""
+
+    exit_code = 4
+
+
+class DivergedError(PortanetError, ArithmeticError):
+    """Training whose loss is no longer finite (exit code 5)."""
+
+    exit_code = 5
+
+
+class OutOfMemoryError(PortanetError, MemoryError):
+    """The host's or the device's memory is exhausted (exit code 6)."""
+
+    exit_code = 6
+
+
+class CheckError(PortanetError, AssertionError):
+    """A gradient check, an agreement or a benchmark beyond its tolerance (exit code 7)."""
+
+    exit_code = 7
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Return the message for an unknown name: what was asked for, the nearest known name, and all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
