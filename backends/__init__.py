@@ -1,1 +1,11 @@
-"""The backends: everything that differs between NumPy, CuPy, torch and JAX stands in this folder."""
+"""The backends: everything that differs between NumPy, CuPy, torch and JAX stands in this folder.
+
+``get`` chooses a backend, ``status`` tells which ones run here. No array library but NumPy is imported before it is
+asked for.
+"""
+
+from portanet.backends.base import Backend, Memory
+from portanet.backends.probe import Status
+from portanet.backends.select import get, status
+
+__all__ = ["Backend", "Memory", "Status", "get", "status"]

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
-
+from portanet.backends.host import HostArray, host_array, to_host
+from portanet.errors import BackendError, ConfigError, OutOfMemoryError, PortanetError, unknown
 from portanet.typing import Array
 
+__all__ = ["DTYPES", "WIDE", "Backend", "Memory", "dtype_name"]
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float32", "float64"),
+)
+"""The names of the standard's dtypes, without the complex ones: no network here computes with them."""
+
+WIDE = frozenset({"int64", "uint64", "float64"})
+"""The dtypes that JAX has only where it is asked to."""
+
+
+def dtype_name(x: Array) -> str:
+    """Return the standard's name of the dtype of `x`, whatever its library prints (``torch.float32``)."""
+    return str(x.dtype).rpartition(".")[2]
 
 
 @dataclass(frozen=True)
@@ -21,6 +37,9 @@ class Memory:
     free: int
     total: int
 
+    def __str__(self) -> str:
+        return f"{self.free / 2**30:.1f} of {self.total / 2**30:.1f} GiB free"
+
 
 class Backend:
     """Where arrays live and how they get there. A backend has no global state: two can be used side by side.
@@ -28,7 +47,9 @@ class Backend:
     Attributes
     ----------
     name : str
-        What :func:`portanet.backends.get` was asked for: ``"numpy"``, ``"cupy"``, ``"torch"``, ``"jax"``, ``"strict"``.
+        The library: ``"numpy"``, ``"cupy"``, ``"torch"``, ``"jax"``, ``"strict"``.
+    spec : str
+        Library and device, as :func:`portanet.backends.get` takes them: ``"numpy"``, ``"cupy:1"``, ``"torch:cuda:0"``.
     device : Any
         The device in the library's own terms, as its ``asarray(..., device=)`` takes it.
     xp : Any
@@ -36,19 +57,42 @@ class Backend:
     """
 
     name: str
+    spec: str
     device: Any
     xp: Any
 
     def asarray(self, x: Array, dtype: str | None = None) -> Array:
-        """Return `x` (host array, list, or array already here) on this backend's device, as `dtype` (a standard name).
+        """Return `x` on this backend's device, as `dtype` (a standard name; None keeps the dtype that `x` has).
 
-        An array that is already here in that dtype is returned as it is, without a copy.
+        `x` is a host array, a list, a number, or an array of any of the libraries; one of another library comes by way
+        of the host. An array that is already here in that dtype is returned as it is, and on the CPU the result may
+        share the memory of `x`: who writes in place copies first.
+
+        Raises
+        ------
+        ConfigError
+            Where `dtype` is no dtype of the standard, or the device has none of that width.
+        DataError
+            Where `x` has no form as an array of numbers.
+        OutOfMemoryError
+            Where it does not fit.
         """
-        raise NotImplementedError
+        if dtype is not None and dtype not in DTYPES:
+            raise ConfigError(unknown("dtype", dtype, DTYPES))
+        with self.activate():
+            if not self._owns(x):
+                x = host_array(x, dtype)
+            with self._scope(dtype or dtype_name(x)):
+                x = self._put(x)
+                return x if dtype in {None, dtype_name(x)} else self.xp.astype(x, getattr(self.xp, dtype))
 
-    def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
-        """Return `x` as a NumPy array on the host; waits for the device."""
-        raise NotImplementedError
+    def to_numpy(self, x: Array) -> HostArray:
+        """Return `x` as a NumPy array on the host; waits for the device.
+
+        On the CPU it may share the memory of `x`, and with JAX it is read-only.
+        """
+        with self.activate():
+            return to_host(x)
 
     def synchronize(self) -> None:
         """Wait until the device has done all it was given (nothing to wait for on the CPU)."""
@@ -57,9 +101,18 @@ class Backend:
         """Return `function` (elementwise, pure) with its operations joined into one kernel where the library can."""
         return function
 
-    def compile(self, step: F) -> F:
-        """Return the pure `step` compiled where the library can; its first three arguments are donated."""
-        return step
+    def compile(self, function: F, donate: tuple[int, ...] = ()) -> F:
+        """Return the pure `function` compiled where the library can.
+
+        The arguments at the positions `donate` are given away: their arrays may be written over, and must not be used
+        after the call.
+        """
+        return function
+
+    def fetch(self, arrays: Sequence[Array]) -> HostArray:
+        """Return arrays of one shape as one host array, shape (len(arrays), ...), in a single transfer."""
+        with self.activate():
+            return to_host(self.xp.stack(list(arrays)))
 
     def memory(self) -> Memory | None:
         """Free and total memory of the device in bytes, or None where it cannot be told."""
@@ -67,8 +120,67 @@ class Backend:
 
     @contextlib.contextmanager
     def activate(self, dtype: str = "float32") -> Iterator[None]:
-        """Make the device current for the block, allow `dtype` in it, and translate the library's errors into ours."""
-        yield
+        """Make the device current for the block, allow `dtype` in it, and translate the library's errors into ours.
+
+        It may be entered within itself, and costs a few microseconds.
+
+        Raises
+        ------
+        OutOfMemoryError
+            Where the block ran out of the device's or the host's memory.
+        BackendError
+            Where the device's context died in the block.
+        ConfigError
+            Where the device has no `dtype`.
+        """
+        try:
+            with self._scope(dtype):
+                yield
+        except PortanetError:  # ours already: raised in the block, or translated by an activate() within it
+            raise
+        except Exception as error:
+            ours = self._translate(error)
+            if ours is None:
+                raise
+            raise ours from error
+
+    # What a library's own backend fills in.
+
+    def _owns(self, x: Array) -> bool:
+        """Tell whether `x` is an array of this library, on whatever device."""
+        raise NotImplementedError
+
+    def _put(self, x: Array) -> Array:
+        """Return `x`, a NumPy array or one of this library, on this device; runs inside :meth:`activate`."""
+        raise NotImplementedError
+
+    def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
+        """Return what makes the device current and allows `dtype`, without the translation of errors."""
+        return contextlib.nullcontext()
+
+    def _translate(self, error: Exception) -> PortanetError | None:
+        """Return our form of the library's `error`, or None where it is to pass as it is."""
+        return self._out_of_memory(error) if isinstance(error, MemoryError) else None
+
+    def _out_of_memory(self, error: Exception) -> OutOfMemoryError:
+        memory = None
+        with contextlib.suppress(Exception):  # a device in trouble may not even tell what is free
+            memory = self.memory()
+        free = "" if memory is None else f" ({memory})"
+        asked = str(error).strip().rstrip(".") or "no more memory"
+        mend = "use a smaller batch size, fewer units, or dtype float32"
+        return OutOfMemoryError(f"[{self.spec}] out of memory: {asked}{free}; {mend}")
+
+    def _dead(self, error: Exception) -> BackendError:
+        said = str(error).strip().partition("\n")[0]
+        mend = "this process must be restarted; resume from the last checkpoint"
+        return BackendError(f"[{self.spec}] the CUDA context is dead: {said}; {mend}")
 
     def __repr__(self) -> str:
         return f"<portanet backend {self.name} on {self.device}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Namespaces and devices cannot be pickled: another process looks the backend up by its name.
+        from portanet.backends.select import get
+
+        return get, (self.spec,)

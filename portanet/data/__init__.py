@@ -1,1 +1,21 @@
 """The readers, a format per file, and what they return."""
+
+from __future__ import annotations
+
+from portanet.data.dataset import Dataset, fingerprint
+from portanet.data.source import NAMES, load
+from portanet.data.split import hold_out
+from portanet.data.synthetic import circles, moons, spirals
+from portanet.data.write import write_csv
+
+__all__ = [
+    "NAMES",
+    "Dataset",
+    "circles",
+    "fingerprint",
+    "hold_out",
+    "load",
+    "moons",
+    "spirals",
+    "write_csv",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from portanet.errors import DataError
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "fingerprint"]
 
 HostArray = np.ndarray[Any, Any]
 
@@ -25,13 +27,17 @@ class Dataset:
     x : ndarray, shape (n, ...)
         Training samples, rows first. Images stay ``uint8`` as they were read: ``(n, h, w)`` or ``(n, h, w, channels)``.
     y : ndarray
-        Targets: class indices ``(n,)`` in int64 for a classification, floats ``(n,)`` or ``(n, outputs)`` for a regression.
+        Targets: class indices ``(n,)`` in int64 for a classification, floats ``(n,)`` or ``(n, outputs)``
+        for a regression.
     x_test, y_test : ndarray or None
         The test part, where the data brings one, in the same form.
     classes : tuple of str
         Names of the classes in the order of their indices; empty for a regression.
     features : tuple of str
         Names of the columns, where the data brings them.
+    scale : float or None
+        Largest value that the format defines: 255 for images and pixels, 16 for scikit-learn's digits, 1 for text
+        digits, None for tables and points. Readers leave `x` as it was read; whoever builds the network divides by it.
     """
 
     name: str
@@ -41,16 +47,22 @@ class Dataset:
     y_test: HostArray | None = None
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = field(default=(), repr=False)
+    scale: float | None = None
 
     def __post_init__(self) -> None:
         for part, x, y in (("training", self.x, self.y), ("test", self.x_test, self.y_test)):
             if x is None and y is None:
                 continue
             if x is None or y is None:
-                message = f"{self.name}: the {part} part has {'targets' if x is None else 'samples'} alone; give both or none"
+                message = (
+                    f"{self.name}: the {part} part has {'targets' if x is None else 'samples'} alone; give both or none"
+                )
                 raise DataError(message)
             if len(x) != len(y):
-                message = f"{self.name}: the {part} part has {len(x)} samples and {len(y)} targets; there must be one target a sample"
+                message = (
+                    f"{self.name}: the {part} part has {len(x)} samples and {len(y)} targets; "
+                    "there must be one target a sample"
+                )
                 raise DataError(message)
             if len(x) == 0:
                 message = f"{self.name}: the {part} part is empty; at least one sample is needed"
@@ -73,3 +85,40 @@ class Dataset:
             return None if x is None else x.reshape(len(x), -1)
 
         return replace(self, x=self.x.reshape(len(self.x), -1), x_test=rows(self.x_test))
+
+    def with_classes(self, classes: Sequence[str]) -> Dataset:
+        """Return the same data with its labels numbered as in `classes`, the names that a network was trained on.
+
+        Data read for an evaluation may hold fewer classes than the training did, and numbers them from 0 by itself.
+
+        Raises
+        ------
+        DataError
+            If the data has no classes, or one that is not in `classes`.
+        """
+        place = {name: index for index, name in enumerate(classes)}
+        strange = [name for name in self.classes if name not in place]
+        if strange or not self.classes:
+            came = f"the class {strange[0]!r}" if strange else "targets that are no classes"
+            message = (
+                f"{self.name}: expected labels among {', '.join(classes)}, got {came}; "
+                "correct the labels or leave them out"
+            )
+            raise DataError(message)
+        number = np.asarray([place[name] for name in self.classes], dtype=np.int64)
+        y_test = None if self.y_test is None else number[self.y_test]
+        return replace(self, y=number[self.y], y_test=y_test, classes=tuple(classes))
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Return the SHA-256, in hexadecimal, over the names, dtypes, shapes and bytes of the arrays of a data set.
+
+    Two data sets with the same fingerprint hold the same numbers, wherever they were read from.
+    """
+    digest = hashlib.sha256()
+    for part in ("x", "y", "x_test", "y_test"):
+        array = getattr(dataset, part)
+        if array is not None:
+            digest.update(f"{part} {array.dtype.str} {array.shape};".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

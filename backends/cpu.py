@@ -1,0 +1,48 @@
+"""NumPy: the host itself. Always there, and the reference for all others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import array_api_compat.numpy as xp
+import numpy as np
+
+from portanet.backends.base import Backend, Memory
+from portanet.backends.host import HostArray, host_memory
+from portanet.typing import Array
+
+__all__ = ["NumpyBackend"]
+
+
+class NumpyBackend(Backend):
+    """Arrays of NumPy in the host's memory."""
+
+    name = "numpy"
+    spec = "numpy"
+    device = "cpu"
+    xp = xp
+
+    def __init__(self, place: str = "") -> None:
+        del place  # there is one host
+
+    def _owns(self, x: Array) -> bool:
+        # Subclasses and foreign byte orders are brought into form on their way through the host.
+        return type(x) is np.ndarray and x.dtype.isnative and x.dtype.kind in "biuf"
+
+    def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
+        # As on every other library: what overflows becomes inf or nan, and training tells that once, in its own words.
+        return np.errstate(all="ignore")
+
+    def fetch(self, arrays: Sequence[Array]) -> HostArray:
+        """Return arrays of one shape as one host array, without making an array of each number first."""
+        return np.asarray(arrays)
+
+    def _put(self, x: Array) -> Array:
+        return x
+
+    def memory(self) -> Memory | None:
+        """Free and total memory of the host, in bytes."""
+        found = host_memory()
+        return None if found is None else Memory(*found)

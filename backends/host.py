@@ -1,0 +1,76 @@
+"""The host's side of every transfer: NumPy arrays out of any library's arrays, and the host's memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_cupy_array, is_torch_array
+
+from portanet.errors import DataError
+from portanet.typing import Array
+
+__all__ = ["HostArray", "host_array", "host_memory", "is_strict_array", "to_host"]
+
+HostArray = np.ndarray[Any, Any]
+
+
+def is_strict_array(x: object) -> bool:
+    """Tell whether `x` is an array of array-api-strict, without importing it."""
+    return type(x).__module__.startswith("array_api_strict")
+
+
+def to_host(x: Array) -> HostArray:
+    """Return `x` (an array of any library, a list, a number) as a NumPy array; no copy where it lies on the host."""
+    if is_torch_array(x):
+        return np.asarray(x.detach().cpu().numpy())
+    if is_cupy_array(x):
+        return np.asarray(x.get())
+    if is_strict_array(x):  # NumPy is refused everywhere but on the strict library's own CPU
+        x = x.to_device(type(x.device)("CPU_DEVICE"))
+    return np.asarray(x)
+
+
+def host_array(x: Array, dtype: str | None = None) -> HostArray:
+    """Return `x` as a NumPy array of real numbers that is ready to be sent to a device.
+
+    It is cast to `dtype` here only where that makes it smaller: the cheaper of the two forms travels, and a wider dtype
+    is made on the device.
+
+    Raises
+    ------
+    DataError
+        Where `x` has no form as an array of real numbers.
+    """
+    kind = f"{type(x).__module__}.{type(x).__qualname__}"
+    mend = "convert it to a NumPy array of numbers first"
+    try:
+        array = to_host(x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        message = f"cannot read this {kind} as an array ({error}); {mend}"
+        raise DataError(message) from error
+    if array.dtype.kind not in "biuf":
+        message = f"expected an array of real numbers, got a {kind} of dtype {array.dtype}; {mend}"
+        raise DataError(message)
+    if not array.dtype.isnative:  # big-endian files: no device takes them
+        array = array.astype(array.dtype.newbyteorder("="))
+    if dtype is not None and np.dtype(dtype).itemsize < array.dtype.itemsize:
+        array = array.astype(dtype)
+    return array
+
+
+def host_memory() -> tuple[int, int] | None:
+    """Return the host's free and total memory in bytes, or None where the system does not tell."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = (line.split() for line in meminfo.read_text().splitlines())
+        kibibytes = {words[0]: int(words[1]) for words in lines if len(words) > 1}
+        if "MemAvailable:" in kibibytes:  # what can be had without swapping, unlike MemFree
+            return kibibytes["MemAvailable:"] * 1024, kibibytes["MemTotal:"] * 1024
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf("SC_AVPHYS_PAGES") * page, os.sysconf("SC_PHYS_PAGES") * page
+    except (AttributeError, ValueError, OSError):  # no sysconf on Windows, no such name on macOS
+        return None

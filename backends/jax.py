@@ -1,0 +1,98 @@
+"""JAX: CPU, GPU or TPU, with the step compiled by XLA."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import jax
+import jax.numpy as xp
+import numpy as np
+from array_api_compat import is_jax_array
+
+from portanet.backends.base import WIDE, Backend, F, Memory
+from portanet.backends.host import HostArray, host_memory
+from portanet.errors import PortanetError
+from portanet.typing import Array
+
+__all__ = ["JaxBackend"]
+
+_FATAL = ("CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_LAUNCH_TIMEOUT", "CUDA_ERROR_ASSERT")
+_NO_MEMORY = "RESOURCE_EXHAUSTED"
+
+_untyped: Any = jax  # parts of JAX carry no types
+# Its place before JAX 0.8 was jax.experimental.
+_enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else _untyped.experimental.enable_x64
+
+
+class JaxBackend(Backend):
+    """Arrays of JAX on one device; `place` is ``cpu``, ``gpu``, ``gpu:1``, ``tpu:0``, and else JAX's default."""
+
+    name = "jax"
+    xp = xp
+
+    def __init__(self, place: str = "") -> None:
+        platform, _, index = place.partition(":")
+        self.device = jax.devices(platform or None)[int(index or 0)]
+        self.spec = f"jax:{platform or self.device.platform}:{index or 0}"
+
+    def _owns(self, x: Array) -> bool:
+        return is_jax_array(x)
+
+    def _put(self, x: Array) -> Array:
+        # device_put would wrap the same buffer in a new array; what is traced has no device yet.
+        return x if getattr(x, "device", None) == self.device else jax.device_put(x, self.device)
+
+    @contextlib.contextmanager
+    def _scope(self, dtype: str) -> Iterator[None]:
+        wide = _enable_x64(True) if dtype in WIDE else contextlib.nullcontext()
+        with jax.default_device(self.device), wide, self._precision():
+            yield
+
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        # On a GPU JAX's default rounds float32 products to TF32, which CuPy and torch do not; the user's choice stands.
+        if self.device.platform == "cpu" or _untyped.config.jax_default_matmul_precision is not None:
+            return contextlib.nullcontext()
+        return cast(contextlib.AbstractContextManager[Any], jax.default_matmul_precision("highest"))
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all it was given.
+
+        Notes
+        -----
+        ``jax.effects_barrier`` waits for side effects, not for arrays. On the CPU computations that do not depend on
+        each other run side by side, so every living array is waited for; on a GPU the last one queued would do.
+        """
+        with self.activate():
+            last = jax.device_put(0.0, self.device) + 0
+            _untyped.block_until_ready([*_untyped.live_arrays(self.device.platform), last])
+
+    def fuse(self, function: F) -> F:
+        """Return `function` compiled; called with Python numbers it takes them as arguments, not as constants."""
+        return cast(F, jax.jit(function))
+
+    def compile(self, function: F, donate: tuple[int, ...] = ()) -> F:
+        """Return `function` compiled; XLA may write its results over the donated arguments."""
+        return cast(F, jax.jit(function, donate_argnums=donate))
+
+    def fetch(self, arrays: Sequence[Array]) -> HostArray:
+        """Return arrays of one shape as one host array; each is copied, since a stack is compiled for every length."""
+        return np.stack(jax.device_get(list(arrays)))
+
+    def memory(self) -> Memory | None:
+        """Free and total memory of the device (of JAX's own share where it has reserved one), in bytes."""
+        stats = self.device.memory_stats()
+        if stats and "bytes_limit" in stats:
+            return Memory(stats["bytes_limit"] - stats["bytes_in_use"], stats["bytes_limit"])
+        found = host_memory() if self.device.platform == "cpu" else None
+        return None if found is None else Memory(*found)
+
+    def _translate(self, error: Exception) -> PortanetError | None:
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            said = str(error)
+            if any(words in said for words in _FATAL):
+                return self._dead(error)
+            if _NO_MEMORY in said:
+                return self._out_of_memory(error)
+        return super()._translate(error)

@@ -1,0 +1,88 @@
+"""torch as an array library: CPU, CUDA and Apple's MPS. Its autograd stays off."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import array_api_compat.torch as xp
+import numpy as np
+import torch
+from array_api_compat import is_torch_array
+
+from portanet.backends.base import Backend, Memory
+from portanet.backends.host import host_memory
+from portanet.errors import ConfigError, PortanetError
+from portanet.typing import Array
+
+__all__ = ["TorchBackend"]
+
+_FATAL = ("illegal memory access", "unspecified launch failure", "device-side assert", "launch timed out")
+_NO_MEMORY = ("can't allocate memory", "out of memory")
+
+
+class TorchBackend(Backend):
+    """Tensors of torch on one device; `place` is ``cpu``, ``cuda``, ``cuda:1`` or ``mps``, and else torch's default."""
+
+    name = "torch"
+    xp = xp
+
+    def __init__(self, place: str = "") -> None:
+        place = "cuda:0" if place == "cuda" else place  # its tensors carry the number, so that devices compare equal
+        self.device = torch.device(place) if place else torch.get_default_device()
+        self.spec = f"torch:{self.device}"
+
+    def _owns(self, x: Array) -> bool:
+        return is_torch_array(x)
+
+    def _put(self, x: Array) -> Array:
+        if isinstance(x, np.ndarray):
+            # from_numpy shares the memory; it warns of read-only arrays and refuses those that run backwards.
+            if not x.flags.writeable or any(stride < 0 for stride in x.strides):
+                x = x.copy()
+            x = torch.from_numpy(x)
+        elif x.requires_grad:
+            x = x.detach()
+        return x.to(self.device)
+
+    @contextlib.contextmanager
+    def _scope(self, dtype: str) -> Iterator[None]:
+        if self.device.type == "mps" and dtype == "float64":
+            message = f"{self.spec} has no {dtype}; use float32, or the backend torch:cpu"
+            raise ConfigError(message)
+        with torch.no_grad():
+            if self.device.type == "cuda":
+                with torch.cuda.device(self.device):
+                    yield
+            else:
+                yield
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all it was given."""
+        with self.activate():
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            elif self.device.type == "mps":
+                torch.mps.synchronize()
+
+    def memory(self) -> Memory | None:
+        """Free (also within torch's own cache) and total memory of the device, in bytes."""
+        if self.device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(self.device)
+            cached = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+            return Memory(free + cached, total)
+        if self.device.type == "mps":
+            total = torch.mps.recommended_max_memory()
+            return Memory(total - torch.mps.driver_allocated_memory(), total)
+        found = host_memory()
+        return None if found is None else Memory(*found)
+
+    def _translate(self, error: Exception) -> PortanetError | None:
+        # torch tells these apart by their words alone, but for the GPU's OutOfMemoryError, a RuntimeError as well.
+        if isinstance(error, RuntimeError):
+            said = str(error)
+            if any(words in said for words in _FATAL):
+                return self._dead(error)
+            if isinstance(error, torch.OutOfMemoryError) or any(words in said for words in _NO_MEMORY):
+                return self._out_of_memory(error)
+        return super()._translate(error)

@@ -1,0 +1,157 @@
+"""Callbacks: what else shall happen while a network trains. A hook that is not overridden costs nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from portanet.errors import ConfigError
+from portanet.schedules import Schedule, direction, monitored
+
+if TYPE_CHECKING:
+    from portanet.trainer import Trainer
+
+__all__ = ["CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "JSONLLogger", "LearningRateSchedule", "TimeLimit"]
+
+
+class Callback:
+    """Base of all callbacks; override what is needed. ``trainer.stop(reason)`` ends the training."""
+
+    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+        """Before the first epoch; training is to end behind epoch `end`."""
+
+    def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
+        """Behind batch number `batch` (1 …) of `batches` in this epoch."""
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        """Behind each epoch; `row` is its line of the history."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Behind the last epoch, also when training ended by an error."""
+
+
+class EarlyStopping(Callback):
+    """Ends the training when `monitor` no longer improves, and puts the best weights back.
+
+    Parameters
+    ----------
+    monitor : str
+        A column of the history; losses and errors are to fall, all else is to rise.
+    patience : int
+        Number of epochs to wait for an improvement.
+    min_delta : float
+        Smallest change that counts as one.
+    restore_best : bool
+        Whether the weights of the best epoch are put back when training ends.
+    """
+
+    def __init__(
+        self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0, *, restore_best: bool = True
+    ) -> None:
+        if patience < 1:
+            message = f"EarlyStopping: patience must be 1 or more, got {patience!r}"
+            raise ConfigError(message)
+        self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
+        self.best: float | None = None
+        self.best_epoch = 0
+        self._weights: dict[str, Any] | None = None
+
+    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+        self.best, self.best_epoch, self._weights = None, trainer.epoch, None
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        value = monitored(row, self.monitor, "EarlyStopping")
+        if self.best is None or direction(self.monitor) * (value - self.best) > self.min_delta:
+            self.best, self.best_epoch = value, trainer.epoch
+            self._weights = trainer.snapshot() if self.restore_best else None
+        elif trainer.epoch - self.best_epoch >= self.patience:
+            trainer.stop(f"no better {self.monitor} for {self.patience} epochs (best in epoch {self.best_epoch})")
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if self._weights is not None and self.best_epoch != trainer.epoch:
+            trainer.restore(self._weights)
+        self._weights = None
+
+
+class Checkpoint(Callback):
+    """Saves the network behind every `every`-th epoch, or, where `monitor` is given, whenever it is at its best.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; each save takes the place of the one before.
+    monitor : str, optional
+        A column of the history.
+    every : int
+        Number of epochs between saves; without `monitor`.
+    """
+
+    def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1) -> None:
+        self.path, self.monitor, self.every = Path(path), monitor, every
+        self.best: float | None = None
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        if self.monitor is None:
+            if trainer.epoch % self.every == 0:
+                trainer.save(self.path)
+            return
+        value = monitored(row, self.monitor, "Checkpoint")
+        if self.best is None or direction(self.monitor) * (value - self.best) > 0:
+            self.best = value
+            trainer.save(self.path)
+
+
+class JSONLLogger(Callback):
+    """Appends each epoch's row to a file as one line of JSON."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+class CSVLogger(Callback):
+    """Appends each epoch's row to a CSV file; the first row's names are its header."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        new = not self.path.exists() or self.path.stat().st_size == 0
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(row)
+            writer.writerow(row.values())
+
+
+class LearningRateSchedule(Callback):
+    """Gives the trainer another schedule for this fit; the one it had comes back behind it."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+
+    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+        self._before, trainer.schedule = trainer.schedule, self.schedule
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        trainer.schedule = self._before
+
+
+class TimeLimit(Callback):
+    """Ends the training behind the batch in which `seconds` have passed since it began."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+        self._until = time.monotonic() + self.seconds
+
+    def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
+        if time.monotonic() >= self._until:
+            trainer.stop(f"time limit of {self.seconds:g} s")

@@ -1,0 +1,86 @@
+"""Batches on the device: gathered there where the data are resident, else gathered on the host and uploaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from portanet.backends import Backend
+from portanet.random import generator
+from portanet.typing import Array
+
+
+class Batch(NamedTuple):
+    """Rows of samples and targets on the device; `size` is the sum of their weights (their number without weights)."""
+
+    x: Array
+    y: Array
+    weight: Array | None
+    size: float
+
+
+class Batches:
+    """The samples of a training or an evaluation, batch by batch.
+
+    Data that fit into half of the device's free memory are uploaded once and each batch is gathered there; larger data
+    stay on the host, and each batch is uploaded when it is needed. Arrays that are on the device already stay there.
+
+    Parameters
+    ----------
+    backend : Backend
+    x, y : array, n rows each
+        Host arrays, or arrays of the backend's library.
+    weight : host array, shape (n,), optional
+        In the dtype of the arithmetic.
+    batch_size : int
+        The last batch of an epoch may be smaller.
+    """
+
+    def __init__(self, backend: Backend, x: Array, y: Array, weight: Array | None, batch_size: int) -> None:
+        self.backend, self.batch_size = backend, batch_size
+        self.n = x.shape[0]
+        self.host_weight = weight
+        memory = backend.memory()
+        size = sum(a.nbytes for a in (x, y) if isinstance(a, np.ndarray))
+        self.resident = memory is None or size <= memory.free // 2 or not isinstance(x, np.ndarray)
+        self.x, self.y = (backend.asarray(x), backend.asarray(y)) if self.resident else (x, y)
+        self.weight = None if weight is None else backend.asarray(weight)
+
+    def __len__(self) -> int:
+        return -(-self.n // self.batch_size)
+
+    def epoch(self, seed: int, epoch: int, *, shuffle: bool = True) -> Iterator[Batch]:
+        """Yield the batches of an epoch; the order depends on `seed` and `epoch` alone."""
+        if not shuffle:
+            yield from self.in_order()
+            return
+        order = generator(seed, "shuffle", epoch).permutation(self.n).astype(np.int32)  # the widest that all libraries have
+        xp = self.backend.xp
+        rows = self.backend.asarray(order)
+        for start, stop, size in self._spans(order):
+            index = rows[start:stop]
+            weight = None if self.weight is None else xp.take(self.weight, index, axis=0)
+            if self.resident:
+                yield Batch(xp.take(self.x, index, axis=0), xp.take(self.y, index, axis=0), weight, size)
+            else:
+                chosen = order[start:stop]
+                yield Batch(self.backend.asarray(self.x[chosen]), self.backend.asarray(self.y[chosen]), weight, size)
+
+    def in_order(self) -> Iterator[Batch]:
+        """Yield the batches in the order of the rows."""
+        for start, stop, size in self._spans(None):
+            x, y = self.x[start:stop, ...], self.y[start:stop, ...]
+            weight = None if self.weight is None else self.weight[start:stop]
+            yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)
+
+    def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
+        starts = range(0, self.n, self.batch_size)
+        if self.host_weight is None:
+            sizes = [float(min(self.batch_size, self.n - start)) for start in starts]
+        else:
+            weight = self.host_weight if order is None else self.host_weight[order]
+            sizes = np.add.reduceat(weight, list(starts), dtype="float64").tolist()
+        for start, size in zip(starts, sizes, strict=True):
+            yield start, min(start + self.batch_size, self.n), size

@@ -1,0 +1,121 @@
+"""A folder of images by class: root/class/*.png, or root/train/class/*.png with root/test beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from portanet.data.dataset import Dataset, HostArray
+from portanet.data.files import require
+from portanet.data.labels import encode
+from portanet.errors import DataError
+
+__all__ = ["SUFFIXES", "read_images", "recognises_folder"]
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"})
+
+_PIXELS = 1 << 26  # of one image (8192×8192): more is no image to learn from, but may be a decompression bomb
+
+# What Pillow opens, and what it becomes: nothing of a picture is lost on the way to channels of 8 bits.
+_MODES = {"L": "L", "1": "L", "RGB": "RGB", "RGBA": "RGBA", "LA": "RGBA", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and not sub.name.startswith((".", "__"))]
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+
+
+def recognises_folder(folder: Path) -> bool:
+    """Whether images lie in the folders of a folder, or one level deeper."""
+    classes = _folders(folder)
+    return any(next(_images(sub), None) for outer in classes for sub in (outer, *_folders(outer)))
+
+
+def read_images(path: Path) -> Dataset:
+    """Read images whose folder is their class.
+
+    Returns
+    -------
+    Dataset
+        Images in uint8: grey ones ``(n, h, w)``, others ``(n, h, w, channels)``, ordered by class and name.
+
+    Raises
+    ------
+    DataError
+        If Pillow is missing, a class has no image, an image cannot be decoded, or one differs from the first in size or
+        colours.
+    """
+    parts = {sub.name.lower(): sub for sub in _folders(path)}
+    train = _files(parts.get("train", path))
+    test = _files(parts["test"]) if "train" in parts and "test" in parts else []
+    y, y_test, classes = encode(
+        [file.parent.name for file in train],
+        [file.parent.name for file in test] if test else None,
+        task="classification",
+        where=lambda i: str(train[i]),
+        test_where=lambda i: str(test[i]),
+    )
+    images = _pixels([*train, *test])
+    x, x_test = images[: len(train)], images[len(train) :] if test else None
+    return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the images of all classes of a part."""
+    files = []
+    for sub in _folders(folder):
+        images = sorted(_images(sub))
+        if not images:
+            message = f"{sub}: expected images of the class {sub.name!r}, got none; add some or remove the folder"
+            raise DataError(message)
+        files += images
+    if not files:
+        message = f"{folder}: expected a folder of images for each class, got none"
+        raise DataError(message)
+    return files
+
+
+def _pixels(files: list[Path]) -> HostArray:
+    """Return all images as one array, allocated once the first one tells its shape."""
+    pillow = require("PIL.Image", "data", "reading images")
+    pixels: HostArray | None = None
+    for i, file in enumerate(files):
+        try:
+            with pillow.open(file) as image:
+                # The size stands in the header: nothing is decoded before it is known to be sane.
+                width, height = image.size
+                if width * height > _PIXELS:
+                    message = (
+                        f"{file}: expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
+                    )
+                    raise DataError(message)
+                if image.mode not in _MODES:
+                    message = f"{file}: expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
+                    raise DataError(message)
+                mode = _MODES[image.mode]
+                shape = (height, width) if mode == "L" else (height, width, len(mode))
+                if pixels is None:
+                    pixels = np.empty((len(files), *shape), dtype=np.uint8)
+                if pixels.shape[1:] != shape:
+                    message = (
+                        f"{file}: expected an image of {_form(pixels.shape[1:])} as {files[0]} is, got {_form(shape)}; "
+                        "bring all to one size and kind"
+                    )
+                    raise DataError(message)
+                pixels[i] = np.asarray(image.convert(mode))
+        except DataError:
+            raise
+        except Exception as error:  # decoders raise whatever a damaged file leads them to
+            message = f"{file}: expected an image that can be decoded, got {error}; replace or remove it"
+            raise DataError(message) from error
+    assert pixels is not None  # there is at least one file
+    return pixels
+
+
+def _form(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}×{shape[0]} pixels in {'grey' if len(shape) == 2 else {3: 'RGB', 4: 'RGBA'}[shape[2]]}"

@@ -1,0 +1,166 @@
+"""From labels as they were read to targets: class indices with their names, or numbers to regress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NoReturn, TypeAlias
+
+import numpy as np
+
+from portanet.data.dataset import HostArray
+from portanet.data.files import shown
+from portanet.errors import DataError
+
+__all__ = ["Labels", "Targets", "Task", "Where", "encode"]
+
+Labels: TypeAlias = list[str] | HostArray
+"""Labels of ``n`` samples as they were read: text, or numbers of shape ``(n,)``, ``(n, 1)`` or ``(n, outputs)``."""
+
+Targets: TypeAlias = tuple[HostArray, HostArray | None, tuple[str, ...]]
+"""``(y, y_test, classes)`` as a `Dataset` holds them."""
+
+Task: TypeAlias = Literal["classification", "regression"]
+
+Where: TypeAlias = Callable[[int], str]
+"""Says for a message where sample `i` stands: a file and a line, or an array and an index."""
+
+_EXACT = 2.0**53  # beyond it, neighbouring whole numbers are one float64
+
+
+def encode(
+    train: Labels, test: Labels | None, *, task: Task | None, where: Where, test_where: Where | None = None
+) -> Targets:
+    """Return the targets of both parts and the names of the classes.
+
+    Without `task`, labels that are no numbers are classes, and so are whole numbers, unless there are so many that they
+    are rather counted or measured: more than 100 distinct ones in more than a tenth of the samples, or more than 20 in
+    more than half of them. Other numbers are a regression. Rows of zeros with a single one (one-hot) are classes.
+
+    Parameters
+    ----------
+    train, test : list of str or ndarray
+        Labels of both parts.
+    task : {"classification", "regression"} or None
+        What is to be learned, where the user said it.
+    where, test_where : callable
+        Place of sample `i` of each part, for messages.
+
+    Returns
+    -------
+    y, y_test : ndarray
+        Indices ``(n,)`` in int64, or float64 for a regression.
+    classes : tuple of str
+        The distinct labels of the training part, numbers by size and text by letters; empty for a regression.
+
+    Raises
+    ------
+    DataError
+        If a label is not finite, no number in a regression, or of a class that the training part does not have.
+    """
+    test_where = test_where or where
+    y = _numbers(train, where, task)
+    y_test = None if test is None else _numbers(test, test_where, task)
+    if y is None or (test is not None and y_test is None):
+        # A mixture of numbers and text is text: every label stays as it is written.
+        return _text_classes(_text(train), None if test is None else _text(test), test_where)
+    if (
+        task != "regression"
+        and _is_onehot(y)
+        and (y_test is None or (_is_onehot(y_test) and y_test.shape[1:] == y.shape[1:]))
+    ):
+        names = tuple(str(i) for i in range(y.shape[1]))
+        return np.argmax(y, axis=1), None if y_test is None else np.argmax(y_test, axis=1), names
+    if task == "regression" or (task is None and (y.ndim > 1 or _is_measured(y))):
+        return y, y_test, ()
+    if y.ndim > 1:
+        message = f"{where(0)}: expected one label a sample, or one-hot rows, got {y.shape[1]} numbers; give one column"
+        raise DataError(message)
+    return _number_classes(y, y_test, where, test_where)
+
+
+def _numbers(labels: Labels, where: Where, task: Task | None) -> HostArray | None:
+    """Return the labels in float64, checked to be finite; None where they are text that is no regression's."""
+    if isinstance(labels, list):
+        number: dict[str, float] = {}
+        for name in set(labels):  # distinct labels are few: each is converted once
+            try:
+                number[name] = float(name)
+            except ValueError as error:
+                if task != "regression":
+                    return None
+                place = where(labels.index(name))
+                message = (
+                    f"{place}: expected a number to regress, got {shown(name)}; "
+                    "leave out the task or name another target"
+                )
+                raise DataError(message) from error
+        values = np.asarray([number[name] for name in labels], dtype=np.float64)
+    else:
+        values = labels.astype(np.float64)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        sample = int(np.argmin(finite))
+        message = f"{where(sample)}: expected a finite label, got {values[sample]}; correct it or drop the row"
+        raise DataError(message)
+    return values
+
+
+def _text(labels: Labels) -> list[str]:
+    return labels if isinstance(labels, list) else [_name(value) for value in np.ravel(labels).tolist()]
+
+
+def _name(value: float) -> str:
+    """Return a number as the name of a class: 3 and not 3.0."""
+    return str(int(value)) if value == int(value) else repr(float(value))
+
+
+def _is_onehot(y: HostArray) -> bool:
+    return y.ndim == 2 and bool(np.all((y == 0) | (y == 1)) and np.all(np.sum(y, axis=1) == 1))
+
+
+def _is_measured(y: HostArray) -> bool:
+    """Whether numbers are rather measured than names of classes."""
+    if np.any(y != np.floor(y)):
+        return True
+    distinct, n = len(np.unique(y)), len(y)
+    return (distinct > 100 and 10 * distinct > n) or (distinct > 20 and 2 * distinct > n)
+
+
+def _number_classes(y: HostArray, y_test: HostArray | None, where: Where, test_where: Where) -> Targets:
+    values = np.unique(y)
+    large = np.flatnonzero(np.abs(y) >= _EXACT)
+    if len(large):
+        place, value = where(int(large[0])), y[large[0]]
+        message = (
+            f"{place}: the label is out of range: expected a number below 2**53, got {value:g}; "
+            "number the classes from 0"
+        )
+        raise DataError(message)
+    classes = tuple(_name(value) for value in values.tolist())
+    if y_test is not None:
+        strange = np.flatnonzero(~np.isin(y_test, values))
+        if len(strange):
+            _refuse_strange(f"{y_test[strange[0]]:g}", classes, test_where(int(strange[0])))
+        y_test = np.searchsorted(values, y_test).astype(np.int64)
+    return np.searchsorted(values, y).astype(np.int64), y_test, classes
+
+
+def _text_classes(train: list[str], test: list[str] | None, test_where: Where) -> Targets:
+    classes = tuple(sorted(set(train)))
+    index = {name: i for i, name in enumerate(classes)}
+    for sample, name in enumerate(test or ()):
+        if name not in index:
+            _refuse_strange(name, classes, test_where(sample))
+    y_test = None if test is None else np.asarray([index[name] for name in test], dtype=np.int64)
+    return np.asarray([index[name] for name in train], dtype=np.int64), y_test, classes
+
+
+def _refuse_strange(name: str, classes: tuple[str, ...], place: str) -> NoReturn:
+    known = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
+    message = (
+        f"{place}: the label {shown(name)} does not occur in the training part (its classes: {known}); "
+        "give both parts the same classes"
+    )
+    raise DataError(message)

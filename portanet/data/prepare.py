@@ -1,0 +1,234 @@
+"""What a trainer does with arrays before the first batch: checks on the host, casts once, splits off validation data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from portanet.backends.host import host_array
+from portanet.errors import ConfigError, DataError, ShapeError
+from portanet.losses import Loss
+from portanet.random import generator
+from portanet.typing import Array, Shape
+
+_SMALL = ("bool", "uint8", "int8", "uint16", "int16")  # stay small until the batch
+
+
+def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") -> Array:
+    """Return samples ready for the device: host arrays checked and cast, arrays of another library as they are.
+
+    Parameters
+    ----------
+    x : array or nested list, shape (n, *shape)
+    dtype : str
+        Of the arithmetic. Small integers (images of bytes) keep their dtype; all else is cast to it.
+    shape : tuple of int, optional
+        What a sample must be.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If `x` is empty, has no sample axis, holds no numbers or numbers that are not finite, or does not fit `shape`.
+    """
+    if _on_host(x):
+        x = _numbers(x, what)
+        if x.dtype.name not in _SMALL:
+            x = _finite(x, dtype, what)
+    if x.ndim < 2:
+        message = (
+            f"{what}: expected rows of samples, got an array of shape {tuple(x.shape)}; reshape one feature to (n, 1)"
+        )
+        raise ShapeError(message)
+    if x.shape[0] == 0:
+        message = f"{what}: expected at least one sample, got an array of shape {tuple(x.shape)}"
+        raise DataError(message)
+    if shape is not None and tuple(x.shape[1:]) != tuple(shape):
+        message = (
+            f"{what}: expected samples of shape {tuple(shape)}, got {tuple(x.shape[1:])}; train anew for other data"
+        )
+        raise ShapeError(message)
+    return x
+
+
+def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str = "y") -> Array:
+    """Return targets ready for the device: class indices in int32, all else in `dtype`.
+
+    Class indices are what one axis of targets means for a network of several outputs; they must be whole numbers from
+    0 to `outputs` - 1, which only the host can tell in time: a device would wrap round.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If there are not `n` targets, they do not fit the outputs, or lie outside of what the loss can take.
+    """
+    if y is None:
+        message = f"{what}: expected targets, got None; give them as the second argument"
+        raise DataError(message)
+    host = _on_host(y)
+    if host:
+        y = _numbers(y, what)
+    if y.ndim == 0 or y.shape[0] != n:
+        message = f"{what}: expected one target for each of the {n} samples, got an array of shape {tuple(y.shape)}"
+        raise ShapeError(message)
+    if y.ndim == 2 and y.shape[1] != outputs or y.ndim > 2:
+        message = f"{what}: expected {outputs} numbers a sample, as the network has outputs, got shape {tuple(y.shape)}"
+        raise ShapeError(message)
+    if not host:
+        return y
+    if y.ndim == 1 and outputs > 1:
+        return _indices(y, outputs, what)
+    y = _finite(y, dtype, what)
+    low, high = loss.target_range
+    if y.min() < low or y.max() > high:
+        message = (
+            f"{what}: {type(loss).__name__} expects targets from {low:g} to {high:g}, got {y.min():g} to {y.max():g}"
+        )
+        raise DataError(message)
+    return y
+
+
+def weights(
+    weight: Any, class_weight: Any, y: Any, n: int, outputs: int, dtype: str, *, what: str = "sample_weight"
+) -> np.ndarray[Any, Any] | None:
+    """Return each sample's weight (host array, shape (n,)) from its own and its class's; None where there is neither.
+
+    Parameters
+    ----------
+    weight : array, shape (n,), optional
+    class_weight : "balanced", dict {class index: weight}, or sequence of weights, optional
+        "balanced" gives each class the same total weight: n / (classes · count).
+
+    Raises
+    ------
+    DataError, ConfigError
+        If a weight is negative or not finite, there is not one for each sample, or the targets are no classes.
+    """
+    found = np.ones(n, dtype)
+    if weight is not None:
+        given = _finite(_numbers(host_array(weight), what), dtype, what)
+        if given.shape != (n,) or given.min() < 0 or not given.any():
+            message = (
+                f"{what}: expected {n} numbers of 0 or more, not all 0, got shape {given.shape}, least {given.min():g}"
+            )
+            raise DataError(message)
+        found *= given
+    if class_weight is not None:
+        labels = host_array(y)
+        if labels.ndim == 2 and labels.shape[1] > 1:
+            labels = labels.argmax(axis=1)
+        labels = labels.reshape(-1)
+        classes = max(outputs, 2)
+        if not np.array_equal(labels, labels.round()) or labels.min() < 0 or labels.max() >= classes:
+            message = f"class_weight: expected class indices 0 … {classes - 1} as targets, got {labels.dtype} numbers"
+            raise ConfigError(message)
+        found *= class_weights(class_weight, labels.astype(np.int64), classes)[labels.astype(np.int64)].astype(dtype)
+    return found if weight is not None or class_weight is not None else None
+
+
+def class_weights(
+    spec: str | Mapping[int, float] | Sequence[float], labels: np.ndarray[Any, Any], classes: int
+) -> np.ndarray[Any, Any]:
+    """Return a weight for each class; classes that a dict leaves out weigh 1, those without samples too."""
+    if isinstance(spec, str):
+        if spec != "balanced":
+            message = f"class_weight: expected 'balanced', a dict or a list, got {spec!r}"
+            raise ConfigError(message)
+        counts = np.bincount(labels, minlength=classes)
+        return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
+    by_class = spec if isinstance(spec, Mapping) else dict(enumerate(spec))
+    if any(not (isinstance(c, int | np.integer) and 0 <= c < classes) for c in by_class):
+        message = f"class_weight: expected classes 0 … {classes - 1}, got {sorted(by_class, key=str)}"
+        raise ConfigError(message)
+    found = np.array([float(by_class.get(c, 1.0)) for c in range(classes)])
+    if not (np.isfinite(found).all() and found.min() >= 0):
+        message = f"class_weight: expected finite weights of 0 or more, got {found.tolist()}"
+        raise ConfigError(message)
+    return found
+
+
+def split(y: Any, fraction: float, seed: int, *, stratify: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return the row numbers of a training and of a validation part, in increasing order.
+
+    Parameters
+    ----------
+    y : host array, shape (n, ...)
+    fraction : float
+        Share of the validation part, 0 < fraction < 1.
+    stratify : bool
+        Whether each class (y holds their indices) gives its share.
+    """
+    n = len(y)
+    if not 0 < fraction < 1:
+        message = f"validation_fraction: expected a number above 0 and below 1, got {fraction!r}"
+        raise ConfigError(message)
+    order = generator(seed, "split").permutation(n)
+    if stratify:
+        order = order[np.argsort(y[order], kind="stable")]
+    # Every 1/fraction-th sample, whatever the fraction: where the running count of it passes a whole number.
+    count = np.floor(np.arange(1, n + 1) * fraction)
+    chosen = np.diff(count, prepend=0.0) > 0
+    if not chosen.any() or chosen.all():
+        message = f"validation_fraction: {fraction} of {n} samples leaves a part empty; give a validation set, or more samples"
+        raise DataError(message)
+    return np.sort(order[~chosen]), np.sort(order[chosen])
+
+
+def take_rows(a: Any, rows: np.ndarray[Any, Any]) -> Any:
+    """Return the rows of a host array, or of a device's array by its own library."""
+    if _on_host(a):
+        return np.asarray(a)[rows]
+    xp = array_namespace(a)
+    return xp.take(a, xp.asarray(rows, device=device(a)), axis=0)
+
+
+def _on_host(x: Any) -> bool:
+    return isinstance(x, np.ndarray | list | tuple | int | float) or hasattr(x, "iloc")
+
+
+def _numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
+    """Return `x` as a host array of real numbers."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        message = f"{what}: expected numbers only, got an array with masked entries; fill them or leave their rows out"
+        raise DataError(message)
+    try:
+        x = np.asarray(x)
+    except ValueError as error:
+        message = f"{what}: expected rows of equal length, got a ragged list ({error})"
+        raise DataError(message) from None
+    if x.dtype.kind not in "biuf":
+        message = f"{what}: expected real numbers, got an array of {x.dtype}; convert it first, x.astype('float32') say"
+        raise DataError(message)
+    return x
+
+
+def _finite(x: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray[Any, Any]:
+    """Return `x` in `dtype`; tell the first number that is not finite in it."""
+    with np.errstate(over="ignore"):
+        cast = np.ascontiguousarray(x, dtype=dtype)
+    if not math.isfinite(float(cast.sum())) and not np.isfinite(cast).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(cast))[0])
+        message = (
+            f"{what}: expected finite numbers in {dtype}, got {x[place]} at index {place}; mend or leave out that row"
+        )
+        raise DataError(message)
+    return cast
+
+
+def _indices(y: np.ndarray[Any, Any], outputs: int, what: str) -> np.ndarray[Any, Any]:
+    if y.dtype.kind == "f" and not (np.isfinite(y).all() and np.array_equal(y, y.round())):
+        message = (
+            f"{what}: expected class indices (whole numbers) for {outputs} outputs, got fractions such as {y.flat[0]}"
+        )
+        raise DataError(message)
+    if y.min() < 0 or y.max() >= outputs:
+        worst = int(y.argmin() if y.min() < 0 else y.argmax())
+        message = (
+            f"{what}: expected class indices 0 … {outputs - 1} for {outputs} outputs, got {y[worst]} at row {worst}; "
+            f"number the classes from 0, or give the network as many outputs as there are classes"
+        )
+        raise DataError(message)
+    return y.astype(np.int32)  # the widest integers that every library has

@@ -1,0 +1,165 @@
+"""One door to all data: a name or a path, whose form is told by what it holds."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from portanet.data import arrays, idx, images, table, text_digits
+from portanet.data.dataset import Dataset
+from portanet.data.files import head, reworded
+from portanet.data.labels import Task
+from portanet.data.named import DOWNLOADS, digits, mnist_like
+from portanet.data.synthetic import circles, moons, spirals
+from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
+
+__all__ = ["NAMES", "load"]
+
+_MADE: dict[str, Callable[[int], Dataset]] = {
+    "digits": digits,
+    "moons": lambda seed: moons(seed=seed),
+    "circles": lambda seed: circles(seed=seed),
+    "spirals": lambda seed: spirals(seed=seed),
+}
+
+NAMES = (*_MADE, *DOWNLOADS)
+"""The names that `load` knows."""
+
+FORMS = (
+    "a folder of IDX files (MNIST), text digits (folder or zip), images by class, CSV or TSV (also .gz), .npz, "
+    "or a pair of .npy"
+)
+
+# Forms that are often met and not read, by their first bytes.
+_STRANGERS = {
+    b"PAR1": "a Parquet file",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite": "an SQLite database",
+    b"%PDF": "a PDF",
+    b"\x80\x04": "a pickle, which can run code",
+    b"\x80\x05": "a pickle, which can run code",
+    b"\x89PNG": "a single image: give a folder of images by class",
+    b"\xff\xd8\xff": "a single image: give a folder of images by class",
+}
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    target: str | int | None = None,
+    task: Task | None = None,
+    shuffle_seed: int = 0,
+) -> Dataset:
+    """Read a data set, by its name or from a path.
+
+    Parameters
+    ----------
+    source : str or path-like
+        A name (`NAMES`; in any case of letters, and before a file of that name: write ``./digits`` for the file), or
+        the path of a folder of IDX files, a folder or zip of text digits, a folder of images by class, a table (CSV,
+        TSV, semicolons; also .gz), a .npz, or one of a pair of .npy. What a path holds is told by its content.
+    target : str or int, optional
+        For tables: the target's column, by its name, its index from 0, "first" or "last"; `read_table` tells what it
+        is otherwise.
+    task : {"classification", "regression"}, optional
+        For tables and arrays: what is to be learned, where the labels do not tell it.
+    shuffle_seed : int
+        For names whose test part is chosen here, or whose points are made: of the choice and the noise. Files are left
+        in their order.
+
+    Returns
+    -------
+    Dataset
+        On the host, nothing rescaled.
+
+    Raises
+    ------
+    DataError
+        If the source is unknown, missing, unreadable or damaged; the message names the place and the mend.
+    ConfigError
+        If an option does not fit the source.
+    OutOfMemoryError
+        If the data does not fit into memory.
+    """
+    try:
+        name = str(source).lower().replace("_", "-") if isinstance(source, str) else ""
+        if name in NAMES:
+            _refuse_options(name, target, task)
+            return _MADE[name](shuffle_seed) if name in _MADE else mnist_like(name)
+        path = Path(source).expanduser()
+        with reworded(path):
+            return _read(path, source, target, task)
+    except MemoryError as error:
+        message = f"{source}: it does not fit into memory ({error}); read a part of it, or use a machine with more"
+        raise OutOfMemoryError(message) from error
+
+
+def _read(path: Path, source: object, target: str | int | None, task: Task | None) -> Dataset:
+    form = _form(path, source)
+    if form == "table":
+        return table.read_table(path, target, task)
+    if form in ("npz", "npy"):
+        _refuse_options(str(path), target, None)
+        return arrays.read_npz(path, task) if form == "npz" else arrays.read_npy(path, task)
+    _refuse_options(str(path), target, task)
+    return {"idx": idx.read_idx, "text digits": text_digits.read_text_digits, "images": images.read_images}[form](path)
+
+
+def _refuse_options(name: str, target: str | int | None, task: Task | None) -> None:
+    if target is not None:
+        message = f"{name}: a target is chosen for tables (CSV, TSV) alone; leave out target={target!r}"
+        raise ConfigError(message)
+    if task == "regression":
+        message = f"{name}: its labels are classes; leave out task='regression'"
+        raise ConfigError(message)
+
+
+def _form(path: Path, source: object) -> str:
+    """Return the form of what a path holds."""
+    if path.is_dir():
+        return _folder_form(path)
+    if not path.exists():
+        message = (
+            f"{unknown('data set', str(source), NAMES)}, and there is no file or folder of that name; check the path"
+        )
+        raise DataError(message)
+    start = head(path)
+    if not start:
+        message = f"{path}: expected data, got an empty file"
+        raise DataError(message)
+    if start.startswith(b"PK"):
+        return "npz" if zipfile.is_zipfile(path) and arrays.recognises_zip(path) else "text digits"
+    if start.startswith(b"\x93NUMPY"):
+        return "npy"
+    if len(start) >= 4 and not start[0] and not start[1] and start[2] in idx.TYPES and 1 <= start[3] <= 8:
+        return "idx"
+    stranger = next((words for magic, words in _STRANGERS.items() if start.startswith(magic)), None)
+    if stranger or (b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff"))):
+        message = (
+            f"{path}: expected one of {FORMS}; got "
+            f"{stranger or f'a binary file that begins with {start[:4].hex(chr(32))}'}"
+        )
+        raise DataError(message)
+    return "table"
+
+
+def _folder_form(folder: Path) -> str:
+    for form, module in (
+        ("idx", idx),
+        ("table", table),
+        ("npy", arrays),
+        ("images", images),
+        ("text digits", text_digits),
+    ):
+        if module.recognises_folder(folder):
+            return form
+    names = sorted(path.name for path in folder.iterdir())
+    came = (
+        f"{len(names)} others ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
+        if names
+        else "an empty folder"
+    )
+    message = f"{folder}: expected one of {FORMS}; got {came}; give the file itself if one of them is the data"
+    raise DataError(message)

@@ -1,0 +1,138 @@
+"""How weights begin. An initializer makes host arrays in float64; the trainer casts and uploads them.
+
+A layer names one by a string, with its numbers behind a colon where it has any: ``"he_normal"``, ``"normal:0.05"``,
+``"uniform:-0.1,0.1"``, ``"constant:0.5"``. A function ``(rng, shape) -> array`` does as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from portanet.errors import ConfigError, unknown
+from portanet.typing import Shape
+
+__all__ = ["Initializer", "initializer"]
+
+HostArray: TypeAlias = np.ndarray[Any, Any]
+Initializer: TypeAlias = str | Callable[[np.random.Generator, Shape], HostArray]
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """Return how many inputs a unit has and how many units an input reaches: `shape` is ``(..., in, out)``."""
+    receptive = math.prod(shape[:-2])
+    return receptive * (shape[-2] if len(shape) > 1 else 1), receptive * shape[-1]
+
+
+def zeros(rng: np.random.Generator, shape: Shape) -> HostArray:
+    """Zero everywhere: for biases. Weights that begin so stay alike in every unit."""
+    return np.zeros(shape)
+
+
+def ones(rng: np.random.Generator, shape: Shape) -> HostArray:
+    """One everywhere."""
+    return np.ones(shape)
+
+
+def constant(rng: np.random.Generator, shape: Shape, value: float = 0.0) -> HostArray:
+    """`value` everywhere."""
+    return np.full(shape, value)
+
+
+def uniform(rng: np.random.Generator, shape: Shape, low: float = 0.0, high: float = 1.0) -> HostArray:
+    """Uniform over [low, high)."""
+    return rng.uniform(low, high, shape)
+
+
+def normal(rng: np.random.Generator, shape: Shape, std: float = 1.0) -> HostArray:
+    """Normal with mean 0 and standard deviation `std`; the standard normal if none is given."""
+    return rng.normal(0.0, std, shape)
+
+
+def glorot_uniform(rng: np.random.Generator, shape: Shape) -> HostArray:
+    """Uniform with variance 2 / (fan_in + fan_out): keeps a linear unit's signal both ways (Glorot & Bengio 2010)."""
+    limit = math.sqrt(6 / sum(fans(shape)))
+    return rng.uniform(-limit, limit, shape)
+
+
+def glorot_normal(rng: np.random.Generator, shape: Shape) -> HostArray:
+    """Normal with variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010)."""
+    return rng.normal(0.0, math.sqrt(2 / sum(fans(shape))), shape)
+
+
+def he_uniform(rng: np.random.Generator, shape: Shape) -> HostArray:
+    """Uniform with variance 2 / fan_in: ReLU loses half of the signal, this restores it (He et al. 2015)."""
+    limit = math.sqrt(6 / fans(shape)[0])
+    return rng.uniform(-limit, limit, shape)
+
+
+def he_normal(rng: np.random.Generator, shape: Shape) -> HostArray:
+    """Normal with variance 2 / fan_in (He et al. 2015, arXiv:1502.01852)."""
+    return rng.normal(0.0, math.sqrt(2 / fans(shape)[0]), shape)
+
+
+def lecun_uniform(rng: np.random.Generator, shape: Shape) -> HostArray:
+    """Uniform with variance 1 / fan_in (LeCun et al. 1998, Efficient BackProp)."""
+    limit = math.sqrt(3 / fans(shape)[0])
+    return rng.uniform(-limit, limit, shape)
+
+
+def lecun_normal(rng: np.random.Generator, shape: Shape) -> HostArray:
+    """Normal with variance 1 / fan_in (LeCun et al. 1998, Efficient BackProp)."""
+    return rng.normal(0.0, math.sqrt(1 / fans(shape)[0]), shape)
+
+
+def orthogonal(rng: np.random.Generator, shape: Shape, gain: float = 1.0) -> HostArray:
+    """Columns (or rows) orthonormal, times `gain`, all but the last axis taken as one (Saxe et al. 2014)."""
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    q *= np.sign(np.diag(r))  # makes the decomposition, and so the distribution, unique
+    return gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+INITIALIZERS: dict[str, Callable[..., HostArray]] = {
+    function.__name__: function
+    for function in (
+        zeros,
+        ones,
+        constant,
+        uniform,
+        normal,
+        glorot_uniform,
+        glorot_normal,
+        he_uniform,
+        he_normal,
+        lecun_uniform,
+        lecun_normal,
+        orthogonal,
+    )
+}
+
+
+def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], HostArray]:
+    """Return the function ``(rng, shape) -> float64 array`` that `spec` names.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown (the nearest known one is told) or its numbers do not fit.
+    """
+    if callable(spec):
+        return spec
+    name, _, rest = str(spec).partition(":")
+    if name not in INITIALIZERS:
+        raise ConfigError(unknown("initializer", name, INITIALIZERS))
+    function = INITIALIZERS[name]
+    takes = function.__code__.co_argcount - 2
+    try:
+        numbers = [float(word) for word in rest.split(",")] if rest else []
+    except ValueError:
+        message = f"initializer {spec!r}: expected numbers behind the colon, such as 'normal:0.05', got {rest!r}"
+        raise ConfigError(message) from None
+    if len(numbers) > takes:
+        message = f"initializer {spec!r}: {name} takes at most {takes} numbers, got {len(numbers)}"
+        raise ConfigError(message)
+    return lambda rng, shape: function(rng, shape, *numbers)

@@ -1,0 +1,211 @@
+"""Elementwise nonlinearities, and the softmax. Shapes: x, y, dy and dx are all equal, (..., features)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from array_api_compat import array_namespace
+
+from portanet.layers.base import Layer
+from portanet.random import Key
+from portanet.typing import Array, Params
+
+Result = tuple[Array | None, Params]
+
+
+def sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x)); x is held above -80, where the result is 0 in all but name, so that exp cannot overflow."""
+    xp = array_namespace(x)
+    e = xp.exp(-xp.maximum(x, -80.0))
+    e += 1.0
+    return 1.0 / e
+
+
+def softmax(x: Array) -> Array:
+    """Return exp(x) / Σ exp(x) over the last axis; the row's maximum is taken off first, which changes nothing but the range."""
+    xp = array_namespace(x)
+    e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
+    e /= xp.sum(e, axis=-1, keepdims=True)
+    return e
+
+
+@dataclass(frozen=True)
+class ReLU(Layer):
+    """Rectifier, y = max(x, 0).
+
+    Forward   y  = max(x, 0)
+    Backward  dx = dy where y > 0, else 0
+    Source    Nair & Hinton 2010, ICML
+    """
+
+    kinks: ClassVar[tuple[float, ...]] = (0.0,)
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = array_namespace(x)
+        y = xp.maximum(x, 0.0)
+        return y, y  # the slope is read off the output, which the next layer keeps anyway
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        xp = array_namespace(dy)
+        return dy * xp.astype(cache > 0, dy.dtype), {}
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Layer):
+    """Rectifier that lets a little through, y = x where x > 0, else a x.
+
+    Forward   y  = max(x, a x),  0 ≤ a < 1
+    Backward  dx = dy where y > 0, else a dy
+    Source    Maas, Hannun & Ng 2013, ICML
+    """
+
+    slope: float = 0.01
+    kinks: ClassVar[tuple[float, ...]] = (0.0,)
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = array_namespace(x)
+        y = xp.maximum(x, self.slope * x)
+        return y, y  # y > 0 where x > 0
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        xp = array_namespace(dy)
+        return xp.where(cache > 0, dy, self.slope * dy), {}
+
+
+@dataclass(frozen=True)
+class ELU(Layer):
+    """Exponential linear unit, y = x where x > 0, else a (exp(x) - 1).
+
+    Forward   y  = max(x, 0) + a (exp(min(x, 0)) - 1)
+    Backward  dx = dy where y > 0, else dy (y + a)
+    Source    Clevert, Unterthiner & Hochreiter 2016, arXiv:1511.07289
+    """
+
+    alpha: float = 1.0
+    kinks: ClassVar[tuple[float, ...]] = (0.0,)
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = array_namespace(x)
+        y = xp.maximum(x, 0.0) + self.alpha * xp.expm1(xp.minimum(x, 0.0))
+        return y, y
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        xp = array_namespace(dy)
+        y = cache
+        return xp.where(y > 0, dy, dy * (y + self.alpha)), {}  # below 0 the derivative a exp(x) is y + a
+
+
+@dataclass(frozen=True)
+class Sigmoid(Layer):
+    """Logistic function, y = 1 / (1 + exp(-x)).
+
+    Forward   y  = 1 / (1 + exp(-x))
+    Backward  dx = dy y (1 - y)
+    Source    Rumelhart, Hinton & Williams 1986, Nature 323, eq. 2
+    """
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        y = sigmoid(x)
+        return y, y
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        y = cache
+        return dy * (y * (1.0 - y)), {}
+
+
+@dataclass(frozen=True)
+class Tanh(Layer):
+    """Hyperbolic tangent, y = tanh(x).
+
+    Forward   y  = tanh(x)
+    Backward  dx = dy (1 - y²)
+    Source    LeCun, Bottou, Orr & Müller 1998, Efficient BackProp
+    """
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        y = array_namespace(x).tanh(x)
+        return y, y
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        y = cache
+        return dy * (1.0 - y * y), {}
+
+
+@dataclass(frozen=True)
+class Softplus(Layer):
+    """Smooth rectifier, y = log(1 + exp(x)).
+
+    Forward   y  = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow
+    Backward  dx = dy (1 - exp(-y)), the logistic function of x read off the output
+    Source    Dugas et al. 2001, NIPS
+    """
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = array_namespace(x)
+        y = xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
+        return y, y
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        return -dy * array_namespace(dy).expm1(-cache), {}
+
+
+@dataclass(frozen=True)
+class GELU(Layer):
+    """Gaussian error linear unit, in its tanh form (the standard has no erf).
+
+    Forward   y  = x/2 (1 + t),  t = tanh(u),  u = √(2/π) (x + 0.044715 x³)
+    Backward  dx = dy ((1 + t)/2 + x/2 (1 - t²) du/dx),  du/dx = √(2/π) (1 + 3 · 0.044715 x²)
+    Source    Hendrycks & Gimpel 2016, arXiv:1606.08415
+    """
+
+    _c: ClassVar[float] = math.sqrt(2 / math.pi)
+    _a: ClassVar[float] = 0.044715
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        t = array_namespace(x).tanh(self._c * (x + self._a * (x * x * x)))
+        return 0.5 * x * (1.0 + t), (x, t)
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        x, t = cache
+        du = self._c * (1.0 + (3 * self._a) * (x * x))
+        return dy * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du), {}
+
+
+@dataclass(frozen=True)
+class Swish(Layer):
+    """Self-gated unit, y = x s with s the logistic function of x.
+
+    Forward   y  = x s,   s = 1 / (1 + exp(-x))
+    Backward  dx = dy (s + y (1 - s))
+    Source    Ramachandran et al. 2017, arXiv:1710.05941
+    """
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        s = sigmoid(x)
+        y = x * s
+        return y, (s, y)
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        s, y = cache
+        return dy * (s + y * (1.0 - s)), {}
+
+
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """Probabilities of the last axis, y = exp(x) / Σ exp(x). With cross-entropy use the loss alone: it takes logits.
+
+    Forward   y  = exp(x - max x) / Σ exp(x - max x)
+    Backward  dx = y (dy - Σ dy y), the product with the Jacobian diag(y) - y yᵀ
+    Source    Bridle 1990, NIPS
+    """
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        y = softmax(x)
+        return y, y
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        xp = array_namespace(dy)
+        y = cache
+        return y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)), {}

@@ -1,0 +1,76 @@
+"""What a layer is: a description, and two pure functions over arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from portanet.random import Key
+from portanet.typing import Array, Params, Shape
+
+
+class Layer:
+    """Base of all layers.
+
+    A layer holds its hyper-parameters and nothing else. Parameters come in as a dict, what backward needs goes out as
+    an explicit cache; neither forward nor backward writes on the layer or on its inputs. So one layer can be used twice,
+    evaluated in between, copied, pickled, and shared by processes.
+
+    Every layer is a frozen dataclass; a new one is a class with :meth:`forward` and :meth:`backward` (and :meth:`init`
+    where it has parameters or changes the shape), and a line in the table of cases.
+    """
+
+    kinks: ClassVar[tuple[float, ...]] = ()
+    """Inputs at which the layer has no derivative; a gradient check keeps away from them."""
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        """Return the initial parameters (host arrays) and the shape of one output sample, for samples of `in_shape`.
+
+        Raises
+        ------
+        ShapeError
+            If the layer cannot take samples of that shape.
+        """
+        return {}, in_shape
+
+    def init_buffers(self, in_shape: Shape) -> Params:
+        """Return what the layer keeps beside its parameters and does not train (host arrays)."""
+        return {}
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        """Return the output and the cache that :meth:`backward` needs; `params` also holds the buffers.
+
+        Parameters
+        ----------
+        params : dict of arrays
+            The layer's parameters and buffers.
+        x : array, shape (..., n, *in_shape)
+            Rows are samples.
+        train : bool
+            Whether this is a training step: dropout is on only then.
+        key : Key, optional
+            Names the random numbers of this layer in this step; needed by random layers when they train.
+        """
+        raise NotImplementedError
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        """Return dx = ∂L/∂x and the gradients of the parameters, from dy = ∂L/∂y and the forward's cache.
+
+        The gradients have the keys, shapes and dtypes of the parameters (buffers have none). Without `need_dx` the
+        first of the two may be None: the first layer with parameters is not asked for it.
+        """
+        raise NotImplementedError
+
+    def updated_buffers(self, params: Params, cache: Any) -> Params:
+        """Return the buffers after a training step whose forward left `cache`; those not named stay as they are."""
+        return {}
+
+    def config(self) -> dict[str, Any]:
+        """Return the description as plain values, ``{"type": ..., ...}``, from which :func:`from_config` makes it again."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every layer is a dataclass
+        return {"type": type(self).__name__, **{f.name: getattr(self, f.name) for f in fields if f.init}}
+
+
+def sum_leading(x: Array, ndim: int, xp: Any) -> Array:
+    """Return `x` summed over its leading axes until `ndim` are left: the backward of broadcasting over them."""
+    return xp.sum(x, axis=tuple(range(x.ndim - ndim))) if x.ndim > ndim else x

@@ -1,0 +1,83 @@
+"""The affine layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from portanet.errors import ConfigError, ShapeError
+from portanet.initializers import Initializer, initializer
+from portanet.layers.base import Layer, sum_leading
+from portanet.random import Key
+from portanet.typing import Array, Params, Shape
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Affine map of each row, y = x W + b.
+
+    Forward   y  = x W + b
+    Backward  dx = dy Wᵀ,  dW = xᵀ dy,  db = Σ_rows dy        with dy = ∂L/∂y
+    Shapes    x (..., n, in), W (..., in, out), b (..., out), y (..., n, out)
+    Source    Rumelhart, Hinton & Williams 1986, Nature 323, eqs. 1, 6, 7
+
+    Leading axes make a stack of networks one batched product; where x or W lacks them it is shared by the stack.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    bias : bool
+        Whether b is there.
+    weight_init, bias_init : str or function
+        See :mod:`portanet.initializers`.
+    in_features : int, optional
+        Number of inputs, if it is to be checked rather than inferred.
+    """
+
+    units: int
+    bias: bool = True
+    weight_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
+    in_features: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
+            message = f"Dense: units must be a whole number of 1 or more, got {self.units!r}"
+            raise ConfigError(message)
+        initializer(self.weight_init), initializer(self.bias_init)  # an unknown name is told where it was written
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        if len(in_shape) != 1:
+            message = f"expected samples with one axis of features, got samples of shape {in_shape}; add Flatten() before it"
+            raise ShapeError(message)
+        (n_in,) = in_shape
+        if self.in_features not in (None, n_in):
+            message = f"expected {self.in_features} features (in_features), got {n_in}; set it to {n_in} or leave it out"
+            raise ShapeError(message)
+        params = {"weight": initializer(self.weight_init)(rng, (n_in, self.units))}
+        if self.bias:
+            params["bias"] = initializer(self.bias_init)(rng, (self.units,))
+        return params, (self.units,)
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        weight = params["weight"]
+        if x.ndim < 2 or x.shape[-1] != weight.shape[-2]:
+            mend = "give rows of samples" if x.ndim < 2 else "add Flatten() before it, or train it anew on this data"
+            message = f"expected inputs with {weight.shape[-2]} features, got an array of shape {tuple(x.shape)}; {mend}"
+            raise ShapeError(message)
+        y = x @ weight
+        if self.bias:
+            y += params["bias"][..., None, :]  # in place: y is a fresh product, nobody else holds it
+        return y, (x, weight)  # both are alive anyway: nothing is copied
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        x, weight = cache
+        xp = array_namespace(dy)
+        grads = {"weight": sum_leading(x.mT @ dy, weight.ndim, xp)}
+        if self.bias:
+            grads["bias"] = sum_leading(xp.sum(dy, axis=-2), weight.ndim - 1, xp)
+        dx = sum_leading(dy @ weight.mT, x.ndim, xp) if need_dx else None
+        return dx, grads

@@ -1,0 +1,74 @@
+"""Fixed maps of the input, part of the network so that they are saved with it and run where it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from portanet.errors import ShapeError
+from portanet.layers.base import Layer
+from portanet.random import Key
+from portanet.typing import Array, Params, Shape
+
+
+@dataclass(frozen=True)
+class Rescale(Layer):
+    """The same affine map of every input, y = scale x + offset: ``Rescale(1 / 255)`` for images of bytes.
+
+    Forward   y  = scale x + offset
+    Backward  dx = scale dy
+    """
+
+    scale: float
+    offset: float = 0.0
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        y = x * self.scale
+        if self.offset:
+            y += self.offset
+        return y, None
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        return self.scale * dy, {}
+
+
+@dataclass(frozen=True)
+class Standardize(Layer):
+    """Each feature with mean 0 and standard deviation 1, by the training data's own mean and deviation.
+
+    Forward   y  = (x - mean) inverse_std
+    Backward  dx = dy inverse_std
+    Shapes    x, y: (..., n, features); mean, inverse_std: (features,), buffers
+
+    Make it by :meth:`of`; the two arrays are saved with the network's parameters, not in its description.
+    """
+
+    mean: Any = field(default=None, repr=False, compare=False)
+    inverse_std: Any = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, x: Any) -> Standardize:
+        """Return the layer for the host array `x`, shape (n, features); a feature that never changes is only centred."""
+        std = x.std(axis=0, dtype="float64")
+        std[std == 0] = 1.0
+        return cls(x.mean(axis=0, dtype="float64"), 1.0 / std)
+
+    def init_buffers(self, in_shape: Shape) -> Params:
+        if self.mean is None:
+            message = "it has no mean and deviation yet; make it by Standardize.of(x), with the training data"
+            raise ShapeError(message)
+        if self.mean.shape != in_shape:
+            message = f"was made of samples of shape {self.mean.shape}, got {in_shape}; make it of this data by Standardize.of(x)"
+            raise ShapeError(message)
+        return {"mean": self.mean, "inverse_std": self.inverse_std}
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        y = x - params["mean"]
+        y *= params["inverse_std"]
+        return y, params["inverse_std"]
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        return dy * cache, {}
+
+    def config(self) -> dict[str, Any]:
+        return {"type": "Standardize"}

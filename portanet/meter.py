@@ -1,0 +1,44 @@
+"""The running numbers of an epoch: they stay on the device until somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from portanet.backends import Backend
+from portanet.metrics import Metric, ScikitMetric
+from portanet.typing import Array
+
+
+class Meter:
+    """Collects each batch's loss and metrics, and reads them from the device together."""
+
+    def __init__(self, backend: Backend, metrics: Sequence[Metric]) -> None:
+        self.backend = backend
+        self.metrics = [m for m in metrics if not isinstance(m, ScikitMetric)]
+        self.sizes: list[float] = []
+        self._waiting: list[tuple[Array, ...]] = []
+        self._read: list[list[np.ndarray]] = [[] for _ in range(1 + len(self.metrics))]
+
+    def add(self, size: float, loss: Array, measured: tuple[Array, ...]) -> None:
+        """Take a batch's numbers as they are, arrays on the device."""
+        self.sizes.append(size)
+        self._waiting.append((loss, *measured))
+        if len(self._waiting) >= 4096:  # small arrays by the thousand are a memory of their own
+            self._fetch()
+
+    def result(self) -> dict[str, float]:
+        """Return the loss and the metrics over all batches so far; waits for the device."""
+        self._fetch()
+        sizes = np.asarray(self.sizes)
+        values = [np.concatenate(column).astype(np.float64) for column in self._read]
+        loss = float((values[0] * sizes).sum() / max(sizes.sum(), 1e-30))
+        found = zip(self.metrics, values[1:], strict=True)
+        return {"loss": loss, **{metric.name: metric.merge(column, sizes) for metric, column in found}}
+
+    def _fetch(self) -> None:
+        if self._waiting:
+            for column, arrays in zip(self._read, zip(*self._waiting, strict=True), strict=True):
+                column.append(self.backend.fetch(arrays))
+            self._waiting.clear()

@@ -1,0 +1,73 @@
+"""Randomness that is the same on every backend.
+
+Weights and shuffles come from keyed host generators. Dropout masks come from a counter: a 32-bit mixer over
+(index, seed, step, layer) in integer operations of the standard. Nothing advances, so a step that is run again, after a
+resume or in another process, draws the same mask.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from portanet.errors import ConfigError
+from portanet.typing import Array, Shape
+
+_MASK31 = 0x7FFFFFFF
+
+
+class Key(NamedTuple):
+    """What a mask depends on besides its elements' indices; `seed` and `step` may be traced, `path` is the layer's."""
+
+    seed: int
+    step: int
+    path: int = 0
+
+    def child(self, index: int) -> Key:
+        """Return the key of the `index`-th layer within the layer that holds this key."""
+        return self._replace(path=((self.path + index + 1) * 0x9E3779B1) & _MASK31)
+
+
+def generator(seed: int, *purpose: str | int) -> np.random.Generator:
+    """Return the host generator of `seed` for one purpose, for example ``generator(0, "shuffle", epoch)``."""
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        message = f"seed: expected a whole number of 0 or more, got {seed!r}"
+        raise ConfigError(message)
+    words = [zlib.crc32(word.encode()) if isinstance(word, str) else word for word in purpose]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([int(seed), *words])))
+
+
+def epoch_word(seed: int, epoch: int) -> int:
+    """Return 31 random bits that stand for `seed` and `epoch` in a :class:`Key`."""
+    return int(generator(seed, "mask", epoch).integers(_MASK31))
+
+
+def bernoulli(like: Array, shape: Shape, probability: float, key: Key) -> Array:
+    """Return a boolean array, True with `probability`, on the device of `like`; the same bits on every backend.
+
+    Two rounds of the mixer "lowbias32" (C. Wellons, hash-prospector, 2018) over the elements' indices, keyed before each
+    round. It runs in int32, which wraps round on every library and, unlike uint32, is complete on all of them; the shifts
+    are made logical by their masks.
+    """
+    xp = array_namespace(like)
+    size = 1
+    for n in shape:
+        size *= n
+    bits = xp.arange(size, dtype=xp.int32, device=device(like))
+    bits = _mix(bits ^ key.seed)
+    bits = _mix(bits ^ (key.step ^ key.path))
+    threshold = round(probability * 2**32) - 2**31  # bits are uniform over [-2^31, 2^31)
+    return xp.reshape(bits < min(threshold, 2**31 - 1), shape)
+
+
+def _mix(x: Array) -> Array:
+    """Return the owned int32 array `x` scrambled, one to one."""
+    x ^= (x >> 16) & 0xFFFF
+    x *= 0x7FEB352D
+    x ^= (x >> 15) & 0x1FFFF
+    x *= 0x846CA68B - 2**32
+    x ^= (x >> 16) & 0xFFFF
+    return x

@@ -1,0 +1,104 @@
+"""The heart: forward, loss, backward and update as one pure function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from portanet.layers import Layer
+from portanet.losses import Loss
+from portanet.metrics import Metric, measure
+from portanet.optimizers import Optimizer, is_weight
+from portanet.random import Key
+from portanet.typing import Array, Params
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of training, ``step(params, buffers, opt_state, x, y, weight, counters)``.
+
+    Pure: no host reads, no masks, no shapes that depend on data, nothing kept. So one and the same function runs
+    eagerly on any library of the standard, and compiled where there is a compiler. The arrays of `params` and
+    `opt_state` are donated (see :mod:`portanet.optimizers`).
+
+    Parameters
+    ----------
+    net, loss, optimizer, metrics
+        What is trained, on what, how, and what is measured on the way.
+    dtype : str
+        Of the arithmetic; inputs of another dtype (images of bytes, say) are cast here, a batch at a time.
+    l1, l2 : float
+        Penalties on the weights (not the biases), added to the loss: l1 Σ|W| + l2/2 Σ W².
+    """
+
+    net: Layer
+    loss: Loss
+    optimizer: Optimizer
+    metrics: tuple[Metric, ...] = ()
+    dtype: str = "float32"
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __call__(
+        self,
+        params: Params,
+        buffers: Params,
+        opt_state: dict[str, Any],
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        counters: dict[str, Any],
+    ) -> tuple[Params, Params, dict[str, Any], Array, tuple[Array, ...]]:
+        """Return the new parameters, buffers and optimizer state, the loss before the step, and the metrics' numbers.
+
+        Parameters
+        ----------
+        x : array, shape (n, *in_shape)
+        y : array, shape (n,) or (n, outputs)
+        weight : array, shape (n,), or None
+        counters : dict
+            ``"lr"``, the learning rate; ``"seed"`` and ``"step"``, which name the random numbers of this step.
+        """
+        everything = {**params, **buffers}
+        key = Key(counters["seed"], counters["step"])
+        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=True, key=key)
+        value, loss_cache = self.loss.forward(prediction, y, weight)
+        measured = measure(self.metrics, self.loss, prediction, y, weight)
+        _, grads = self.net.backward(params, self.loss.backward(loss_cache), cache, need_dx=False)
+        if self.l1 or self.l2:
+            value = value + penalty(params, self.l1, self.l2)
+            grads = {name: penalised(name, params[name], g, self.l1, self.l2) for name, g in grads.items()}
+        buffers = {**buffers, **self.net.updated_buffers(everything, cache)}
+        params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"])
+        return params, buffers, opt_state, value, measured
+
+
+def as_float(x: Array, dtype: str) -> Array:
+    """Return `x` in the float dtype of that name."""
+    xp = array_namespace(x)
+    wanted = getattr(xp, dtype)
+    return x if x.dtype == wanted else xp.astype(x, wanted)
+
+
+def penalty(params: Params, l1: float, l2: float) -> Any:
+    """Return l1 Σ|W| + l2/2 Σ W² over the weights; 0.0 where there are none."""
+    total: Any = 0.0
+    for name, p in params.items():
+        if is_weight(name):
+            xp = array_namespace(p)
+            if l1:
+                total = total + l1 * xp.sum(xp.abs(p))
+            if l2:
+                total = total + (0.5 * l2) * xp.sum(p * p)
+    return total
+
+
+def penalised(name: str, p: Array, g: Array, l1: float, l2: float) -> Array:
+    """Return the gradient `g` of parameter `p` with that of the penalties: g + l1 sign(W) + l2 W."""
+    if not is_weight(name):
+        return g
+    if l1:
+        g = g + l1 * array_namespace(p).sign(p)
+    return g + l2 * p if l2 else g
