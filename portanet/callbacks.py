@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portanet.errors import ConfigError
-from portanet.schedules import Schedule, direction, monitored
+from portanet.errors import ConfigError, DataError
+from portanet.schedules import Schedule, improved, monitored
+from portanet.schedules import get as get_schedule
 
 if TYPE_CHECKING:
     from portanet.trainer import Trainer
@@ -64,7 +66,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         value = monitored(row, self.monitor, "EarlyStopping")
-        if self.best is None or direction(self.monitor) * (value - self.best) > self.min_delta:
+        if improved(value, self.best, self.monitor, self.min_delta):
             self.best, self.best_epoch = value, trainer.epoch
             self._weights = trainer.snapshot() if self.restore_best else None
         elif trainer.epoch - self.best_epoch >= self.patience:
@@ -90,6 +92,9 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1) -> None:
+        if every < 1:
+            message = f"Checkpoint: every must be 1 or more, got {every!r}"
+            raise ConfigError(message)
         self.path, self.monitor, self.every = Path(path), monitor, every
         self.best: float | None = None
 
@@ -99,7 +104,7 @@ class Checkpoint(Callback):
                 trainer.save(self.path)
             return
         value = monitored(row, self.monitor, "Checkpoint")
-        if self.best is None or direction(self.monitor) * (value - self.best) > 0:
+        if improved(value, self.best, self.monitor):
             self.best = value
             trainer.save(self.path)
 
@@ -111,30 +116,45 @@ class JSONLLogger(Callback):
         self.path = Path(path)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        _append(self.path, json.dumps(row) + "\n")
 
 
 class CSVLogger(Callback):
-    """Appends each epoch's row to a CSV file; the first row's names are its header."""
+    """Appends each epoch's row to a CSV file; the first row's names are its header.
+
+    A later row has to have the same names, also where the file comes from an earlier training.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        new = not self.path.exists() or self.path.stat().st_size == 0
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(row)
-            writer.writerow(row.values())
+        lines = io.StringIO(newline="")
+        writer = csv.writer(lines)
+        header = self._header()
+        if not header:
+            writer.writerow(row)
+        elif header != list(row):
+            message = (
+                f"CSVLogger: {self.path} has the columns {', '.join(header)}, got a row of {', '.join(row)}; "
+                f"give this training a file of its own"
+            )
+            raise ConfigError(message)
+        writer.writerow(row.values())
+        _append(self.path, lines.getvalue())
+
+    def _header(self) -> list[str]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return next(csv.reader(file), [])
 
 
 class LearningRateSchedule(Callback):
     """Gives the trainer another schedule for this fit; the one it had comes back behind it."""
 
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
+    def __init__(self, schedule: Schedule | str) -> None:
+        self.schedule = get_schedule(schedule)
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         self._before, trainer.schedule = trainer.schedule, self.schedule
@@ -155,3 +175,12 @@ class TimeLimit(Callback):
     def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
         if time.monotonic() >= self._until:
             trainer.stop(f"time limit of {self.seconds:g} s")
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        message = f"{path}: cannot be written ({error.strerror or error}); give a file in a folder that exists"
+        raise DataError(message) from None

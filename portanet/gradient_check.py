@@ -124,7 +124,7 @@ def gradcheck(
 def check_loss(
     loss: Loss, prediction: Array, target: Array, weight: Array | None = None, *, seed: int = 0, tolerance: float = 1e-6
 ) -> GradientCheck:
-    """Compare a loss's gradient with central differences; float64 host arrays. Raises CheckError like :func:`gradcheck`."""
+    """Compare a loss's gradient with central differences, on float64 host arrays; raises as :func:`gradcheck` does."""
     value, cache = loss.forward(prediction, target, weight)
     direction = generator(seed, "gradcheck").normal(size=prediction.shape)
     direction /= (direction**2).sum() ** 0.5
@@ -166,7 +166,8 @@ def _away_from_kinks(
         )
         if all(distance > KINK_MARGIN for distance in near):
             return x
-    message = f"gradcheck: found no input away from the kinks of {type(layer).__name__} in {tries} tries; take a smaller batch"
+    name = type(layer).__name__
+    message = f"gradcheck: found no input away from the kinks of {name} in {tries} tries; take a smaller batch"
     raise CheckError(message)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import overload
+
+from portanet.errors import unknown
 
 
 class History:
@@ -28,12 +31,16 @@ class History:
     def __iter__(self) -> Iterator[dict[str, float]]:
         return iter(self.rows)
 
+    @overload
+    def __getitem__(self, key: int) -> dict[str, float]: ...
+    @overload
+    def __getitem__(self, key: str) -> list[float]: ...
     def __getitem__(self, key: str | int) -> list[float] | dict[str, float]:
-        if isinstance(key, int):
+        if not isinstance(key, str):
             return self.rows[key]
         found = [row[key] for row in self.rows if key in row]
         if not found and self.rows:
-            raise KeyError(key)
+            raise KeyError(unknown("column of the history", key, {name for row in self.rows for name in row}))
         return found
 
     def __repr__(self) -> str:

@@ -121,7 +121,7 @@ def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], Hos
         If the name is unknown (the nearest known one is told) or its numbers do not fit.
     """
     if callable(spec):
-        return spec
+        return lambda rng, shape: _of_shape(spec(rng, shape), shape)
     name, _, rest = str(spec).partition(":")
     if name not in INITIALIZERS:
         raise ConfigError(unknown("initializer", name, INITIALIZERS))
@@ -135,4 +135,21 @@ def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], Hos
     if len(numbers) > takes:
         message = f"initializer {spec!r}: {name} takes at most {takes} numbers, got {len(numbers)}"
         raise ConfigError(message)
+    try:
+        tried = function(np.random.default_rng(0), (1, 1), *numbers)
+    except (ValueError, OverflowError) as error:
+        message = f"initializer {spec!r}: {error}; see portanet.initializers.{name}"
+        raise ConfigError(message) from None
+    if not np.isfinite(tried).all():
+        message = f"initializer {spec!r}: expected finite numbers behind the colon, got {rest!r}"
+        raise ConfigError(message)
     return lambda rng, shape: function(rng, shape, *numbers)
+
+
+def _of_shape(found: Any, shape: Shape) -> HostArray:
+    """Return what a function of the user's own gave, in float64."""
+    array = np.asarray(found, dtype=np.float64)
+    if array.shape != tuple(shape):
+        message = f"initializer: expected an array of shape {tuple(shape)} from the function, got one of {array.shape}"
+        raise ConfigError(message)
+    return array

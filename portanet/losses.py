@@ -57,7 +57,7 @@ class Loss:
 
 
 def aligned(prediction: Array, target: Array, xp: Any) -> Array:
-    """Return `target` in the shape and dtype of `prediction`: class indices as one-hot rows, single numbers as a column."""
+    """Return `target` in the shape and dtype of `prediction`: class indices as one-hot rows, numbers as a column."""
     if target.ndim < prediction.ndim and target.shape[-1] == prediction.shape[-2]:
         outputs = prediction.shape[-1]
         if outputs == 1:
@@ -77,7 +77,7 @@ def aligned(prediction: Array, target: Array, xp: Any) -> Array:
 
 
 def weighted_mean(values: Array, weight: Array | None, xp: Any) -> tuple[Array, Any]:
-    """Return the mean of `values` (..., n), and each sample's share in it, shaped to scale gradients (..., n, outputs)."""
+    """Return the mean of `values` (..., n), and each sample's share in it, to scale gradients (..., n, outputs)."""
     if weight is None:
         share = 1.0 / values.shape[-1]
         return xp.sum(values, axis=-1) * share, share
@@ -111,7 +111,9 @@ class SoftmaxCrossEntropy(Loss):
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = array_namespace(prediction)
         if prediction.shape[-1] < 2:
-            message = "SoftmaxCrossEntropy: expected at least 2 outputs, got 1; use BinaryCrossEntropy for a single output"
+            message = (
+                "SoftmaxCrossEntropy: expected at least 2 outputs, got 1; use BinaryCrossEntropy for a single output"
+            )
             raise ShapeError(message)
         t = _smooth(aligned(prediction, target, xp), self.label_smoothing, prediction.shape[-1])
         z = prediction - xp.max(prediction, axis=-1, keepdims=True)  # the largest exponential is then 1

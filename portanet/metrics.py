@@ -1,19 +1,22 @@
 """Metrics: what a person wants to know beside the loss.
 
-During training and evaluation a metric gives a few numbers a batch (``batch``), which stay on the device, and one number
-an epoch from all of them (``merge``), on the host. The functions on whole label arrays run on the host.
+During training and evaluation a metric gives a few numbers a batch (``batch``), which stay on the device, and one
+number an epoch from all of them (``merge``), on the host. The functions on whole label arrays run on the host.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
+from portanet.backends.host import host_array
 from portanet.errors import ConfigError, DataError, unknown
+from portanet.layers import Sigmoid
 from portanet.losses import Loss, aligned, weighted_mean
 from portanet.typing import Array
 
@@ -27,39 +30,43 @@ class Metric:
     ranks_only: ClassVar[bool] = False
     """Whether the order of the outputs is enough, so that the loss's link need not be applied to them."""
 
-    def batch(self, prediction: Array, target: Array, weight: Array | None, threshold: float) -> Array:
-        """Return the batch's numbers, shape () or (k,), on the device; `threshold` parts the classes of a single output."""
+    def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
+        """Return the batch's numbers, shape () or (k,), on the device; `loss` tells what the outputs mean."""
         raise NotImplementedError
 
     def merge(self, values: Any, sizes: Any) -> float:
         """Return the epoch's number from the batches': host arrays, `values` (batches, ...), `sizes` (batches,)."""
-        return float((values * sizes).sum() / sizes.sum())
+        return float((values * _shares(sizes)).sum())
 
 
 @dataclass(frozen=True)
 class Accuracy(Metric):
     """Share of the samples whose largest output is the target's class (a single output: on its side of the threshold).
 
-    At several outputs with a target row each (multi-label), the share of the outputs on their right side.
+    With a loss that takes each output for a label of its own (BinaryCrossEntropy, a target row a sample), the share of
+    the outputs on their right side.
     """
 
     name: str = "accuracy"
     ranks_only: ClassVar[bool] = True
 
-    def batch(self, prediction: Array, target: Array, weight: Array | None, threshold: float) -> Array:
+    def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = array_namespace(prediction)
-        if prediction.shape[-1] == 1:
-            hit = (prediction > threshold) == (aligned(prediction, target, xp) > 0.5)
-            hit = hit[..., 0]
+        if prediction.shape[-1] == 1 or (loss.output is Sigmoid and target.ndim == prediction.ndim):
+            right = (prediction > loss.threshold) == (aligned(prediction, target, xp) > 0.5)
+            hit = xp.mean(xp.astype(right, prediction.dtype), axis=-1)
         else:
             classes = xp.argmax(target, axis=-1) if target.ndim == prediction.ndim else target
-            hit = xp.argmax(prediction, axis=-1) == classes
-        return weighted_mean(xp.astype(hit, prediction.dtype), weight, xp)[0]
+            hit = xp.astype(xp.argmax(prediction, axis=-1) == classes, prediction.dtype)
+        return weighted_mean(hit, weight, xp)[0]
 
 
 @dataclass(frozen=True)
 class TopK(Metric):
-    """Share of the samples whose target is among the `k` largest outputs."""
+    """Share of the samples whose target is among the `k` largest outputs; of equal outputs the first counts as larger.
+
+    So ``top_1`` is the accuracy, and a network whose outputs are all equal hits k classes and no more.
+    """
 
     k: int = 5
     ranks_only: ClassVar[bool] = True
@@ -69,10 +76,13 @@ class TopK(Metric):
         """The column's name, ``top_5`` for k = 5."""
         return f"top_{self.k}"
 
-    def batch(self, prediction: Array, target: Array, weight: Array | None, threshold: float) -> Array:
+    def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = array_namespace(prediction)
-        own = xp.sum(prediction * aligned(prediction, target, xp), axis=-1, keepdims=True)
-        above = xp.sum(xp.astype(prediction > own, prediction.dtype), axis=-1)
+        own = xp.argmax(aligned(prediction, target, xp), axis=-1, keepdims=True)
+        index = xp.arange(prediction.shape[-1], dtype=own.dtype, device=device(prediction))
+        value = xp.sum(xp.where(index == own, prediction, 0.0), axis=-1, keepdims=True)
+        ahead = (prediction > value) | ((prediction == value) & (index < own))
+        above = xp.sum(xp.astype(ahead, prediction.dtype), axis=-1)
         return weighted_mean(xp.astype(above < self.k, prediction.dtype), weight, xp)[0]
 
 
@@ -82,7 +92,7 @@ class MeanAbsoluteErrorMetric(Metric):
 
     name: str = "mae"
 
-    def batch(self, prediction: Array, target: Array, weight: Array | None, threshold: float) -> Array:
+    def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = array_namespace(prediction)
         error = xp.mean(xp.abs(prediction - aligned(prediction, target, xp)), axis=-1)
         return weighted_mean(error, weight, xp)[0]
@@ -92,13 +102,14 @@ class MeanAbsoluteErrorMetric(Metric):
 class R2(Metric):
     """Coefficient of determination, 1 - Σ w (t - y)² / Σ w (t - t̄)²; the mean of it over the outputs.
 
-    A batch gives the mean of its targets, their mean square about it, and the mean squared error. They are joined by
-    the parallel formula of Chan, Golub & LeVeque 1983, so that nothing cancels where targets lie far from 0.
+    A batch gives the mean of its targets, what rounding took from that mean, their mean square about it, and the mean
+    squared error. They are joined on the host in float64 by the parallel formula of Chan, Golub & LeVeque 1983, so that
+    nothing cancels where targets lie far from 0.
     """
 
     name: str = "r2"
 
-    def batch(self, prediction: Array, target: Array, weight: Array | None, threshold: float) -> Array:
+    def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = array_namespace(prediction)
         t = aligned(prediction, target, xp)
 
@@ -106,18 +117,19 @@ class R2(Metric):
             return weighted_mean(xp.matrix_transpose(columns), weight, xp)[0]
 
         centre = mean(t)
-        around = mean((t - centre) ** 2)
-        return xp.stack([centre, around, mean((prediction - t) ** 2)])
+        e = t - centre
+        return xp.stack([centre, mean(e), mean(e * e), mean((prediction - t) ** 2)])
 
     def merge(self, values: Any, sizes: Any) -> float:
-        share = (sizes / sizes.sum())[:, None]
-        centre, around, error = (values[:, i, :] for i in range(3))
-        mean = (share * centre).sum(axis=0)
-        spread = (share * (around + (centre - mean) ** 2)).sum(axis=0)
+        share = _shares(sizes)[:, None]
+        centre, rest, square, error = (values[:, i, :] for i in range(4))
+        mean = (share * (centre + rest)).sum(axis=0)
+        spread = (share * (square - rest**2 + (centre + rest - mean) ** 2)).sum(axis=0)
         error = (share * error).sum(axis=0)
-        if (spread == 0).any():
-            return 1.0 if (error == 0).all() else 0.0  # scikit-learn's convention for targets that are all alike
-        return float((1 - error / spread).mean())
+        flat = spread <= 0
+        # scikit-learn's convention for an output whose targets are all alike: 1 if it is met, else 0
+        score = (~flat) * (1 - error / (spread + flat)) + flat * (error == 0)
+        return float(score.mean())
 
 
 @dataclass(frozen=True)
@@ -134,23 +146,60 @@ class ScikitMetric(Metric):
     )
 
     def whole(self, target: Any, outputs: Any, labels: Any | None, weight: Any | None = None) -> float:
-        """Return the metric of host arrays: targets, outputs on the target's scale, and predicted labels if there are any."""
+        """Return the metric of host arrays: targets, outputs on the target's scale, and predicted labels, if any.
+
+        Raises
+        ------
+        ConfigError
+            If scikit-learn cannot work it out, or its result is not one number.
+        """
         function = getattr(importlib.import_module("sklearn.metrics"), self.name)
-        scores = labels is None or self.name in self.takes_scores
-        guess = outputs if scores else labels
-        if scores and guess.ndim == 2 and guess.shape[1] == 1:
-            guess = guess[:, 0]
-        options: dict[str, Any] = {} if weight is None else {"sample_weight": weight}
-        if labels is not None and not scores and int(target.max()) > 1 and "average" in function.__kwdefaults__:
-            options["average"] = "macro"
-        return float(function(target, guess, **options))
+        known = inspect.signature(function).parameters
+        options: dict[str, Any] = {}
+        if weight is not None:
+            if "sample_weight" not in known:
+                message = f"metric {self.name!r}: it takes no sample weights; leave one of the two out"
+                raise ConfigError(message)
+            options["sample_weight"] = weight
+        guess = outputs
+        if labels is not None:
+            target, guess = self._classes(target, outputs, labels, known, options)
+        elif outputs.shape[-1] == 1:
+            guess = outputs[:, 0]
+        try:
+            return float(function(target, guess, **options))
+        except (TypeError, ValueError) as error:
+            message = f"metric {self.name!r}: expected one number from sklearn.metrics.{self.name}, got: {error}"
+            raise ConfigError(message) from error
+
+    def _classes(self, target: Any, outputs: Any, labels: Any, known: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+        """Return target and guess of a classification in the form that the function takes; adds to `options`."""
+        count = outputs.shape[1]
+        rows = target.ndim == 2 and target.shape[1] > 1
+        if rows and (target.sum(axis=1) == 1).all():  # one class a sample, written as a row
+            target, rows = target.argmax(axis=1), False
+        several = rows or count > 2
+        if self.name not in self.takes_scores:
+            if several and "average" in known:
+                options["average"] = "macro"
+            if "zero_division" in known:  # 0, as by default, without its warning: a young network misses whole classes
+                options["zero_division"] = 0
+            return target, (outputs > 0.5).astype(target.dtype) if rows else labels
+        if not several:
+            return target, outputs[:, -1]  # the probability of class 1
+        if not rows:
+            if "multi_class" in known:
+                options["multi_class"] = "ovr"
+            if "labels" in known:  # the data need not hold every class
+                options["labels"] = list(range(count))
+        return target, outputs
 
 
 METRICS: dict[str, type[Metric]] = {"accuracy": Accuracy, "mae": MeanAbsoluteErrorMetric, "r2": R2}
 
 
 def get(spec: str | Metric) -> Metric:
-    """Return the metric that `spec` is or names: ``accuracy``, ``mae``, ``r2``, ``top_5``, or a function of sklearn.metrics.
+    """Return the metric that `spec` is or names: ``accuracy``, ``mae``, ``r2``, ``top_5``, or one of sklearn.metrics.
 
     Raises
     ------
@@ -159,13 +208,19 @@ def get(spec: str | Metric) -> Metric:
     """
     if isinstance(spec, Metric):
         return spec
+    if not isinstance(spec, str):
+        hint = f"; make one of it: {spec.__name__}()" if isinstance(spec, type) else ""
+        message = f"metric: expected a name or a Metric, got {spec!r}{hint}"
+        raise ConfigError(message)
     if spec in METRICS:
         return METRICS[spec]()
     head, _, k = spec.partition("_")
     if head == "top" and k.isdigit() and int(k) > 0:
         return TopK(int(k))
     try:
-        if callable(getattr(importlib.import_module("sklearn.metrics"), spec, None)):
+        function = getattr(importlib.import_module("sklearn.metrics"), spec, None)
+        first = next(iter(inspect.signature(function).parameters), "") if inspect.isfunction(function) else ""
+        if first in ("y_true", "y1"):  # it compares targets and predictions; clusterings and distances do not
             return ScikitMetric(spec)
         hint = ""
     except ImportError:
@@ -181,10 +236,10 @@ def measure(
     found = []
     for metric in metrics:
         if metric.ranks_only:
-            found.append(metric.batch(prediction, target, weight, loss.threshold))
+            found.append(metric.batch(prediction, target, weight, loss))
             continue
         linked = loss.link(prediction) if linked is None else linked
-        found.append(metric.batch(linked, target, weight, 0.5))
+        found.append(metric.batch(linked, target, weight, loss))
     return tuple(found)
 
 
@@ -193,21 +248,35 @@ def confusion_matrix(target: Any, predicted: Any, classes: int) -> Any:
 
     Parameters
     ----------
-    target, predicted : host arrays of integers, shape (n,)
+    target, predicted : arrays or lists of integers, shape (n,)
         Class indices, 0 ≤ index < `classes`.
 
     Raises
     ------
     DataError
-        If the two differ in length or an index is out of range.
+        If the two differ in length, are no class indices, or an index is out of range.
     """
-    xp = array_namespace(target, predicted)
-    if target.shape != predicted.shape:
-        message = f"confusion_matrix: expected as many predictions as targets, got {predicted.shape} and {target.shape}"
+    target, predicted = host_array(target), host_array(predicted)
+    if target.shape != predicted.shape or target.ndim != 1:
+        message = (
+            f"confusion_matrix: expected a class index for each sample, twice, got targets of shape {target.shape} and "
+            f"predictions of shape {predicted.shape}; take the argmax of rows of outputs"
+        )
         raise DataError(message)
     for name, labels in (("target", target), ("predicted", predicted)):
-        if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < classes):
-            message = f"confusion_matrix: {name} must lie in 0 … {classes - 1}, got {int(labels.min())} … {int(labels.max())}"
+        if len(labels) and not (labels.min() >= 0 and labels.max() < classes and (labels % 1 == 0).all()):
+            message = (
+                f"confusion_matrix: {name} must hold class indices 0 … {classes - 1}, got numbers from {labels.min()} "
+                f"to {labels.max()}"
+            )
             raise DataError(message)
-    counts = xp.bincount(target * classes + predicted, minlength=classes * classes)
+    # int: the indices may come in bytes, which would wrap round
+    counts = array_namespace(target).bincount(
+        target.astype(int) * classes + predicted.astype(int), minlength=classes**2
+    )
     return counts.reshape(classes, classes)
+
+
+def _shares(sizes: Any) -> Any:
+    """Return each batch's share in the whole; all are 0 where no sample has weighed anything so far."""
+    return sizes / max(sizes.sum(), 1e-30)

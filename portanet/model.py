@@ -62,7 +62,11 @@ class Model:
         self.params: Params = {}
         self.buffers: Params = {}
         self.body = body = without_output(self.net, self.loss)
-        self._forward = self.backend.compile(lambda everything, x: body.forward(everything, as_float(x, dtype))[0])
+
+        def forward(everything: Params, x: Array) -> Array:
+            return body.forward(everything, as_float(x, dtype))[0]
+
+        self._forward = self.backend.compile(forward)
 
     def init(self, input_shape: Shape) -> None:
         """Draw the initial weights for samples of `input_shape` and put them on the device."""
@@ -72,7 +76,9 @@ class Model:
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers."""
         if len(out_shape) != 1:
-            message = f"expected a network with one axis of outputs, got outputs of shape {out_shape}; end it with Dense"
+            message = (
+                f"expected a network with one axis of outputs, got outputs of shape {out_shape}; end it with Dense"
+            )
             raise ConfigError(message)
         self.input_shape, self.outputs = tuple(input_shape), out_shape[0]
         self.restore({"params": params, "buffers": buffers})
@@ -105,7 +111,7 @@ class Model:
     def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array:
         """Return the network's outputs for `x`, shape (n, outputs), on the target's scale.
 
-        That is: probabilities where the loss is a cross-entropy, rates where it is Poisson, else the outputs themselves.
+        That is: probabilities where the loss is a cross-entropy, rates where it is Poisson, else the plain outputs.
 
         Parameters
         ----------
@@ -126,7 +132,7 @@ class Model:
                 found.append(self.backend.to_numpy(output) if to_numpy else output)
             if len(found) == 1:
                 return found[0]
-            # Parts are joined where they are wanted: on the host, the device holds one chunk, however many rows there are.
+            # Parts are joined where they are wanted: for the host, the device holds one chunk at a time.
             return (backends.get("numpy") if to_numpy else self.backend).xp.concat(found)
 
     def predict_classes(self, x: Any) -> Array:
@@ -173,7 +179,9 @@ class Model:
 
     def _check_weights(self, what: str) -> None:
         if self.input_shape is None:
-            message = f"{what}: this network has no weights yet; call fit(), or init(input_shape), or load it from a file"
+            message = (
+                f"{what}: this network has no weights yet; call fit(), or init(input_shape), or load it from a file"
+            )
             raise ConfigError(message)
 
 

@@ -27,7 +27,9 @@ class Progress(Callback):
             from rich.progress import Progress as Bar
 
             columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-            self._bar = Bar(*columns, TextColumn("{task.fields[numbers]}"), console=Console(stderr=True), transient=True)
+            self._bar = Bar(
+                *columns, TextColumn("{task.fields[numbers]}"), console=Console(stderr=True), transient=True
+            )
             self._task = self._bar.add_task("epoch", total=1.0, numbers="")
             self._bar.start()
 
@@ -61,7 +63,7 @@ class Progress(Callback):
 
 
 def _numbers(row: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in ("epoch", "lr", "seconds"))
+    return "  ".join(f"{name} {value:#.4g}" for name, value in row.items() if name not in ("epoch", "lr", "seconds"))
 
 
 def _clock(seconds: float) -> str:

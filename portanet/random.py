@@ -48,9 +48,9 @@ def epoch_word(seed: int, epoch: int) -> int:
 def bernoulli(like: Array, shape: Shape, probability: float, key: Key) -> Array:
     """Return a boolean array, True with `probability`, on the device of `like`; the same bits on every backend.
 
-    Two rounds of the mixer "lowbias32" (C. Wellons, hash-prospector, 2018) over the elements' indices, keyed before each
-    round. It runs in int32, which wraps round on every library and, unlike uint32, is complete on all of them; the shifts
-    are made logical by their masks.
+    Two rounds of the mixer "lowbias32" (C. Wellons, hash-prospector, 2018) over the elements' indices, keyed before
+    each round. It runs in int32, which wraps round on every library and, unlike uint32, is complete on all of them; the
+    shifts are made logical by their masks.
     """
     xp = array_namespace(like)
     size = 1

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from portanet import backends, losses, optimizers
 from portanet.errors import ConfigError, DataError
-from portanet.layers import Sequential
+from portanet.layers import Layer
 from portanet.layers.config import from_config
 from portanet.random import generator
 
@@ -65,9 +65,11 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     model._check_weights("save")
     arrays = model.snapshot()
     try:
-        text = json.dumps(describe(model))
+        text = json.dumps(describe(model), default=_plain)
     except TypeError as error:
-        message = f"save: the network holds something that a file cannot describe ({error}); name initializers by strings"
+        message = (
+            f"save: the network holds something that a file cannot describe ({error}); name initializers by strings"
+        )
         raise ConfigError(message) from None
     write(path, to_bytes({**arrays["params"], **arrays["buffers"]}, metadata={"portanet": text}))
 
@@ -87,27 +89,29 @@ def load(
     backend : str or Backend
         Where it shall run, whatever it was trained on.
     custom : dict, optional
-        Layers of one's own by their names: nothing is ever imported or run from the file.
+        Layers and metrics of one's own by their names: nothing is ever imported or run from the file.
 
     Raises
     ------
     DataError
         If the file is missing, no safetensors file of portanet's, or holds other arrays than its description says.
     ConfigError
-        If it needs a layer or an activation that is not known here.
+        If it needs a layer, an activation or a metric that is not known here.
     """
     from portanet.trainer import Trainer
 
     tensors, about = read(path)
+    custom = custom or {}
+    runs_on = backends.get(backend)
     try:
-        net = from_config(about["net"]["layers"], custom) if about["net"]["type"] == "Sequential" else None
-        net = net or from_config([about["net"]], custom)
+        # As a list of one layer, so that a network that is no Sequential comes back as what it was.
+        net = from_config([about["net"]], custom).layers[0]
         trainer = Trainer(
             net,
             losses.LOSSES[about["loss"]["name"]](**about["loss"]["options"]),
             _optimizer(about["optimizer"]),
-            about["metrics"],
-            backend=backend,
+            [custom.get(name, name) for name in about["metrics"]],
+            backend=runs_on,
             dtype=about["dtype"],
             seed=about["seed"],
             l1=about["l1"],
@@ -117,11 +121,19 @@ def load(
         input_shape = tuple(int(n) for n in about["input_shape"])
         buffers = {name: tensors.pop(name) for name in about["buffers"]}
         epoch = int(about["epoch"])
-    except (KeyError, TypeError, AttributeError) as error:
-        message = f"{path}: its description is incomplete or of another kind ({error!r}); save it anew with this version"
+        out_shape = _check_arrays(net, tensors, buffers, input_shape)
+        trainer.adopt(tensors, buffers, input_shape, out_shape)
+    except ConfigError as error:
+        message = f"{path}: {error}"
+        raise ConfigError(message) from None
+    except DataError as error:
+        message = f"{path}: {error}; the file is damaged or was edited"
         raise DataError(message) from None
-    out_shape = _check_arrays(path, net, tensors, input_shape)
-    trainer.adopt(tensors, buffers, input_shape, out_shape)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        message = (
+            f"{path}: its description is incomplete or of another kind ({error!r}); save it anew with this version"
+        )
+        raise DataError(message) from None
     trainer.epoch = epoch
     return trainer
 
@@ -131,18 +143,26 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        message = f"{path}: expected a file written by portanet, found {'a folder' if Path(path).is_dir() else 'nothing'} there"
+        found = "a folder" if Path(path).is_dir() else "nothing"
+        message = f"{path}: expected a file written by portanet, found {found} there"
         raise DataError(message)
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {})["portanet"])
+            text = (file.metadata() or {}).get("portanet")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        message = f"{path}: expected a safetensors file written by portanet, got something else ({error!r})"
+        about = None if text is None else json.loads(text)
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        message = (
+            f"{path}: expected a safetensors file written by portanet, got one that is damaged or another ({error})"
+        )
         raise DataError(message) from None
+    if text is None:
+        message = f"{path}: expected a file written by portanet, got a safetensors file of another program's"
+        raise DataError(message)
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        message = f"{path}: expected format {FORMAT}, got {about.get('format') if isinstance(about, dict) else about!r}"
-        raise DataError(f"{message}; load it with the version of portanet that wrote it")
+        got = about.get("format") if isinstance(about, dict) else about
+        message = f"{path}: expected format {FORMAT}, got {got!r}; load it with the version of portanet that wrote it"
+        raise DataError(message)
     return arrays, about
 
 
@@ -179,27 +199,46 @@ def _umask() -> int:
     return mask
 
 
-def _check_arrays(path: Any, net: Sequential, tensors: dict[str, Any], input_shape: tuple[int, ...]) -> tuple[int, ...]:
+def _check_arrays(
+    net: Layer, params: dict[str, Any], buffers: dict[str, Any], input_shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the shape of the outputs of one sample, if the arrays are those that the network needs."""
     wanted, out_shape = net.init(generator(0), input_shape)
-    for name in sorted({*wanted, *tensors}):
+    for name in sorted({*wanted, *params}):
         expected = tuple(wanted[name].shape) if name in wanted else "no such array"
-        got = tuple(tensors[name].shape) if name in tensors else "none"
+        got = tuple(params[name].shape) if name in params else "none"
         if expected != got:
-            message = f"{path}: array {name!r}: expected shape {expected}, got {got}; the file is damaged or was edited"
+            message = f"array {name!r}: expected shape {expected}, got {got}"
             raise DataError(message)
+    host = backends.get("numpy")
+    try:  # one sample: what buffers must be, only the layers that take them know
+        with host.activate("float64"):
+            everything = {name: host.asarray(a, "float64") for name, a in {**params, **buffers}.items()}
+            net.forward(everything, host.xp.zeros((1, *input_shape)))
+    except (KeyError, ValueError) as error:
+        message = f"its arrays {sorted(buffers)} do not fit the network ({error})"
+        raise DataError(message) from None
     return out_shape
 
 
-def _named(thing: Any, known: Mapping[str, type]) -> dict[str, Any]:
+def _plain(number: Any) -> Any:
+    """Return a number of an array library, as options may be, as a plain one."""
+    if hasattr(number, "item") and getattr(number, "shape", None) == ():
+        return number.item()
+    message = f"{type(number).__name__} {number!r}"
+    raise TypeError(message)
+
+
+def _named(thing: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     """Return a loss or an optimizer as its registered name and its options."""
     for name, kind in known.items():
         if type(thing) is kind:
             return {"name": name, "options": dataclasses.asdict(thing)}
-    message = f"save: {type(thing).__name__} is not one of the library's own ({', '.join(known)}), so a file cannot name it"
+    message = (
+        f"save: {type(thing).__name__} is not one of the library's own ({', '.join(known)}), so a file cannot name it"
+    )
     raise ConfigError(message)
 
 
 def _optimizer(about: dict[str, Any] | None) -> optimizers.Optimizer:
     return optimizers.get(about["name"], **about["options"]) if about else optimizers.SGD()
-
-

@@ -7,7 +7,7 @@ meant to end, so that a schedule means the same at any batch size.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from portanet.errors import ConfigError, unknown
@@ -41,8 +41,11 @@ class StepDecay(Schedule):
     every: float = 10.0
     gamma: float = 0.1
 
+    def __post_init__(self) -> None:
+        _check(self, "every", self.every > 0, "above 0")
+
     def factor(self, epoch: float, epochs: float) -> float:
-        return self.gamma ** (epoch // self.every)
+        return float(self.gamma ** (epoch // self.every))
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ class OneCycle(Schedule):
     rise: float = 0.3
     final: float = 1e-4
 
+    def __post_init__(self) -> None:
+        _check(self, "rise", 0 <= self.rise < 1, "at least 0 and below 1")
+
     def factor(self, epoch: float, epochs: float) -> float:
         done = min(epoch / epochs, 1.0)
         if done < self.rise:
@@ -88,10 +94,18 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Up a straight line from 0 for the first `epochs`, times what `then` says (Goyal et al. 2017, arXiv:1706.02677)."""
+    """Up a straight line from 0 for the first `epochs`, times what `then` says.
+
+    Source: Goyal et al. 2017, arXiv:1706.02677, sec. 2.2.
+    """
 
     epochs: float = 1.0
     then: Schedule = field(default_factory=Constant)
+
+    def __post_init__(self) -> None:
+        _check(self, "epochs", self.epochs > 0, "above 0")
+        if not isinstance(self.then, Schedule):
+            object.__setattr__(self, "then", get(self.then))
 
     def factor(self, epoch: float, epochs: float) -> float:
         return min(epoch / self.epochs, 1.0) * self.then.factor(epoch, epochs)
@@ -118,13 +132,15 @@ class Plateau(Schedule):
     waited: int = field(default=0, init=False)
     current: float = field(default=1.0, init=False)
 
+    def __post_init__(self) -> None:
+        _check(self, "patience", self.patience >= 1, "1 or more")
+
     def factor(self, epoch: float, epochs: float) -> float:
         return self.current
 
     def observe(self, row: dict[str, float]) -> None:
         value = monitored(row, self.monitor, "Plateau")
-        sign = direction(self.monitor)
-        if self.best is None or sign * (value - self.best) > self.min_delta:
+        if improved(value, self.best, self.monitor, self.min_delta):
             self.best, self.waited = value, 0
             return
         self.waited += 1
@@ -134,9 +150,13 @@ class Plateau(Schedule):
 
 
 def direction(monitor: str) -> int:
-    """Return +1 where a larger `monitor` is better (accuracies, R², scores), -1 where a smaller one is (losses, errors)."""
-    falling = ("loss", "error", "mae")
-    return -1 if any(monitor.endswith(word) for word in falling) else 1
+    """Return +1 where a larger `monitor` is better (accuracies, R², scores), -1 where a smaller one is (errors)."""
+    return -1 if monitor.endswith(("loss", "error", "mae", "deviance")) else 1
+
+
+def improved(value: float, best: float | None, monitor: str, min_delta: float = 0.0) -> bool:
+    """Whether `value` of `monitor` is better than `best` by more than `min_delta`; all is better than None or NaN."""
+    return best is None or math.isnan(best) or direction(monitor) * (value - best) > min_delta
 
 
 def monitored(row: dict[str, float], monitor: str, owner: str) -> float:
@@ -164,11 +184,21 @@ def get(spec: str | Schedule | None, **options: Any) -> Schedule:
     Raises
     ------
     ConfigError
-        If the name is unknown; the nearest known one is told.
+        If the name is unknown (the nearest known one is told), or an option is none of that schedule's.
     """
     if isinstance(spec, Schedule):
         return spec
-    name = "constant" if spec is None else spec.replace("_", "-")
+    name = "constant" if spec is None else str(spec).replace("_", "-")
     if name not in SCHEDULES:
         raise ConfigError(unknown("schedule", spec, SCHEDULES))
+    known = [f.name for f in fields(SCHEDULES[name]) if f.init]  # type: ignore[arg-type]  # every one is a dataclass
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"schedule {spec!r}: " + unknown("option", option, known))
     return SCHEDULES[name](**options)
+
+
+def _check(schedule: Schedule, name: str, fits: bool, expected: str) -> None:
+    if not fits:
+        message = f"{type(schedule).__name__}: {name} must be {expected}, got {getattr(schedule, name)!r}"
+        raise ConfigError(message)

@@ -92,7 +92,7 @@ class Trainer(Model):
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
-        """Take these host arrays as parameters and buffers, with a fresh optimizer; all training before is forgotten."""
+        """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
         super().adopt(params, buffers, input_shape, out_shape)
         with self.backend.activate(self.dtype):
             self.opt_state = self.optimizer.init(self.params)
@@ -167,7 +167,13 @@ class Trainer(Model):
         return self.history
 
     def stop(self, reason: str) -> None:
-        """Let training end behind the current batch; `reason` becomes ``history.stopped``. For callbacks and signals."""
+        """Let training end behind the current batch; for callbacks and signals.
+
+        Parameters
+        ----------
+        reason : str
+            Becomes ``history.stopped``.
+        """
         self._stop = reason
 
     def _parts(
@@ -217,17 +223,6 @@ class Trainer(Model):
         if validation is not None:
             row.update({f"val_{name}": value for name, value in self._evaluate(validation).items()})
         return {**row, "lr": counters["lr"], "seconds": time.perf_counter() - began}
-
-    def _note(self, row: dict[str, float]) -> None:
-        self.history.rows.append(row)
-        for name in ("loss", "val_loss"):
-            if not math.isfinite(row.get(name, 0.0)):
-                message = (
-                    f"training diverged: {name} is {row[name]} in epoch {self.epoch} (learning rate {row['lr']:g}); "
-                    f"a smaller learning rate, clip_norm=1, or inputs scaled to about 1 usually help"
-                )
-                raise DivergedError(message)
-        self.schedule.observe(row)
 
     def _note(self, row: dict[str, float]) -> None:
         """Take down an epoch's row; tell a loss that is no longer finite."""

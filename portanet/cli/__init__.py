@@ -1,0 +1,1 @@
+"""The command line: a command per file, thin over the API. Modules here import an array library only when they run."""

@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import LARGEST, exactly, opened, reworded
+from portanet.data.files import LARGEST, check_member, exactly, opened, reworded
 from portanet.data.labels import Labels, Task, Where, encode
 from portanet.data.table import looks_like_pixels
 from portanet.errors import DataError
@@ -98,15 +98,15 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def _dataset(path: Path, readers: _Readers, task: Task | None) -> Dataset:
     """Find the samples and targets, read them, and encode the targets."""
-    pair = next((pair for pair in KEYS.items() if pair[0] in readers and pair[1] in readers), None)
-    if pair is None:
+    pairs = sorted((pair for pair in KEYS.items() if pair[0] in readers), key=lambda pair: pair[1] not in readers)
+    if not pairs:
         known = "; ".join(f"{x} and {y}" for x, y in KEYS.items())
         message = (
             f"{path}: expected samples and targets under one pair of names ({known}), got "
             f"{', '.join(readers) or 'nothing'}"
         )
         raise DataError(message)
-    x, labels, where = _part(readers, *pair)
+    x, labels, where = _part(readers, *pairs[0])
     x_test, labels_test, where_test = _part(readers, "x_test", "y_test") if "x_test" in readers else (None, None, where)
     if x_test is not None and x_test.shape[1:] != x.shape[1:]:
         message = (
@@ -122,7 +122,10 @@ def _dataset(path: Path, readers: _Readers, task: Task | None) -> Dataset:
 def _part(readers: _Readers, x_key: str, y_key: str) -> tuple[HostArray, Labels, Where]:
     """Return the samples and labels of one part, and the place of each label."""
     if y_key not in readers:
-        message = f"{readers[x_key][0]}: expected its targets under {y_key}, got {', '.join(readers)}; add them"
+        message = (
+            f"{readers[x_key][0]}: expected its targets under the name {y_key}, got the names {', '.join(readers)}; "
+            "add them"
+        )
         raise DataError(message)
     place, read = readers[x_key]
     x = _samples(read(), place)
@@ -182,9 +185,7 @@ def _file(path: Path) -> HostArray:
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str) -> HostArray:
-    if info.flag_bits & 1:
-        message = f"{place}: expected a plain archive, got an encrypted one; unpack it with its password"
-        raise DataError(message)
+    check_member(info, place)
     with reworded(place), archive.open(info) as stream:
         return _array(
             stream, info.file_size if info.compress_type == zipfile.ZIP_STORED else min(info.file_size, LARGEST), place
@@ -198,7 +199,7 @@ def _array(stream: IO[bytes], capacity: int, place: str) -> HostArray:
         version = form.read_magic(stream)
         read_header = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}[version]
         shape, fortran, dtype = read_header(stream)
-    except (ValueError, KeyError) as error:
+    except Exception as error:  # NumPy reads the header as Python, and raises whatever a damaged one leads to
         message = (
             f"{place}: expected an array as numpy.save writes it, got another or a damaged header ({error}); "
             "save it again"

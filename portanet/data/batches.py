@@ -40,7 +40,7 @@ class Batches:
 
     def __init__(self, backend: Backend, x: Array, y: Array, weight: Array | None, batch_size: int) -> None:
         self.backend, self.batch_size = backend, batch_size
-        self.n = x.shape[0]
+        self.n = int(x.shape[0])
         self.host_weight = weight
         memory = backend.memory()
         size = sum(a.nbytes for a in (x, y) if isinstance(a, np.ndarray))
@@ -56,7 +56,9 @@ class Batches:
         if not shuffle:
             yield from self.in_order()
             return
-        order = generator(seed, "shuffle", epoch).permutation(self.n).astype(np.int32)  # the widest that all libraries have
+        order = (
+            generator(seed, "shuffle", epoch).permutation(self.n).astype(np.int32)
+        )  # the widest that all libraries have
         xp = self.backend.xp
         rows = self.backend.asarray(order)
         for start, stop, size in self._spans(order):

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from portanet.errors import DataError, PortanetError
 
-__all__ = ["LARGEST", "exactly", "head", "opened", "read", "require", "reworded", "shown", "take"]
+__all__ = ["LARGEST", "check_member", "exactly", "head", "opened", "read", "require", "reworded", "shown", "take"]
 
 LARGEST = 4 << 30
 """Bytes that a file may hold whose size is not told beforehand (4 GiB): a small file can unpack to anything."""
@@ -119,13 +119,26 @@ def exactly(stream: IO[bytes], expected: int, capacity: int, place: object) -> b
         raise DataError(message)
     data = take(stream, expected + 1, f"{place} ({expected} bytes of data expected)")
     if len(data) != expected:
-        came = "more" if len(data) > expected else f"{len(data)} bytes"
+        came = "more" if len(data) > expected else len(data)
         message = (
-            f"{place}: expected {expected} bytes of data, as its header says, but {came} came; "
-            "copy or download it again"
+            f"{place}: expected {expected} bytes of data, as its header says, got {came}; copy or download it again"
         )
         raise DataError(message)
     return data
+
+
+def check_member(info: zipfile.ZipInfo, place: str) -> None:
+    """Refuse a member of a zip that Python cannot read everywhere: an encrypted one, or of a rare compression."""
+    if info.flag_bits & 1:
+        message = (
+            f"{place}: expected a plain zip, got an encrypted one; unpack it with its password and give the folder"
+        )
+        raise DataError(message)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        message = (
+            f"{place}: expected a stored or deflated member, got the compression {info.compress_type}; zip it anew"
+        )
+        raise DataError(message)
 
 
 def read(path: Path) -> bytearray:

@@ -1,4 +1,4 @@
-"""What a trainer does with arrays before the first batch: checks on the host, casts once, splits off validation data."""
+"""What a trainer does with arrays before the first batch: checks them on the host, casts once, splits them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace, device, is_array_api_obj
 
 from portanet.backends.host import host_array
 from portanet.errors import ConfigError, DataError, ShapeError
@@ -74,11 +74,14 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str =
     if y.ndim == 0 or y.shape[0] != n:
         message = f"{what}: expected one target for each of the {n} samples, got an array of shape {tuple(y.shape)}"
         raise ShapeError(message)
-    if y.ndim == 2 and y.shape[1] != outputs or y.ndim > 2:
+    if (y.ndim == 2 and y.shape[1] != outputs) or y.ndim > 2:
+        mend = "; y.reshape(-1) makes class indices of a column" if tuple(y.shape) == (n, 1) else ""
         message = f"{what}: expected {outputs} numbers a sample, as the network has outputs, got shape {tuple(y.shape)}"
-        raise ShapeError(message)
+        raise ShapeError(message + mend)
     if not host:
-        return y
+        if y.ndim > 1:
+            return y  # rows may be many numbers: they stay where they are
+        y = host_array(y)
     if y.ndim == 1 and outputs > 1:
         return _indices(y, outputs, what)
     y = _finite(y, dtype, what)
@@ -105,20 +108,24 @@ def weights(
     Raises
     ------
     DataError, ConfigError
-        If a weight is negative or not finite, there is not one for each sample, or the targets are no classes.
+        If a weight is negative or not finite, all are 0, there is not one a sample, or the targets are no classes.
     """
     found = np.ones(n, dtype)
     if weight is not None:
-        given = _finite(_numbers(host_array(weight), what), dtype, what)
-        if given.shape != (n,) or given.min() < 0 or not given.any():
-            message = (
-                f"{what}: expected {n} numbers of 0 or more, not all 0, got shape {given.shape}, least {given.min():g}"
-            )
+        given = _finite(_numbers(weight if _on_host(weight) else host_array(weight), what), dtype, what)
+        if given.shape != (n,):
+            message = f"{what}: expected a weight for each of the {n} samples, got an array of shape {given.shape}"
+            raise ShapeError(message)
+        if given.min() < 0:
+            message = f"{what}: expected weights of 0 or more, got {given.min():g} at row {given.argmin()}"
             raise DataError(message)
         found *= given
     if class_weight is not None:
         labels = host_array(y)
         if labels.ndim == 2 and labels.shape[1] > 1:
+            if not np.allclose(labels.sum(axis=1), 1.0):
+                message = "class_weight: expected one class a sample, got rows of several labels; use sample_weight"
+                raise ConfigError(message)
             labels = labels.argmax(axis=1)
         labels = labels.reshape(-1)
         classes = max(outputs, 2)
@@ -126,6 +133,9 @@ def weights(
             message = f"class_weight: expected class indices 0 … {classes - 1} as targets, got {labels.dtype} numbers"
             raise ConfigError(message)
         found *= class_weights(class_weight, labels.astype(np.int64), classes)[labels.astype(np.int64)].astype(dtype)
+    if not found.any():
+        message = f"{what}: expected a weight above 0 for at least one sample, got 0 for all {n}"
+        raise DataError(message)
     return found if weight is not None or class_weight is not None else None
 
 
@@ -139,7 +149,12 @@ def class_weights(
             raise ConfigError(message)
         counts = np.bincount(labels, minlength=classes)
         return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
-    by_class = spec if isinstance(spec, Mapping) else dict(enumerate(spec))
+    if not isinstance(spec, Mapping):
+        if np.shape(spec) != (classes,):
+            message = f"class_weight: expected a weight for each of the {classes} classes, got {spec!r}; or give a dict"
+            raise ConfigError(message)
+        spec = dict(enumerate(spec))
+    by_class = spec
     if any(not (isinstance(c, int | np.integer) and 0 <= c < classes) for c in by_class):
         message = f"class_weight: expected classes 0 … {classes - 1}, got {sorted(by_class, key=str)}"
         raise ConfigError(message)
@@ -172,7 +187,9 @@ def split(y: Any, fraction: float, seed: int, *, stratify: bool) -> tuple[np.nda
     count = np.floor(np.arange(1, n + 1) * fraction)
     chosen = np.diff(count, prepend=0.0) > 0
     if not chosen.any() or chosen.all():
-        message = f"validation_fraction: {fraction} of {n} samples leaves a part empty; give a validation set, or more samples"
+        message = (
+            f"validation_fraction: {fraction} of {n} samples leaves a part empty; give validation_data, or more samples"
+        )
         raise DataError(message)
     return np.sort(order[~chosen]), np.sort(order[chosen])
 
@@ -186,7 +203,7 @@ def take_rows(a: Any, rows: np.ndarray[Any, Any]) -> Any:
 
 
 def _on_host(x: Any) -> bool:
-    return isinstance(x, np.ndarray | list | tuple | int | float) or hasattr(x, "iloc")
+    return isinstance(x, np.ndarray | np.generic) or not is_array_api_obj(x)
 
 
 def _numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
@@ -195,21 +212,36 @@ def _numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
         message = f"{what}: expected numbers only, got an array with masked entries; fill them or leave their rows out"
         raise DataError(message)
     try:
-        x = np.asarray(x)
+        array = np.asarray(x)
     except ValueError as error:
         message = f"{what}: expected rows of equal length, got a ragged list ({error})"
         raise DataError(message) from None
-    if x.dtype.kind not in "biuf":
-        message = f"{what}: expected real numbers, got an array of {x.dtype}; convert it first, x.astype('float32') say"
+    if array.dtype.kind not in "biuf":
+        message = f"{what}: expected real numbers, got {_seen(x, array)}"
         raise DataError(message)
-    return x
+    return array
+
+
+def _seen(x: Any, array: np.ndarray[Any, Any]) -> str:
+    """Return what `x` is, in words, and what can be done about it."""
+    if array.dtype.kind == "c":
+        return f"complex numbers ({array.dtype}); take their real parts or magnitudes"
+    first = array.flat[0] if array.size else None
+    if isinstance(first, str):
+        return f"text such as {str(first)!r}; number it first: names, numbers = np.unique(labels, return_inverse=True)"
+    if array.dtype.kind == "O" and array.ndim == 0:
+        return f"{x if x is None else type(x).__name__}; give an array, or what np.asarray makes one of"
+    if array.dtype.kind == "O":
+        return f"an array of objects, the first a {type(first).__name__}; convert it first, x.astype('float32') say"
+    return f"an array of {array.dtype}; convert it first, x.astype('float32') say"
 
 
 def _finite(x: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray[Any, Any]:
     """Return `x` in `dtype`; tell the first number that is not finite in it."""
-    with np.errstate(over="ignore"):
-        cast = np.ascontiguousarray(x, dtype=dtype)
-    if not math.isfinite(float(cast.sum())) and not np.isfinite(cast).all():
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows here is told below
+        cast = np.asarray(x, dtype=dtype, order="C")
+        total = float(cast.sum())
+    if not math.isfinite(total) and not np.isfinite(cast).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(cast))[0])
         message = (
             f"{what}: expected finite numbers in {dtype}, got {x[place]} at index {place}; mend or leave out that row"

@@ -121,9 +121,10 @@ def _form(path: Path, source: object) -> str:
     if path.is_dir():
         return _folder_form(path)
     if not path.exists():
-        message = (
-            f"{unknown('data set', str(source), NAMES)}, and there is no file or folder of that name; check the path"
-        )
+        if path.suffix or len(path.parts) > 1:
+            message = f"{path}: no such file or folder; check the path"
+        else:
+            message = f"{unknown('data set', str(source), NAMES)}, and there is no file or folder of that name"
         raise DataError(message)
     start = head(path)
     if not start:
@@ -156,10 +157,6 @@ def _folder_form(folder: Path) -> str:
         if module.recognises_folder(folder):
             return form
     names = sorted(path.name for path in folder.iterdir())
-    came = (
-        f"{len(names)} others ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
-        if names
-        else "an empty folder"
-    )
+    came = f"a folder of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"
     message = f"{folder}: expected one of {FORMS}; got {came}; give the file itself if one of them is the data"
     raise DataError(message)

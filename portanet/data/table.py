@@ -11,7 +11,7 @@ import numpy as np
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import read
 from portanet.data.labels import Task, encode
-from portanet.data.table_form import Form, is_number, sniff
+from portanet.data.table_form import Form, resembles_number, sniff
 from portanet.data.table_parse import Columns, parse
 from portanet.errors import DataError, unknown
 
@@ -158,7 +158,7 @@ def _default_target(form: Form, sample: list[list[str]]) -> tuple[int, str]:
     for name in TARGETS:
         if name in names:
             return names.index(name), "its name in the header says so"
-    text = [i for i in range(form.columns) if not any(is_number(row[i]) for row in sample if i < len(row))]
+    text = [i for i in range(form.columns) if not any(resembles_number(row[i]) for row in sample if i < len(row))]
     if len(text) == 1:
         return text[0], "it is the only column of text"
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from portanet.data.files import reworded
 from portanet.errors import DataError
 
-__all__ = ["MISSING", "Form", "is_number", "sniff"]
+__all__ = ["MISSING", "Form", "decode", "is_number", "resembles_number", "sniff"]
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 """What stands, in small letters, in a cell whose value is not known."""
@@ -65,6 +65,23 @@ def is_number(cell: str) -> bool:
     return "_" not in cell
 
 
+def resembles_number(cell: str) -> bool:
+    """Whether a cell holds a number, perhaps with a decimal comma: that is an error, but neither a name nor a label."""
+    return is_number(cell.replace(",", "."))
+
+
+def decode(data: bytearray, path: Path) -> str:
+    """Return text in UTF-8, or say on which line it is none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = (
+            f"{path}, line {line}: expected text in UTF-8, got the byte 0x{data[error.start]:02x}; save it as UTF-8"
+        )
+        raise DataError(message) from error
+
+
 def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
     """Return the form of a table and its first rows of data.
 
@@ -80,7 +97,7 @@ def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
             data[:] = data.decode("utf-16").encode()
         elif data.startswith(codecs.BOM_UTF8):
             del data[:3]
-        text = _beginning(data).decode()
+    text = decode(_beginning(data), path)
     if not text.strip():
         message = f"{path}: expected a table, got an empty file"
         raise DataError(message)
@@ -145,9 +162,9 @@ def _is_header(rows: list[list[str]]) -> bool:
     A row with a fraction in it is data, whatever else it holds: a bad cell in it is to be found, not taken for a name.
     """
     first = [cell.strip() for cell in rows[0]]
-    if not any(is_number(cell) for cell in first):
+    if not any(resembles_number(cell) for cell in first):
         return True
-    if any(is_number(cell) and not cell.lstrip("+-").isdigit() for cell in first):
+    if any(resembles_number(cell) and not cell.lstrip("+-").isdigit() for cell in first):
         return False
     return any(
         cell.lower() not in MISSING and not is_number(cell) and is_number(below)

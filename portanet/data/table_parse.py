@@ -13,9 +13,9 @@ from typing import NoReturn
 import numpy as np
 
 from portanet.data.dataset import HostArray
-from portanet.data.files import reworded, shown
+from portanet.data.files import shown
 from portanet.data.labels import Labels
-from portanet.data.table_form import MISSING, Form, is_number
+from portanet.data.table_form import MISSING, Form, decode, is_number, resembles_number
 from portanet.errors import DataError
 
 __all__ = ["Columns", "parse"]
@@ -44,17 +44,7 @@ def parse(data: bytearray, form: Form, target: int, path: Path) -> Columns:
     if values is not None:
         place = _places(path, form, target, range(form.first_line, form.first_line + len(values)))
         return Columns(values[:, form.features(target)], values[:, target], place)
-    with reworded(path):
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            message = (
-                f"{path}, line {line}: expected text in UTF-8, got the byte 0x{data[error.start]:02x}; "
-                "save the file as UTF-8"
-            )
-            raise DataError(message) from error
-    return _exact(text, form, target, path)
+    return _exact(decode(data, path), form, target, path)
 
 
 def _quick(data: bytearray, form: Form) -> HostArray | None:
@@ -157,12 +147,11 @@ def _refuse_ragged(row: list[str], form: Form, place: str) -> NoReturn:
 def _refuse_cell(cell: str, place: str) -> NoReturn:
     if cell.lower() in MISSING:
         message = (
-            f"{place}: expected a value, got {shown(cell)}, a missing one; "
-            "fill it in or drop the row: no mean is filled in for you"
+            f"{place}: the value is missing ({shown(cell)}); fill it in or drop the row: no mean is filled in for you"
         )
     elif is_number(cell):
         message = f"{place}: expected a finite number, got {cell}; correct it or drop the row"
-    elif is_number(cell.replace(",", ".")):
+    elif resembles_number(cell):
         message = f"{place}: expected a number, got {shown(cell)}; write decimals with a point"
     else:
         message = (

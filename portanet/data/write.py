@@ -18,7 +18,7 @@ _ROWS = 4096  # turned into Python's numbers at once: these take thirty times th
 
 
 def write_csv(
-    path: str | os.PathLike[str], x: HostArray, y: HostArray | Sequence[str], *, header: Sequence[str] = ()
+    path: str | os.PathLike[str], x: HostArray, y: HostArray | Sequence[str | float], *, header: Sequence[str] = ()
 ) -> None:
     """Write samples as rows of CSV, the label first, as MNIST is often passed on.
 

@@ -16,7 +16,7 @@ Result = tuple[Array | None, Params]
 
 
 def sigmoid(x: Array) -> Array:
-    """Return 1 / (1 + exp(-x)); x is held above -80, where the result is 0 in all but name, so that exp cannot overflow."""
+    """Return 1 / (1 + exp(-x)); x is held above -80, where the result is as good as 0, so that exp cannot overflow."""
     xp = array_namespace(x)
     e = xp.exp(-xp.maximum(x, -80.0))
     e += 1.0
@@ -24,7 +24,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """Return exp(x) / Σ exp(x) over the last axis; the row's maximum is taken off first, which changes nothing but the range."""
+    """Return exp(x) / Σ exp(x) over the last axis; the maximum is taken off first, which changes only the range."""
     xp = array_namespace(x)
     e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
     e /= xp.sum(e, axis=-1, keepdims=True)

@@ -13,8 +13,8 @@ class Layer:
     """Base of all layers.
 
     A layer holds its hyper-parameters and nothing else. Parameters come in as a dict, what backward needs goes out as
-    an explicit cache; neither forward nor backward writes on the layer or on its inputs. So one layer can be used twice,
-    evaluated in between, copied, pickled, and shared by processes.
+    an explicit cache; neither forward nor backward writes on the layer or on its inputs. So one layer can be used
+    twice, evaluated in between, copied, pickled, and shared by processes.
 
     Every layer is a frozen dataclass; a new one is a class with :meth:`forward` and :meth:`backward` (and :meth:`init`
     where it has parameters or changes the shape), and a line in the table of cases.
@@ -66,7 +66,7 @@ class Layer:
         return {}
 
     def config(self) -> dict[str, Any]:
-        """Return the description as plain values, ``{"type": ..., ...}``, from which :func:`from_config` makes it again."""
+        """Return the description as plain values, ``{"type": ..., ...}``, for :func:`from_config`."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every layer is a dataclass
         return {"type": type(self).__name__, **{f.name: getattr(self, f.name) for f in fields if f.init}}
 

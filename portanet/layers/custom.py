@@ -88,7 +88,8 @@ def custom_activation(
     eps = 1e-6
     got = derivative(x)
     if got.shape != x.shape or function(x).shape != x.shape:
-        message = f"activation {name!r}: expected results of the input's shape {x.shape}, got {function(x).shape} and {got.shape}"
+        shapes = f"{function(x).shape} and {got.shape}"
+        message = f"activation {name!r}: expected results of the input's shape {x.shape}, got {shapes}"
         raise ConfigError(message)
     numeric = (function(x + eps) - function(x - eps)) / (2 * eps)
     error = xp.abs(got - numeric) / xp.maximum(xp.abs(numeric), 1.0)

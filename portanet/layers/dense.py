@@ -51,11 +51,15 @@ class Dense(Layer):
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 1:
-            message = f"expected samples with one axis of features, got samples of shape {in_shape}; add Flatten() before it"
+            message = (
+                f"expected samples with one axis of features, got samples of shape {in_shape}; add Flatten() before it"
+            )
             raise ShapeError(message)
         (n_in,) = in_shape
         if self.in_features not in (None, n_in):
-            message = f"expected {self.in_features} features (in_features), got {n_in}; set it to {n_in} or leave it out"
+            message = (
+                f"expected {self.in_features} features (in_features), got {n_in}; set it to {n_in} or leave it out"
+            )
             raise ShapeError(message)
         params = {"weight": initializer(self.weight_init)(rng, (n_in, self.units))}
         if self.bias:
@@ -66,7 +70,9 @@ class Dense(Layer):
         weight = params["weight"]
         if x.ndim < 2 or x.shape[-1] != weight.shape[-2]:
             mend = "give rows of samples" if x.ndim < 2 else "add Flatten() before it, or train it anew on this data"
-            message = f"expected inputs with {weight.shape[-2]} features, got an array of shape {tuple(x.shape)}; {mend}"
+            message = (
+                f"expected inputs with {weight.shape[-2]} features, got an array of shape {tuple(x.shape)}; {mend}"
+            )
             raise ShapeError(message)
         y = x @ weight
         if self.bias:

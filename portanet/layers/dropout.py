@@ -39,7 +39,9 @@ class Dropout(Layer):
         if not train or self.rate == 0:
             return x, None
         if key is None:
-            message = "Dropout: training needs a key that names its random numbers; give key=portanet.random.Key(seed, step)"
+            message = (
+                "Dropout: training needs a key that names its random numbers; give key=portanet.random.Key(seed, step)"
+            )
             raise ConfigError(message)
         xp = array_namespace(x)
         mask = xp.astype(bernoulli(x, x.shape, 1 - self.rate, key), x.dtype)

@@ -48,7 +48,7 @@ class Standardize(Layer):
 
     @classmethod
     def of(cls, x: Any) -> Standardize:
-        """Return the layer for the host array `x`, shape (n, features); a feature that never changes is only centred."""
+        """Return the layer for the host array `x`, (n, features); a feature that never changes is only centred."""
         std = x.std(axis=0, dtype="float64")
         std[std == 0] = 1.0
         return cls(x.mean(axis=0, dtype="float64"), 1.0 / std)
@@ -58,7 +58,8 @@ class Standardize(Layer):
             message = "it has no mean and deviation yet; make it by Standardize.of(x), with the training data"
             raise ShapeError(message)
         if self.mean.shape != in_shape:
-            message = f"was made of samples of shape {self.mean.shape}, got {in_shape}; make it of this data by Standardize.of(x)"
+            made = f"was made of samples of shape {self.mean.shape}"
+            message = f"{made}, got {in_shape}; make it of this data by Standardize.of(x)"
             raise ShapeError(message)
         return {"mean": self.mean, "inverse_std": self.inverse_std}
 

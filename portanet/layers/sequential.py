@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Sequential(Layer):
         At least one.
     """
 
-    layers: tuple[Layer, ...]
+    layers: Sequence[Layer]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", _check(self.layers, "Sequential"))
@@ -152,7 +152,7 @@ class Residual(Layer):
         f; its output has the shape of its input.
     """
 
-    layers: tuple[Layer, ...]
+    layers: Sequence[Layer]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", _check(self.layers, "Residual"))

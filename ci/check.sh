@@ -1,0 +1,40 @@
+#!/bin/sh
+# All that CI runs, also by hand: lint, format, types, the README's own test command, and the wheel in an empty folder.
+set -eu
+cd "$(dirname "$0")/.."
+PYTHON=${PYTHON:-python}
+
+echo "== ruff"
+"$PYTHON" -m ruff check .
+"$PYTHON" -m ruff format --check .
+
+echo "== mypy"
+"$PYTHON" -m mypy
+
+echo "== tests, by the README's own command"
+# The line behind the marker is what a newcomer types; it is run as it stands there.
+tests=$(sed -n '/<!-- test command -->/,/^```$/p' README.md | grep -v -e '^<!--' -e '^```')
+[ -n "$tests" ] || { echo "README.md has no test command behind its marker" >&2; exit 1; }
+echo "$tests"
+sh -euc "$tests"
+
+echo "== wheel, by way of the sdist"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$PYTHON" -m build --outdir "$folder" . >"$folder/build.log" 2>&1 || { cat "$folder/build.log"; exit 1; }
+wheel=$(ls "$folder"/*.whl)
+size=$(wc -c <"$wheel")
+echo "$(basename "$wheel"): $size bytes"
+[ "$size" -lt 200000 ] || { echo "the wheel is to stay under 200 kB" >&2; exit 1; }
+"$PYTHON" -m venv "$folder/venv"
+"$folder/venv/bin/pip" install -q "$wheel"
+(cd "$folder" && ./venv/bin/python - <<'P')
+import portanet, portanet.backends.base, numpy
+assert "site-packages" in portanet.__file__, portanet.__file__
+net = portanet.Sequential([portanet.Dense(3), portanet.ReLU(), portanet.Dense(2)])
+trainer = portanet.Trainer(net, backend="numpy")
+trainer.fit(numpy.eye(4), numpy.arange(4) % 2, epochs=2, verbose=False)
+print("imported and trained from the wheel:", trainer.history)
+P
+(cd "$folder" && ./venv/bin/portanet --version)
+echo "== all well"

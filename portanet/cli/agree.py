@@ -1,0 +1,86 @@
+"""``portanet agree``: whether the backends give the same numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from typing import TYPE_CHECKING
+
+import click
+
+from portanet.cli.output import print_json, print_table
+from portanet.cli.parameters import json_option
+from portanet.errors import CheckError, ConfigError
+
+if TYPE_CHECKING:
+    from portanet.agree import Agreement
+
+__all__ = ["agree"]
+
+
+@click.command()
+@click.option("--backends", "names", metavar="A,B", help="Default: all that can be used here.")
+@click.option("--model", "run", metavar="RUN", help="Compare this network, layer by layer.")
+@click.option("--data", metavar="DATA", help="Samples for the network. Default: random ones.")
+@json_option
+def agree(names: str | None, run: str | None, data: str | None, *, json_wanted: bool) -> None:
+    """Compare backends with NumPy in float64.
+
+    Every layer, loss and optimizer, and a whole training; or, with --model, each layer of a trained network. The
+    largest relative error of each is printed; one beyond its tolerance exits with code 7.
+    """
+    if data is not None and run is None:
+        message = "--data: it is what a network is tried on; name one by --model too"
+        raise ConfigError(message)
+    from portanet.agree import agree as compare
+    from portanet.cli import stored
+
+    chosen = [name.strip() for name in names.split(",")] if names else _usable()
+    net = None if run is None else stored.model(run)
+    x = None
+    if net is not None and data is not None and run is not None:
+        _, x, _ = stored.part_of(stored.data_for(net, run, data, None), None)
+        x = stored.shaped(x[:64], net, data)
+    found = compare(chosen, model=net, x=x)
+    if json_wanted:
+        print_json([{**dataclasses.asdict(one), "ok": one.ok} for one in found])
+    else:
+        _show(found)
+    beyond = [one for one in found if not one.ok]
+    if beyond:
+        lines = (
+            f"{one.kind} {one.name} on {one.backend} in {one.dtype}: relative error {one.error:.1e}, "
+            f"tolerance {one.tolerance:.0e}"
+            for one in beyond
+        )
+        message = f"{len(beyond)} of {len(found)} comparisons are beyond their tolerance:\n  " + "\n  ".join(lines)
+        raise CheckError(message)
+
+
+def _usable() -> list[str]:
+    from portanet import backends
+
+    found = [one.name for one in backends.status() if one.usable]
+    return found + (["strict"] if importlib.util.find_spec("array_api_strict") else [])
+
+
+def _show(found: list[Agreement]) -> None:
+    """Print the largest error of each layer, loss and optimizer: a row each, a column a backend, a table a dtype."""
+    backends = list(dict.fromkeys(one.backend for one in found))
+    for dtype in dict.fromkeys(one.dtype for one in found):
+        largest: dict[tuple[str, str], dict[str, Agreement]] = {}
+        for one in (a for a in found if a.dtype == dtype):
+            row = largest.setdefault((one.kind, one.name.partition("-")[0]), {})
+            if one.backend not in row or not one.error <= row[one.backend].error:  # NaN is the largest
+                row[one.backend] = one
+        click.echo(f"{dtype}: largest relative error beside NumPy in float64")
+        rows = [
+            (kind, name, *(_cell(row[b]) if b in row else "-" for b in backends))
+            for (kind, name), row in largest.items()
+        ]
+        print_table(["", "", *backends], rows, right=range(2, 2 + len(backends)))
+        click.echo()
+
+
+def _cell(one: Agreement) -> str:
+    return f"{one.error:.1e}" + ("" if one.ok else " !")

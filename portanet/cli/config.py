@@ -1,0 +1,77 @@
+"""Options from a TOML file: they become the defaults of the command, so that flags go before them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from portanet.errors import ConfigError, unknown
+
+__all__ = ["ConfigurableCommand", "config_option"]
+
+_NOT_IN_FILES = ("config", "print_config", "json_wanted", "quiet", "debug", "help")
+"""What concerns how a command is run, and not what it does."""
+
+
+class ConfigurableCommand(click.Command):
+    """A command whose messages on a wrong value say so where it came from a file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            name = error.param.name if error.param is not None else None
+            if name and ctx.get_parameter_source(name) == ParameterSource.DEFAULT_MAP:
+                message = f"{error.message} (in {ctx.meta['portanet.config']})"
+                raise click.BadParameter(message, error.ctx, error.param) from None
+            raise
+
+
+def _read(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    """Take the values in the file as the defaults of this command."""
+    if value is None:
+        return
+    ctx.meta["portanet.config"] = str(value)
+    try:
+        found = tomllib.loads(value.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        message = f"{value}: expected a TOML file such as a run's config.toml: {error}"
+        raise ConfigError(message) from None
+    known = [p.name for p in ctx.command.params if p.name and p.name not in _NOT_IN_FILES]
+    defaults: dict[str, Any] = {}
+    for key, entry in found.items():
+        if key not in known:
+            raise ConfigError(f"{value}: " + unknown("key", key, known))
+        defaults[key] = _as_option(value, key, entry)
+    ctx.default_map = defaults
+
+
+def _as_option(path: Path, key: str, entry: Any) -> Any:
+    """Return a file's value as it would stand on the command line, so that both are read and checked by the same code.
+
+    Click's own conversion from numbers would cut 2.5 epochs down to 2.
+    """
+    if isinstance(entry, str | int | float):
+        return str(entry)
+    if key == "layers" and isinstance(entry, list):
+        if all(isinstance(layer, dict) for layer in entry) and entry:
+            return entry
+        if all(isinstance(size, int) for size in entry):
+            return ",".join(map(str, entry))
+    expected = "sizes such as [500, 150], or tables [[layers]]" if key == "layers" else "a single value"
+    message = f"{path}: {key}: expected {expected}, got {entry!r}"
+    raise ConfigError(message)
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    is_eager=True,  # before all other options look up their defaults
+    expose_value=False,
+    callback=_read,
+    help="TOML file of options (underscores for hyphens) and perhaps [[layers]]; flags go before it.",
+)

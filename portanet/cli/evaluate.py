@@ -1,0 +1,38 @@
+"""``portanet evaluate``: how good a trained network is."""
+
+from __future__ import annotations
+
+import click
+
+from portanet.cli.output import numbers, print_json, say
+from portanet.cli.parameters import backend_option, json_option, part_option, target_option, which_option
+
+__all__ = ["evaluate"]
+
+
+@click.command()
+@click.argument("run")
+@click.argument("data")
+@part_option
+@which_option
+@target_option
+@backend_option
+@json_option
+def evaluate(
+    run: str, data: str, part: str | None, which: str, target: str | None, backend: str, *, json_wanted: bool
+) -> None:
+    """Print loss and metrics of a trained network on DATA.
+
+    RUN is a run folder or a .safetensors file. The classes of DATA are matched with the network's by their names.
+    """
+    from portanet.cli import stored
+
+    net = stored.model(run, which, backend)
+    dataset = stored.data_for(net, run, data, target)
+    name, x, y = stored.part_of(dataset, part)
+    found = net.evaluate(stored.shaped(x, net, dataset.name), y)
+    if json_wanted:
+        print_json({**found, "samples": len(x), "part": name})
+    else:
+        say(f"data     {dataset.name}, {len(x)} samples ({name} part)")
+        click.echo(numbers(found))

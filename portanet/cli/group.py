@@ -1,0 +1,87 @@
+"""The group of all commands, of which each is imported when it is run: ``--help`` touches no array library."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+import portanet
+from portanet.errors import unknown
+
+__all__ = ["HELP", "State", "group"]
+
+HELP = {
+    "train": "Train a network on DATA.",
+    "evaluate": "Print loss and metrics of a trained network on DATA.",
+    "predict": "Write a trained network's predictions for DATA as CSV.",
+    "info": "Describe a run, a model's file, or data.",
+    "plot": "Draw the curves of one or more runs.",
+    "doctor": "Tell what runs here, what does not, why, and what mends it.",
+    "agree": "Compare backends with NumPy in float64.",
+    "gradcheck": "Compare gradients with central differences.",
+}
+"""The first line of each command's help: shown without importing the command."""
+
+
+@dataclass
+class State:
+    """What a command may want to know of the process it runs in: ``click.get_current_context().find_root().obj``."""
+
+    arguments: list[str]
+    debug: bool = False
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by name and imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(HELP)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in HELP:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"portanet.cli.{cmd_name}"), cmd_name)
+        if all(option.name != "debug" for option in command.params):
+            command.params.append(_debug_option())
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args[0].startswith("-") and args[0] not in HELP:
+            raise click.UsageError(unknown("command", args[0], HELP), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(HELP.items()))
+
+
+def _remember_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    state: Any = ctx.find_root().obj
+    if value and state is not None:
+        state.debug = True
+
+
+def _debug_option() -> click.Option:
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,  # errors in the options behind it shall have their traceback too
+        callback=_remember_debug,
+        help="Show the traceback of an error.",
+    )
+
+
+group = _LazyGroup(
+    name="portanet",
+    params=[_debug_option()],
+    help="Train, use and check neural networks on NumPy, CuPy, torch or JAX.",
+    epilog="Results go to stdout, all else to stderr. Help on a command: portanet COMMAND --help",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+group = click.version_option(portanet.__version__, prog_name="portanet")(group)

@@ -1,0 +1,128 @@
+"""``portanet info``: what a run, a model's file or data hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from portanet.cli.output import numbers, print_json, print_table
+from portanet.cli.parameters import json_option, which_option
+
+__all__ = ["info"]
+
+
+@click.command()
+@click.argument("what", metavar="RUN|FILE|DATA")
+@which_option
+@click.option("--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last.")
+@click.option("--task", type=click.Choice(["classification", "regression"]), help="Tables and arrays: what to learn.")
+@json_option
+def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: bool) -> None:
+    """Describe a run, a model's file, or data.
+
+    Of a network its layers, classes and size are printed; of data their samples and classes.
+    """
+    from portanet.cli import stored
+
+    if stored.is_stored(what):
+        found = _of_model(stored.find(what, which), Path(what))
+        show = _show_model
+    else:
+        found = _of_data(what, target, task)
+        show = _show_data
+    if json_wanted:
+        print_json(found)
+    else:
+        show(found)
+
+
+def _of_model(file: Path, place: Path) -> dict[str, Any]:
+    from portanet.cli.describe import count, layer_rows
+    from portanet.cli.run_folder import REPORT
+    from portanet.saving import load
+
+    net = load(file)
+    report = place / REPORT
+    return {
+        "kind": "model",
+        "file": str(file),
+        "bytes": file.stat().st_size,
+        "epoch": net.epoch,
+        "input_shape": list(net.input_shape or ()),
+        "outputs": net.outputs,
+        "parameters": count(net.params),
+        "classes": list(net.classes),
+        "loss": type(net.loss).__name__,
+        "dtype": net.dtype,
+        "seed": net.seed,
+        "layers": layer_rows(net.net, net.input_shape or (), net.params),
+        **({"report": json.loads(report.read_text(encoding="utf-8"))} if report.is_file() else {}),
+    }
+
+
+def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
+    from portanet.cli.describe import class_counts
+    from portanet.data import fingerprint, load
+
+    data = load(source, target=target, task=task)
+
+    def part(x: Any, y: Any) -> dict[str, Any]:
+        summary: dict[str, Any] = {"samples": len(x)}
+        if data.classes:
+            summary["classes"] = class_counts(data, y)
+        else:
+            summary["target"] = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
+        return summary
+
+    return {
+        "kind": "data",
+        "name": data.name,
+        "task": data.task,
+        "shape": list(data.x.shape[1:]),
+        "dtype": str(data.x.dtype),
+        "scale": data.scale,
+        "features": list(data.features),
+        "train": part(data.x, data.y),
+        "test": None if data.x_test is None else part(data.x_test, data.y_test),
+        "sha256": fingerprint(data),
+    }
+
+
+def _show_model(found: dict[str, Any]) -> None:
+    from portanet.cli.describe import shape_words
+
+    click.echo(f"{found['file']}: {found['bytes'] / 1e6:.2f} MB, {found['dtype']}, epoch {found['epoch']}")
+    rows = [("", "input", shape_words(tuple(found["input_shape"])), "")]
+    rows += [
+        (str(row["index"]), row["layer"], shape_words(tuple(row["output_shape"])), f"{row['parameters']:,}")
+        for row in found["layers"]
+    ]
+    print_table(["#", "layer", "output", "parameters"], [*rows, ("", "all", "", f"{found['parameters']:,}")], right=[3])
+    click.echo(f"loss     {found['loss']}")
+    if found["classes"]:
+        click.echo(f"classes  {', '.join(found['classes'])}")
+    if "report" in found:
+        report = found["report"]
+        click.echo(f"run      stopped: {report['stopped']}, epochs {report['epochs']}  {numbers(report['metrics'])}")
+
+
+def _show_data(found: dict[str, Any]) -> None:
+    from portanet.cli.describe import shape_words
+
+    scale = "" if found["scale"] is None else f", 0 to {found['scale']:g}"
+    click.echo(
+        f"{found['name']}: {found['task']}, samples of {shape_words(tuple(found['shape']))}, {found['dtype']}{scale}"
+    )
+    parts = [name for name in ("train", "test") if found[name] is not None]
+    rows = [("samples", *(str(found[name]["samples"]) for name in parts))]
+    if found["task"] == "classification":
+        rows += [(f"class {c}", *(str(found[name]["classes"][c]) for name in parts)) for c in found["train"]["classes"]]
+    else:
+        of = ("min", "mean", "max")
+        rows += [(f"target {word}", *(f"{found[name]['target'][word]:.6g}" for name in parts)) for word in of]
+    print_table(["", *parts], rows, right=[1, 2])
+    if found["features"]:
+        click.echo(f"features {', '.join(found['features'])}")

@@ -1,0 +1,59 @@
+"""The way in and out of the command line: every error ends as one message on stderr and the exit code it stands for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from portanet.cli.group import State, group
+from portanet.cli.output import logging_to_stderr
+from portanet.errors import OutOfMemoryError, PortanetError
+
+__all__ = ["run"]
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program's name; that of this process if it is not given.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    state = State(words)
+    with logging_to_stderr():
+        try:
+            code = group.main(words, prog_name="portanet", obj=state, standalone_mode=False)
+            sys.stdout.flush()  # a reader that has gone is found out here, not while the interpreter shuts down
+            return code if isinstance(code, int) else 0
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("portanet: interrupted", err=True)
+            return 130
+        except BrokenPipeError:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until the process ends
+            return 1
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else 1
+        except PortanetError as error:
+            return _tell(error, str(error), error.exit_code, debug=state.debug)
+        except MemoryError as error:
+            words_ = f"out of memory ({error}); use smaller data, a smaller --batch-size, or --dtype float32"
+            return _tell(error, words_, OutOfMemoryError.exit_code, debug=state.debug)
+        except Exception as error:
+            words_ = f"internal error, {type(error).__name__}: {error}\nRun it again with --debug for the traceback."
+            return _tell(error, words_, 1, debug=state.debug)
+
+
+def _tell(error: BaseException, message: str, code: int, *, debug: bool) -> int:
+    if debug:
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    click.echo(f"Error: {message}", err=True)
+    return code

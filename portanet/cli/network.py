@@ -1,0 +1,148 @@
+"""From options and data to a network: what is put in front of it, its hidden layers, its output and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from portanet import losses
+from portanet.cli.train_options import Options
+from portanet.data import Dataset
+from portanet.errors import ConfigError, DataError, unknown
+from portanet.layers import Dense, Dropout, Flatten, Layer, Rescale, Sequential, Standardize
+from portanet.layers.config import activation, from_config
+from portanet.losses import LOSSES, Loss
+
+__all__ = ["build", "check_outputs", "choose_loss", "metrics"]
+
+_LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus")  # they lose about half of the signal
+
+
+def choose_loss(options: Options, dataset: Dataset) -> Loss:
+    """Return the loss that was asked for, or the one that suits the targets.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown, or the loss is not made for such targets.
+    DataError
+        If there is a single class.
+    """
+    classes = len(dataset.classes)
+    if classes == 1:
+        message = (
+            f"{dataset.name}: expected two classes or more, got {dataset.classes[0]!r} alone; "
+            "choose another target, or --task regression"
+        )
+        raise DataError(message)
+    suited = "mean_squared_error"
+    if classes:
+        single = classes == 2 and _listed_outputs(options) != 2
+        suited = "binary_cross_entropy" if single else "softmax_cross_entropy"
+    name = options.loss or suited
+    if name not in LOSSES:
+        raise ConfigError("--loss: " + unknown("loss", name, LOSSES))
+    if name == "poisson" and classes:
+        message = (
+            f"--loss {name}: expected counts, got targets of {classes} classes; take {suited}, or --task regression"
+        )
+        raise ConfigError(message)
+    if name == "softmax_cross_entropy" and not classes and dataset.y.ndim == 1:
+        message = (
+            f"--loss {name}: expected classes, got targets that are numbers; take {suited}, or --task classification"
+        )
+        raise ConfigError(message)
+    if options.label_smoothing is None:
+        return LOSSES[name]()
+    smooth = [other for other, kind in LOSSES.items() if hasattr(kind, "label_smoothing")]
+    if name not in smooth:
+        message = f"--label-smoothing: {name} has none; it belongs to {' and '.join(smooth)}"
+        raise ConfigError(message)
+    kind: Callable[..., Loss] = LOSSES[name]
+    return kind(label_smoothing=options.label_smoothing)
+
+
+def metrics(dataset: Dataset) -> list[str]:
+    """Return the metrics that are shown beside the loss."""
+    return ["accuracy"] if dataset.classes else ["mae", "r2"]
+
+
+def build(options: Options, dataset: Dataset, loss: Loss) -> Sequential:
+    """Return the network for the training part of a data set, with its preprocessing in front.
+
+    Samples whose format defines a largest value are divided by it; others are standardized, feature by feature.
+    """
+    if isinstance(options.layers, list):
+        own = list(from_config(options.layers).layers)
+        front = [] if isinstance(own[0], Rescale | Standardize) else [_preprocessing(dataset)]
+        if isinstance(own[0], Standardize):  # its numbers are in no configuration: they are the data's
+            own[0] = Standardize.of(dataset.x)
+        place = next((i for i, layer in enumerate(own) if not isinstance(layer, Rescale | Standardize)), len(own))
+        if dataset.x.ndim > 2 and place < len(own) and isinstance(own[place], Dense):
+            own.insert(place, Flatten())
+        return Sequential((*front, *own))
+    flat: list[Layer] = [Flatten()] if dataset.x.ndim > 2 else []
+    return Sequential((_preprocessing(dataset), *flat, *_dense_layers(options, dataset, loss)))
+
+
+def check_outputs(outputs: int, dataset: Dataset, loss: Loss) -> None:
+    """Tell a network of the user's own whose outputs are not as many as the targets need.
+
+    Raises
+    ------
+    ConfigError
+        With both numbers.
+    """
+    expected = {_outputs(dataset, loss)}
+    if len(dataset.classes) == 2:  # one output parts two classes as well as two do, but a softmax of one is always 1
+        expected |= {2} if isinstance(loss, losses.SoftmaxCrossEntropy) else {1, 2}
+    if outputs not in expected:
+        what = f"{len(dataset.classes)} classes" if dataset.classes else "such targets"
+        numbers = " or ".join(map(str, sorted(expected)))
+        message = (
+            f"[[layers]]: expected {numbers} outputs for {what} and {type(loss).__name__}, got {outputs}; "
+            "change the size of the last layer"
+        )
+        raise ConfigError(message)
+
+
+def _listed_outputs(options: Options) -> int | None:
+    """Return the size of the last dense layer in a list of the user's own."""
+    if not isinstance(options.layers, list):
+        return None
+    return next((x.units for x in reversed(from_config(options.layers).layers) if isinstance(x, Dense)), None)
+
+
+def _preprocessing(dataset: Dataset) -> Layer:
+    return Standardize.of(dataset.x) if dataset.scale is None else Rescale(1 / dataset.scale)
+
+
+def _dense_layers(options: Options, dataset: Dataset, loss: Loss) -> list[Layer]:
+    found: list[Layer] = []
+    hidden = activation(options.activation)
+    for size in options.layers:
+        found.append(Dense(size, options.bias, _init(options, options.activation)))
+        found += [hidden] if hidden else []
+        found += [Dropout(options.dropout)] if options.dropout else []
+    ending = options.output_activation or _ending(dataset, loss)
+    last = activation(ending)
+    found.append(Dense(_outputs(dataset, loss), options.bias, _init(options, ending)))
+    return found + ([last] if last else [])
+
+
+def _init(options: Options, behind: str) -> str:
+    """Return the initializer of a dense layer, from the activation behind it."""
+    if options.init != "auto":
+        return options.init
+    return "he_normal" if behind in _LIKE_RELU else "glorot_uniform"
+
+
+def _outputs(dataset: Dataset, loss: Loss) -> int:
+    if not dataset.classes:
+        return int(dataset.y.shape[1]) if dataset.y.ndim > 1 else 1
+    single = len(dataset.classes) == 2 and isinstance(loss, losses.BinaryCrossEntropy)
+    return 1 if single else len(dataset.classes)
+
+
+def _ending(dataset: Dataset, loss: Loss) -> str:
+    """Return the output layer's activation: none where the loss takes logits, else classes lie between 0 and 1."""
+    return "sigmoid" if dataset.classes and loss.output is None else "linear"

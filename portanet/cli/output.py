@@ -1,0 +1,92 @@
+"""What is printed: results on stdout as tables or JSON, all else on stderr as plain lines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+__all__ = ["as_json", "logging_to_stderr", "numbers", "only_warnings", "print_json", "print_table", "say"]
+
+
+def say(line: str) -> None:
+    """Print a line on stderr."""
+    click.echo(line, err=True)
+
+
+def as_json(value: Any) -> str:
+    """Return `value` as JSON that every parser reads: a number that is not finite is null."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as JSON on stdout."""
+    click.echo(as_json(value))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Print a table on stdout; the columns whose indices stand in `right` are aligned there.
+
+    In a terminal it is as wide as that; in a pipe or a file no row is broken.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    width = None if sys.stdout.isatty() else 10_000
+    console = Console(file=sys.stdout, width=width)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for i, name in enumerate(header):
+        table.add_column(name, justify="right" if i in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a name in [brackets] is no style
+    console.print(table)
+
+
+def numbers(row: dict[str, float]) -> str:
+    """Return named numbers in one line: ``loss 0.1234  accuracy 0.9876``."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in row.items())
+
+
+class _ToStderr(logging.Handler):
+    """Prints records as plain lines: ``portanet: running on numpy``."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        # click.echo looks sys.stderr up now: it may have been replaced since the handler was made.
+        say(line if line.startswith("portanet: ") else f"portanet: {line}")
+
+
+@contextlib.contextmanager
+def logging_to_stderr() -> Iterator[None]:
+    """Print the library's messages on stderr as long as the block runs."""
+    logger = logging.getLogger("portanet")
+    handler, level = _ToStderr(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def only_warnings() -> None:
+    """Leave out what the library tells by the way, until this command ends."""
+    logging.getLogger("portanet").setLevel(logging.WARNING)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

@@ -1,0 +1,88 @@
+"""`portanet plot`: the pictures of one run, or the curves of several in one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from portanet.cli.output import print_json, say
+from portanet.cli.parameters import json_option
+from portanet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["plot"]
+
+
+@click.command("plot")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--data", metavar="DATA", help="Also draw what the network mistakes in these data (their test part).")
+@click.option("--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last.")
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE|DIR",
+    type=click.Path(path_type=Path),
+    help="A .png, .svg or .pdf for the curves, or a folder. Default: RUN/plots; for several runs' curves, this folder.",
+)
+@json_option
+def plot(runs: tuple[Path, ...], data: str | None, target: str | None, out: Path | None, json_wanted: bool) -> None:
+    """Draw the curves of one RUN, or of several in one picture.
+
+    With --data also the confusion matrix, and the worst mistakes or the decision boundary where the data are images or
+    points. A RUN is a folder that `portanet train` wrote. The paths of the pictures are printed.
+    """
+    file = out if out is not None and out.suffix and not out.is_dir() else None
+    if target is not None and data is None:
+        message = "plot: --target names a column of --data; give --data too"
+        raise ConfigError(message)
+    if file is not None and data is not None:
+        message = f"plot: expected a folder for -o, as --data makes several pictures, got {file}"
+        raise ConfigError(message)
+    from portanet.plot import curves, read_rows, save
+    from portanet.plot.run import save_all
+
+    named = _named(runs)
+    rows = {name: read_rows(run) for name, run in named.items()}
+    alone = len(named) == 1
+    together = curves(next(iter(rows.values())) if alone else rows)
+    if file is not None:
+        save(together, file)
+        written = [file]
+    else:
+        # All is drawn before anything is written: data that do not fit a run leave no half of the pictures.
+        mistakes = {name: {} if data is None else _mistakes(run, data, target) for name, run in named.items()}
+        written = save_all({"curves": together}, out or (runs[0] / "plots" if alone else Path()))
+        for name, run in named.items():
+            folder = run / "plots" if out is None else out if alone else out / name.replace("/", "-")
+            written += save_all(mistakes[name], folder) if mistakes[name] else []
+    if json_wanted:
+        print_json({"files": [str(path) for path in written]})
+    else:
+        click.echo("\n".join(map(str, written)))
+
+
+def _named(runs: tuple[Path, ...]) -> dict[str, Path]:
+    """Return the runs by their folders' names, or by their paths where two folders are called the same."""
+    different = list({run.resolve(): run for run in runs}.values())
+    names = [run.resolve().name for run in different]
+    return {name if names.count(name) == 1 else str(run): run for name, run in zip(names, different, strict=True)}
+
+
+def _mistakes(run: Path, data: str, target: str | None) -> dict[str, Figure]:
+    """Return the pictures of a run's best network on these data, by name."""
+    import portanet as pn
+    from portanet.data import load
+    from portanet.plot import draw
+
+    trainer = pn.load(run / "best.safetensors")
+    dataset = load(data, target=target, task="classification" if trainer.classes else None)
+    if trainer.classes:
+        dataset = dataset.with_classes(trainer.classes)
+    figures = draw(trainer, dataset)
+    if not figures:
+        say(f"plot: {data}: its targets are no classes; the curves alone are drawn for {run}")
+    return figures

@@ -1,0 +1,132 @@
+"""The folder that a training leaves behind. It is never written over, and each file in it is whole or not there."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import portanet
+from portanet.backends import blas
+from portanet.backends.probe import probe
+from portanet.callbacks import Callback
+from portanet.cli.output import as_json
+from portanet.data import Dataset, fingerprint
+from portanet.errors import ConfigError
+from portanet.saving import write as write_text
+from portanet.trainer import Trainer
+
+__all__ = [
+    "BEST",
+    "CONFIG",
+    "ENVIRONMENT",
+    "LAST",
+    "REPORT",
+    "Recorder",
+    "create",
+    "environment",
+    "refuse_taken",
+    "write_json",
+    "write_text",
+]
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+CONFIG, METRICS, ENVIRONMENT, REPORT = "config.toml", "metrics.jsonl", "environment.json", "report.json"
+
+NOT_METRICS = ("epoch", "lr", "seconds")
+
+
+def refuse_taken(out: str | None) -> None:
+    """Tell a folder that holds something already; before any work is done."""
+    if out is not None and Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
+        message = f"--out {out}: it is there already, and runs are never written over; name a new folder, or remove it"
+        raise ConfigError(message)
+
+
+def create(out: str | None, name: str) -> Path:
+    """Make a run's folder: `out`, or the first of ``runs/NAME``, ``runs/NAME-2``, … that is free."""
+    refuse_taken(out)
+    stem = Path(name).resolve().name.split(".")[0] or "run"
+    try:
+        if out is not None:
+            Path(out).mkdir(parents=True, exist_ok=True)
+            return Path(out)
+        for i in itertools.count(1):
+            path = Path("runs") / (stem if i == 1 else f"{stem}-{i}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:  # another run may have taken it in this moment
+                continue
+            return path
+        raise AssertionError
+    except OSError as error:
+        message = f"the run folder {error.filename} cannot be made ({error.strerror}); name another by --out"
+        raise ConfigError(message) from None
+
+
+def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what the run's numbers depend on beside its configuration."""
+    backend = trainer.backend
+    return {
+        "portanet": portanet.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "numpy": probe("numpy").version,
+        "backend": {
+            "name": backend.name,
+            "spec": backend.spec,
+            "device": str(backend.device),
+            "version": probe(backend.name).version,
+        },
+        "blas": vars(blas.describe()),
+        "seed": trainer.seed,
+        "data": {"name": dataset.name, "sha256": fingerprint(dataset)},
+        "command": ["portanet", *arguments],
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON, whole or not at all."""
+    write_text(path, as_json(value) + "\n")
+
+
+class Recorder(Callback):
+    """Writes an epoch's row and weights behind each epoch, and keeps the weights of the best one apart.
+
+    The best epoch is the one with the smallest ``val_loss``, or ``loss`` where nothing is validated.
+
+    Attributes
+    ----------
+    rows : list of dict
+        The epochs so far; one that diverged is not among them.
+    best : dict
+        The row of the best epoch; empty before the first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: list[dict[str, float]] = []
+        self.best: dict[str, float] = {}
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was measured in the best epoch."""
+        return {name: value for name, value in self.best.items() if name not in NOT_METRICS}
+
+    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+        trainer.save(self.folder / LAST)  # should the first epoch diverge, these are the last good weights
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        self.rows.append(dict(row))
+        trainer.save(self.folder / LAST)
+        watched = "val_loss" if "val_loss" in row else "loss"
+        if not self.best or row[watched] < self.best[watched]:
+            self.best = dict(row)
+            trainer.save(self.folder / BEST)
+        lines = (json.dumps(row, allow_nan=False) for row in self.rows)
+        write_text(self.folder / METRICS, "".join(f"{line}\n" for line in lines))

@@ -1,0 +1,59 @@
+"""SIGINT and SIGTERM while a network trains: the first ends it in order, a second one at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from portanet.callbacks import Callback
+from portanet.trainer import Trainer
+
+__all__ = ["Interrupts"]
+
+_NOTICE = b"\nportanet: interrupted; finishing this batch, then saving (once more to stop at once)\n"
+
+
+class Interrupts(Callback):
+    """A block in which signals stop the trainer behind its current batch.
+
+    Attributes
+    ----------
+    received : int
+        Number of the signal that came; 0 if none did.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.received = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def exit_code(self) -> int:
+        """What a process that a signal ended exits with: 130 or 143."""
+        return 128 + self.received
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():  # no other thread may set a handler
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+        if self.received:  # it came while the data were prepared
+            trainer.stop("interrupted")
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            raise SystemExit(128 + number)
+        self.received = number
+        self.trainer.stop("interrupted")
+        with contextlib.suppress(OSError):
+            os.write(2, _NOTICE)  # not print: the signal may have come in the middle of one

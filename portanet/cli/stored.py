@@ -1,0 +1,111 @@
+"""Trained networks on disk, and data brought into the form that they were trained on."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from portanet.cli.describe import shape_words
+from portanet.cli.run_folder import BEST, CONFIG, LAST
+from portanet.data import Dataset, load
+from portanet.errors import DataError
+from portanet.model import Model
+from portanet.saving import load as load_model
+
+__all__ = ["data_for", "find", "is_stored", "model", "part_of", "shaped", "target_of"]
+
+
+def is_stored(path: str) -> bool:
+    """Whether `path` is a run folder or a model's file, and not data."""
+    return Path(path).suffix == ".safetensors" or any((Path(path) / name).is_file() for name in (CONFIG, BEST, LAST))
+
+
+def find(path: str, which: str = "best") -> Path:
+    """Return the file of weights that `path` means: itself, or the best or last weights of a run folder.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    place = Path(path)
+    if not place.exists():
+        message = f"{path}: expected a run folder or a .safetensors file, found nothing there; check the path"
+        raise DataError(message)
+    if not place.is_dir():
+        return place
+    file, other = (place / name for name in ((BEST, LAST) if which == "best" else (LAST, BEST)))
+    if file.is_file():
+        return file
+    mend = f"train one first: portanet train --out {path}"
+    if other.is_file():
+        mend = f"take the other weights: --which {other.stem}"
+    message = f"{path}: expected a run folder with {file.name}, found none; {mend}"
+    raise DataError(message)
+
+
+def model(path: str, which: str = "best", backend: str = "numpy") -> Model:
+    """Return the network that `path` means (see :func:`find`) on a backend."""
+    return load_model(find(path, which), backend=backend)
+
+
+def target_of(path: str, data: str) -> str | None:
+    """Return the target's column that a run was trained on, for the same kind of data: another table."""
+    config = (Path(path) if Path(path).is_dir() else Path(path).parent) / CONFIG
+    if not config.is_file():
+        return None
+    options = tomllib.loads(config.read_text(encoding="utf-8"))
+    alike = Path(str(options.get("data"))).suffixes[-1:] == Path(data).suffixes[-1:] and Path(data).is_file()
+    target = options.get("target")
+    return str(target) if alike and target is not None else None
+
+
+def data_for(net: Model, path: str, source: str, target: str | None) -> Dataset:
+    """Return the data set at `source`, its labels numbered as the network at `path` numbers its classes.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or has classes that the network does not know.
+    """
+    target = target if target is not None else target_of(path, source)
+    named = net.classes or net.loss.output is not None
+    found = load(source, target=target, task="classification" if named else None)
+    if net.classes:
+        return found.with_classes(net.classes)
+    if not named and found.classes:  # whole numbers can be either; the network says which
+        return load(source, target=target, task="regression")
+    return found
+
+
+def part_of(dataset: Dataset, part: str | None) -> tuple[str, Any, Any]:
+    """Return the name, the samples and the targets of a part: the test part where there is one, if none is named."""
+    part = part or ("train" if dataset.x_test is None else "test")
+    if part == "train":
+        return part, dataset.x, dataset.y
+    if dataset.x_test is None:
+        message = f"{dataset.name}: expected a test part, found none; take --part train, which is all there is"
+        raise DataError(message)
+    return part, dataset.x_test, dataset.y_test
+
+
+def shaped(x: Any, net: Model, name: str) -> Any:
+    """Return samples in the shape that the network takes: rows of 784 numbers as images of 28×28, and the reverse.
+
+    Raises
+    ------
+    DataError
+        If they are of another size.
+    """
+    wanted, came = tuple(net.input_shape or ()), tuple(x.shape[1:])
+    if wanted == came:
+        return x
+    try:
+        return x.reshape(len(x), *wanted)
+    except ValueError:
+        message = (
+            f"{name}: expected samples of {shape_words(wanted)}, as the network was trained on, "
+            f"got {shape_words(came)}; give data of the same form, or train a network on these"
+        )
+        raise DataError(message) from None

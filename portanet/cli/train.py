@@ -1,0 +1,84 @@
+"""``portanet train``: data, a network, a run folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from portanet.cli.config import ConfigurableCommand, config_option
+from portanet.cli.output import numbers, only_warnings, print_json, say
+from portanet.cli.parameters import json_option
+from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
+from portanet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from portanet.cli.group import State
+
+__all__ = ["train"]
+
+
+@click.command(cls=ConfigurableCommand)
+@click.argument("data", default="digits")
+@train_options
+@config_option
+@click.option("--print-config", is_flag=True, help="Print the resolved configuration as TOML, and do not train.")
+@json_option
+@click.option("--quiet", is_flag=True, help="Print warnings and the result alone.")
+@click.pass_context
+def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet: bool, **given: Any) -> None:
+    """Train a network on DATA.
+
+    DATA is a name (digits, moons, circles, spirals, mnist, fashion-mnist) or a path: a CSV or TSV file, a .npz, a .npy
+    pair, a folder of IDX files, of text digits, or of images by class. Without it the digits are learned.
+
+    The run's folder holds its configuration, its metrics by epoch, and the weights of the best and of the last epoch.
+    """
+    from portanet.cli import run_folder
+    from portanet.cli.training import Training
+
+    options = Options(**given)
+    _refuse_idle_options(ctx, options)
+    run_folder.refuse_taken(options.out)
+    if quiet:
+        only_warnings()
+    training = Training(options)
+    if not quiet:
+        for line in training.in_words():
+            say(line)
+    if print_config:
+        click.echo(training.config(), nl=False)
+        return
+    state: State = ctx.find_root().obj
+    folder = training.prepare(state.arguments)
+    if not quiet:
+        say(f"run      {folder}")
+    report: dict[str, Any] = {}
+    try:
+        code = training.run(folder, report, verbose=not quiet)
+    finally:
+        if json_wanted:
+            print_json(report)
+    if options.plots:
+        for path in training.draw(folder):
+            if not quiet:
+                say(f"plot     {path}")
+    if not quiet and report["stopped"] != "epochs":
+        say(f"stopped  {report['stopped']}")
+    if not json_wanted:
+        click.echo(f"{folder}  epochs {report['epochs']}  {numbers(report['metrics'])}")
+    ctx.exit(code)
+
+
+def _refuse_idle_options(ctx: click.Context, options: Options) -> None:
+    """Tell options that would do nothing, since the layers were listed one by one."""
+    if not isinstance(options.layers, list):
+        return
+    for name in OF_HIDDEN_LAYERS:
+        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
+            message = (
+                f"{name} says what the layers of --layers are made of, but {ctx.meta['portanet.config']} lists them as "
+                "[[layers]]; set it there, or leave it out"
+            )
+            raise ConfigError(message)

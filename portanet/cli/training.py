@@ -1,0 +1,177 @@
+"""What ``portanet train`` does, step by step: data and network first, so that nothing is written for what cannot be."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from portanet import losses, optimizers
+from portanet.callbacks import Callback, EarlyStopping, TimeLimit
+from portanet.cli import network, run_folder, schedule, toml_text
+from portanet.cli.describe import count, data_in_words, net_in_words
+from portanet.cli.signals import Interrupts
+from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
+from portanet.data import load, prepare
+from portanet.errors import ConfigError, DivergedError, OutOfMemoryError, PortanetError
+from portanet.saving import read
+from portanet.trainer import Trainer
+
+__all__ = ["Training"]
+
+VAL_FRACTION = 0.1  # where something watches the validation and the user names no share
+
+
+class Training:
+    """A training that is ready to run.
+
+    Attributes
+    ----------
+    options : Options
+        With all that the user left open filled in.
+    dataset : Dataset
+        As it was read.
+    trainer : Trainer
+    """
+
+    def __init__(self, options: Options) -> None:
+        if options.plots and importlib.util.find_spec("matplotlib") is None:  # told now, not behind hours of training
+            message = '--plots needs matplotlib, which is not installed; install it: pip install "portanet[plot]"'
+            raise ConfigError(message)
+        rates = schedule.parse(options.schedule)
+        watched = bool(options.early_stop) or schedule.watches_validation(rates)
+        fraction = options.val_fraction
+        if watched and fraction == 0:
+            message = "--val-fraction 0: --early-stop and a plateau schedule watch the validation loss; give it a share"
+            raise ConfigError(message)
+        fraction = fraction if fraction is not None else VAL_FRACTION if watched else 0.0
+        self.dataset = load(options.data, target=options.target, task=options.task)
+        if options.class_weight and not self.dataset.classes:
+            message = "--class-weight balanced: the targets are numbers, not classes; leave it out"
+            raise ConfigError(message)
+        loss = network.choose_loss(options, self.dataset)
+        self._part, self._validation = self.dataset, None
+        if fraction:  # before the network is built: what it is standardized by is the training part's alone
+            rows = prepare.split(self.dataset.y, fraction, options.seed, stratify=bool(self.dataset.classes))
+            parts = [(prepare.take_rows(self.dataset.x, r), prepare.take_rows(self.dataset.y, r)) for r in rows]
+            self._part, self._validation = dataclasses.replace(self.dataset, x=parts[0][0], y=parts[0][1]), parts[1]
+        self.trainer = Trainer(
+            network.build(options, self._part, loss),
+            loss,
+            _optimizer(options),
+            network.metrics(self.dataset),
+            backend=options.backend,
+            dtype=options.dtype,
+            seed=options.seed,
+            schedule=rates,
+            l1=options.l1,
+            l2=options.l2,
+            class_weight=options.class_weight,
+            classes=self.dataset.classes,
+        )
+        self.trainer.init(self.dataset.x.shape[1:])
+        network.check_outputs(self.trainer.outputs, self.dataset, loss)
+        self.options = dataclasses.replace(
+            options,
+            loss=_name(loss),
+            lr=self.trainer.optimizer.lr,
+            val_fraction=fraction,
+            backend=self.trainer.backend.spec,
+        )
+
+    def in_words(self) -> list[str]:
+        """Return what was decided, for the user to see."""
+        o, trainer = self.options, self.trainer
+        return [
+            f"data     {data_in_words(self.dataset)}",
+            f"network  {net_in_words(trainer.net)}: {count(trainer.params):,} parameters",
+            f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}",
+        ]
+
+    def config(self) -> str:
+        """Return the resolved configuration as TOML, from which ``--config`` makes the same run again."""
+        values = dataclasses.asdict(self.options)
+        del values["out"]  # a second run needs a folder of its own
+        if isinstance(self.options.layers, list):
+            for name in OF_HIDDEN_LAYERS:
+                del values[name]
+        return toml_text.dumps(values)
+
+    def prepare(self, arguments: Sequence[str]) -> Path:
+        """Make the run's folder, with what is known before the first step, and return it."""
+        folder = run_folder.create(self.options.out, self.dataset.name)
+        run_folder.write_text(folder / run_folder.CONFIG, self.config())
+        about = run_folder.environment(self.trainer, self.dataset, arguments)
+        run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
+        return folder
+
+    def run(self, folder: Path, report: dict[str, Any], *, verbose: bool) -> int:
+        """Train, evaluate the test part, and fill in and write the report, however it ends; return the exit code."""
+        began = time.perf_counter()
+        recorder = run_folder.Recorder(folder)
+        report.update({"run": str(folder), "metrics": {}, "stopped": "interrupted"})
+        with Interrupts(self.trainer) as interrupts:
+            try:
+                history = self.trainer.fit(
+                    self._part,
+                    epochs=self.options.epochs,
+                    batch_size=None if self.options.batch_size == "full" else int(self.options.batch_size),
+                    validation_data=self._validation,
+                    callbacks=[interrupts, recorder, *self._callbacks()],
+                    verbose=verbose,
+                )
+                report["metrics"] = recorder.metrics
+                if not interrupts.received:
+                    report["stopped"] = history.stopped
+                    report["metrics"] |= self._test(folder, recorder)
+            except PortanetError as error:
+                report["stopped"] = _reason(error)
+                report["error"] = str(error)
+                raise
+            finally:
+                report["metrics"] = recorder.metrics | report["metrics"]
+                report["epochs"] = len(recorder.rows)
+                report["best_epoch"] = recorder.best.get("epoch")
+                report["seconds"] = round(time.perf_counter() - began, 3)
+                run_folder.write_json(folder / run_folder.REPORT, report)
+        return interrupts.exit_code if interrupts.received else 0
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Draw the run's pictures and return their paths."""
+        found: list[Path] = importlib.import_module("portanet.plot").run_plots(folder, self.trainer, self.dataset)
+        return found
+
+    def _callbacks(self) -> list[Callback]:
+        o = self.options
+        found: list[Callback] = [EarlyStopping("val_loss", o.early_stop)] if o.early_stop else []
+        return found + ([TimeLimit(o.time_limit)] if o.time_limit else [])
+
+    def _test(self, folder: Path, recorder: run_folder.Recorder) -> dict[str, float]:
+        """Return the test part's metrics, by the weights that ``evaluate`` and ``predict`` take: the best ones."""
+        data = self.dataset
+        if recorder.best and recorder.best["epoch"] != self.trainer.epoch:
+            arrays, about = read(folder / run_folder.BEST)
+            buffers = {name: arrays.pop(name) for name in about["buffers"]}
+            self.trainer.restore({"params": arrays, "buffers": buffers})
+        if data.x_test is None:
+            return {}
+        return {f"test_{name}": value for name, value in self.trainer.evaluate(data.x_test, data.y_test).items()}
+
+
+def _optimizer(options: Options) -> optimizers.Optimizer:
+    lr = 0.1 if options.lr is None and options.optimizer == "sgd" else options.lr
+    asked = {"lr": lr, **{name: getattr(options, name) for name in ("momentum", "weight_decay", "clip_norm")}}
+    return optimizers.get(options.optimizer, **{name: value for name, value in asked.items() if value is not None})
+
+
+def _name(loss: losses.Loss) -> str:
+    return next(name for name, kind in losses.LOSSES.items() if type(loss) is kind)
+
+
+def _reason(error: PortanetError) -> str:
+    known = {DivergedError: "diverged", OutOfMemoryError: "out of memory"}
+    return next((words for kind, words in known.items() if isinstance(error, kind)), "error")

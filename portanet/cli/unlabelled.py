@@ -1,0 +1,61 @@
+"""Tables without a target's column: what there is to predict for."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from portanet import backends
+from portanet.data.files import read as read_bytes
+from portanet.data.table_form import sniff
+from portanet.data.table_parse import parse
+from portanet.errors import DataError
+from portanet.model import Model
+
+__all__ = ["read"]
+
+_TABLE = re.compile(r"\.(csv|tsv|txt)(\.gz)?$", re.IGNORECASE)
+
+
+def read(source: str, net: Model) -> Any:
+    """Return the samples of a table that has as many columns as the network has inputs; None for all other data.
+
+    Raises
+    ------
+    DataError
+        If the table has neither as many columns as that nor one more, for the target; or a cell is no number.
+    """
+    path = Path(source).expanduser()
+    if not path.is_file() or not _TABLE.search(path.name):
+        return None
+    data = read_bytes(path)
+    form, _ = sniff(data, path)
+    features, columns = math.prod(net.input_shape or ()), form.columns - form.numbered
+    if columns == features + 1:
+        return None
+    if columns != features:
+        message = (
+            f"{source}: expected {features} columns, as the network has inputs, or {features + 1} with the target, "
+            f"got {columns}; give the columns that it was trained on"
+        )
+        raise DataError(message)
+    # The parser sets one column apart as labels: the last one, which is a feature like the others here.
+    found = parse(data, form, form.columns - 1, path)
+    xp = backends.get("numpy").xp
+    try:
+        last = xp.asarray([float(value) for value in found.labels])
+    except ValueError:
+        wrong = next(i for i, value in enumerate(found.labels) if not _is_number(value))
+        message = f"{found.place(wrong)}: expected a number, got {found.labels[wrong]!r}; correct it or drop the row"
+        raise DataError(message) from None
+    return xp.concat([xp.astype(found.x, xp.float64), last[:, None]], axis=1)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,125 @@
+"""The pictures of a run folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from portanet.data.dataset import Dataset
+from portanet.errors import DataError
+from portanet.metrics import confusion_matrix
+from portanet.plot.history import curves
+from portanet.plot.mistakes import confusion, square, worst
+from portanet.plot.plane import decision_boundary
+from portanet.plot.style import save
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from portanet.model import Model
+
+
+def run_plots(run_folder: str | os.PathLike[str], trainer: Model, dataset: Dataset) -> list[Path]:
+    """Write the pictures of a run into its folder ``plots``: curves.png, and those of :func:`draw`.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    DataError
+        If the folder has no readable metrics.jsonl, or the data do not fit the network.
+    """
+    figures = {"curves": curves(read_rows(run_folder)), **draw(trainer, dataset)}
+    return save_all(figures, Path(run_folder) / "plots")
+
+
+def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write figures as PNG by their names into a folder, which is made if need be; return the paths."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder}: cannot be made a folder ({error.strerror or error}); give another place"
+        raise DataError(message) from None
+    paths = [folder / f"{name}.png" for name in figures]
+    for path, figure in zip(paths, figures.values(), strict=True):
+        save(figure, path)
+    return paths
+
+
+def draw(trainer: Model, dataset: Dataset) -> dict[str, Figure]:
+    """Return what can be drawn of a trained classifier and data, by name; nothing for a regression.
+
+    Of the test part where there is one: ``confusion`` always, ``worst`` for images, ``decision_boundary`` for two
+    inputs.
+
+    Parameters
+    ----------
+    trainer : Model or Trainer
+    dataset : Dataset
+        Its samples may have another shape than the network's, if they have as many numbers (28×28, say, and 784).
+    """
+    if dataset.task != "classification":
+        return {}
+    x, y, part = dataset.x, dataset.y, "samples"
+    if dataset.x_test is not None and dataset.y_test is not None:
+        x, y, part = dataset.x_test, dataset.y_test, "test samples"
+    k = max(trainer.outputs, 2)
+    classes = next((c for c in (trainer.classes, dataset.classes) if len(c) == k), ())
+    shape = trainer.input_shape or ()
+    same = math.prod(shape) == math.prod(x.shape[1:])
+    samples = x.reshape(len(x), *shape) if same else x  # what does not fit is told by predict
+    guess = trainer.predict_classes(samples)
+    figures = {"confusion": confusion(confusion_matrix(y, guess, k), classes, of=part)}
+    if dataset.is_image or (x.ndim == 2 and dataset.scale is not None and square(x.shape[1])):
+        figures["worst"] = worst(x, y, trainer.predict(samples), classes, of=part)
+    if samples.shape[1:] == (2,):
+        features = dataset.features
+        figures["decision_boundary"] = decision_boundary(trainer, samples, y, classes, features=features, of=part)
+    return figures
+
+
+def read_rows(run_folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the history in a run folder's metrics.jsonl, an epoch a row.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or a line of it is no JSON object.
+    """
+    path = Path(run_folder) / "metrics.jsonl"
+    if not path.is_file():
+        came = "none" if Path(run_folder).is_dir() else "no such folder"
+        message = (
+            f"{run_folder}: expected a run folder with metrics.jsonl in it, got {came}; give one of portanet train"
+        )
+        raise DataError(message)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: expected lines of JSON, cannot be read ({error}); restore the file"
+        raise DataError(message) from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            message = (
+                f"{path}, line {number}: expected a JSON object, an epoch a line, got {line[:60]!r}; remove that line"
+            )
+            raise DataError(message)
+        rows.append(row)
+    if not rows:
+        message = f"{path}: expected a line for each epoch, got an empty file; train the run for an epoch at least"
+        raise DataError(message)
+    return rows

@@ -1,0 +1,310 @@
+"""Callbacks: what each does at its moment, and that training is right before and behind it; the history beside them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import portanet as pn
+from portanet import callbacks
+from portanet.errors import ConfigError, DataError, DivergedError
+from portanet.history import History
+from tests.small import blobs, mlp, same, trainer
+
+
+class Recorder(pn.Callback):
+    """Keeps every call, and the weights behind each epoch."""
+
+    def __init__(self):
+        self.calls, self.weights = [], []
+
+    def on_fit_begin(self, trainer, end):
+        self.calls.append(("begin", trainer.epoch, end))
+
+    def on_batch_end(self, trainer, batch, batches):
+        self.calls.append(("batch", batch, batches))
+
+    def on_epoch_end(self, trainer, row):
+        self.calls.append(("epoch", trainer.epoch, row["epoch"]))
+        self.weights.append(trainer.snapshot())
+
+    def on_fit_end(self, trainer):
+        self.calls.append(("end", trainer.epoch))
+
+
+def test_the_hooks_and_their_order():
+    x, y = blobs(n=10)
+    recorder = Recorder()
+    model = trainer()
+    model.fit(x, y, epochs=1, batch_size=5, verbose=False)
+    model.fit(x, y, epochs=2, batch_size=4, callbacks=[recorder], verbose=False)
+    batches = [("batch", i, 3) for i in (1, 2, 3)]
+    expected = [("begin", 1, 3), *batches, ("epoch", 2, 2), *batches, ("epoch", 3, 3), ("end", 3)]
+    assert recorder.calls == expected
+
+
+def test_a_hook_that_is_not_overridden_is_not_called_for_each_batch(monkeypatch):
+    x, y = blobs(n=10)
+    calls = []
+    monkeypatch.setattr(pn.Callback, "on_batch_end", lambda *args: calls.append(args))
+    trainer().fit(x, y, epochs=1, batch_size=1, callbacks=[pn.Callback(), pn.EarlyStopping("loss")], verbose=False)
+    assert calls == []
+
+
+def test_the_end_hook_runs_when_training_breaks():
+    x, y = blobs()
+
+    class Broken(pn.Callback):
+        def on_epoch_end(self, trainer, row):
+            raise RuntimeError
+
+    recorder = Recorder()
+    with pytest.raises(RuntimeError):
+        trainer().fit(x, y, epochs=3, callbacks=[recorder, Broken()], verbose=False)
+    assert recorder.calls[-1] == ("end", 1)
+
+
+class Scripted(pn.Schedule):
+    """Says through the learning rate how good an epoch was: the column "lr" is what callbacks can then monitor."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def factor(self, epoch, epochs):
+        return self.values[int(epoch)]
+
+
+def test_early_stopping_restores_the_best_weights():
+    x, y = blobs()
+    recorder, stopping = Recorder(), pn.EarlyStopping("lr", patience=3)
+    model = trainer(schedule=Scripted([1, 3, 5, 4, 5, 2, 1, 1]))  # the equal 5 in epoch 5 is no improvement
+    history = model.fit(x, y, epochs=8, callbacks=[recorder, stopping], verbose=False)
+    assert (model.epoch, stopping.best_epoch, stopping.best) == (6, 3, pytest.approx(0.5))
+    assert history.stopped == "no better lr for 3 epochs (best in epoch 3)"
+    for part, arrays in model.snapshot().items():
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, recorder.weights[2][part][name])
+    assert not np.array_equal(recorder.weights[2]["params"]["0.weight"], recorder.weights[5]["params"]["0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "epochs", "kept"),
+    [
+        ({"patience": 1}, [1, 2, 2, 3], 3, 2),
+        ({"patience": 2}, [1, 2, 2, 3], 4, 4),
+        ({"patience": 2, "min_delta": 0.15}, [1, 2, 2, 4], 3, 1),  # the rate is 0.1 times these
+        ({"patience": 1, "restore_best": False}, [2, 1, 1, 1], 2, 2),
+        ({"patience": 9}, [1, 3, 2, 1], 4, 2),  # also where the epochs ran out
+    ],
+)
+def test_early_stopping(options, values, epochs, kept):
+    x, y = blobs()
+    recorder = Recorder()
+    model = trainer(schedule=Scripted(values))
+    model.fit(x, y, epochs=4, callbacks=[recorder, pn.EarlyStopping("lr", **options)], verbose=False)
+    assert model.epoch == epochs
+    weight = model.snapshot()["params"]["2.weight"]
+    assert [np.array_equal(w["params"]["2.weight"], weight) for w in recorder.weights].index(True) == kept - 1
+
+
+def test_early_stopping_starts_anew_with_each_fit():
+    x, y = blobs()
+    stopping = pn.EarlyStopping("lr", patience=1)
+    model = trainer(schedule=Scripted([5, 1, 2, 3]))
+    model.fit(x, y, epochs=2, callbacks=[stopping], verbose=False)
+    model.fit(x, y, epochs=2, callbacks=[stopping], verbose=False)
+    assert (stopping.best_epoch, model.history.stopped) == (4, "epochs")
+
+
+def test_early_stopping_keeps_the_last_good_weights_where_training_diverges():
+    x, y = blobs()
+    recorder = Recorder()
+    model = trainer(schedule=Scripted([1, 1, math.inf]))
+    with pytest.raises(DivergedError):
+        model.fit(x, y, epochs=3, batch_size=30, callbacks=[recorder, pn.EarlyStopping("loss")], verbose=False)
+    np.testing.assert_array_equal(model.snapshot()["params"]["0.weight"], recorder.weights[1]["params"]["0.weight"])
+
+
+def test_early_stopping_is_not_stuck_at_nan():
+    stopping, model = pn.EarlyStopping("val_f1_score", patience=2, restore_best=False), trainer()
+    for model.epoch, value in enumerate([math.nan, 0.1, 0.3, 0.2], start=1):
+        stopping.on_epoch_end(model, {"val_f1_score": value})
+    assert (stopping.best, stopping.best_epoch) == (0.3, 3)
+
+
+def test_a_monitor_that_is_not_there():
+    x, y = blobs()
+    with pytest.raises(ConfigError, match=r"EarlyStopping: .*give validation data to fit\(\)"):
+        trainer().fit(x, y, epochs=1, callbacks=[pn.EarlyStopping()], verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: pn.EarlyStopping(patience=0), "EarlyStopping: patience must be 1 or more, got 0"),
+        (lambda: pn.Checkpoint("x", every=0), "Checkpoint: every must be 1 or more, got 0"),
+        (lambda: pn.LearningRateSchedule("fast"), "unknown schedule 'fast'"),
+    ],
+)
+def test_refused(make, said):
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert said in str(caught.value)
+
+
+class Saves(pn.Callback):
+    """Notes behind which epochs the file was written anew."""
+
+    def __init__(self, path):
+        self.path, self.epochs = path, []
+
+    def on_epoch_end(self, trainer, row):
+        if self.path.exists():
+            self.epochs.append(trainer.epoch)
+            self.path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [({}, [1, 2, 3, 4, 5, 6]), ({"every": 2}, [2, 4, 6]), ({"monitor": "lr"}, [1, 3, 6])],
+)
+def test_checkpoint(tmp_path, options, epochs):
+    x, y = blobs()
+    path = tmp_path / "net.safetensors"
+    saves = Saves(path)
+    model = trainer(schedule=Scripted([2, 1, 3, 3, 2, 4]))
+    model.fit(x, y, epochs=6, callbacks=[pn.Checkpoint(path, **options), saves], verbose=False)
+    assert saves.epochs == epochs
+
+
+def test_checkpoint_holds_the_best_weights(tmp_path):
+    x, y = blobs()
+    recorder = Recorder()
+    model = trainer(schedule=Scripted([1, 3, 2]))
+    path = tmp_path / "best.safetensors"
+    model.fit(x, y, epochs=3, callbacks=[recorder, pn.Checkpoint(path, "lr")], verbose=False)
+    found = pn.load(path)
+    model.restore(recorder.weights[1])
+    same(found, model)
+    assert found.epoch == 2
+
+
+@pytest.mark.parametrize("kind", [pn.JSONLLogger, pn.CSVLogger])
+def test_loggers_parse_back(tmp_path, kind):
+    x, y = blobs()
+    path = tmp_path / "log"
+    model = trainer(metrics=["accuracy"])
+    for _ in range(2):  # the second fit goes on in the same file
+        model.fit(x, y, epochs=2, validation_fraction=0.2, callbacks=[kind(path)], verbose=False)
+    if kind is pn.JSONLLogger:
+        found = [json.loads(line) for line in path.read_text().splitlines()]
+    else:
+        with path.open(newline="") as file:
+            found = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    assert found == model.history.rows  # all digits of a float are written
+    assert list(found[0]) == list(model.history[0])
+    assert b"\r\r" not in path.read_bytes()
+
+
+def test_csv_logger_does_not_write_below_the_wrong_names(tmp_path):
+    x, y = blobs()
+    log = pn.CSVLogger(tmp_path / "log.csv")
+    model = trainer()
+    model.fit(x, y, epochs=1, callbacks=[log], verbose=False)
+    before = log.path.read_text()
+    with pytest.raises(ConfigError, match=r"log\.csv has the columns epoch, loss, lr, seconds, got .*val_loss"):
+        model.fit(x, y, epochs=1, validation_fraction=0.2, callbacks=[log], verbose=False)
+    assert log.path.read_text() == before
+
+
+@pytest.mark.parametrize("kind", [pn.JSONLLogger, pn.CSVLogger, pn.Checkpoint])
+def test_a_file_that_cannot_be_written(tmp_path, kind):
+    x, y = blobs()
+    with pytest.raises(DataError, match=r"missing/log: cannot be written \(No such file or directory\)"):
+        trainer().fit(x, y, epochs=1, callbacks=[kind(tmp_path / "missing" / "log")], verbose=False)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_learning_rate_schedule(broken):
+    x, y = blobs()
+    own = pn.StepDecay(1, 0.5)
+    model = trainer(schedule=own)
+
+    class Broken(pn.Callback):
+        def on_epoch_end(self, trainer, row):
+            if broken:
+                raise RuntimeError
+
+    callbacks = [pn.LearningRateSchedule(pn.StepDecay(1, 0.1)), Broken()]
+    try:
+        model.fit(x, y, epochs=2, callbacks=callbacks, verbose=False)
+    except RuntimeError:
+        assert broken
+    assert model.schedule is own
+    model.fit(x, y, epochs=1, verbose=False)
+    expected = [0.1, 0.05] if broken else [0.1, 0.01, 0.025]
+    assert model.history["lr"] == pytest.approx(expected)
+
+
+def test_time_limit_stops_within_an_epoch(monkeypatch):
+    x, y = blobs(n=100)
+    now = iter([0.0, 10.0, 20.0, 31.0])
+    clock = SimpleNamespace(monotonic=lambda: next(now), perf_counter=time.perf_counter)
+    monkeypatch.setattr(callbacks, "time", clock)
+    recorder = Recorder()
+    history = trainer().fit(
+        x, y, epochs=5, batch_size=10, callbacks=[pn.TimeLimit(30), recorder], verbose=False
+    )  # fmt: skip
+    assert history.stopped == "time limit of 30 s"
+    assert [call[1] for call in recorder.calls if call[0] == "batch"] == [1, 2, 3]
+    assert len(history) == 1
+
+
+def test_stop_from_another_place():
+    x, y = blobs()
+    model = trainer()
+
+    class Enough(pn.Callback):
+        def on_epoch_end(self, trainer, row):
+            if row["epoch"] == 2:
+                trainer.stop("enough")
+
+    assert model.fit(x, y, epochs=9, callbacks=[Enough()], verbose=False).stopped == "enough"
+    assert model.fit(x, y, epochs=1, verbose=False).stopped == "epochs"  # the word is not kept for the next fit
+    assert model.epoch == 3
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"], indirect=True)
+def test_goes_on_after_an_exception_in_a_callback(backend):
+    # On JAX the step is given its arrays away: what a callback leaves behind must be the new ones.
+    x, y = blobs()
+
+    class Once(pn.Callback):
+        def on_batch_end(self, trainer, batch, batches):
+            if batch == 2:
+                raise KeyError(batch)
+
+    model = trainer(mlp(), backend=backend)
+    with pytest.raises(KeyError, match="2"):
+        model.fit(x, y, epochs=1, batch_size=40, callbacks=[Once()], verbose=False)
+    assert np.isfinite(model.predict(x)).all()
+    assert math.isfinite(model.fit(x, y, epochs=1, verbose=False)[-1]["loss"])
+
+
+def test_history():
+    history = History()
+    assert (len(history), history["loss"], repr(history)) == (0, [], "<History of 0 epochs: nothing yet>")
+    history.rows += [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_loss": 1.23456}]
+    assert history["loss"] == [2.0, 1.0]
+    assert history["val_loss"] == [1.23456]  # of the epochs that have it
+    assert history[-1]["epoch"] == 2
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert repr(history) == "<History of 2 epochs: epoch 2, loss 1, val_loss 1.235>"
+    with pytest.raises(KeyError, match="unknown column of the history 'val_los'; did you mean 'val_loss'"):
+        history["val_los"]

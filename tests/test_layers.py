@@ -1,0 +1,186 @@
+"""Every layer: its gradients, its agreement between backends, and that it writes on nothing."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from array_api_compat import array_namespace, device
+
+from portanet.agree import TOLERANCE, _difference, run_layer
+from portanet.backends import get
+from portanet.errors import CheckError
+from portanet.gradient_check import gradcheck
+from portanet.layers import Dense, Layer, ReLU, Residual, Sequential, Softmax, Tanh
+from portanet.random import Key, generator
+from tests.cases import LAYER_CASES
+
+KEY = Key(5, 11)
+every_layer = pytest.mark.parametrize("case", LAYER_CASES)
+
+
+def _inputs(case, batch=4):
+    rng = generator(3, "test_layers")
+    params, out_shape = case.layer.init(rng, case.shape)
+    return params, rng.normal(size=(batch, *case.shape)), rng.normal(size=(batch, *out_shape))
+
+
+def _with_buffers(case, params):
+    return {**params, **case.layer.init_buffers(case.shape)}
+
+
+def _frozen(*arrays):
+    for a in arrays:
+        a.flags.writeable = False
+
+
+@every_layer
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("train", [True, False])
+def test_gradients_match_central_differences(case, seed, train):
+    checks = gradcheck(case.layer, case.shape, seed=seed, train=train)
+    params, _ = case.layer.init(generator(0), case.shape)
+    assert [check.array for check in checks] == ["x", *params]
+
+
+@every_layer
+def test_agrees_with_numpy_in_float64(case, backend, dtype):
+    expected = run_layer(case, get("numpy"), "float64")
+    got = run_layer(case, backend, dtype)
+    assert set(got) == set(expected)
+    assert _difference(got, expected) <= TOLERANCE[dtype]
+
+
+@every_layer
+def test_results_have_namespace_device_dtype_and_shape(case, backend, dtype):
+    params, x, dy = _inputs(case)
+    with backend.activate(dtype):
+        on_device = {name: backend.asarray(p, dtype) for name, p in _with_buffers(case, params).items()}
+        x, dy = backend.asarray(x, dtype), backend.asarray(dy, dtype)
+        y, cache = case.layer.forward(on_device, x, train=True, key=KEY)
+        dx, grads = case.layer.backward({n: on_device[n] for n in params}, dy, cache)
+        assert (y.shape, dx.shape) == (dy.shape, x.shape)
+        assert sorted(grads) == sorted(params)
+        for name, p in params.items():
+            assert tuple(grads[name].shape) == p.shape
+        for result in (y, dx, *grads.values()):
+            assert array_namespace(result) is array_namespace(x)
+            assert device(result) == device(x)
+            assert result.dtype == x.dtype
+
+
+@every_layer
+def test_runs_on_read_only_arrays_and_leaves_them_as_they_are(case):
+    params, x, dy = _inputs(case)
+    everything = _with_buffers(case, params)
+    _frozen(x, dy, *everything.values())
+    before = pickle.dumps(case.layer) if type(case.layer).__name__ != "CustomActivation" else repr(case.layer)
+    y, cache = case.layer.forward(everything, x, train=True, key=KEY)
+    held = [a.copy() for a in (y, *_arrays(cache))]
+    case.layer.backward(params, dy, cache)
+    for a, b in zip(held, (y, *_arrays(cache)), strict=True):
+        np.testing.assert_array_equal(a, b)  # backward writes on neither output nor cache
+    after = pickle.dumps(case.layer) if type(case.layer).__name__ != "CustomActivation" else repr(case.layer)
+    assert after == before
+
+
+def _arrays(cache):
+    if isinstance(cache, np.ndarray):
+        yield cache
+    elif isinstance(cache, tuple | list):
+        for part in cache:
+            yield from _arrays(part)
+    elif isinstance(cache, dict):
+        yield from _arrays(list(cache.values()))
+
+
+@every_layer
+def test_used_twice_with_an_evaluation_in_between(case):
+    params, x, dy = _inputs(case)
+    everything = _with_buffers(case, params)
+    layer = case.layer
+    alone = layer.backward(params, dy, layer.forward(everything, x, train=True, key=KEY)[1])
+    _, first = layer.forward(everything, x, train=True, key=KEY)
+    _, second = layer.forward(everything, 2 * x + 1, train=True, key=KEY.child(1))
+    layer.forward(everything, x - 3)
+    layer.backward(params, dy, second)
+    dx, grads = layer.backward(params, dy, first)
+    np.testing.assert_array_equal(dx, alone[0])
+    for name in grads:
+        np.testing.assert_array_equal(grads[name], alone[1][name])
+
+
+@every_layer
+def test_without_need_dx_the_gradients_are_the_same(case):
+    params, x, dy = _inputs(case)
+    _, cache = case.layer.forward(_with_buffers(case, params), x, train=True, key=KEY)
+    _, expected = case.layer.backward(params, dy, cache)
+    _, got = case.layer.backward(params, dy, cache, need_dx=False)
+    assert got.keys() == expected.keys()
+    for name in got:
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+@every_layer
+def test_copies_are_equal(case):
+    twin = copy.deepcopy(case.layer)
+    params, x, _ = _inputs(case)
+    everything = _with_buffers(case, params)
+    y = case.layer.forward(everything, x, train=True, key=KEY)[0]
+    np.testing.assert_array_equal(twin.forward(everything, x, train=True, key=KEY)[0], y)
+
+
+class _Wrong(Dense):
+    def backward(self, params, dy, cache, *, need_dx=True):
+        dx, grads = super().backward(params, dy, cache, need_dx=need_dx)
+        grads["weight"] = grads["weight"] * 1.00001
+        return dx, grads
+
+
+class _Transposed(Dense):
+    def backward(self, params, dy, cache, *, need_dx=True):
+        dx, grads = super().backward(params, dy, cache, need_dx=need_dx)
+        return dx, {**grads, "weight": grads["weight"].T}
+
+
+def test_gradcheck_finds_a_small_mistake_and_names_its_place():
+    with pytest.raises(CheckError, match=r"_Wrong, gradient of weight, seed 0: got .* expected .* relative error"):
+        gradcheck(_Wrong(4), (3,))
+
+
+def test_gradcheck_finds_a_wrong_shape():
+    with pytest.raises(CheckError, match=r"gradient of weight: expected shape \(3, 4\), got \(4, 3\)"):
+        gradcheck(_Transposed(4), (3,))
+
+
+def test_a_layer_of_ones_own_is_one_class():
+    class Cube(Layer):
+        def forward(self, params, x, *, train=False, key=None):
+            return x**3, x
+
+        def backward(self, params, dy, cache, *, need_dx=True):
+            return dy * 3 * cache**2, {}
+
+    assert gradcheck(Cube(), (4,))[0].error < 1e-6
+
+
+def test_a_stack_of_networks_is_each_of_them():
+    net = Sequential([Dense(6), ReLU(), Residual([Dense(6), Tanh()]), Dense(3), Softmax()])
+    rng = generator(0, "stack")
+    members = [net.init(rng, (5,))[0] for _ in range(4)]
+    stacked = {name: np.stack([m[name] for m in members]) for name in members[0]}
+    x, dy = rng.normal(size=(7, 5)), rng.normal(size=(4, 7, 3))
+    y, cache = net.forward(stacked, x)  # x is shared by the stack, the parameters have the leading axis
+    dx, grads = net.backward(stacked, dy, cache)
+    assert y.shape == (4, 7, 3)
+    total = 0
+    for i, params in enumerate(members):
+        alone, own = net.forward(params, x)
+        own_dx, own_grads = net.backward(params, dy[i], own)
+        np.testing.assert_allclose(y[i], alone, rtol=1e-13)
+        for name in own_grads:
+            np.testing.assert_allclose(grads[name][i], own_grads[name], rtol=1e-11, atol=1e-14)
+        total = total + own_dx
+    np.testing.assert_allclose(dx, total, rtol=1e-11, atol=1e-14)

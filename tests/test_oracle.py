@@ -1,0 +1,143 @@
+"""Layers, losses and optimizers beside an independent hand: torch's own modules and its autograd, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from portanet import layers, losses, optimizers
+from portanet.random import generator
+
+torch = pytest.importorskip("torch", reason="torch is the oracle of these tests: pip install torch")
+F = torch.nn.functional
+
+LAYERS = [
+    (layers.Dense(3), lambda p, x: x @ p["weight"] + p["bias"]),
+    (layers.Dense(3, bias=False), lambda p, x: x @ p["weight"]),
+    (layers.ReLU(), lambda p, x: F.relu(x)),
+    (layers.LeakyReLU(0.2), lambda p, x: F.leaky_relu(x, 0.2)),
+    (layers.ELU(1.5), lambda p, x: F.elu(x, 1.5)),
+    (layers.Sigmoid(), lambda p, x: torch.sigmoid(x)),
+    (layers.Tanh(), lambda p, x: torch.tanh(x)),
+    (layers.Softplus(), lambda p, x: F.softplus(x, threshold=1e9)),  # torch turns linear at 20
+    (layers.GELU(), lambda p, x: F.gelu(x, approximate="tanh")),
+    (layers.Swish(), lambda p, x: F.silu(x)),
+    (layers.Softmax(), lambda p, x: F.softmax(x, dim=-1)),
+    (layers.Flatten(), lambda p, x: torch.flatten(x, 1)),
+    (layers.Rescale(0.25, 2.0), lambda p, x: 0.25 * x + 2.0),
+    (
+        layers.Sequential((layers.Dense(8), layers.ReLU(), layers.Residual((layers.Dense(8), layers.Tanh())))),
+        lambda p, x: (h := F.relu(x @ p["0.weight"] + p["0.bias"])) + torch.tanh(h @ p["2.0.weight"] + p["2.0.bias"]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("layer", "oracle"), LAYERS, ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("scale", [1.0, 30.0])  # 30: where exponentials saturate
+def test_layer(layer, oracle, scale):
+    rng = generator(0, "oracle")
+    params, out_shape = layer.init(rng, (5,))
+    x, dy = scale * rng.normal(size=(7, 5)), rng.normal(size=(7, *out_shape))
+    y, cache = layer.forward(params, x, train=True)
+    dx, grads = layer.backward(params, dy, cache)
+
+    leaves = {name: torch.tensor(p, requires_grad=True) for name, p in params.items()}
+    x_leaf = torch.tensor(x, requires_grad=True)
+    expected = oracle(leaves, x_leaf)
+    expected.backward(torch.tensor(dy))
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(dx, x_leaf.grad.numpy(), rtol=1e-11, atol=1e-13)
+    for name in params:
+        np.testing.assert_allclose(grads[name], leaves[name].grad.numpy(), rtol=1e-11, atol=1e-12)
+
+
+def _weighted(values, weight):
+    return values.mean() if weight is None else (values * weight).sum() / weight.sum()
+
+
+LOSSES = [
+    (losses.SoftmaxCrossEntropy(), "classes", lambda z, t: F.cross_entropy(z, t, reduction="none")),
+    (
+        losses.SoftmaxCrossEntropy(label_smoothing=0.1),
+        "classes",
+        lambda z, t: F.cross_entropy(z, t, reduction="none", label_smoothing=0.1),
+    ),
+    (losses.SoftmaxCrossEntropy(), "shares", lambda z, t: F.cross_entropy(z, t, reduction="none")),
+    (
+        losses.BinaryCrossEntropy(),
+        "yesno",
+        lambda z, t: F.binary_cross_entropy_with_logits(z, t, reduction="none").sum(-1),
+    ),
+    (losses.SumSquaredError(), "numbers", lambda y, t: 0.5 * F.mse_loss(y, t, reduction="none").sum(-1)),
+    (losses.MeanSquaredError(), "numbers", lambda y, t: F.mse_loss(y, t, reduction="none").mean(-1)),
+    (losses.MeanAbsoluteError(), "numbers", lambda y, t: F.l1_loss(y, t, reduction="none").mean(-1)),
+    (losses.Huber(0.7), "numbers", lambda y, t: F.huber_loss(y, t, reduction="none", delta=0.7).mean(-1)),
+    (losses.Poisson(), "counts", lambda z, t: F.poisson_nll_loss(z, t, log_input=True, reduction="none").mean(-1)),
+]
+
+
+@pytest.mark.parametrize(("loss", "kind", "oracle"), LOSSES, ids=lambda v: type(v).__name__ if v else None)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_loss(loss, kind, oracle, weighted, scale):
+    rng = generator(1, "oracle")
+    z = scale * rng.normal(size=(9, 4))
+    target = {
+        "classes": lambda: rng.integers(0, 4, 9),
+        "shares": lambda: rng.dirichlet(np.ones(4), 9),
+        "yesno": lambda: (rng.random((9, 4)) < 0.5).astype(float),
+        "counts": lambda: rng.poisson(2.0, (9, 4)).astype(float),
+        "numbers": lambda: rng.normal(size=(9, 4)),
+    }[kind]()
+    weight = rng.random(9) if weighted else None
+    value, cache = loss.forward(z, target, weight)
+
+    leaf = torch.tensor(z, requires_grad=True)
+    expected = _weighted(oracle(leaf, torch.tensor(target)), None if weight is None else torch.tensor(weight))
+    expected.backward()
+    np.testing.assert_allclose(value, expected.item(), rtol=1e-12)
+    np.testing.assert_allclose(loss.backward(cache), leaf.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
+optim = torch.optim
+OPTIMIZERS = [
+    (optimizers.SGD(lr=0.1), lambda p: optim.SGD(p, lr=0.1)),
+    (optimizers.SGD(lr=0.1, momentum=0.8), lambda p: optim.SGD(p, lr=0.1, momentum=0.8)),
+    (
+        optimizers.SGD(lr=0.1, momentum=0.8, nesterov=True),
+        lambda p: optim.SGD(p, lr=0.1, momentum=0.8, nesterov=True),
+    ),
+    (optimizers.RMSprop(lr=0.01), lambda p: optim.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-8)),
+    (optimizers.Adagrad(lr=0.1), lambda p: optim.Adagrad(p, lr=0.1, eps=1e-10)),
+    (optimizers.Adam(lr=0.01), lambda p: optim.Adam(p, lr=0.01)),
+    (optimizers.Adam(lr=0.01, beta1=0.0, beta2=0.5), lambda p: optim.Adam(p, lr=0.01, betas=(0.0, 0.5))),
+    (optimizers.AdamW(lr=0.01, weight_decay=0.2), lambda p: optim.AdamW(p, lr=0.01, weight_decay=0.2)),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS, ids=lambda v: type(v).__name__)
+def test_optimizer(optimizer, oracle):
+    rng = generator(2, "oracle")
+    start = rng.normal(size=(4, 3))
+    leaf = torch.tensor(start.copy(), requires_grad=True)
+    theirs = oracle([leaf])
+    params = {"0.weight": start.copy()}
+    state = optimizer.init(params)
+    for _ in range(20):
+        g = rng.normal(size=(4, 3))
+        params, state = optimizer.update(params, {"0.weight": g}, state, optimizer.lr)
+        leaf.grad = torch.tensor(g)
+        theirs.step()
+    np.testing.assert_allclose(params["0.weight"], leaf.detach().numpy(), rtol=1e-11, atol=1e-13)
+
+
+def test_clip_norm_is_torchs():
+    rng = generator(3, "oracle")
+    grads = {"0.weight": rng.normal(size=(4, 3)), "0.bias": rng.normal(size=3)}
+    leaves = [torch.zeros(g.shape, dtype=torch.float64, requires_grad=True) for g in grads.values()]
+    for leaf, g in zip(leaves, grads.values(), strict=True):
+        leaf.grad = torch.tensor(g)
+    torch.nn.utils.clip_grad_norm_(leaves, 0.5)
+    clipped = optimizers.SGD(clip_norm=0.5).clipped(grads)
+    for leaf, g in zip(leaves, clipped.values(), strict=True):
+        np.testing.assert_allclose(g, leaf.grad.numpy(), rtol=1e-5)  # torch adds 1e-6 to the norm

@@ -1,0 +1,66 @@
+"""What is shipped: the wheel holds the backends as portanet.backends and nothing at the top level beside portanet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    pytest.importorskip("build", reason="the wheel is built by the package build: pip install build")
+    folder = tmp_path_factory.mktemp("wheel")
+    # By way of the sdist: so both are shown to be whole, and no folder build/ with old files is used.
+    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_the_wheel_holds_every_module_once(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert len(names) == len(set(names))
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"portanet"}
+    source = {f"portanet/{p.relative_to(ROOT / 'portanet').as_posix()}" for p in (ROOT / "portanet").rglob("*.py")}
+    source |= {f"portanet/backends/{p.name}" for p in (ROOT / "backends").glob("*.py")}
+    assert {name for name in names if name.endswith(".py")} == source
+    assert "portanet/py.typed" in names
+
+
+def test_the_wheel_is_small(wheel):
+    assert wheel.stat().st_size < 200_000
+
+
+def test_packages_are_all_listed():
+    folders = {p.parent for p in (ROOT / "portanet").rglob("*.py") if "backends" not in p.parts}
+    named = {".".join(f.relative_to(ROOT).parts) for f in folders} | {"portanet.backends"}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == named
+
+
+def test_versions_agree():
+    import portanet
+
+    assert portanet.__version__ == PROJECT["project"]["version"]
+
+
+def test_the_light_extra_holds_neither_torch_nor_jax_nor_cupy():
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert extras["all"] == ["portanet[sklearn,plot,data]"]
+    light = " ".join(sum((extras[name] for name in ("sklearn", "plot", "data")), []))
+    assert not any(heavy in light for heavy in ("torch", "jax", "cupy"))
+
+
+def test_the_ci_file_is_short_and_calls_the_script():
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    assert "ci/check.sh" in text
+    assert len(text.splitlines()) <= 30

@@ -1,0 +1,77 @@
+"""The public names, and that each of the math's has its line in the table of cases."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import portanet
+from portanet import layers, losses, optimizers
+from portanet.cases import LAYERS, LOSSES, OPTIMIZERS
+
+
+def _public(module, base):
+    found = {name: getattr(module, name) for name in module.__all__}
+    return {name for name, t in found.items() if isinstance(t, type) and issubclass(t, base) and t is not base}
+
+
+@pytest.mark.parametrize(
+    ("module", "base", "table"),
+    [(layers, layers.Layer, LAYERS), (losses, losses.Loss, LOSSES), (optimizers, optimizers.Optimizer, OPTIMIZERS)],
+)
+def test_every_public_class_has_a_case(module, base, table):
+    assert _public(module, base) == set(table)
+
+
+@pytest.mark.parametrize(("module", "base", "table"), [(layers, layers.Layer, LAYERS), (losses, losses.Loss, LOSSES)])
+def test_a_case_is_of_the_class_it_stands_under(module, base, table):
+    for name, cases in table.items():
+        things = [case.layer if module is layers else case.loss for case in cases]
+        assert any(type(thing).__name__ == name for thing in things), name
+
+
+def test_every_subclass_in_the_package_is_public():
+    # A layer that is written but not listed in __all__ would escape the table.
+    def below(base):
+        for kind in base.__subclasses__():
+            yield kind
+            yield from below(kind)
+
+    for base, module in ((layers.Layer, layers), (losses.Loss, losses), (optimizers.Optimizer, optimizers)):
+        own = {kind.__name__ for kind in below(base) if kind.__module__.startswith("portanet.")}
+        assert own <= set(module.__all__)
+
+
+def test_every_public_name_resolves_and_is_documented():
+    for name in portanet.__all__:
+        thing = getattr(portanet, name)
+        assert thing.__doc__, name
+
+
+def test_public_functions_are_not_hidden_by_modules():
+    import portanet.gradient_check  # the submodule is loaded, the function must stay
+
+    assert callable(portanet.gradcheck)
+    assert callable(portanet.load)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Dens'"):
+        _ = portanet.Dens
+
+
+def _modules_after(code):
+    script = f"import json, sys\n{code}\nprint(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_import_loads_no_array_library_but_numpy():
+    heavy = {"cupy", "torch", "jax", "array_api_strict", "sklearn", "scipy", "matplotlib", "rich", "click", "PIL"}
+    assert not heavy & _modules_after("import portanet")
+    used = _modules_after("import portanet as pn; pn.Trainer([pn.Dense(2)], backend='numpy').init((3,))")
+    assert "numpy" in used
+    assert not heavy & used

@@ -1,0 +1,188 @@
+"""Schedules: their values at known times, where they rise and fall, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from portanet import schedules
+from portanet.errors import ConfigError
+from portanet.schedules import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
+from tests.small import blobs, trainer
+
+VALUES = [
+    (Constant(), {0: 1, 7.3: 1, 20: 1}),
+    (StepDecay(5, 0.5), {0: 1, 4.99: 1, 5: 0.5, 9.99: 0.5, 10: 0.25}),
+    (StepDecay(0.5, 0.1), {0.4: 1, 0.5: 0.1, 1.2: 0.01}),
+    (Exponential(0.9), {0: 1, 1: 0.9, 2: 0.81, 0.5: math.sqrt(0.9)}),
+    (Cosine(), {0: 1, 5: 0.5 + math.sqrt(0.125), 10: 0.5, 20: 0, 25: 0}),
+    (Cosine(final=0.2), {0: 1, 10: 0.6, 20: 0.2}),
+    (OneCycle(start=0.1, rise=0.25, final=0.01), {0: 0.1, 2.5: 0.55, 5: 1, 12.5: 0.505, 20: 0.01, 30: 0.01}),
+    (OneCycle(rise=0.0), {0: 1, 20: 1e-4}),
+    (WarmUp(4), {0: 0, 1: 0.25, 4: 1, 20: 1}),
+    (WarmUp(5, Cosine()), {0: 0, 2.5: (1 + math.cos(math.pi / 8)) / 4, 5: 0.5 + math.sqrt(0.125), 10: 0.5, 20: 0}),
+    (WarmUp(2, WarmUp(4)), {1: 0.125, 2: 0.5, 4: 1}),
+    (WarmUp(2, "cosine"), {1: 0.5 * (1 + math.cos(math.pi / 20)) / 2}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schedule", "values"), VALUES, ids=[str(s) for s, _ in VALUES])
+def test_values(schedule, values):
+    for epoch, factor in values.items():
+        assert schedule.factor(epoch, 20) == pytest.approx(factor, abs=1e-12), epoch
+
+
+@pytest.mark.parametrize(
+    ("schedule", "turns"),
+    [(StepDecay(3), 0), (Exponential(), 0), (Cosine(), 0), (OneCycle(), 6), (WarmUp(5), 20), (WarmUp(5, Cosine()), 5)],
+)
+def test_rises_and_falls(schedule, turns):
+    rising = [schedule.factor(e, 20) for e in np.linspace(0, turns, 50)]
+    falling = [schedule.factor(e, 20) for e in np.linspace(turns, 20, 50)]
+    assert rising == sorted(rising)
+    assert falling == sorted(falling, reverse=True)
+    if turns < 20:
+        assert falling[-1] < falling[0]
+
+
+def test_plateau():
+    plateau = Plateau("val_loss", gamma=0.5, patience=2, min_delta=0.1)
+    seen = []
+    for value in [1.0, 0.5, 0.45, 0.45, 0.44, 0.3, 0.3, 0.3, 0.3, 0.3]:
+        plateau.observe({"val_loss": value})
+        seen.append(plateau.factor(0, 0))
+    # 0.45 is no improvement by 0.1: the second such epoch cuts, and so does each second one from there.
+    assert seen == [1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
+
+
+@pytest.mark.parametrize(("monitor", "better"), [("val_accuracy", 0.9), ("val_r2", 0.9), ("val_log_loss", 0.1)])
+def test_plateau_knows_what_is_better(monitor, better):
+    plateau = Plateau(monitor, patience=1)
+    for value in (0.5, better):
+        plateau.observe({monitor: value})
+    assert plateau.current == 1.0
+    plateau.observe({monitor: 0.5})
+    assert plateau.current == 0.1
+
+
+def test_plateau_is_not_stuck_at_nan():
+    plateau = Plateau("val_f1_score", patience=2)
+    for value in (math.nan, 0.1, 0.2, 0.3, 0.4):
+        plateau.observe({"val_f1_score": value})
+    assert (plateau.current, plateau.best) == (1.0, 0.4)
+
+
+def test_plateau_within_a_warm_up_sees_the_rows():
+    schedule = WarmUp(1, Plateau("loss", patience=1))
+    for _ in range(2):
+        schedule.observe({"loss": 1.0})
+    assert schedule.factor(5, 9) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"),
+    [
+        ("loss", -1),
+        ("val_loss", -1),
+        ("val_mae", -1),
+        ("val_mean_absolute_error", -1),
+        ("val_max_error", -1),
+        ("val_hinge_loss", -1),
+        ("val_mean_poisson_deviance", -1),
+        ("accuracy", 1),
+        ("val_top_5", 1),
+        ("val_r2", 1),
+        ("val_f1_score", 1),
+        ("val_roc_auc_score", 1),
+    ],
+)
+def test_direction(name, sign):
+    assert schedules.direction(name) == sign
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [({"loss": 1.0}, "give validation data to fit()"), ({"loss": 1.0, "val_los": 2.0}, "did you mean 'val_los'?")],
+)
+def test_a_column_that_is_not_there(row, said):
+    with pytest.raises(ConfigError) as caught:
+        Plateau().observe(row)
+    assert str(caught.value).startswith("Plateau: unknown column of the history to monitor 'val_loss'")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: schedules.get("cosin"), "unknown schedule 'cosin'; did you mean 'cosine'?"),
+        (lambda: schedules.get(3), "unknown schedule 3"),
+        (lambda: schedules.get("cosine", finl=0.1), "schedule 'cosine': unknown option 'finl'; did you mean 'final'?"),
+        (lambda: schedules.get("plateau", best=1.0), "unknown option 'best'"),  # a state, not an option
+        (lambda: StepDecay(0), "StepDecay: every must be above 0, got 0"),
+        (lambda: WarmUp(0), "WarmUp: epochs must be above 0, got 0"),
+        (lambda: WarmUp(1, "fast"), "unknown schedule 'fast'"),
+        (lambda: OneCycle(rise=1.0), "OneCycle: rise must be at least 0 and below 1, got 1.0"),
+        (lambda: Plateau(patience=0), "Plateau: patience must be 1 or more, got 0"),
+    ],
+)
+def test_refused(make, said):
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+def test_by_name(name):
+    assert type(schedules.get(name)) is schedules.SCHEDULES[name]
+    assert schedules.get(name.replace("-", "_")) == schedules.get(name)
+
+
+def test_none_is_constant_and_a_schedule_itself():
+    cosine = Cosine()
+    assert schedules.get(None) == Constant()
+    assert schedules.get(cosine) is cosine
+
+
+class Told(Schedule):
+    """Keeps the times that it is asked for."""
+
+    def __init__(self):
+        self.times, self.rows = [], []
+
+    def factor(self, epoch, epochs):
+        self.times.append((epoch, epochs))
+        return 1 / len(self.times)
+
+    def observe(self, row):
+        self.rows.append(row)
+
+
+def test_what_a_trainer_asks():
+    x, y = blobs(n=10)
+    told = Told()
+    model = trainer(schedule=told)
+    history = model.fit(x, y, epochs=2, batch_size=5, verbose=False)
+    model.fit(x, y, epochs=1, batch_size=None, verbose=False)
+    assert told.times == [(0, 2), (0.5, 2), (1, 2), (1.5, 2), (2, 3)]
+    assert history["lr"] == pytest.approx([0.1 / 2, 0.1 / 4, 0.1 / 5])  # that of the epoch's last step
+    assert told.rows == history.rows
+
+
+def test_the_factor_is_in_the_step():
+    # Without momentum, half of the rate moves half as far.
+    x, y = blobs(n=10)
+
+    def moved(factor):
+        class Fixed(Schedule):
+            def factor(self, epoch, epochs):
+                return factor
+
+        model = trainer(optimizer="sgd", schedule=Fixed())
+        model.init((5,))
+        before = model.snapshot()["params"]["0.weight"]
+        model.fit(x, y, epochs=1, batch_size=None, verbose=False)
+        return model.snapshot()["params"]["0.weight"] - before
+
+    np.testing.assert_allclose(moved(0.5), 0.5 * moved(1.0), rtol=1e-9)
