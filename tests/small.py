@@ -39,3 +39,33 @@ def near(a, b, rtol=1e-9):
     """Assert that two trainers hold the same weights but for rounding."""
     for name, array in a.snapshot()["params"].items():
         np.testing.assert_allclose(array, b.snapshot()["params"][name], rtol=rtol, atol=1e-12, err_msg=name)
+
+
+class Recorder(pn.Callback):
+    """Keeps every call, and the weights behind each epoch."""
+
+    def __init__(self):
+        self.calls, self.weights = [], []
+
+    def on_fit_begin(self, trainer, end):
+        self.calls.append(("begin", trainer.epoch, end))
+
+    def on_batch_end(self, trainer, batch, batches):
+        self.calls.append(("batch", batch, batches))
+
+    def on_epoch_end(self, trainer, row):
+        self.calls.append(("epoch", trainer.epoch, row["epoch"]))
+        self.weights.append(trainer.snapshot())
+
+    def on_fit_end(self, trainer):
+        self.calls.append(("end", trainer.epoch))
+
+
+class Scripted(pn.Schedule):
+    """Says through the learning rate how good an epoch was: the column "lr" is what callbacks can then monitor."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def factor(self, epoch, epochs):
+        return self.values[int(epoch)]

@@ -117,7 +117,7 @@ def test_refused(spec, said):
 
 def test_a_function():
     layer = pn.Dense(
-        3, weight_init=lambda rng, shape: rng.integers(0, 9, shape), bias_init=lambda rng, shape: [1, 2, 3]
+        3, weight_init=lambda rng, shape: rng.integers(0, 9, shape), bias_init=lambda rng, shape: np.arange(3)
     )
     params, _ = layer.init(generator(0), (4,))
     np.testing.assert_array_equal(params["weight"], generator(0).integers(0, 9, (4, 3)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -38,7 +39,7 @@ class Case:
     loss: losses.Loss
     prediction: np.ndarray
     target: np.ndarray
-    oracle: object
+    oracle: Callable[..., float]
 
 
 CASES = {
@@ -224,9 +225,7 @@ def test_scikit_metrics_of_labels():
 def test_scikit_metrics_of_a_regression(outputs):
     x, _ = blobs()
     y = x[:, :outputs] ** 2
-    model = trainer(
-        mlp(outputs), loss="mean_squared_error", metrics=["median_absolute_error"]
-    )
+    model = trainer(mlp(outputs), loss="mean_squared_error", metrics=["median_absolute_error"])
     model.fit(x, y, epochs=1, verbose=False)
     found = model.evaluate(x, y)
     assert found["median_absolute_error"] == pytest.approx(sk.median_absolute_error(y, model.predict(x)))

@@ -147,7 +147,6 @@ def test_a_loss_over_two_decades_is_on_a_logarithmic_scale(last, scale):
     figure = plot.curves([{"epoch": 1, "loss": 1.0, "mae": 1.0}, {"epoch": 2, "loss": last, "mae": last}])
     assert figure.axes[0].get_yscale() == scale
     assert figure.axes[1].get_yscale() == "linear"
-    boxes(figure)
 
 
 def test_a_loss_of_zero_has_no_logarithm():
@@ -217,7 +216,7 @@ def test_confusion_shows_counts_and_shares():
     boxes(figure)
 
 
-@pytest.mark.parametrize("n", [2, 10, 30, 31, 70])
+@pytest.mark.parametrize("n", [2, 30, 70])
 def test_confusion_is_readable_for_any_number_of_classes(n):
     counts = np.diag(np.full(n, 1234)) + 3
     names = [f"class number {i:02}" for i in range(n)]
@@ -230,6 +229,10 @@ def test_confusion_is_readable_for_any_number_of_classes(n):
     assert len(shown) == (n if n <= 60 else 35)
     for first, second in itertools.pairwise(shown):  # of the vertical axis, as those are found last
         assert not first.overlaps(second)
+
+
+def test_confusion_has_no_room_for_the_counts_of_many_classes():
+    assert not plot.confusion(np.eye(31)).axes[0].texts
 
 
 def test_confusion_agrees_with_the_metric(reader, digits):
@@ -252,7 +255,7 @@ def test_the_worst_mistakes_are_those_of_the_largest_loss(reader, digits):
     loss = -np.log(p[np.arange(len(p)), digits.y_test].astype(np.float64))
     wrong = [i for i in np.argsort(-loss) if p[i].argmax() != digits.y_test[i]]
     assert len(wrong) > 7
-    figure = plot.worst(digits.x_test, digits.y_test, p, digits.classes, count=7)
+    figure = plot.worst(digits.x_test, digits.y_test, p, digits.classes, count=7, scale=255)
     assert len(figure.axes) == 7
     for axes, i in zip(figure.axes, wrong, strict=False):
         np.testing.assert_allclose(axes.images[0].get_array(), digits.x_test[i] / 255)
@@ -274,10 +277,10 @@ def test_worst_takes_images_of_every_form(shape, dtype):
     shown = [axes.images[0].get_array() for axes in figure.axes]
     assert [axes.get_title() for axes in figure.axes] == ["1 → 0, p = 1.00", "1 → 0, p = 0.90", "0 → 1, p = 0.60"]
     assert all(a.shape == ((8, 8, 3) if shape[-1] == 3 else (8, 8)) for a in shown)
-    assert all(a.min() >= 0 and a.max() <= 1 for a in shown)
+    assert min(a.min() for a in shown) == 0
+    assert max(a.max() for a in shown) == 1
     picture = images[2].reshape(shown[0].shape).astype(float)
     assert np.corrcoef(shown[0].ravel(), picture.ravel())[0, 1] == pytest.approx(1)
-    boxes(figure)
 
 
 def test_worst_of_a_single_output():
@@ -371,12 +374,12 @@ def png_size(path):
 
 
 def test_save_writes_the_format_of_the_suffix(tmp_path):
-    figure = plot.curves(ROWS)
-    for suffix, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")):
+    figure = plot.curves(ROWS[:1])
+    for suffix, start in (("PNG", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
         plot.save(figure, tmp_path / f"a.{suffix}")
         assert (tmp_path / f"a.{suffix}").read_bytes().startswith(start)
-    assert png_size(tmp_path / "a.png") == (1560, 600)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.PNG", "a.pdf", "a.png", "a.svg"]
+    assert png_size(tmp_path / "a.PNG") == (1560, 600)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.PNG", "a.pdf", "a.svg"]
 
 
 def test_save_refuses(tmp_path):
@@ -407,6 +410,10 @@ def test_the_plots_of_images(tmp_path, reader, digits):
     labels = [t.get_text() for t in figures["confusion"].axes[0].get_yticklabels()]
     assert labels == ["left", "middle", "right"]
     assert "among 90 test samples" in figures["worst"].get_suptitle()
+    # The format's scale makes white: 8×8 digits are bytes of 0 … 16 and would be black as bytes of 0 … 255.
+    darker = plot.draw(reader, replace(digits, scale=510.0))["worst"]
+    pairs = zip(darker.axes, figures["worst"].axes, strict=True)
+    assert all(np.allclose(2 * np.asarray(a.images[0].get_array()), b.images[0].get_array()) for a, b in pairs)
 
 
 def test_without_a_test_part_the_samples_are_drawn(reader, digits):
@@ -415,6 +422,14 @@ def test_without_a_test_part_the_samples_are_drawn(reader, digits):
     assert list(figures) == ["confusion", "worst"]  # rows of pixels, told by their scale
     assert figures["confusion"].axes[0].get_title(loc="left").endswith("of 90 samples")
     assert list(plot.draw(reader, replace(rows, scale=None))) == ["confusion"]
+
+
+def test_what_no_screen_can_show_is_no_picture():
+    x = np.random.default_rng(0).normal(size=(10, 2, 2, 5))  # five channels
+    trainer = pn.Trainer([pn.Flatten(), pn.Dense(2)], backend="numpy")
+    trainer.init((2, 2, 5))
+    dataset = data.Dataset("spectra", x, np.arange(10) % 2, classes=("a", "b"))
+    assert list(plot.draw(trainer, dataset)) == ["confusion"]
 
 
 def test_the_plots_of_points(tmp_path, points):

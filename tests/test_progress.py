@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_clock(seconds, said):
 
 def test_the_time_left(capsys, monkeypatch):
     now = iter([0.0, 10.0, 40.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(now)))
 
     class Model:
         epoch = 0

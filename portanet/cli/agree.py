@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -71,8 +72,7 @@ def _show(found: list[Agreement]) -> None:
         largest: dict[tuple[str, str], dict[str, Agreement]] = {}
         for one in (a for a in found if a.dtype == dtype):
             row = largest.setdefault((one.kind, one.name.partition("-")[0]), {})
-            if one.backend not in row or not one.error <= row[one.backend].error:  # NaN is the largest
-                row[one.backend] = one
+            row[one.backend] = max(row.get(one.backend, one), one, key=_size)
         click.echo(f"{dtype}: largest relative error beside NumPy in float64")
         rows = [
             (kind, name, *(_cell(row[b]) if b in row else "-" for b in backends))
@@ -80,6 +80,10 @@ def _show(found: list[Agreement]) -> None:
         ]
         print_table(["", "", *backends], rows, right=range(2, 2 + len(backends)))
         click.echo()
+
+
+def _size(one: Agreement) -> float:
+    return math.inf if math.isnan(one.error) else one.error
 
 
 def _cell(one: Agreement) -> str:

@@ -18,7 +18,7 @@ HELP = {
     "evaluate": "Print loss and metrics of a trained network on DATA.",
     "predict": "Write a trained network's predictions for DATA as CSV.",
     "info": "Describe a run, a model's file, or data.",
-    "plot": "Draw the curves of one or more runs.",
+    "plot": "Draw the curves of one RUN, or of several in one picture.",
     "doctor": "Tell what runs here, what does not, why, and what mends it.",
     "agree": "Compare backends with NumPy in float64.",
     "gradcheck": "Compare gradients with central differences.",

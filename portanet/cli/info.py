@@ -106,7 +106,8 @@ def _show_model(found: dict[str, Any]) -> None:
         click.echo(f"classes  {', '.join(found['classes'])}")
     if "report" in found:
         report = found["report"]
-        click.echo(f"run      stopped: {report['stopped']}, epochs {report['epochs']}  {numbers(report['metrics'])}")
+        click.echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
+        click.echo(f"stopped  {report['stopped']}")
 
 
 def _show_data(found: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -40,7 +41,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     from rich.text import Text
 
     width = None if sys.stdout.isatty() else 10_000
-    console = Console(file=sys.stdout, width=width)
+    colors: Any = None if os.environ.get("NO_COLOR") else "auto"  # rich itself would still print in bold
+    console = Console(file=sys.stdout, width=width, color_system=colors)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i in right else "left", overflow="fold")

@@ -26,7 +26,7 @@ __all__ = ["plot"]
     "--out",
     metavar="FILE|DIR",
     type=click.Path(path_type=Path),
-    help="A .png, .svg or .pdf for the curves, or a folder. Default: RUN/plots; for several runs' curves, this folder.",
+    help="A .png, .svg or .pdf for the curves, or a folder. Default: RUN/plots; the curves of several: here.",
 )
 @json_option
 def plot(runs: tuple[Path, ...], data: str | None, target: str | None, out: Path | None, json_wanted: bool) -> None:
@@ -74,14 +74,11 @@ def _named(runs: tuple[Path, ...]) -> dict[str, Path]:
 
 def _mistakes(run: Path, data: str, target: str | None) -> dict[str, Figure]:
     """Return the pictures of a run's best network on these data, by name."""
-    import portanet as pn
-    from portanet.data import load
+    from portanet.cli import stored
     from portanet.plot import draw
 
-    trainer = pn.load(run / "best.safetensors")
-    dataset = load(data, target=target, task="classification" if trainer.classes else None)
-    if trainer.classes:
-        dataset = dataset.with_classes(trainer.classes)
+    trainer = stored.model(str(run))
+    dataset = stored.data_for(trainer, str(run), data, target)
     figures = draw(trainer, dataset)
     if not figures:
         say(f"plot: {data}: its targets are no classes; the curves alone are drawn for {run}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import itertools
 import json
 import platform
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from portanet.backends.probe import probe
 from portanet.callbacks import Callback
 from portanet.cli.output import as_json
 from portanet.data import Dataset, fingerprint
-from portanet.errors import ConfigError
+from portanet.errors import ConfigError, DivergedError
 from portanet.saving import write as write_text
 from portanet.trainer import Trainer
 
@@ -55,14 +55,14 @@ def create(out: str | None, name: str) -> Path:
         if out is not None:
             Path(out).mkdir(parents=True, exist_ok=True)
             return Path(out)
-        for i in itertools.count(1):
+        Path("runs").mkdir(exist_ok=True)
+        i = 1
+        while True:
             path = Path("runs") / (stem if i == 1 else f"{stem}-{i}")
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:  # another run may have taken it in this moment
-                continue
-            return path
-        raise AssertionError
+            with contextlib.suppress(FileExistsError):  # another run may take it in this very moment
+                path.mkdir()
+                return path
+            i += 1
     except OSError as error:
         message = f"the run folder {error.filename} cannot be made ({error.strerror}); name another by --out"
         raise ConfigError(message) from None
@@ -95,6 +95,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, as_json(value) + "\n")
 
 
+def _check_finite(trainer: Trainer) -> None:
+    """Tell weights that overflowed in the epoch's last step: no loss has shown it yet, and they must not be saved."""
+    backend = trainer.backend
+    with backend.activate(trainer.dtype):
+        finite = backend.fetch([backend.xp.all(backend.xp.isfinite(p)) for p in trainer.params.values()])
+    if not finite.all():
+        message = (
+            f"training diverged: behind epoch {trainer.epoch} there are weights that are not finite; "
+            "a smaller --lr, or --clip-norm 1, usually helps"
+        )
+        raise DivergedError(message)
+
+
 class Recorder(Callback):
     """Writes an epoch's row and weights behind each epoch, and keeps the weights of the best one apart.
 
@@ -102,16 +115,20 @@ class Recorder(Callback):
 
     Attributes
     ----------
-    rows : list of dict
-        The epochs so far; one that diverged is not among them.
+    epochs : int
+        How many there were so far; one that diverged does not count.
     best : dict
         The row of the best epoch; empty before the first.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rows: list[dict[str, float]] = []
+        self._lines: list[str] = []
         self.best: dict[str, float] = {}
+
+    @property
+    def epochs(self) -> int:
+        return len(self._lines)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -122,11 +139,11 @@ class Recorder(Callback):
         trainer.save(self.folder / LAST)  # should the first epoch diverge, these are the last good weights
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        self.rows.append(dict(row))
+        _check_finite(trainer)
         trainer.save(self.folder / LAST)
         watched = "val_loss" if "val_loss" in row else "loss"
         if not self.best or row[watched] < self.best[watched]:
             self.best = dict(row)
             trainer.save(self.folder / BEST)
-        lines = (json.dumps(row, allow_nan=False) for row in self.rows)
-        write_text(self.folder / METRICS, "".join(f"{line}\n" for line in lines))
+        self._lines.append(json.dumps(row, allow_nan=False) + "\n")
+        write_text(self.folder / METRICS, "".join(self._lines))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from portanet import backends
 from portanet.cli.describe import shape_words
 from portanet.cli.run_folder import BEST, CONFIG, LAST
 from portanet.data import Dataset, load
@@ -74,9 +76,23 @@ def data_for(net: Model, path: str, source: str, target: str | None) -> Dataset:
     found = load(source, target=target, task="classification" if named else None)
     if net.classes:
         return found.with_classes(net.classes)
-    if not named and found.classes:  # whole numbers can be either; the network says which
-        return load(source, target=target, task="regression")
-    return found
+    return found if named or not found.classes or net.outputs > 1 else _as_numbers(found)
+
+
+def _as_numbers(dataset: Dataset) -> Dataset:
+    """Return data whose whole numbers were taken for classes with the numbers themselves as targets."""
+    xp = backends.get("numpy").xp
+    try:
+        value = xp.asarray([float(name) for name in dataset.classes])
+    except ValueError:
+        names = ", ".join(dataset.classes[:5])
+        message = (
+            f"{dataset.name}: expected numbers, as the network was trained on, got classes ({names}); "
+            "name the target's column by --target"
+        )
+        raise DataError(message) from None
+    y_test = None if dataset.y_test is None else value[dataset.y_test]
+    return dataclasses.replace(dataset, y=value[dataset.y], y_test=y_test, classes=())
 
 
 def part_of(dataset: Dataset, part: str | None) -> tuple[str, Any, Any]:

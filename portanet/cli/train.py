@@ -11,7 +11,7 @@ from portanet.cli.config import ConfigurableCommand, config_option
 from portanet.cli.output import numbers, only_warnings, print_json, say
 from portanet.cli.parameters import json_option
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
-from portanet.errors import ConfigError
+from portanet.errors import ConfigError, DivergedError
 
 if TYPE_CHECKING:
     from portanet.cli.group import State
@@ -57,6 +57,9 @@ def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet
     report: dict[str, Any] = {}
     try:
         code = training.run(folder, report, verbose=not quiet)
+    except DivergedError:
+        say(f"The last good weights stand in {folder / run_folder.LAST}.")
+        raise
     finally:
         if json_wanted:
             print_json(report)
@@ -67,7 +70,7 @@ def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet
     if not quiet and report["stopped"] != "epochs":
         say(f"stopped  {report['stopped']}")
     if not json_wanted:
-        click.echo(f"{folder}  epochs {report['epochs']}  {numbers(report['metrics'])}")
+        click.echo(f"{folder}  epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
     ctx.exit(code)
 
 

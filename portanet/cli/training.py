@@ -134,8 +134,8 @@ class Training:
                 raise
             finally:
                 report["metrics"] = recorder.metrics | report["metrics"]
-                report["epochs"] = len(recorder.rows)
-                report["best_epoch"] = recorder.best.get("epoch")
+                report["epochs"] = recorder.epochs
+                report["best_epoch"] = recorder.best.get("epoch", 0)
                 report["seconds"] = round(time.perf_counter() - began, 3)
                 run_folder.write_json(folder / run_folder.REPORT, report)
         return interrupts.exit_code if interrupts.received else 0
@@ -163,6 +163,9 @@ class Training:
 
 
 def _optimizer(options: Options) -> optimizers.Optimizer:
+    if options.momentum is not None and options.optimizer in optimizers.OPTIMIZERS and options.optimizer != "sgd":
+        message = f"--momentum: {options.optimizer} has none of its own to set; it belongs to --optimizer sgd"
+        raise ConfigError(message)
     lr = 0.1 if options.lr is None and options.optimizer == "sgd" else options.lr
     asked = {"lr": lr, **{name: getattr(options, name) for name in ("momentum", "weight_decay", "clip_norm")}}
     return optimizers.get(options.optimizer, **{name: value for name, value in asked.items() if value is not None})

@@ -158,11 +158,15 @@ def class_weights(
     if any(not (isinstance(c, int | np.integer) and 0 <= c < classes) for c in by_class):
         message = f"class_weight: expected classes 0 … {classes - 1}, got {sorted(by_class, key=str)}"
         raise ConfigError(message)
-    found = np.array([float(by_class.get(c, 1.0)) for c in range(classes)])
-    if not (np.isfinite(found).all() and found.min() >= 0):
-        message = f"class_weight: expected finite weights of 0 or more, got {found.tolist()}"
+    found = [by_class.get(c, 1.0) for c in range(classes)]
+    try:
+        array = np.array(found, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.array([np.nan])
+    if array.ndim != 1 or not (np.isfinite(array).all() and array.min() >= 0):
+        message = f"class_weight: expected finite weights of 0 or more, got {found}"
         raise ConfigError(message)
-    return found
+    return array
 
 
 def split(y: Any, fraction: float, seed: int, *, stratify: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -251,9 +255,11 @@ def _finite(x: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray[Any, A
 
 
 def _indices(y: np.ndarray[Any, Any], outputs: int, what: str) -> np.ndarray[Any, Any]:
-    if y.dtype.kind == "f" and not (np.isfinite(y).all() and np.array_equal(y, y.round())):
+    if y.dtype.kind == "f" and (y % 1 != 0).any():  # NaN is no whole number either
+        worst = int((y % 1 != 0).argmax())
         message = (
-            f"{what}: expected class indices (whole numbers) for {outputs} outputs, got fractions such as {y.flat[0]}"
+            f"{what}: expected class indices (whole numbers) for {outputs} outputs, got {y[worst]} at row {worst}; "
+            f"for a regression on one number give the network one output"
         )
         raise DataError(message)
     if y.min() < 0 or y.max() >= outputs:

@@ -75,7 +75,14 @@ def confusion(matrix: Any, classes: Sequence[str] = (), *, of: str = "samples") 
 
 
 def worst(
-    images: Any, target: Any, probabilities: Any, classes: Sequence[str] = (), count: int = 25, *, of: str = "samples"
+    images: Any,
+    target: Any,
+    probabilities: Any,
+    classes: Sequence[str] = (),
+    count: int = 25,
+    *,
+    scale: float | None = None,
+    of: str = "samples",
 ) -> Figure:
     """Draw the mistakes with the largest loss, -log p of the true class, each titled "true → guess, p of the guess".
 
@@ -88,6 +95,8 @@ def worst(
         Names in the order of the indices; the indices themselves where there are none.
     count : int
         Pictures at most.
+    scale : float, optional
+        The value of white, where black is 0; without it the least and the largest value shown are black and white.
     of : str
         What the images are, for the title.
 
@@ -120,11 +129,12 @@ def worst(
     if not len(chosen):
         figure.text(0.5, 0.45, "nothing was mistaken", ha="center", va="center", fontsize=14, color="0.4")
         return figure
-    low, high = (0.0, 255.0) if pictures.dtype == np.uint8 else (pictures[chosen].min(), pictures[chosen].max())
+    seen = pictures[chosen].astype(np.float64)  # bytes would wrap around
+    low, high = (0.0, scale) if scale else (float(seen.min()), float(seen.max()))
     for place, (i, pair) in enumerate(zip(chosen, pairs, strict=True)):
         axes = figure.add_subplot(down, across, place + 1)
-        shown = (pictures[i] - low) / max(float(high - low), 1e-12)
-        axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        shown = (seen[place] - low) / max(high - low, 1e-12)
+        axes.imshow(np.clip(shown, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         gap = " " if longest < 10 else "\n"
         axes.set_title(f"{pair}{gap}p = {p[i, guess[i]]:.2f}", fontsize=10, parse_math=False)
         axes.set_axis_off()

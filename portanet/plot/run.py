@@ -77,8 +77,9 @@ def draw(trainer: Model, dataset: Dataset) -> dict[str, Figure]:
     samples = x.reshape(len(x), *shape) if same else x  # what does not fit is told by predict
     guess = trainer.predict_classes(samples)
     figures = {"confusion": confusion(confusion_matrix(y, guess, k), classes, of=part)}
-    if dataset.is_image or (x.ndim == 2 and dataset.scale is not None and square(x.shape[1])):
-        figures["worst"] = worst(x, y, trainer.predict(samples), classes, of=part)
+    pixels = x.ndim == 2 and dataset.scale is not None and square(x.shape[1])
+    if pixels or x.ndim == 3 or (x.ndim == 4 and x.shape[3] in (1, 3)):
+        figures["worst"] = worst(x, y, trainer.predict(samples), classes, scale=dataset.scale, of=part)
     if samples.shape[1:] == (2,):
         features = dataset.features
         figures["decision_boundary"] = decision_boundary(trainer, samples, y, classes, features=features, of=part)

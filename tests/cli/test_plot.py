@@ -114,6 +114,20 @@ def test_targets_that_are_no_classes_have_curves_alone(here, capsys):
     assert "no classes" in err
 
 
+def test_a_table_has_the_target_that_the_run_was_trained_on(here, capsys):
+    lines = ["kind,a,b"] + [f"{'xy'[i % 2]},{i % 2 + i / 100},{-i / 50}" for i in range(30)]
+    (here / "table.csv").write_text("\n".join(lines))
+    options = ["--layers", "4", "--epochs", "1", "--backend", "numpy", "--out", "run"]
+    assert run(["train", "table.csv", "--target", "kind", *options]) == 0
+    capsys.readouterr()
+    assert run(["plot", "run", "--data", "table.csv"]) == 0
+    assert capsys.readouterr().out.split() == [
+        "run/plots/curves.png",
+        "run/plots/confusion.png",
+        "run/plots/decision_boundary.png",
+    ]
+
+
 def test_a_folder_that_is_no_run(here, capsys):
     assert run(["plot", "."]) == 3
     out, err = capsys.readouterr()

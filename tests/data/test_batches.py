@@ -22,11 +22,12 @@ def rows(n, features=2):
 
 
 def read(batches, backend, *args, **options):
+    def host(a):
+        return None if a is None else backend.to_numpy(a)
+
     with backend.activate():
-        return [
-            (backend.to_numpy(b.x), backend.to_numpy(b.y), None if b.weight is None else backend.to_numpy(b.weight), b.size)
-            for b in (batches.epoch(*args, **options) if args else batches.in_order())
-        ]  # fmt: skip
+        found = batches.epoch(*args, **options) if args else batches.in_order()
+        return [(host(b.x), host(b.y), host(b.weight), b.size) for b in found]
 
 
 @settings(max_examples=60, deadline=None)

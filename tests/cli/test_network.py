@@ -1,0 +1,135 @@
+"""The network that options and data make."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import portanet as pn
+from portanet.data import load
+from tests.cli.tables import table
+
+QUICK = ("--layers", "6", "--epochs", "2")
+
+
+def model(path) -> Any:
+    return pn.load(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "network", "loss"),
+    [
+        ((), ["Standardize", "Dense", "ReLU", "Dense"], "SoftmaxCrossEntropy"),
+        (("--layers", "none"), ["Standardize", "Dense"], "SoftmaxCrossEntropy"),
+        (("--activation", "linear"), ["Standardize", "Dense", "Dense"], "SoftmaxCrossEntropy"),
+        (("--dropout", ".5"), ["Standardize", "Dense", "ReLU", "Dropout", "Dense"], "SoftmaxCrossEntropy"),
+        (("--loss", "sum_squared_error"), ["Standardize", "Dense", "ReLU", "Dense", "Sigmoid"], "SumSquaredError"),
+        (
+            ("--loss", "mean_squared_error", "--output-activation", "linear"),
+            ["Standardize", "Dense", "ReLU", "Dense"],
+            "MeanSquaredError",
+        ),
+        (("--loss", "binary_cross_entropy"), ["Standardize", "Dense", "ReLU", "Dense"], "BinaryCrossEntropy"),
+    ],
+)
+def test_network_for_three_classes(cli, flowers_csv, options, network, loss):
+    assert cli("train", flowers_csv, *QUICK, *options).code == 0
+    net = model("runs/flowers/best.safetensors")
+    assert [type(layer).__name__ for layer in net.net.layers] == network
+    assert type(net.loss).__name__ == loss
+    assert net.outputs == 3
+    assert net.classes == ("lily", "oak", "rose")
+
+
+@pytest.mark.parametrize(("loss", "outputs"), [("softmax_cross_entropy", 2), ("binary_cross_entropy", 1)])
+def test_two_classes(cli, loss, outputs):
+    assert cli("train", "moons", *QUICK, "--loss", loss).code == 0
+    assert model("runs/moons/best.safetensors").outputs == outputs
+
+
+def test_regression(cli, numbers_csv):
+    done = cli("train", numbers_csv, "--epochs", "60", "--lr", ".02", "--layers", "16", "--json")
+    assert done.code == 0, done.err
+    metrics = json.loads(done.out)["metrics"]
+    assert set(metrics) == {"loss", "mae", "r2"}
+    assert metrics["r2"] > 0.9
+    assert type(model("runs/numbers/best.safetensors").loss).__name__ == "MeanSquaredError"
+
+
+def test_images_are_divided_by_their_largest_value_and_flattened(cli):
+    assert cli("train", "digits", *QUICK).code == 0
+    rescale, flatten, *_ = model("runs/digits/best.safetensors").net.layers
+    assert rescale == pn.Rescale(1 / 16)
+    assert flatten == pn.Flatten()
+
+
+def test_standardization_knows_the_training_part_alone(cli, numbers_csv):
+    assert cli("train", numbers_csv, *QUICK, "--val-fraction", ".5").code == 0
+    net = model("runs/numbers/best.safetensors")
+    every = load(numbers_csv).x
+    rows, _ = pn.data.prepare.split(load(numbers_csv).y, 0.5, 0, stratify=False)
+    assert net.buffers["0.mean"] == pytest.approx(every[rows].mean(axis=0), rel=1e-6)
+    assert net.buffers["0.mean"] != pytest.approx(every.mean(axis=0), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "hidden", "output"),
+    [
+        ((), "he_normal", "glorot_uniform"),
+        (("--activation", "tanh"), "glorot_uniform", "glorot_uniform"),
+        (("--init", "normal:0.1"), "normal:0.1", "normal:0.1"),
+    ],
+)
+def test_initial_weights_suit_the_activation(cli, options, hidden, output):
+    assert cli("train", "moons", *QUICK, *options).code == 0
+    dense = [x for x in model("runs/moons/best.safetensors").net.layers if isinstance(x, pn.Dense)]
+    assert [x.weight_init for x in dense] == [hidden, output]
+
+
+def test_no_bias(cli):
+    assert cli("train", "moons", *QUICK, "--no-bias").code == 0
+    assert set(model("runs/moons/best.safetensors").params) == {"1.weight", "3.weight"}
+
+
+@pytest.mark.parametrize(
+    ("words", "lr"), [((), 0.001), (("--optimizer", "sgd"), 0.1), (("--optimizer", "sgd", "--lr", ".3"), 0.3)]
+)
+def test_learning_rate(cli, words, lr):
+    assert cli("train", "moons", *QUICK, *words).code == 0
+    assert tomllib.loads(Path("runs/moons/config.toml").read_text())["lr"] == lr
+    assert json.loads(Path("runs/moons/metrics.jsonl").read_text().splitlines()[0])["lr"] == lr
+
+
+def test_optimizer_and_penalties_reach_the_trainer(cli):
+    words = ("--optimizer", "sgd", "--momentum", ".9", "--weight-decay", ".01", "--clip-norm", "1", "--l1", "1e-4")
+    assert cli("train", "moons", *QUICK, *words, "--l2", "1e-3", "--label-smoothing", ".1").code == 0
+    net = model("runs/moons/best.safetensors")
+    assert net.optimizer == pn.SGD(lr=0.1, momentum=0.9, weight_decay=0.01, clip_norm=1.0)
+    assert (net.l1, net.l2, net.loss.label_smoothing) == (1e-4, 1e-3, 0.1)
+
+
+def test_balanced_classes_change_the_loss(cli, tmp_path):
+    rows = [[i / 10, -i, "a" if i % 9 else "b"] for i in range(90)]
+    table(tmp_path / "few.csv", rows, ["u", "v", "c"])
+    plain = cli("train", "few.csv", *QUICK, "--json")
+    balanced = cli("train", "few.csv", *QUICK, "--json", "--class-weight", "balanced")
+    assert balanced.code == 0, balanced.err
+    assert json.loads(plain.out)["metrics"]["loss"] != json.loads(balanced.out)["metrics"]["loss"]
+
+
+def test_full_batch_is_one_step_an_epoch(cli, monkeypatch):
+    seen = []
+    fit = pn.Trainer.fit
+
+    def watched(self, *parts, **options):
+        seen.append(options["batch_size"])
+        return fit(self, *parts, **options)
+
+    monkeypatch.setattr(pn.Trainer, "fit", watched)
+    assert cli("train", "moons", *QUICK, "--batch-size", "full").code == 0
+    assert cli("train", "moons", *QUICK, "--batch-size", "32").code == 0
+    assert seen == [None, 32]

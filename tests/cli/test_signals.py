@@ -1,0 +1,107 @@
+"""A signal while a network trains: the first saves and ends, the second ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import portanet as pn
+from portanet.cli.signals import Interrupts
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_behind_its_batch_and_saves(tmp_path, number, code):
+    words = ["train", "spirals", "--epochs", "1000000", "--backend", "numpy", "--out", "run", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portanet", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    metrics = tmp_path / "run/metrics.jsonl"
+    until = time.monotonic() + 60
+    while not metrics.exists() and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert "interrupted" in err
+
+    report = json.loads((tmp_path / "run/report.json").read_text())
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert json.loads(out) == report
+    assert report["stopped"] == "interrupted"
+    assert report["epochs"] == len(rows) >= 1
+    net = pn.load(tmp_path / "run/last.safetensors")
+    assert net.epoch == len(rows)
+    data = pn.data.load("spirals")
+    assert net.evaluate(data.x, data.y)["loss"] > 0
+
+
+class Batches(pn.Callback):
+    """Sends a signal in the middle of an epoch, and counts the batches behind it."""
+
+    def __init__(self, *numbers):
+        self.numbers, self.seen = numbers, 0
+
+    def on_batch_end(self, trainer, batch, batches):
+        self.seen += 1
+        if self.seen == 2:
+            for number in self.numbers:
+                os.kill(os.getpid(), number)
+
+
+def trainer():
+    return pn.Trainer([pn.Dense(2)], backend="numpy")
+
+
+X, Y = np.zeros((40, 3)), np.zeros(40, dtype=int)
+
+
+def test_first_signal_lets_the_batch_end(capfd):
+    t = trainer()
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupts(t) as interrupts:
+        batches = Batches(signal.SIGTERM)
+        history = t.fit(X, Y, epochs=3, batch_size=10, callbacks=[interrupts, batches], verbose=False)
+    assert (batches.seen, len(history), history.stopped) == (2, 1, "interrupted")
+    assert interrupts.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "once more" in capfd.readouterr().err
+
+
+def test_second_signal_ends_at_once():
+    t = trainer()
+    with Interrupts(t) as interrupts:
+        callbacks = [interrupts, Batches(signal.SIGINT, signal.SIGINT)]
+        with pytest.raises(SystemExit) as stop:
+            t.fit(X, Y, epochs=3, batch_size=10, callbacks=callbacks, verbose=False)
+    assert stop.value.code == 130
+
+
+def test_signal_before_the_first_batch_is_not_forgotten():
+    t = trainer()
+    with Interrupts(t) as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        history = t.fit(X, Y, epochs=3, callbacks=[interrupts], verbose=False)
+    assert (len(history), history.stopped) == (0, "interrupted")
+
+
+def test_second_signal_still_leaves_a_report(cli, monkeypatch):
+    def fit(self, *_, **__):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(pn.Trainer, "fit", fit)
+    done = cli("train", "moons", "--json")
+    assert done.code == 130
+    assert json.loads(done.out)["stopped"] == "interrupted"

@@ -1,0 +1,103 @@
+"""The step: pure, the same compiled, and its update that of a gradient worked out by differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import portanet as pn
+from portanet import metrics
+from portanet.step import Step, as_float, penalised, penalty
+from tests.small import blobs
+
+NET = pn.Sequential([pn.Standardize.of(blobs()[0]), pn.Dense(6), pn.Tanh(), pn.Dropout(0.3), pn.Dense(3)])
+COUNTERS = {"lr": 0.05, "seed": 77, "step": 3}
+
+
+def state(backend, optimizer, dtype="float64"):
+    """Return the step's arguments on the device, new ones each time."""
+    x, y = blobs(n=20)
+    params, _ = NET.init(np.random.default_rng(0), (5,))
+    own = {name: backend.xp.asarray(backend.asarray(a, dtype), copy=True) for name, a in params.items()}
+    buffers = {name: backend.asarray(a, dtype) for name, a in NET.init_buffers((5,)).items()}
+    weight = backend.asarray(np.linspace(0, 1, 20), dtype)
+    return own, buffers, optimizer.init(own), backend.asarray(x, dtype), backend.asarray(y, "int32"), weight, COUNTERS
+
+
+def flat(backend, found):
+    params, buffers, opt_state, loss, measured = found
+    slots = {f"{slot} {n}": a for slot, own in opt_state.items() if isinstance(own, dict) for n, a in own.items()}
+    arrays = {**params, **buffers, **slots, "loss": loss, **{str(i): m for i, m in enumerate(measured)}}
+    return {name: backend.to_numpy(a) for name, a in arrays.items()}
+
+
+def test_pure(backend):
+    optimizer = pn.Adam(lr=0.05)
+    step = Step(NET, pn.SoftmaxCrossEntropy(), optimizer, (metrics.Accuracy(), metrics.R2()), "float64", 0.01, 0.02)
+    with backend.activate("float64"):
+        first, second = state(backend, optimizer), state(backend, optimizer)
+        kept = [backend.to_numpy(a).copy() for a in (*first[1].values(), *first[3:6])]
+        expected = {*first[0], *first[1], "loss", "0", "1"}
+        found = [flat(backend, step(*arguments)) for arguments in (first, second)]
+        assert expected <= set(found[0])  # buffers that nothing changes are handed on
+        # What is not given away is left as it was, the same call gives the same, and nothing of it is NaN.
+        for a, before in zip((*first[1].values(), *first[3:6]), kept, strict=True):
+            np.testing.assert_array_equal(backend.to_numpy(a), before)
+        for name, array in found[0].items():
+            np.testing.assert_array_equal(array, found[1][name], err_msg=name)
+            assert np.isfinite(array).all(), name
+        compiled = backend.compile(step, donate=(0, 2))
+        for name, array in flat(backend, compiled(*state(backend, optimizer))).items():
+            np.testing.assert_allclose(array, found[0][name], rtol=1e-9, atol=1e-13, err_msg=name)
+
+
+def test_the_step_number_draws_another_mask():
+    backend = pn.backends.get("numpy")
+    step = Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD(), dtype="float64")
+    losses = set()
+    for counters in ({"step": 3, "seed": 77}, {"step": 4, "seed": 77}, {"step": 3, "seed": 78}):
+        *arguments, _ = state(backend, pn.SGD())
+        arguments.append({"lr": 0.1, **counters})
+        losses.add(float(step(*arguments)[3]))
+    assert len(losses) == 3
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.2), (0.1, 0.2)])
+def test_the_update_is_the_gradient_of_the_loss(l1, l2):
+    # Plain descent at rate 1 moves by minus the gradient; the loss of a step at rate 0 is what is differentiated.
+    backend = pn.backends.get("numpy")
+    step = Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD(), (), "float64", l1, l2)
+
+    def run(params, lr):
+        arguments = list(state(backend, pn.SGD()))
+        arguments[0] = {name: a.copy() for name, a in params.items()}
+        arguments[-1] = {**COUNTERS, "lr": lr}
+        return step(*arguments)
+
+    params = state(backend, pn.SGD())[0]
+    direction = {name: np.random.default_rng(1).normal(size=a.shape) for name, a in params.items()}
+    moved = run(params, 1.0)[0]
+    expected = sum(((params[name] - moved[name]) * direction[name]).sum() for name in params)
+    eps = 1e-6
+    up, down = (run({n: a + sign * eps * direction[n] for n, a in params.items()}, 0.0)[3] for sign in (1, -1))
+    assert (up - down) / (2 * eps) == pytest.approx(expected, rel=1e-7)
+
+
+def test_penalties_are_of_the_weights_alone():
+    params = {"0.weight": np.asarray([[1.0, -2.0]]), "0.bias": np.asarray([5.0, 5.0])}
+    assert penalty(params, 0.1, 0.0) == pytest.approx(0.3)
+    assert penalty(params, 0.0, 0.1) == pytest.approx(0.25)
+    assert penalty({"0.bias": params["0.bias"]}, 0.1, 0.1) == 0.0
+    g = np.zeros((1, 2))
+    np.testing.assert_allclose(penalised("0.weight", params["0.weight"], g, 0.1, 0.5), [[0.6, -1.1]])
+    assert penalised("0.bias", params["0.bias"], g, 0.1, 0.5) is g
+    np.testing.assert_array_equal(g, 0)  # a gradient may be an array of the cache: it is not written on
+
+
+def test_as_float(backend):
+    with backend.activate():
+        small = backend.asarray(np.arange(3, dtype="uint8"))
+        large = as_float(small, "float32")
+        assert backend.to_numpy(large).dtype == np.float32
+        assert as_float(large, "float32") is large
+        np.testing.assert_array_equal(backend.to_numpy(large), [0, 1, 2])
