@@ -7,9 +7,10 @@ depend on data) is what makes a GPU wait for the host.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, cast
+from collections.abc import Iterator
 
 import array_api_strict as xp
+import numpy as np
 
 from portanet.backends.base import Backend, Memory
 from portanet.backends.host import host_memory, is_strict_array
@@ -36,9 +37,11 @@ class StrictBackend(Backend):
             return xp.asarray(x, device=self.device)
         return x if x.device == self.device else x.to_device(self.device)
 
-    def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
-        flags = xp.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False)
-        return cast(contextlib.AbstractContextManager[Any], flags)
+    @contextlib.contextmanager
+    def _scope(self, dtype: str) -> Iterator[None]:
+        # Overflow is silent, as on every other library (see backends/cpu.py).
+        with xp.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False), np.errstate(all="ignore"):
+            yield
 
     def memory(self) -> Memory | None:
         """Free and total memory of the host, in bytes."""

@@ -43,7 +43,7 @@ _MODULES = (
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
+    if name in _SUBMODULES or name in _MODULES:
         return importlib.import_module(f"portanet.{name}")
     if name == "__all__":
         found = [n for module in _MODULES for n in importlib.import_module(f"portanet.{module}").__all__]

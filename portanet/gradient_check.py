@@ -86,11 +86,12 @@ def gradcheck(
     """
     rng = generator(seed, "gradcheck")
     fresh, _ = layer.init(rng, tuple(input_shape))
-    buffers = layer.init_buffers(tuple(input_shape))
     if params is None:
+        buffers = layer.init_buffers(tuple(input_shape))
         # Nothing may stay 0, biases for example, where a wrong formula could still give the right answer.
         params = {name: p + 0.1 * rng.normal(size=p.shape) for name, p in fresh.items()}
     else:
+        buffers = {name: p for name, p in params.items() if name not in fresh}
         params = {name: params[name] for name in fresh}
     key = Key(int(rng.integers(2**31)), seed) if train else None
 

@@ -10,7 +10,7 @@ from portanet.data import prepare
 from portanet.data.batches import Batches
 from portanet.data.dataset import Dataset
 from portanet.errors import ConfigError
-from portanet.layers import Layer, Sequential
+from portanet.layers import Layer, Sequential, Sigmoid, Softmax
 from portanet.meter import Meter
 from portanet.metrics import Metric, ScikitMetric, measure
 from portanet.metrics import get as metric
@@ -136,8 +136,15 @@ class Model:
             return (backends.get("numpy") if to_numpy else self.backend).xp.concat(found)
 
     def predict_classes(self, x: Any) -> Array:
-        """Return the class index of each sample of `x`, shape (n,), host array of int64."""
-        return class_indices(self.predict(x, raw=True), self.loss.threshold)
+        """Return the class index of each sample of `x`, shape (n,), host array of int64.
+
+        Several outputs with BinaryCrossEntropy are yes or no each: then the result is (n, outputs), of 0 and 1.
+        """
+        outputs = self.predict(x, raw=True)
+        if isinstance(self.loss, losses.BinaryCrossEntropy) and self.outputs > 1:
+            xp = backends.get("numpy").xp
+            return xp.astype(outputs > self.loss.threshold, xp.int64)
+        return class_indices(outputs, self.loss.threshold)
 
     def save(self, path: Any) -> None:
         """Write network, parameters and preprocessing to `path`; :func:`portanet.load` reads it on any backend."""
@@ -186,9 +193,27 @@ class Model:
 
 
 def without_output(net: Layer, loss: losses.Loss) -> Layer:
-    """Return the network without the output layer that the loss contains; its parameters' names stay as they are."""
-    if isinstance(net, Sequential) and loss.output and isinstance(net.layers[-1], loss.output) and len(net.layers) > 1:
-        return Sequential(net.layers[:-1])
+    """Return the network without the output layer that the loss contains; its parameters' names stay as they are.
+
+    Raises
+    ------
+    ConfigError
+        If it ends with the other loss's output layer, or with that one twice: it would be applied twice, silently.
+    """
+    if loss.output is None or not isinstance(net, Sequential):
+        return net
+    *front, last = net.layers
+    if isinstance(last, Sequential):
+        return Sequential((*front, without_output(last, loss)))
+    if isinstance(last, loss.output) and front:
+        net, last = Sequential(tuple(front)), front[-1]
+    if isinstance(last, Softmax | Sigmoid):
+        name = type(loss).__name__
+        message = (
+            f"{name} takes logits and contains the {loss.output.__name__}; the network gives it the output of "
+            f"{type(last).__name__}; leave that layer out"
+        )
+        raise ConfigError(message)
     return net
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
 import time
 from collections.abc import Sequence
@@ -14,10 +16,11 @@ from portanet.data.batches import Batches
 from portanet.data.dataset import Dataset
 from portanet.errors import ConfigError, DivergedError
 from portanet.history import History
+from portanet.interrupt import held_interrupt
 from portanet.layers import Layer
 from portanet.meter import Meter
 from portanet.metrics import Metric
-from portanet.model import CHUNK, Model
+from portanet.model import CHUNK, Model, class_indices
 from portanet.progress import Progress
 from portanet.random import epoch_word
 from portanet.step import Step
@@ -81,7 +84,8 @@ class Trainer(Model):
     ) -> None:
         super().__init__(net, loss, metrics, backend=backend, dtype=dtype, seed=seed, l1=l1, l2=l2, classes=classes)
         self.optimizer = optimizers.get(optimizer)
-        self.schedule = schedules.get(schedule)
+        self._schedule = schedules.get(schedule)  # as given: one that learns, such as Plateau, is copied for each start
+        self.schedule = copy.deepcopy(self._schedule)
         self.class_weight = class_weight
         self.opt_state: dict[str, Any] = {}
         self.history = History()
@@ -96,7 +100,7 @@ class Trainer(Model):
         super().adopt(params, buffers, input_shape, out_shape)
         with self.backend.activate(self.dtype):
             self.opt_state = self.optimizer.init(self.params)
-        self.epoch, self.history = 0, History()
+        self.epoch, self.history, self.schedule = 0, History(), copy.deepcopy(self._schedule)
 
     def fit(
         self,
@@ -139,31 +143,31 @@ class Trainer(Model):
         ConfigError, DataError, ShapeError
             For arguments and data that cannot be.
         DivergedError
-            If the loss is no longer finite behind an epoch.
+            If the loss or a weight is no longer finite behind an epoch.
+        KeyboardInterrupt
+            Behind the batch in which it came, so that the trainer can go on or be saved.
         """
         if isinstance(x, Dataset):
+            self.classes = self.classes or x.classes
             x, y = x.x, x.y
         _check_count("epochs", epochs, 0)
         if batch_size is not None:
             _check_count("batch_size", batch_size, 1)
         train, validation = self._parts(x, y, sample_weight, validation_data, validation_fraction, batch_size)
-        hooks = [*callbacks, *([Progress()] if verbose else [])]
+        hooks = _checked(callbacks) + ([Progress()] if verbose else [])
         each_batch = [hook for hook in hooks if type(hook).on_batch_end is not Callback.on_batch_end]
-        self._stop = ""
+        self._stop, self.history.stopped = "", "error"  # what it says if an error ends the training
         end = self.epoch + epochs
-        with self.backend.activate(self.dtype):
+        with held_interrupt(self.stop), self.backend.activate(self.dtype), contextlib.ExitStack() as begun:
             for hook in hooks:
+                begun.callback(hook.on_fit_end, self)
                 hook.on_fit_begin(self, end)
-            try:
-                while self.epoch < end and not self._stop:
-                    row = self._run_epoch(train, validation, end, shuffle=shuffle, each_batch=each_batch)
-                    self._note(row)
-                    for hook in hooks:
-                        hook.on_epoch_end(self, row)
-            finally:
-                self.history.stopped = self._stop or "epochs"
+            while self.epoch < end and not self._stop:
+                row = self._run_epoch(train, validation, end, shuffle=shuffle, each_batch=each_batch)
+                self._note(row)
                 for hook in hooks:
-                    hook.on_fit_end(self)
+                    hook.on_epoch_end(self, row)
+            self.history.stopped = self._stop or "epochs"
         return self.history
 
     def stop(self, reason: str) -> None:
@@ -183,10 +187,17 @@ class Trainer(Model):
         x = prepare.samples(x, self.dtype, self.input_shape)
         if self.input_shape is None:
             self.init(tuple(x.shape[1:]))
-        if validation_data is None and fraction:
+        if fraction:
+            if validation_data is not None:
+                message = "fit: validation_data and validation_fraction were both given; leave one of them out"
+                raise ConfigError(message)
             y = prepare.targets(y, x.shape[0], self.outputs, self.loss, self.dtype)
             target = self.backend.to_numpy(y)
-            chosen = prepare.split(target, fraction, self.seed, stratify=target.dtype.kind == "i")
+            exclusive = isinstance(self.loss, losses.SoftmaxCrossEntropy) or self.outputs == 1
+            if target.ndim == 2 and exclusive and self.loss.output is not None:
+                target = class_indices(target, 0.5)  # rows of shares, or a column of 0 and 1
+            stratify = target.ndim == 1 and (target.dtype.kind == "i" or self.loss.output is not None)
+            chosen = prepare.split(target, fraction, self.seed, stratify=stratify)
             (x, y, weight), validation_data = (
                 tuple(None if a is None else prepare.take_rows(a, rows) for a in (x, y, weight)) for rows in chosen
             )
@@ -208,7 +219,7 @@ class Trainer(Model):
         self.meter = meter = Meter(self.backend, self.metrics)
         counters = {"lr": self.optimizer.lr, "seed": epoch_word(self.seed, self.epoch), "step": 0}
         for i, batch in enumerate(train.epoch(self.seed, self.epoch, shuffle=shuffle)):
-            counters["lr"] = self.optimizer.lr * self.schedule.factor(self.epoch + i / n, end)
+            counters["lr"] = self.optimizer.lr * self.schedule.factor(self.epoch + (i + 0.5) / n, end)
             counters["step"] = i
             self.params, self.buffers, self.opt_state, loss, measured = self._step(
                 self.params, self.buffers, self.opt_state, batch.x, batch.y, batch.weight, counters
@@ -225,17 +236,31 @@ class Trainer(Model):
         return {**row, "lr": counters["lr"], "seconds": time.perf_counter() - began}
 
     def _note(self, row: dict[str, float]) -> None:
-        """Take down an epoch's row; tell a loss that is no longer finite."""
+        """Take down an epoch's row; tell a loss, or weights behind its last step, that are no longer finite."""
         self.history.rows.append(row)
-        for name in ("loss", "val_loss"):
-            if not math.isfinite(row.get(name, 0.0)):
-                self._stop = "diverged"
-                message = (
-                    f"training diverged: {name} is {row[name]} in epoch {self.epoch} (learning rate {row['lr']:g}); "
-                    f"a smaller learning rate, clip_norm=1, or inputs scaled to about 1 usually help"
-                )
-                raise DivergedError(message)
+        bad = [f"{name} is {row[name]}" for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
+        xp = self.backend.xp
+        finite = [xp.all(xp.isfinite(p)) for p in self.params.values()]  # the last step's overflow is in no loss yet
+        if not bad and finite and not self.backend.fetch(finite).all():
+            bad = ["there are weights that are not finite"]
+        if bad:
+            self.history.stopped = "diverged"
+            message = (
+                f"training diverged: {bad[0]} in epoch {self.epoch} (learning rate {row['lr']:g}); "
+                f"a smaller learning rate, clip_norm=1, or inputs scaled to about 1 usually help"
+            )
+            raise DivergedError(message)
         self.schedule.observe(row)
+
+
+def _checked(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return the callbacks as a list; tell one that is none."""
+    for hook in callbacks:
+        if not isinstance(hook, Callback):
+            hint = f"; make one of it: {hook.__name__}(...)" if isinstance(hook, type) else ""
+            message = f"fit: callbacks must be a list of Callback, got {hook!r} in it{hint}"
+            raise ConfigError(message)
+    return list(callbacks)
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

@@ -130,8 +130,9 @@ def test_refused(make, said):
 @pytest.mark.parametrize("broken", [False, True])
 def test_learning_rate_schedule(broken):
     x, y = blobs()
-    own = pn.StepDecay(1, 0.5)
-    model = trainer(schedule=own)
+    model = trainer(schedule=pn.StepDecay(1, 0.5))
+    model.init((5,))
+    own = model.schedule
 
     class Broken(pn.Callback):
         def on_epoch_end(self, trainer, row):

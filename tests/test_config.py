@@ -110,7 +110,7 @@ def test_forward_names_the_place_too():
 
 def test_a_class_instead_of_a_layer_is_told():
     with pytest.raises(pn.ConfigError, match=r"expected a layer at position 1.*make one of it: ReLU\(\.\.\.\)"):
-        pn.Sequential([pn.Dense(3), pn.ReLU])
+        pn.Sequential([pn.Dense(3), pn.ReLU])  # type: ignore[list-item]
 
 
 def test_linear_is_no_layer():

@@ -175,12 +175,12 @@ def test_a_stack_of_networks_is_each_of_them():
     y, cache = net.forward(stacked, x)  # x is shared by the stack, the parameters have the leading axis
     dx, grads = net.backward(stacked, dy, cache)
     assert y.shape == (4, 7, 3)
-    total = 0
+    total = np.zeros_like(x)
     for i, params in enumerate(members):
         alone, own = net.forward(params, x)
         own_dx, own_grads = net.backward(params, dy[i], own)
         np.testing.assert_allclose(y[i], alone, rtol=1e-13)
         for name in own_grads:
             np.testing.assert_allclose(grads[name][i], own_grads[name], rtol=1e-11, atol=1e-14)
-        total = total + own_dx
+        total += own_dx
     np.testing.assert_allclose(dx, total, rtol=1e-11, atol=1e-14)

@@ -69,7 +69,7 @@ def metrics(dataset: Dataset) -> list[str]:
 def build(options: Options, dataset: Dataset, loss: Loss) -> Sequential:
     """Return the network for the training part of a data set, with its preprocessing in front.
 
-    Samples whose format defines a largest value are divided by it; others are standardized, feature by feature.
+    Both bring the training part to mean 0 and standard deviation 1: pixels all together, columns of a table one by one.
     """
     if isinstance(options.layers, list):
         own = list(from_config(options.layers).layers)
@@ -113,7 +113,7 @@ def _listed_outputs(options: Options) -> int | None:
 
 
 def _preprocessing(dataset: Dataset) -> Layer:
-    return Standardize.of(dataset.x) if dataset.scale is None else Rescale(1 / dataset.scale)
+    return Standardize.of(dataset.x) if dataset.scale is None else Rescale.of(dataset.x)
 
 
 def _dense_layers(options: Options, dataset: Dataset, loss: Loss) -> list[Layer]:

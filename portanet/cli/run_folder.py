@@ -16,7 +16,7 @@ from portanet.backends.probe import probe
 from portanet.callbacks import Callback
 from portanet.cli.output import as_json
 from portanet.data import Dataset, fingerprint
-from portanet.errors import ConfigError, DivergedError
+from portanet.errors import ConfigError
 from portanet.saving import write as write_text
 from portanet.trainer import Trainer
 
@@ -95,19 +95,6 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, as_json(value) + "\n")
 
 
-def _check_finite(trainer: Trainer) -> None:
-    """Tell weights that overflowed in the epoch's last step: no loss has shown it yet, and they must not be saved."""
-    backend = trainer.backend
-    with backend.activate(trainer.dtype):
-        finite = backend.fetch([backend.xp.all(backend.xp.isfinite(p)) for p in trainer.params.values()])
-    if not finite.all():
-        message = (
-            f"training diverged: behind epoch {trainer.epoch} there are weights that are not finite; "
-            "a smaller --lr, or --clip-norm 1, usually helps"
-        )
-        raise DivergedError(message)
-
-
 class Recorder(Callback):
     """Writes an epoch's row and weights behind each epoch, and keeps the weights of the best one apart.
 
@@ -139,7 +126,6 @@ class Recorder(Callback):
         trainer.save(self.folder / LAST)  # should the first epoch diverge, these are the last good weights
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        _check_finite(trainer)
         trainer.save(self.folder / LAST)
         watched = "val_loss" if "val_loss" in row else "loss"
         if not self.best or row[watched] < self.best[watched]:

@@ -53,7 +53,7 @@ class Batches:
 
     def epoch(self, seed: int, epoch: int, *, shuffle: bool = True) -> Iterator[Batch]:
         """Yield the batches of an epoch; the order depends on `seed` and `epoch` alone."""
-        if not shuffle:
+        if not shuffle or self.batch_size >= self.n:  # the order of a full batch changes nothing
             yield from self.in_order()
             return
         order = (

@@ -1,1 +1,1 @@
-"""Benchmarks: run by hand, ``python -m tests.benchmarks.NAME``; compare ratios within one run, not seconds across machines."""
+"""Benchmarks, run by hand: ``python -m tests.benchmarks.NAME``. Compare ratios within one run."""

@@ -1,4 +1,4 @@
-"""What it costs to begin: ``portanet --help``, ``import portanet`` beside ``import numpy``, the sizes of wheel and core.
+"""What it costs to begin: ``portanet --help``, ``import portanet`` beside ``import numpy``, the size of the core.
 
 usage: python -m tests.benchmarks.startup [--rounds 15]
 """

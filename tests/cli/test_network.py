@@ -60,10 +60,13 @@ def test_regression(cli, numbers_csv):
     assert type(model("runs/numbers/best.safetensors").loss).__name__ == "MeanSquaredError"
 
 
-def test_images_are_divided_by_their_largest_value_and_flattened(cli):
+def test_images_are_standardized_as_a_whole_and_flattened(cli):
     assert cli("train", "digits", *QUICK).code == 0
     rescale, flatten, *_ = model("runs/digits/best.safetensors").net.layers
-    assert rescale == pn.Rescale(1 / 16)
+    pixels = load("digits").x
+    assert rescale == pn.Rescale.of(pixels)
+    assert rescale.scale * pixels.mean() + rescale.offset == pytest.approx(0.0, abs=1e-12)
+    assert (rescale.scale * pixels).std() == pytest.approx(1.0)
     assert flatten == pn.Flatten()
 
 

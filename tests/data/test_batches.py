@@ -59,7 +59,8 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     def order(seed, epoch, batch_size=7):
         return np.concatenate([b[1] for b in read(Batches(HOST, x, y, None, batch_size), HOST, seed, epoch)]).tolist()
 
-    assert order(0, 0) == order(0, 0) == order(0, 0, batch_size=50)
+    assert order(0, 0) == order(0, 0) == order(0, 0, batch_size=49)
+    assert order(0, 0, batch_size=50) == list(range(50))  # a full batch needs no order
     orders = [order(seed, epoch) for seed in range(3) for epoch in range(3)]
     assert all(a != b for a, b in itertools.combinations(orders, 2))
 
