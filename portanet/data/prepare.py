@@ -36,8 +36,8 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
     """
     if _on_host(x):
         x = _numbers(x, what)
-        if x.dtype.name not in _SMALL:
-            x = _finite(x, dtype, what)
+        # In one piece, once: NumPy's take() would copy a strided array whole for every batch.
+        x = np.asarray(x, order="C") if x.dtype.name in _SMALL else _finite(x, dtype, what)
     if x.ndim < 2:
         message = (
             f"{what}: expected rows of samples, got an array of shape {tuple(x.shape)}; reshape one feature to (n, 1)"

@@ -168,3 +168,12 @@ def test_class_indices_on_a_device_are_checked_as_well(backend):
         np.testing.assert_array_equal(backend.to_numpy(prepare.targets(good, 4, 3, SOFTMAX, "float32")), Y)
         with pytest.raises(DataError, match="got 3 at row 1"):
             prepare.targets(bad, 4, 3, SOFTMAX, "float32")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_samples_are_in_one_piece(dtype):
+    """A column cut off a table leaves a strided array, which would be copied whole for every batch."""
+    table = np.arange(12).reshape(3, 4).astype(dtype)
+    x = prepare.samples(table[:, 1:], "float32")
+    assert x.flags.c_contiguous
+    np.testing.assert_array_equal(x, table[:, 1:])
