@@ -1,4 +1,4 @@
-"""The 32×32 text digits, 1024-16-16-10, sigmoid, squared error, one sample at a time, lr 0.01: two initializers' course.
+"""The 32×32 text digits, 1024-16-16-10, sigmoid, squared error, one by one, lr 0.01: the course of two initializers.
 
 usage: python -m tests.benchmarks.text_digits PATH [--epochs 140]     PATH: a folder or zip of trainingDigits/3_17.txt …
 """
