@@ -112,7 +112,7 @@ def run_layer(case: cases.LayerCase, backend: Backend, dtype: str, batch: int = 
     """Return output, dx and gradients of a layer on a backend, as host arrays."""
     rng = generator(0, "agree")
     params, out_shape = case.layer.init(rng, case.shape)
-    x, dy = rng.normal(size=(batch, *case.shape)), rng.normal(size=(batch, *out_shape))
+    x, dy = case.samples(rng, batch), rng.normal(size=(batch, *out_shape))
     with backend.activate(dtype):
         on_device = _upload({**params, **case.layer.init_buffers(case.shape)}, backend, dtype)
         y, cache = case.layer.forward(on_device, backend.asarray(x, dtype), train=True, key=Key(7, 3))

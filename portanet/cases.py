@@ -19,11 +19,22 @@ class LayerCase:
 
     layer: layers.Layer
     shape: Shape
+    whole_numbers: int = 0
+    """Draw inputs from 0 … whole_numbers - 1 instead of normal ones."""
 
     @property
     def id(self) -> str:
         """What the case is called in a list."""
         return f"{type(self.layer).__name__}-{'x'.join(map(str, self.shape))}"
+
+    def samples(self, rng: Any, n: int) -> Any:
+        """Return n random samples, float64 host array."""
+        shape = (n, *self.shape)
+        return (
+            rng.integers(0, self.whole_numbers, shape).astype("float64")
+            if self.whole_numbers
+            else rng.normal(size=shape)
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,24 @@ LAYERS: dict[str, list[LayerCase]] = {
     "Softmax": [LayerCase(layers.Softmax(), (7,)), LayerCase(layers.Softmax(), (1,))],
     "Dropout": [LayerCase(layers.Dropout(0.4), (50,)), LayerCase(layers.Dropout(0.0), (5,))],
     "Flatten": [LayerCase(layers.Flatten(), (3, 4)), LayerCase(layers.Flatten(), (5,))],
+    "Reshape": [LayerCase(layers.Reshape((2, 3, 1)), (6,))],
+    "Conv2D": [
+        LayerCase(layers.Conv2D(4), (5, 6, 3)),
+        LayerCase(layers.Conv2D(4, kernel=(2, 3), stride=2, padding=1, bias=False), (7, 6, 2)),
+        LayerCase(layers.Conv2D(6, kernel=3, stride=2, padding="same", groups=2), (6, 5, 4)),
+        LayerCase(layers.Conv2D(3, kernel=3, dilation=2, padding=2, groups=3), (6, 7, 3)),
+        LayerCase(layers.Conv2D(2, kernel=1), (3, 4, 5)),
+    ],
+    "MaxPool2D": [
+        LayerCase(layers.MaxPool2D(), (4, 6, 2)),
+        LayerCase(layers.MaxPool2D(3, 2, "same"), (6, 5, 2)),
+        LayerCase(layers.MaxPool2D(2, 1, 1), (3, 4, 2)),
+    ],
+    "AvgPool2D": [LayerCase(layers.AvgPool2D(), (5, 4, 2)), LayerCase(layers.AvgPool2D((3, 2), 1, 1), (4, 5, 2))],
+    "GlobalAvgPool2D": [LayerCase(layers.GlobalAvgPool2D(), (3, 4, 2))],
+    "BatchNorm": [LayerCase(layers.BatchNorm(), (4,)), LayerCase(layers.BatchNorm(0.5, 1e-3), (3, 2, 4))],
+    "LayerNorm": [LayerCase(layers.LayerNorm(), (6,)), LayerCase(layers.LayerNorm(), (3, 6))],
+    "Embedding": [LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5)],
     "Rescale": [LayerCase(layers.Rescale(1 / 255, -0.5), (4, 4))],
     "Standardize": [LayerCase(layers.Standardize.of(_normal(20, 6)), (6,))],
     "CustomActivation": [

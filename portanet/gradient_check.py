@@ -49,6 +49,7 @@ def gradcheck(
     seed: int = 0,
     tolerance: float = 1e-6,
     params: Params | None = None,
+    x: Array | None = None,
     train: bool = True,
 ) -> list[GradientCheck]:
     """Compare a layer's or network's gradients with central differences, in float64 on the host.
@@ -71,6 +72,8 @@ def gradcheck(
         Largest relative error, |got - expected| / max(|got|, |expected|), beyond the rounding noise of the differences.
     params : dict of arrays, optional
         Parameters (and buffers) to use instead of fresh ones.
+    x : host array, shape (n, *input_shape), optional
+        Input to use instead of a random one, for a layer that takes whole numbers (as float64).
     train : bool
         Whether the forward pass is a training step's (with dropout) or an evaluation's.
 
@@ -98,7 +101,8 @@ def gradcheck(
     def forward(p: Params, x: Array) -> tuple[Array, Any]:
         return layer.forward({**p, **buffers}, x, train=train, key=key)
 
-    x = _away_from_kinks(layer, {**params, **buffers}, (batch, *input_shape), rng, train=train, key=key)
+    if x is None:
+        x = _away_from_kinks(layer, {**params, **buffers}, (batch, *input_shape), rng, train=train, key=key)
     y, cache = forward(params, x)
     dy = rng.normal(size=y.shape)
     dx, grads = layer.backward(params, dy, cache)

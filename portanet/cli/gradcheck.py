@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,6 +56,7 @@ def gradcheck(what: str | None, *, json_wanted: bool) -> None:
 def _of_layers(wanted: str | None) -> dict[str, Checks]:
     from portanet.cases import LAYERS
     from portanet.gradient_check import gradcheck as check
+    from portanet.random import generator
 
     by_small = {name.lower(): name for name in LAYERS}
     if wanted is not None and wanted.lower() not in by_small:
@@ -64,7 +66,8 @@ def _of_layers(wanted: str | None) -> dict[str, Checks]:
     for name in names:
         for i, case in enumerate(LAYERS[name]):
             title = f"{case.id} ({i + 1})" if case.id in found else case.id
-            found[title] = lambda case=case: check(case.layer, case.shape)  # type: ignore[misc]  # bound now
+            x = case.samples(generator(0, "gradcheck"), 3) if case.whole_numbers else None
+            found[title] = partial(check, case.layer, case.shape, x=x)
     return found
 
 

@@ -2,24 +2,36 @@
 
 from portanet.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Swish, Tanh
 from portanet.layers.base import Layer
+from portanet.layers.conv import Conv2D
 from portanet.layers.custom import CustomActivation, custom_activation
 from portanet.layers.dense import Dense
 from portanet.layers.dropout import Dropout
+from portanet.layers.embedding import Embedding
+from portanet.layers.norm import BatchNorm, LayerNorm
+from portanet.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from portanet.layers.preprocess import Rescale, Standardize
-from portanet.layers.reshape import Flatten
+from portanet.layers.reshape import Flatten, Reshape
 from portanet.layers.sequential import Residual, Sequential
 
 __all__ = [
     "ELU",
     "GELU",
+    "AvgPool2D",
+    "BatchNorm",
+    "Conv2D",
     "CustomActivation",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GlobalAvgPool2D",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
+    "MaxPool2D",
     "ReLU",
     "Rescale",
+    "Reshape",
     "Residual",
     "Sequential",
     "Sigmoid",

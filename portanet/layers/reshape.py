@@ -8,6 +8,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from portanet.errors import ShapeError
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -27,6 +28,40 @@ class Flatten(Layer):
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         shape = tuple(x.shape)
         return array_namespace(x).reshape(x, (shape[0], math.prod(shape[1:]))), shape
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        return array_namespace(dy).reshape(dy, cache), {}
+
+
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """Each sample in another shape of as many numbers: ``Reshape((28, 28, 1))`` gives grey images their channel.
+
+    Forward   y  = x as (n, *shape)
+    Backward  dx = dy in x's shape
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one sample.
+    """
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        if math.prod(in_shape) != math.prod(self.shape):
+            message = (
+                f"expected samples of {math.prod(self.shape)} numbers for the shape {self.shape}, got "
+                f"{math.prod(in_shape)} in {tuple(in_shape)}; give a shape of as many numbers"
+            )
+            raise ShapeError(message)
+        return {}, self.shape
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        return array_namespace(x).reshape(x, (x.shape[0], *self.shape)), tuple(x.shape)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         return array_namespace(dy).reshape(dy, cache), {}

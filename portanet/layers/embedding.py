@@ -1,0 +1,65 @@
+"""Vectors for categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import array_namespace, device
+
+from portanet.errors import ConfigError
+from portanet.initializers import Initializer, initializer
+from portanet.layers.base import Layer
+from portanet.random import Key
+from portanet.typing import Array, Params, Shape
+
+
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """A row of the weight for each whole number, y = W[x].
+
+    Forward   y  = W[x]
+    Backward  dW = onehot(x)ᵀ dy: a product, so that equal numbers add up in one order on every device
+              dx = 0: whole numbers have no slope
+    Shapes    x (n, ...) whole numbers in 0 … categories - 1 (in any dtype), W (categories, units), y (n, ..., units)
+    Source    Bengio, Ducharme, Vincent & Jauvin 2003, JMLR 3
+
+    Parameters
+    ----------
+    categories : int
+        How many numbers there are. An x beyond them gives zeros.
+    units : int
+        Length of a vector.
+    weight_init : str or function
+        See :mod:`portanet.initializers`.
+    """
+
+    categories: int
+    units: int
+    weight_init: Initializer = "normal:0.05"
+
+    def __post_init__(self) -> None:
+        for name in ("categories", "units"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                message = f"Embedding: {name} must be a whole number of 1 or more, got {value!r}"
+                raise ConfigError(message)
+        initializer(self.weight_init)
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        weight = initializer(self.weight_init)(rng, (self.categories, self.units))
+        return {"weight": weight}, (*in_shape, self.units)
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = array_namespace(params["weight"])
+        weight = params["weight"]
+        numbers = xp.arange(self.categories, dtype=xp.int32, device=device(weight))
+        # By comparison: an index out of range cannot wrap round, and the rows of a batch serve backward as they are.
+        onehot = xp.astype(xp.astype(xp.round(x), xp.int32)[..., None] == numbers, weight.dtype)
+        return onehot @ weight, onehot
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        xp = array_namespace(dy)
+        rows = xp.reshape(cache, (-1, self.categories))
+        grads = {"weight": rows.mT @ xp.reshape(dy, (-1, self.units))}
+        return (xp.zeros(tuple(dy.shape[:-1]), dtype=dy.dtype, device=device(dy)) if need_dx else None), grads

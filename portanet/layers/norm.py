@@ -1,0 +1,126 @@
+"""Normalisation layers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from portanet.errors import ConfigError
+from portanet.initializers import ones, zeros
+from portanet.layers.base import Layer
+from portanet.random import Key
+from portanet.typing import Array, Params, Shape
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Each channel with mean 0 and variance 1 over the batch, then scaled and shifted; rows or images alike.
+
+    Forward   m, v = mean and variance of x over all axes but the last (of the batch when training, else the running
+              ones);   u = (x - m) / √(v + eps),   y = γ u + β
+    Backward  dβ = Σ dy,   dγ = Σ dy u
+              dx = γ / √(v + eps) (dy - dβ / N - u dγ / N)   when training, N samples a channel
+              dx = γ / √(v + eps) dy                         else
+    Shapes    x, y (n, ..., c); γ, β and the buffers (c,)
+    Source    Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1
+
+    Parameters
+    ----------
+    momentum : float
+        Share of the running mean and variance that a step keeps, 0 ≤ momentum < 1.
+    eps : float
+        Added to the variance.
+    """
+
+    momentum: float = 0.9
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum < 1:
+            message = f"BatchNorm: momentum must be at least 0 and below 1, got {self.momentum!r}"
+            raise ConfigError(message)
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        channels = in_shape[-1:]
+        return {"gamma": ones(rng, channels), "beta": zeros(rng, channels)}, in_shape
+
+    def init_buffers(self, in_shape: Shape) -> Params:
+        params, _ = self.init(None, in_shape)  # as many as γ and β, and begin as they do
+        return {"mean": params["beta"], "variance": params["gamma"]}
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = array_namespace(x)
+        axes = tuple(range(x.ndim - 1))
+        if train:
+            mean = xp.mean(x, axis=axes)
+            centred = x - mean
+            variance = xp.mean(centred * centred, axis=axes)
+        else:
+            mean, variance = params["mean"], params["variance"]
+            centred = x - mean
+        inverse = 1.0 / xp.sqrt(variance + self.eps)
+        u = centred * inverse
+        return params["gamma"] * u + params["beta"], (u, params["gamma"] * inverse, mean, variance, train)
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        xp = array_namespace(dy)
+        u, scale, _, _, train = cache
+        axes = tuple(range(dy.ndim - 1))
+        dbeta, dgamma = xp.sum(dy, axis=axes), xp.sum(dy * u, axis=axes)
+        grads = {"gamma": dgamma, "beta": dbeta}
+        if not need_dx:
+            return None, grads
+        if not train:
+            return scale * dy, grads
+        share = 1.0 / math.prod(dy.shape[:-1])  # 1 / N
+        return scale * (dy - dbeta * share - u * (dgamma * share)), grads
+
+    def updated_buffers(self, params: Params, cache: Any) -> Params:
+        u, _, mean, variance, _ = cache
+        n = math.prod(u.shape[:-1])
+        keep, new = self.momentum, 1 - self.momentum
+        unbiased = new * (n / max(n - 1, 1))  # the batch's own variance is too small by that
+        return {"mean": keep * params["mean"] + new * mean, "variance": keep * params["variance"] + unbiased * variance}
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Each sample's last axis with mean 0 and variance 1, then scaled and shifted.
+
+    Forward   m, v = mean and variance of x over the last axis;   u = (x - m) / √(v + eps),   y = γ u + β
+    Backward  du = γ dy,   dx = (du - mean(du) - u mean(du u)) / √(v + eps);   dγ = Σ dy u,   dβ = Σ dy
+    Shapes    x, y (n, ..., c); γ, β (c,)
+    Source    Ba, Kiros & Hinton 2016, arXiv:1607.06450
+
+    Parameters
+    ----------
+    eps : float
+        Added to the variance.
+    """
+
+    eps: float = 1e-5
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        channels = in_shape[-1:]
+        return {"gamma": ones(rng, channels), "beta": zeros(rng, channels)}, in_shape
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = array_namespace(x)
+        centred = x - xp.mean(x, axis=-1, keepdims=True)
+        inverse = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + self.eps)
+        u = centred * inverse
+        return params["gamma"] * u + params["beta"], (u, inverse, params["gamma"])
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        xp = array_namespace(dy)
+        u, inverse, gamma = cache
+        axes = tuple(range(dy.ndim - 1))
+        grads = {"gamma": xp.sum(dy * u, axis=axes), "beta": xp.sum(dy, axis=axes)}
+        if not need_dx:
+            return None, grads
+        du = gamma * dy
+        along = xp.mean(du * u, axis=-1, keepdims=True)
+        return inverse * (du - xp.mean(du, axis=-1, keepdims=True) - u * along), grads

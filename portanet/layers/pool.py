@@ -1,0 +1,172 @@
+"""Pooling of images (n, height, width, channels)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from array_api_compat import array_namespace, device
+
+from portanet.errors import ShapeError
+from portanet.layers.base import Layer
+from portanet.layers.windows import Axis, axis, pair, scatter_table, with_blank
+from portanet.random import Key
+from portanet.typing import Array, Params, Shape
+
+
+@dataclass(frozen=True)
+class _Pool(Layer):
+    """What both kinds share: a window of `kernel` over padded images, moved by `stride` (by its own size if None)."""
+
+    kernel: int | tuple[int, int] = 2
+    stride: int | tuple[int, int] | None = None
+    padding: int | str = "valid"
+
+    blank: ClassVar[float] = 0.0
+    """What padding holds."""
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        pair(self.kernel, f"{name}: kernel", 1), pair(self.stride or 1, f"{name}: stride", 1)
+        if self.padding not in ("valid", "same"):
+            pair(self.padding, f"{name}: padding", 0)
+        for field in ("kernel", "stride"):
+            value = getattr(self, field)
+            object.__setattr__(self, field, tuple(value) if isinstance(value, list) else value)
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        if len(in_shape) != 3:
+            message = f"expected images (height, width, channels), got samples of shape {tuple(in_shape)}"
+            raise ShapeError(message)
+        rows, columns = self.axes(in_shape[0], in_shape[1])
+        return {}, (rows.out, columns.out, in_shape[2])
+
+    def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
+        """Return the window's arithmetic for images of that size."""
+        kernel = pair(self.kernel, "kernel", 1)
+        stride = kernel if self.stride is None else pair(self.stride, "stride", 1)
+        sizes = zip((height, width), kernel, stride, strict=True)
+        rows, columns = (axis(size, k, s, self.padding) for size, k, s in sizes)
+        return rows, columns
+
+    def taps(self, x: Array, rows: Axis, columns: Axis) -> Iterator[Array]:
+        """Yield, tap by tap, the pixels under it at all places: arrays of the output's shape."""
+        x = padded(x, rows, columns, self.blank)
+        for i in range(rows.kernel):
+            for j in range(columns.kernel):
+                last_row, last_column = i + rows.stride * (rows.out - 1), j + columns.stride * (columns.out - 1)
+                yield x[:, i : last_row + 1 : rows.stride, j : last_column + 1 : columns.stride, :]
+
+
+@dataclass(frozen=True)
+class MaxPool2D(_Pool):
+    """The largest pixel of each window, channel by channel.
+
+    Forward   y[p]  = max_k x[s p + k - pad]      (padding is below every pixel)
+    Backward  dx[q] = Σ dy[p] over the places p whose largest pixel is q; of equal pixels the first one counts
+    Shapes    x (n, h, w, c), y (n, h', w', c)
+    Source    Ranzato et al. 2007, CVPR
+    """
+
+    blank: ClassVar[float] = -3.0e38
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = array_namespace(x)
+        rows, columns = self.axes(x.shape[1], x.shape[2])
+        y = None
+        for pixels in self.taps(x, rows, columns):
+            y = pixels if y is None else xp.maximum(y, pixels)
+        return y, (x, y)  # which pixel it was is found again by comparison: cheaper than keeping an index
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        xp = array_namespace(dy)
+        x, y = cache
+        rows, columns = self.axes(x.shape[1], x.shape[2])
+        # Behind a ReLU many windows hold several equal zeros: a place's dy goes to the first of them and no other.
+        shares, free = [], None
+        for pixels in self.taps(x, rows, columns):
+            hit = pixels == y if free is None else (pixels == y) & free
+            free = ~hit if free is None else free & ~hit
+            shares.append(dy * xp.astype(hit, dy.dtype))
+        return _returned(xp.stack(shares, axis=3), rows, columns, xp), {}
+
+
+@dataclass(frozen=True)
+class AvgPool2D(_Pool):
+    """The mean of each window, channel by channel; padding counts as 0.
+
+    Forward   y[p]  = Σ_k x[s p + k - pad] / K      K = number of taps
+    Backward  dx[q] = Σ dy[p] / K over the places p whose window holds q
+    Shapes    x (n, h, w, c), y (n, h', w', c)
+    Source    LeCun et al. 1998, Proceedings of the IEEE 86
+    """
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        rows, columns = self.axes(x.shape[1], x.shape[2])
+        total: Any = 0.0
+        for pixels in self.taps(x, rows, columns):
+            total = total + pixels
+        return total * (1.0 / (rows.kernel * columns.kernel)), (rows, columns)
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        xp = array_namespace(dy)
+        rows, columns = cache
+        taps = rows.kernel * columns.kernel
+        shares = xp.stack([dy * (1.0 / taps)] * taps, axis=3)
+        return _returned(shares, rows, columns, xp), {}
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool2D(Layer):
+    """The mean of each channel over the whole image.
+
+    Forward   y  = Σ x / (h w)
+    Backward  dx = dy / (h w), the same for every pixel
+    Shapes    x (n, h, w, c), y (n, c)
+    Source    Lin, Chen & Yan 2014, arXiv:1312.4400
+    """
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        if len(in_shape) != 3:
+            message = f"expected images (height, width, channels), got samples of shape {tuple(in_shape)}"
+            raise ShapeError(message)
+        return {}, (in_shape[2],)
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        return array_namespace(x).mean(x, axis=(1, 2)), tuple(x.shape)
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        xp = array_namespace(dy)
+        share = dy * (1.0 / (cache[1] * cache[2]))
+        return xp.broadcast_to(share[:, None, None, :], cache), {}
+
+
+def padded(x: Array, rows: Axis, columns: Axis, value: float) -> Array:
+    """Return images with the window's padding round them; as they are where there is none."""
+    xp = array_namespace(x)
+    for a, where in ((rows, 1), (columns, 2)):
+        if a.before or a.after:
+            edges = []
+            for size in (a.before, a.after):
+                shape = (*x.shape[:where], size, *x.shape[where + 1 :])
+                edges.append(xp.full(shape, value, dtype=x.dtype, device=device(x)))
+            x = xp.concat([edges[0], x, edges[1]], axis=where)
+    return x
+
+
+def _returned(shares: Array, rows: Axis, columns: Axis, xp: Any) -> Array:
+    """Return dx from what each place gives to each of its taps, shape (n, h', w', taps, c)."""
+    n, _, _, taps, channels = shares.shape
+    pixels, places = rows.size * columns.size, rows.out * columns.out
+    place = xp.reshape(scatter_table(rows, columns, xp, shares), (pixels, taps))
+    # Only so many windows hold a pixel as steps fit into a kernel; where strides are as large as the kernel, one.
+    tap = xp.arange(taps, dtype=xp.int32, device=device(shares))
+    index = xp.where(place < places, place * taps + tap, places * taps)
+    held = (-(-rows.kernel // rows.stride)) * (-(-columns.kernel // columns.stride))
+    if held < taps:
+        index = xp.sort(index, axis=1)[:, :held]  # what points behind the last place comes last
+    flat = with_blank(xp.reshape(shares, (n, places * taps, channels)), xp)
+    found = xp.reshape(xp.take(flat, xp.reshape(index, (-1,)), axis=1), (n, pixels, held, channels))
+    dx = found[:, :, 0, :] if held == 1 else xp.sum(found, axis=2)
+    return xp.reshape(dx, (n, rows.size, columns.size, channels))

@@ -1,0 +1,120 @@
+"""Where windows lie: the arithmetic that convolution and pooling share, and the tables by which they gather.
+
+Images are (n, height, width, channels). A table holds, for each place and each tap of its window, the index of a pixel
+in the flattened image, or of one more pixel behind the last where the tap falls on padding. Tables are worked out on
+the device from shapes alone: nothing is cached, uploaded or assigned, so that they compile.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from array_api_compat import device
+
+from portanet.errors import ConfigError, ShapeError
+from portanet.typing import Array
+
+Pair = tuple[int, int]
+
+
+class Axis(NamedTuple):
+    """One axis of a sliding window: sizes in and out, kernel, stride, dilation, and the padding in front and behind."""
+
+    size: int
+    out: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+
+
+def pair(value: Any, name: str, least: int) -> Pair:
+    """Return a number, or two of them, as two.
+
+    Raises
+    ------
+    ConfigError
+        If they are no whole numbers of at least `least`.
+    """
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in both):
+        message = f"{name}: expected a whole number of {least} or more, or two of them, got {value!r}"
+        raise ConfigError(message)
+    return both[0], both[1]
+
+
+def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int = 1) -> Axis:
+    """Return the arithmetic of one axis.
+
+    Padding is ``"valid"`` (none), ``"same"`` (as much as makes ⌈size / stride⌉ places, the odd pixel behind), or the
+    number of pixels on both sides (Dumoulin & Visin 2016, arXiv:1603.07285).
+
+    Raises
+    ------
+    ShapeError
+        If the window is larger than the padded axis; with the arithmetic and the mend.
+    """
+    reach = dilation * (kernel - 1) + 1
+    if padding == "same":
+        out = -(-size // stride)
+        total = max((out - 1) * stride + reach - size, 0)
+        before, after = total // 2, total - total // 2
+    else:
+        before = after = 0 if padding == "valid" else int(padding)
+        out = (size + before + after - reach) // stride + 1
+    if size < 1 or out < 1:
+        message = (
+            f"a window of {reach} pixels (kernel {kernel}, dilation {dilation}) does not fit into {size} + {before} + "
+            f"{after} pixels of image and padding; take a smaller kernel, or padding='same'"
+        )
+        raise ShapeError(message)
+    return Axis(size, out, kernel, stride, dilation, before, after)
+
+
+def gather_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> Array:
+    """Return the table of a forward pass, shape (rows.out · columns.out · kernel · kernel,), in int32.
+
+    For each place the pixels of its window, row by row.
+    """
+    y, y_inside = _taps(rows, xp, like)
+    x, x_inside = _taps(columns, xp, like)
+    index = y[:, None, :, None] * columns.size + x[None, :, None, :]
+    inside = y_inside[:, None, :, None] & x_inside[None, :, None, :]
+    return xp.reshape(xp.where(inside, index, rows.size * columns.size), (-1,))
+
+
+def scatter_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> Array:
+    """Return the table of a backward pass, shape (rows.size · columns.size · kernel · kernel,), in int32.
+
+    For each pixel and each tap the place whose window has the pixel under that tap; behind the last place where there
+    is none. Gathering by it is the adjoint of gathering by :func:`gather_table`, without any scatter.
+    """
+    y, y_inside = _places(rows, xp, like)
+    x, x_inside = _places(columns, xp, like)
+    index = y[:, None, :, None] * columns.out + x[None, :, None, :]
+    inside = y_inside[:, None, :, None] & x_inside[None, :, None, :]
+    return xp.reshape(xp.where(inside, index, rows.out * columns.out), (-1,))
+
+
+def with_blank(pixels: Array, xp: Any, value: float = 0.0) -> Array:
+    """Return pixels (n, size, channels) with one more behind the last, of `value`: what tables point to for padding."""
+    blank = xp.full((pixels.shape[0], 1, pixels.shape[2]), value, dtype=pixels.dtype, device=device(pixels))
+    return xp.concat([pixels, blank], axis=1)
+
+
+def _taps(a: Axis, xp: Any, like: Array) -> tuple[Array, Array]:
+    """Return the pixel under each tap of each place, (out, kernel), and whether it lies inside."""
+    place = xp.arange(a.out, dtype=xp.int32, device=device(like))
+    tap = xp.arange(a.kernel, dtype=xp.int32, device=device(like))
+    pixel = place[:, None] * a.stride + tap[None, :] * a.dilation - a.before
+    return pixel, (pixel >= 0) & (pixel < a.size)
+
+
+def _places(a: Axis, xp: Any, like: Array) -> tuple[Array, Array]:
+    """Return the place that has each pixel under each tap, (size, kernel), and whether there is one."""
+    pixel = xp.arange(a.size, dtype=xp.int32, device=device(like))
+    tap = xp.arange(a.kernel, dtype=xp.int32, device=device(like))
+    ahead = pixel[:, None] + a.before - tap[None, :] * a.dilation
+    place = ahead // a.stride
+    return place, (place * a.stride == ahead) & (ahead >= 0) & (place < a.out)

@@ -1,0 +1,180 @@
+"""Convolution, pooling and normalisation beside torch's, in float64: strides, paddings, kernels, dilations, groups."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from portanet import layers
+from portanet.errors import ShapeError
+from portanet.random import generator
+
+torch = pytest.importorskip("torch", reason="torch is the oracle of these tests: pip install torch")
+F = torch.nn.functional
+
+
+def compare(layer, oracle, x, *, buffers=None, train=True):
+    """Assert that output, dx and every gradient are torch's."""
+    rng = generator(0, "oracle")
+    params, _ = layer.init(rng, x.shape[1:])
+    params = {name: p + 0.1 * rng.normal(size=p.shape) for name, p in params.items()}
+    y, cache = layer.forward({**params, **(buffers or {})}, x, train=train)
+    dy = rng.normal(size=y.shape)
+    dx, grads = layer.backward(params, dy, cache)
+    _, alone = layer.backward(params, dy, cache, need_dx=False)
+
+    leaves = {name: torch.tensor(p, requires_grad=True) for name, p in params.items()}
+    x_leaf = torch.tensor(x, requires_grad=True)
+    expected = oracle(leaves, x_leaf)
+    expected.backward(torch.tensor(dy))
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(dx, x_leaf.grad.numpy(), rtol=1e-10, atol=1e-12)
+    for name in params:
+        np.testing.assert_allclose(grads[name], leaves[name].grad.numpy(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(alone[name], grads[name], rtol=1e-10, atol=1e-12)
+
+
+def channels_last(f):
+    """Return torch's image function for arrays with the channels last."""
+    return lambda p, x: f(p, x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def images(height, width, channels, n=3):
+    return generator(1, "oracle").normal(size=(n, height, width, channels))
+
+
+FITTING = [
+    (k, s, p, d, g)
+    for k, s, p, d, g in itertools.product((1, 2, 3, 5), (1, 2, 3), (0, 1, 2), (1, 2), (1, 2))
+    if d * (k - 1) + 1 <= 8 + 2 * p
+]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "dilation", "groups"), FITTING)
+def test_convolution(kernel, stride, padding, dilation, groups):
+    layer = layers.Conv2D(4, kernel, stride, padding, dilation, groups)
+
+    def oracle(p, x):
+        weight = p["weight"].permute(3, 2, 0, 1)
+        return F.conv2d(x, weight, p["bias"], stride, padding, dilation, groups)
+
+    compare(layer, channels_last(oracle), images(9, 8, 6))
+
+
+def test_depthwise_convolution():
+    layer = layers.Conv2D(6, 3, groups=6, bias=False)
+    oracle = channels_last(lambda p, x: F.conv2d(x, p["weight"].permute(3, 2, 0, 1), groups=6))
+    compare(layer, oracle, images(6, 5, 6))
+
+
+def test_convolution_same():
+    layer = layers.Conv2D(4, (3, 4), padding="same")
+    # An even kernel has an odd number of pixels to pad: the one left over goes behind.
+    oracle = channels_last(lambda p, x: F.conv2d(F.pad(x, (1, 2, 1, 1)), p["weight"].permute(3, 2, 0, 1), p["bias"]))
+    compare(layer, oracle, images(6, 7, 2))
+
+
+def test_convolution_in_chunks_is_the_same(monkeypatch):
+    from portanet.layers import conv
+
+    layer, x = layers.Conv2D(4, 3, padding=1), images(6, 5, 3, n=7)
+    params, _ = layer.init(generator(0), x.shape[1:])
+    results = []
+    for budget in (None, 1, 6 * 5 * 27 * 4 * 3):  # whole; an image at a time; three
+        monkeypatch.setattr(conv, "cache_budget", lambda _, budget=budget: budget)
+        y, cache = layer.forward(params, x)
+        dx, grads = layer.backward(params, np.cos(y), cache)
+        _, alone = layer.backward(params, np.cos(y), cache, need_dx=False)
+        results.append([y, dx, *grads.values(), *alone.values()])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-13)
+
+
+POOLS = [(k, s, p) for k, s, p in itertools.product((1, 2, 3), (1, 2, 3), (0, 1)) if 2 * p <= k]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), POOLS)
+@pytest.mark.parametrize("ties", [False, True])
+def test_pooling(kernel, stride, padding, ties):
+    x = images(7, 6, 3)
+    x = np.maximum(x, 0) if ties else x  # behind a ReLU: many equal zeros in a window
+    compare(
+        layers.MaxPool2D(kernel, stride, padding),
+        channels_last(lambda p, t: F.max_pool2d(t, kernel, stride, padding)),
+        x,
+    )
+    compare(
+        layers.AvgPool2D(kernel, stride, padding),
+        channels_last(lambda p, t: F.avg_pool2d(t, kernel, stride, padding)),
+        x,
+    )
+
+
+def test_global_average():
+    compare(layers.GlobalAvgPool2D(), lambda p, t: t.mean(dim=(1, 2)), images(4, 5, 3))
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("shape", [(9, 4), (3, 5, 4, 2)])
+def test_batch_norm_and_its_running_statistics(shape, train):
+    x = 3 + 2 * generator(2, "oracle").normal(size=shape)
+    c = shape[-1]
+    layer = layers.BatchNorm(momentum=0.8)
+    buffers = {"mean": np.linspace(-1, 1, c), "variance": np.linspace(0.5, 2, c)}
+    running = {name: torch.tensor(b) for name, b in buffers.items()}
+
+    def oracle(p, t):
+        y = F.batch_norm(
+            t.movedim(-1, 1), running["mean"], running["variance"], p["gamma"], p["beta"], train, 0.2, 1e-5
+        )
+        return y.movedim(1, -1)
+
+    compare(layer, oracle, x, buffers=buffers, train=train)
+    if train:
+        everything = {**layer.init(None, shape[1:])[0], **buffers}
+        new = layer.updated_buffers(everything, layer.forward(everything, x, train=True)[1])
+        for name in new:
+            np.testing.assert_allclose(new[name], running[name].numpy(), rtol=1e-12)
+
+
+def test_layer_norm():
+    oracle = lambda p, t: F.layer_norm(t, (6,), p["gamma"], p["beta"])  # noqa: E731
+    compare(layers.LayerNorm(), oracle, generator(3, "oracle").normal(size=(4, 3, 6)))
+
+
+def test_embedding():
+    x = generator(4, "oracle").integers(0, 7, (5, 3)).astype(float)
+    layer = layers.Embedding(7, 4)
+    params, out_shape = layer.init(generator(0), (3,))
+    assert out_shape == (3, 4)
+    y, cache = layer.forward(params, x)
+    leaf = torch.tensor(params["weight"], requires_grad=True)
+    expected = F.embedding(torch.tensor(x, dtype=torch.int64), leaf)
+    dy = generator(5, "oracle").normal(size=y.shape)
+    expected.backward(torch.tensor(dy))
+    np.testing.assert_array_equal(y, expected.detach().numpy())
+    _, grads = layer.backward(params, dy, cache)
+    np.testing.assert_allclose(grads["weight"], leaf.grad.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (
+            layers.Conv2D(3, 5),
+            (4, 9, 1),
+            "a window of 5 pixels (kernel 5, dilation 1) does not fit into 4 + 0 + 0 pixels",
+        ),
+        (layers.Conv2D(3), (28, 28), "grey images need a last axis of 1: Reshape((height, width, 1)) before it"),
+        (layers.Conv2D(4, groups=2), (8, 8, 3), "expected a multiple of 2 channels (groups), got 3"),
+        (layers.MaxPool2D(9), (4, 4, 1), "take a smaller kernel, or padding='same'"),
+        (layers.Reshape((3, 3)), (8,), "expected samples of 9 numbers for the shape (3, 3), got 8"),
+    ],
+)
+def test_shapes_that_do_not_fit(layer, shape, message):
+    with pytest.raises(ShapeError) as caught:
+        layer.init(generator(0), shape)
+    assert message in str(caught.value)
