@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from portanet import losses
 from portanet.cli.train_options import Options
 from portanet.data import Dataset
 from portanet.errors import ConfigError, DataError, unknown
-from portanet.layers import Dense, Dropout, Flatten, Layer, Rescale, Sequential, Standardize
+from portanet.layers import (
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool2D,
+    Rescale,
+    Reshape,
+    Sequential,
+    Standardize,
+)
 from portanet.layers.config import activation, from_config
 from portanet.losses import LOSSES, Loss
 
@@ -79,9 +91,36 @@ def build(options: Options, dataset: Dataset, loss: Loss) -> Sequential:
         place = next((i for i, layer in enumerate(own) if not isinstance(layer, Rescale | Standardize)), len(own))
         if dataset.x.ndim > 2 and place < len(own) and isinstance(own[place], Dense):
             own.insert(place, Flatten())
+        if dataset.x.ndim == 3 and place < len(own) and isinstance(own[place], Conv2D):
+            own.insert(place, Reshape((*dataset.x.shape[1:], 1)))
         return Sequential((*front, *own))
     flat: list[Layer] = [Flatten()] if dataset.x.ndim > 2 else []
-    return Sequential((_preprocessing(dataset), *flat, *_dense_layers(options, dataset, loss)))
+    front = _convolutions(options, dataset) if options.model == "cnn" else flat
+    return Sequential((_preprocessing(dataset), *front, *_dense_layers(options, dataset, loss)))
+
+
+def _convolutions(options: Options, dataset: Dataset) -> list[Layer]:
+    """Return what stands before the dense layers of ``--model cnn``.
+
+    Raises
+    ------
+    DataError
+        If the samples are no images.
+    """
+    shape = dataset.x.shape[1:]
+    side = math.isqrt(shape[0])
+    if len(shape) == 1 and dataset.scale is not None and side * side == shape[0]:
+        shape = (side, side)  # pixels in a row, as in MNIST's CSV
+    if len(shape) == 1:
+        message = f"--model cnn: expected images, got {dataset.name} with rows of {shape[0]} features; take --model mlp"
+        raise DataError(message)
+    shape = shape if len(shape) == 3 else (*shape, 1)
+    reshape: list[Layer] = [Reshape(shape)] if shape != dataset.x.shape[1:] else []
+    behind = activation(options.activation)
+    hidden = [behind] if behind else []
+    init = _init(options, options.activation)
+    first, second = (Conv2D(units, 3, bias=options.bias, weight_init=init) for units in (32, 64))
+    return [*reshape, first, *hidden, second, *hidden, MaxPool2D(2), Dropout(0.25), Flatten()]
 
 
 def check_outputs(outputs: int, dataset: Dataset, loss: Loss) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,6 +41,8 @@ def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet
 
     options = Options(**given)
     _refuse_idle_options(ctx, options)
+    if options.model == "cnn":
+        options = _cnn_defaults(ctx, options)
     run_folder.refuse_taken(options.out)
     if quiet:
         only_warnings()
@@ -72,6 +75,13 @@ def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet
     if not json_wanted:
         click.echo(f"{folder}  epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
     ctx.exit(code)
+
+
+def _cnn_defaults(ctx: click.Context, options: Options) -> Options:
+    """Return the options with the convolutional network's own defaults where the user gave nothing."""
+    own: dict[str, Any] = {"layers": (128,), "dropout": 0.5}
+    left = {name: v for name, v in own.items() if ctx.get_parameter_source(name) == ParameterSource.DEFAULT}
+    return dataclasses.replace(options, **left)
 
 
 def _refuse_idle_options(ctx: click.Context, options: Options) -> None:

@@ -23,7 +23,7 @@ OPTIMIZERS = "sgd, rmsprop, adagrad, adam, adamw or lion"
 SCHEDULES = "constant, step, exponential, cosine, one-cycle, warm-up or plateau"
 # Written out, so that --help need not import them; a test compares them with what the library knows.
 
-OF_HIDDEN_LAYERS = ("activation", "output_activation", "bias", "dropout", "init")
+OF_HIDDEN_LAYERS = ("model", "activation", "output_activation", "bias", "dropout", "init")
 """Options that say what --layers are made of; [[layers]] in a file say it themselves."""
 
 
@@ -34,6 +34,7 @@ class Options:
     data: str
     target: str | None
     task: Any
+    model: str
     layers: Any
     activation: str
     output_activation: str | None
@@ -72,13 +73,23 @@ def _option(*names: str, **settings: Any) -> Callable[[F], F]:
 _ALL = (
     _option("--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last."),
     _option("--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it."),
-    _option("--layers", type=LAYERS, default="500,150", help="Sizes of the hidden layers, or none."),
+    _option(
+        "--model",
+        type=click.Choice(["mlp", "cnn"]),
+        default="mlp",
+        help="Dense layers alone, or for images two convolutions (32 and 64, 3×3), pooling and dropout before them.",
+    ),
+    _option(
+        "--layers", type=LAYERS, default="500,150", help="Sizes of the hidden dense layers, or none. With cnn: 128."
+    ),
     _option("--activation", default="relu", metavar="NAME", help=f"Of the hidden layers: {ACTIVATIONS}."),
     _option(
         "--output-activation", metavar="NAME", help="Default: sigmoid for classes with a squared error, else linear."
     ),
     _option("--bias/--no-bias", default=True, help="Whether layers have a bias."),
-    _option("--dropout", type=float, default=0.0, metavar="SHARE", help="Dropout behind each hidden layer."),
+    _option(
+        "--dropout", type=float, default=0.0, metavar="SHARE", help="Dropout behind each hidden layer. With cnn: 0.5."
+    ),
     _option(
         "--init",
         default="auto",

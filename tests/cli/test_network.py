@@ -136,3 +136,56 @@ def test_full_batch_is_one_step_an_epoch(cli, monkeypatch):
     assert cli("train", "moons", *QUICK, "--batch-size", "full").code == 0
     assert cli("train", "moons", *QUICK, "--batch-size", "32").code == 0
     assert seen == [None, 32]
+
+
+CNN = [
+    "Rescale",
+    "Reshape",
+    "Conv2D",
+    "ReLU",
+    "Conv2D",
+    "ReLU",
+    "MaxPool2D",
+    "Dropout",
+    "Flatten",
+    "Dense",
+    "ReLU",
+    "Dropout",
+    "Dense",
+]
+
+
+def test_cnn(cli):
+    done = cli("train", "digits", "--model", "cnn", "--epochs", "4", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["metrics"]["test_accuracy"] > 0.9
+    net = model("runs/digits/best.safetensors").net
+    assert [type(layer).__name__ for layer in net.layers] == CNN
+    assert [layer for layer in net.layers if isinstance(layer, pn.Dropout)] == [pn.Dropout(0.25), pn.Dropout(0.5)]
+    assert net.layers[9].units == 128
+
+
+def test_cnn_comes_back_from_its_config(cli):
+    assert cli("train", "digits", "--model", "cnn", "--layers", "16", "--dropout", "0", "--epochs", "1").code == 0
+    assert cli("train", "--config", "runs/digits/config.toml", "--out", "again").code == 0
+    first, again = model("runs/digits/best.safetensors"), model("again/best.safetensors")
+    assert first.net == again.net
+    assert not any(layer == pn.Dropout(0.5) for layer in first.net.layers)
+
+
+def test_cnn_wants_images(cli):
+    done = cli("train", "moons", "--model", "cnn", *QUICK)
+    assert done.code == 3
+    assert "--model cnn: expected images, got moons with rows of 2 features; take --model mlp" in done.err
+
+
+def test_listed_convolutions_get_their_channel(cli, tmp_path):
+    (tmp_path / "net.toml").write_text(
+        '[[layers]]\ntype = "Conv2D"\nunits = 4\nstride = 2\n[[layers]]\ntype = "BatchNorm"\n'
+        '[[layers]]\ntype = "GlobalAvgPool2D"\n[[layers]]\noutput_dim = 10\n'
+    )
+    done = cli("train", "digits", "--epochs", "1", "--config", str(tmp_path / "net.toml"))
+    assert done.code == 0, done.err
+    loaded = model("runs/digits/best.safetensors")
+    assert loaded.net.layers[1] == pn.Reshape((8, 8, 1))
+    assert loaded.buffers["3.mean"].any()  # the running statistics were saved
