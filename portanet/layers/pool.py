@@ -10,7 +10,7 @@ from array_api_compat import array_namespace, device
 
 from portanet.errors import ShapeError
 from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, axis, pair, scatter_table, with_blank
+from portanet.layers.windows import Axis, axis, holders_table, pair, with_blank
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -157,16 +157,9 @@ def padded(x: Array, rows: Axis, columns: Axis, value: float) -> Array:
 
 def _returned(shares: Array, rows: Axis, columns: Axis, xp: Any) -> Array:
     """Return dx from what each place gives to each of its taps, shape (n, h', w', taps, c)."""
-    n, _, _, taps, channels = shares.shape
-    pixels, places = rows.size * columns.size, rows.out * columns.out
-    place = xp.reshape(scatter_table(rows, columns, xp, shares), (pixels, taps))
-    # Only so many windows hold a pixel as steps fit into a kernel; where strides are as large as the kernel, one.
-    tap = xp.arange(taps, dtype=xp.int32, device=device(shares))
-    index = xp.where(place < places, place * taps + tap, places * taps)
-    held = (-(-rows.kernel // rows.stride)) * (-(-columns.kernel // columns.stride))
-    if held < taps:
-        index = xp.sort(index, axis=1)[:, :held]  # what points behind the last place comes last
-    flat = with_blank(xp.reshape(shares, (n, places * taps, channels)), xp)
-    found = xp.reshape(xp.take(flat, xp.reshape(index, (-1,)), axis=1), (n, pixels, held, channels))
+    n, channels = shares.shape[0], shares.shape[4]
+    table, held = holders_table(rows, columns, xp, shares)
+    flat = with_blank(xp.reshape(shares, (n, rows.out * columns.out * shares.shape[3], channels)), xp)
+    found = xp.reshape(xp.take(flat, table, axis=1), (n, rows.size * columns.size, held, channels))
     dx = found[:, :, 0, :] if held == 1 else xp.sum(found, axis=2)
     return xp.reshape(dx, (n, rows.size, columns.size, channels))

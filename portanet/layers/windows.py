@@ -97,6 +97,22 @@ def scatter_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> Array:
     return xp.reshape(xp.where(inside, index, rows.out * columns.out), (-1,))
 
 
+def holders_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> tuple[Array, int]:
+    """Return the table of a pooling's backward pass, in int32, and how many windows can hold a pixel.
+
+    For each pixel the entries (place · taps + tap) of the windows that hold it: only as many as strides fit into a
+    kernel, one where windows do not overlap; behind the last entry where there is none. Undilated windows alone.
+    """
+    y, y_tap, y_inside = _holders(rows, xp, like)
+    x, x_tap, x_inside = _holders(columns, xp, like)
+    taps = rows.kernel * columns.kernel
+    place = y[:, None, :, None] * columns.out + x[None, :, None, :]
+    tap = y_tap[:, None, :, None] * columns.kernel + x_tap[None, :, None, :]
+    inside = y_inside[:, None, :, None] & x_inside[None, :, None, :]
+    table = xp.where(inside, place * taps + tap, rows.out * columns.out * taps)
+    return xp.reshape(table, (-1,)), y.shape[1] * x.shape[1]
+
+
 def with_blank(pixels: Array, xp: Any, value: float = 0.0) -> Array:
     """Return pixels (n, size, channels) with one more behind the last, of `value`: what tables point to for padding."""
     blank = xp.full((pixels.shape[0], 1, pixels.shape[2]), value, dtype=pixels.dtype, device=device(pixels))
@@ -118,3 +134,12 @@ def _places(a: Axis, xp: Any, like: Array) -> tuple[Array, Array]:
     ahead = pixel[:, None] + a.before - tap[None, :] * a.dilation
     place = ahead // a.stride
     return place, (place * a.stride == ahead) & (ahead >= 0) & (place < a.out)
+
+
+def _holders(a: Axis, xp: Any, like: Array) -> tuple[Array, Array, Array]:
+    """Return the places that can hold each pixel, under which tap each does, (size, ⌈kernel / stride⌉), and if so."""
+    pixel = xp.arange(a.size, dtype=xp.int32, device=device(like))[:, None] + a.before
+    earlier = xp.arange(-(-a.kernel // a.stride), dtype=xp.int32, device=device(like))[None, :]
+    place = pixel // a.stride - earlier
+    tap = pixel - place * a.stride
+    return place, tap, (tap < a.kernel) & (place >= 0) & (place < a.out)

@@ -1,0 +1,151 @@
+"""MNIST through a CSV file, a network without biases, in mini-batches and in full batches, beside the same in PyTorch.
+
+usage: python examples/mnist_csv.py [--backend auto] [--smoke] [--out plots/mnist_csv]
+
+MNIST is found by PORTANET_DATA, or downloaded. It is written as label-first CSV, as it is often passed on, and read
+back. Where PyTorch is installed it trains the same network from the same weights on the same data, an epoch each in
+turn, and both are timed: whole epochs with their shuffling, losses and accuracies, without the test set. A full run
+takes about two minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import portanet as pn
+from portanet import plot
+
+NEEDS_DATA = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+WAYS = {"mini-batches of 100": (100, 1.0, 10), "full batch": (None, 4.0, 30)}  # batch size, learning rate, epochs
+Row = dict[str, float]
+
+
+def through_csv(most: int) -> pn.data.Dataset:
+    """Write MNIST (at most so many rows of each part) as CSV, and return what is read back: pixels from 0 to 1."""
+    mnist = pn.data.load("mnist")
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        pn.data.write_csv(Path(folder) / "mnist_train.csv", mnist.x[:most], mnist.y[:most])
+        pn.data.write_csv(Path(folder) / "mnist_test.csv", mnist.x_test[:most], mnist.y_test[:most])
+        written = time.perf_counter()
+        size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
+        data = pn.data.load(folder)
+        read = time.perf_counter() - written
+    print(f"{size:.0f} MB of CSV: written in {written - began:.1f} s, read back in {read:.1f} s: {data.x.shape}")
+    assert (data.x.reshape(-1, 28, 28) == mnist.x[:most]).all()
+    assert (data.y == mnist.y[:most]).all()
+    x, x_test = (part.astype("float32") / 255 for part in (data.x, data.x_test))
+    return pn.data.Dataset("MNIST as CSV", x, data.y, x_test, data.y_test, data.classes)
+
+
+def ours(data: pn.data.Dataset, lr: float, backend: str) -> pn.Trainer:
+    net = [pn.Dense(200, bias=False), pn.Sigmoid(), pn.Dense(10, bias=False), pn.Sigmoid()]
+    trainer = pn.Trainer(net, pn.SumSquaredError(), pn.SGD(lr=lr), metrics=["accuracy"], backend=backend, seed=0)
+    trainer.init(data.x.shape[1:])
+    return trainer
+
+
+def theirs(
+    data: pn.data.Dataset, lr: float, batch_size: int | None, weights: dict
+) -> tuple[Callable[[], Row], Callable[[], Row]]:
+    """Return what trains the same network for an epoch in PyTorch, and what tests it."""
+    import torch
+    from torch import nn
+
+    net = nn.Sequential(nn.Linear(784, 200, bias=False), nn.Sigmoid(), nn.Linear(200, 10, bias=False), nn.Sigmoid())
+    with torch.no_grad():
+        for i in (0, 2):
+            net[i].weight.copy_(torch.from_numpy(weights[f"{i}.weight"]).T)
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+    x, y, x_test, y_test = map(torch.from_numpy, (data.x, data.y, data.x_test, data.y_test))
+    one_hot = nn.functional.one_hot(y, 10).float()
+    n, size = len(x), batch_size or len(x)
+
+    def epoch() -> Row:
+        order = torch.randperm(n) if size < n else None
+        total, hits = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+        for start in range(0, n, size):
+            rows = slice(None) if order is None else order[start : start + size]
+            output = net(x[rows])
+            loss = 0.5 * ((output - one_hot[rows]) ** 2).sum() / len(output)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(output)
+            hits += (output.detach().argmax(1) == y[rows]).sum()
+        return {"loss": float(total) / n, "accuracy": int(hits) / n}
+
+    def test() -> Row:
+        with torch.no_grad():
+            output = net(x_test)
+        loss = 0.5 * ((output - nn.functional.one_hot(y_test, 10)) ** 2).sum() / len(output)
+        return {"val_loss": float(loss), "val_accuracy": float((output.argmax(1) == y_test).float().mean())}
+
+    return epoch, test
+
+
+def train(
+    data: pn.data.Dataset, batch_size: int | None, lr: float, epochs: int, backend: str
+) -> tuple[dict[str, list[Row]], dict[str, float]]:
+    """Train with both libraries, an epoch each in turn; return the rows and the seconds of each."""
+    trainer = ours(data, lr, backend)
+
+    def epoch() -> Row:
+        rows = trainer.fit(data.x, data.y, epochs=1, batch_size=batch_size, verbose=False)
+        return {"loss": rows[-1]["loss"], "accuracy": rows[-1]["accuracy"]}
+
+    def test() -> Row:
+        return {f"val_{name}": value for name, value in trainer.evaluate(data.x_test, data.y_test).items()}
+
+    runs: dict[str, tuple[Callable[[], Row], Callable[[], Row]]] = {"portanet": (epoch, test)}
+    try:
+        runs["PyTorch"] = theirs(data, lr, batch_size, trainer.snapshot()["params"])
+    except ImportError:
+        print("PyTorch is not installed: portanet runs alone")
+    rows: dict[str, list[Row]] = {name: [] for name in runs}
+    seconds = dict.fromkeys(runs, 0.0)
+    for i in range(epochs):
+        for name, (run, tested) in runs.items():
+            began = time.perf_counter()
+            row = run()
+            seconds[name] += time.perf_counter() - began
+            rows[name].append({"epoch": i + 1, **row, **tested()})
+    return rows, seconds
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--smoke", action="store_true", help="a few seconds instead of a full training")
+    parser.add_argument("--out", type=Path, default=Path("plots/mnist_csv"))
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    data = through_csv(2000 if args.smoke else 60000)
+    warm_up = pn.data.Dataset(
+        "a part", data.x[:1000], data.y[:1000], data.x_test[:1000], data.y_test[:1000], data.classes
+    )
+    train(warm_up, 100, 0.1, 1, args.backend)  # what is loaded at the first use is nobody's training time
+    lines = []
+    for way, (batch_size, lr, epochs) in WAYS.items():
+        rows, seconds = train(data, batch_size, lr, 2 if args.smoke else epochs, args.backend)
+        for name, run in rows.items():
+            ratio = f"{seconds[name] / seconds['PyTorch']:.2f}" if "PyTorch" in seconds else "-"
+            accuracy = f"{run[-1]['val_accuracy']:.2%}"
+            lines.append(f"{way:22}{name:12}{len(run):6}{seconds[name]:9.2f}{ratio:>12}{accuracy:>15}")
+        plot.save(plot.curves(rows), args.out / f"{way.replace(' ', '-')}.png")
+    print(f"\n{'784-200-10, no biases':22}{'':12}{'epochs':>6}{'seconds':>9}{'of PyTorch':>12}{'test accuracy':>15}")
+    print("\n".join(lines))
+    print("pictures:", *sorted(str(path) for path in args.out.glob("*.png")))
+
+
+if __name__ == "__main__":
+    main()
