@@ -21,7 +21,7 @@ def test_example_runs(path, capsys, tmp_path, monkeypatch):
     if getattr(module, "NEEDS_DATA", None):
         from tests.data.real import data_folder
 
-        monkeypatch.setenv("PORTANET_DATA", str(data_folder()))
+        monkeypatch.setenv("PORTANET_DATA", str(data_folder(*module.NEEDS_DATA)))
     module.main(["--smoke", "--backend", "numpy"])
     assert "accuracy" in capsys.readouterr().out
     if path.stem != "quickstart":
