@@ -56,9 +56,8 @@ class Batches:
         if not shuffle or self.batch_size >= self.n:  # the order of a full batch changes nothing
             yield from self.in_order()
             return
-        order = (
-            generator(seed, "shuffle", epoch).permutation(self.n).astype(np.int32)
-        )  # the widest that all libraries have
+        order = generator(seed, "shuffle", epoch).permutation(self.n)
+        order = order.astype(np.int32)  # the widest that all libraries have
         xp = self.backend.xp
         rows = self.backend.asarray(order)
         for start, stop, size in self._spans(order):
