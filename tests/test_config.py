@@ -58,7 +58,7 @@ def test_a_layer_comes_back_from_its_description(name):
         ([{"type": "Dens", "units": 3}], "layer 0: unknown layer 'Dens'; did you mean 'Dense'"),
         ([{"type": "Dense"}], "layer 0 (Dense): missing 1 required positional argument: 'units'"),
         ([{"type": "Dense", "unit": 3}], "layer 0 (Dense): unknown argument 'unit'; did you mean 'units'"),
-        ([{"type": "Dropout", "rate": 2}], "rate must be at least 0 and below 1, got 2"),
+        ([{"type": "Dropout", "rate": 2}], "rate must be a number, at least 0 and below 1, got 2"),
         ([{"output_dim": 0}], "units must be a whole number of 1 or more, got 0"),
         ([{"output_dim": 3, "init": "he_nromal"}], "unknown initializer 'he_nromal'; did you mean 'he_normal'"),
         ({"output_dim": 3}, "got a single dict; put it into a list"),

@@ -12,7 +12,16 @@ from portanet.backends.host import cache_budget
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, axis, gather_table, pair, scatter_table, with_blank
+from portanet.layers.windows import (
+    Axis,
+    axis,
+    check_padding,
+    gather_table,
+    pair,
+    scatter_table,
+    whole,
+    with_blank,
+)
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -53,16 +62,12 @@ class Conv2D(Layer):
     bias_init: Initializer = "zeros"
 
     def __post_init__(self) -> None:
-        pair(self.units, "Conv2D: units", 1), pair(self.groups, "Conv2D: groups", 1)
+        whole(self.units, "Conv2D: units", 1), whole(self.groups, "Conv2D: groups", 1)
         for name in ("kernel", "stride", "dilation"):
             value = getattr(self, name)
             pair(value, f"Conv2D: {name}", 1)
             object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
-        if self.padding not in ("valid", "same"):
-            if isinstance(self.padding, str):
-                message = f"Conv2D: padding must be 'valid', 'same' or a number of pixels, got {self.padding!r}"
-                raise ConfigError(message)
-            pair(self.padding, "Conv2D: padding", 0)
+        check_padding(self.padding, "Conv2D: padding")
         if self.units % self.groups:
             message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
             raise ConfigError(message)

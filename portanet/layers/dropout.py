@@ -31,8 +31,8 @@ class Dropout(Layer):
     rate: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            message = f"Dropout: rate must be at least 0 and below 1, got {self.rate!r}"
+        if not (isinstance(self.rate, int | float) and 0 <= self.rate < 1):
+            message = f"Dropout: rate must be a number, at least 0 and below 1, got {self.rate!r}"
             raise ConfigError(message)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:

@@ -10,7 +10,7 @@ from array_api_compat import array_namespace, device
 
 from portanet.errors import ShapeError
 from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, axis, holders_table, pair, with_blank
+from portanet.layers.windows import Axis, axis, check_padding, holders_table, pair, with_blank
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -29,8 +29,7 @@ class _Pool(Layer):
     def __post_init__(self) -> None:
         name = type(self).__name__
         pair(self.kernel, f"{name}: kernel", 1), pair(self.stride or 1, f"{name}: stride", 1)
-        if self.padding not in ("valid", "same"):
-            pair(self.padding, f"{name}: padding", 0)
+        check_padding(self.padding, f"{name}: padding")
         for field in ("kernel", "stride"):
             value = getattr(self, field)
             object.__setattr__(self, field, tuple(value) if isinstance(value, list) else value)

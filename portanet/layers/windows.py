@@ -44,6 +44,22 @@ def pair(value: Any, name: str, least: int) -> Pair:
     return both[0], both[1]
 
 
+def whole(value: Any, name: str, least: int) -> int:
+    """Return a single whole number of at least `least`; raises ConfigError where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        message = f"{name}: expected a whole number of {least} or more, got {value!r}"
+        raise ConfigError(message)
+    return value
+
+
+def check_padding(value: Any, name: str) -> None:
+    """Raise ConfigError where `value` is no padding that :func:`axis` knows."""
+    if value in ("valid", "same") or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return
+    message = f"{name}: expected 'valid', 'same' or one number of pixels of 0 or more, got {value!r}"
+    raise ConfigError(message)
+
+
 def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int = 1) -> Axis:
     """Return the arithmetic of one axis.
 

@@ -1,0 +1,34 @@
+"""Arguments of layers that cannot be: each a ConfigError where it is written, naming layer, argument and what came."""
+
+from __future__ import annotations
+
+import pytest
+
+import portanet as pn
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pn.Conv2D((3, 4)), "Conv2D: units: expected a whole number of 1 or more, got (3, 4)"),
+        (lambda: pn.Conv2D(0), "Conv2D: units: expected a whole number of 1 or more, got 0"),
+        (lambda: pn.Conv2D(4, groups=(1, 1)), "Conv2D: groups: expected a whole number of 1 or more"),
+        (lambda: pn.Conv2D(4, groups=3), "Conv2D: units must be a multiple of groups, got 4 and 3"),
+        (
+            lambda: pn.Conv2D(4, kernel=(3, 3, 3)),
+            "Conv2D: kernel: expected a whole number of 1 or more, or two of them",
+        ),
+        (lambda: pn.Conv2D(4, stride=0), "Conv2D: stride: expected a whole number of 1 or more"),
+        (lambda: pn.Conv2D(4, padding=(1, 2)), "Conv2D: padding: expected 'valid', 'same' or one number of pixels"),
+        (lambda: pn.Conv2D(4, padding=-1), "Conv2D: padding: expected 'valid', 'same' or one number of pixels"),
+        (lambda: pn.MaxPool2D(padding="smae"), "MaxPool2D: padding: expected 'valid', 'same' or one number"),
+        (lambda: pn.AvgPool2D(padding=(1, 0)), "AvgPool2D: padding: expected 'valid', 'same' or one number"),
+        (lambda: pn.Embedding(0, 3), "Embedding: categories must be a whole number of 1 or more, got 0"),
+        (lambda: pn.BatchNorm(momentum=1.0), "BatchNorm: momentum must be at least 0 and below 1, got 1.0"),
+        (lambda: pn.Dropout("half"), "Dropout: rate must be a number, at least 0 and below 1, got 'half'"),
+    ],
+)
+def test_arguments_that_cannot_be(make, message):
+    with pytest.raises(pn.ConfigError) as caught:
+        make()
+    assert message in str(caught.value)
