@@ -11,6 +11,15 @@ import portanet as pn
 from tests.small import blobs, trainer
 
 
+@pytest.fixture
+def pythons_own_handler():
+    """Python's handler of Ctrl-C, which a process started in the background does not have: it ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("pythons_own_handler")
 def test_an_interrupt_waits_for_the_step(backend):
     """Ctrl-C in the middle of an epoch: KeyboardInterrupt comes behind a whole step, and the trainer can go on."""
     x, y = blobs(n=40)
