@@ -96,6 +96,11 @@ LAYERS: dict[str, list[LayerCase]] = {
     "Dropout": [LayerCase(layers.Dropout(0.4), (50,)), LayerCase(layers.Dropout(0.0), (5,))],
     "Flatten": [LayerCase(layers.Flatten(), (3, 4)), LayerCase(layers.Flatten(), (5,))],
     "Reshape": [LayerCase(layers.Reshape((2, 3, 1)), (6,))],
+    "Augment": [
+        LayerCase(layers.Augment(shift=1.5, rotate=20, flip=True), (5, 4, 2)),
+        LayerCase(layers.Augment(shift=2), (4, 6)),
+        LayerCase(layers.Augment(rotate=180.0), (1, 3, 1)),
+    ],
     "Conv2D": [
         LayerCase(layers.Conv2D(4), (5, 6, 3)),
         LayerCase(layers.Conv2D(4, kernel=(2, 3), stride=2, padding=1, bias=False), (7, 6, 2)),

@@ -1,12 +1,13 @@
 """Randomness that is the same on every backend.
 
-Weights and shuffles come from keyed host generators. Dropout masks come from a counter: a 32-bit mixer over
-(index, seed, step, layer) in integer operations of the standard. Nothing advances, so a step that is run again, after a
-resume or in another process, draws the same mask.
+Weights and shuffles come from keyed host generators. Dropout masks and augmentations come from a counter: a 32-bit
+mixer over (index, seed, step, layer) in integer operations of the standard. Nothing advances, so a step that is run
+again, after a resume or in another process, draws the same numbers.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import NamedTuple
 
@@ -46,21 +47,30 @@ def epoch_word(seed: int, epoch: int) -> int:
 
 
 def bernoulli(like: Array, shape: Shape, probability: float, key: Key) -> Array:
-    """Return a boolean array, True with `probability`, on the device of `like`; the same bits on every backend.
+    """Return a boolean array, True with `probability`, on the device of `like`; the same bits on every backend."""
+    threshold = round(probability * 2**32) - 2**31  # the bits are uniform over [-2^31, 2^31)
+    return _bits(like, shape, key) < min(threshold, 2**31 - 1)
+
+
+def uniform(like: Array, shape: Shape, key: Key) -> Array:
+    """Return numbers from [0, 1) in the dtype of `like`, on its device; the same numbers on every backend."""
+    xp = array_namespace(like)
+    # The upper 24 bits: exact in float32 already.
+    return xp.astype((_bits(like, shape, key) >> 8) & 0xFFFFFF, like.dtype) * 2.0**-24
+
+
+def _bits(like: Array, shape: Shape, key: Key) -> Array:
+    """Return an owned int32 array of random bits on the device of `like`.
 
     Two rounds of the mixer "lowbias32" (C. Wellons, hash-prospector, 2018) over the elements' indices, keyed before
     each round. It runs in int32, which wraps round on every library and, unlike uint32, is complete on all of them; the
     shifts are made logical by their masks.
     """
     xp = array_namespace(like)
-    size = 1
-    for n in shape:
-        size *= n
-    bits = xp.arange(size, dtype=xp.int32, device=device(like))
+    bits = xp.arange(math.prod(shape), dtype=xp.int32, device=device(like))
     bits = _mix(bits ^ key.seed)
     bits = _mix(bits ^ (key.step ^ key.path))
-    threshold = round(probability * 2**32) - 2**31  # bits are uniform over [-2^31, 2^31)
-    return xp.reshape(bits < min(threshold, 2**31 - 1), shape)
+    return xp.reshape(bits, shape)
 
 
 def _mix(x: Array) -> Array:

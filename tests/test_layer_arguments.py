@@ -25,6 +25,11 @@ import portanet as pn
         (lambda: pn.AvgPool2D(padding=(1, 0)), "AvgPool2D: padding: expected 'valid', 'same' or one number"),
         (lambda: pn.Embedding(0, 3), "Embedding: categories must be a whole number of 1 or more, got 0"),
         (lambda: pn.BatchNorm(momentum=1.0), "BatchNorm: momentum must be at least 0 and below 1, got 1.0"),
+        (lambda: pn.MaxPool2D((3, 2), padding=2), "MaxPool2D: padding must be below the kernel's 2, or windows hold"),
+        (lambda: pn.Augment(shift=-1), "Augment: shift must be a number of pixels, 0 or more, got -1"),
+        (lambda: pn.Augment(rotate=200), "Augment: rotate must be a number of degrees from 0 to 180, got 200"),
+        (lambda: pn.Augment(shift=float("nan")), "Augment: shift must be a number of pixels, 0 or more, got nan"),
+        (lambda: pn.Augment(flip=1), "Augment: flip must be True or False, got 1"),
         (lambda: pn.Dropout("half"), "Dropout: rate must be a number, at least 0 and below 1, got 'half'"),
     ],
 )

@@ -10,6 +10,7 @@ from portanet.cli.train_options import Options
 from portanet.data import Dataset
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import (
+    Augment,
     Conv2D,
     Dense,
     Dropout,
@@ -26,6 +27,7 @@ from portanet.losses import LOSSES, Loss
 
 __all__ = ["build", "check_outputs", "choose_loss", "metrics"]
 
+_IN_FRONT = (Rescale, Standardize, Augment)  # they leave the shape as it is
 _LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus")  # they lose about half of the signal
 
 
@@ -88,39 +90,54 @@ def build(options: Options, dataset: Dataset, loss: Loss) -> Sequential:
         front = [] if isinstance(own[0], Rescale | Standardize) else [_preprocessing(dataset)]
         if isinstance(own[0], Standardize):  # its numbers are in no configuration: they are the data's
             own[0] = Standardize.of(dataset.x)
-        place = next((i for i, layer in enumerate(own) if not isinstance(layer, Rescale | Standardize)), len(own))
+        place = next((i for i, layer in enumerate(own) if not isinstance(layer, _IN_FRONT)), len(own))
         if dataset.x.ndim > 2 and place < len(own) and isinstance(own[place], Dense):
             own.insert(place, Flatten())
         if dataset.x.ndim == 3 and place < len(own) and isinstance(own[place], Conv2D):
             own.insert(place, Reshape((*dataset.x.shape[1:], 1)))
         return Sequential((*front, *own))
-    flat: list[Layer] = [Flatten()] if dataset.x.ndim > 2 else []
-    front = _convolutions(options, dataset) if options.model == "cnn" else flat
-    return Sequential((_preprocessing(dataset), *front, *_dense_layers(options, dataset, loss)))
+    front = [_preprocessing(dataset), *_images(options, dataset)]
+    if options.model == "cnn":
+        front += _convolutions(options)
+    if options.model == "cnn" or dataset.x.ndim > 2 or len(front) > 1:
+        front.append(Flatten())
+    return Sequential((*front, *_dense_layers(options, dataset, loss)))
 
 
-def _convolutions(options: Options, dataset: Dataset) -> list[Layer]:
-    """Return what stands before the dense layers of ``--model cnn``.
+def _images(options: Options, dataset: Dataset) -> list[Layer]:
+    """Return what brings samples into the form of images and augments them, where that is asked for.
 
     Raises
     ------
     DataError
         If the samples are no images.
     """
+    augment = Augment(options.shift, options.rotate, options.flip)
+    asked = [name for name in ("shift", "rotate", "flip") if getattr(options, name)]
+    if options.model != "cnn" and not asked:
+        return []
     shape = dataset.x.shape[1:]
     side = math.isqrt(shape[0])
     if len(shape) == 1 and dataset.scale is not None and side * side == shape[0]:
         shape = (side, side)  # pixels in a row, as in MNIST's CSV
     if len(shape) == 1:
-        message = f"--model cnn: expected images, got {dataset.name} with rows of {shape[0]} features; take --model mlp"
+        place, mend = (
+            ("--model cnn", "take --model mlp") if options.model == "cnn" else (f"--{asked[0]}", "leave it out")
+        )
+        message = f"{place}: expected images, got {dataset.name} with rows of {shape[0]} features; {mend}"
         raise DataError(message)
     shape = shape if len(shape) == 3 else (*shape, 1)
     reshape: list[Layer] = [Reshape(shape)] if shape != dataset.x.shape[1:] else []
+    return [*reshape, augment] if asked else reshape
+
+
+def _convolutions(options: Options) -> list[Layer]:
+    """Return the convolutions of ``--model cnn``, as Keras's MNIST example of 2015 has them."""
     behind = activation(options.activation)
     hidden = [behind] if behind else []
     init = _init(options, options.activation)
     first, second = (Conv2D(units, 3, bias=options.bias, weight_init=init) for units in (32, 64))
-    return [*reshape, first, *hidden, second, *hidden, MaxPool2D(2), Dropout(0.25), Flatten()]
+    return [first, *hidden, second, *hidden, MaxPool2D(2), Dropout(0.25)]
 
 
 def check_outputs(outputs: int, dataset: Dataset, loss: Loss) -> None:

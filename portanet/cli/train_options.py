@@ -23,7 +23,7 @@ OPTIMIZERS = "sgd, rmsprop, adagrad, adam, adamw or lion"
 SCHEDULES = "constant, step, exponential, cosine, one-cycle, warm-up or plateau"
 # Written out, so that --help need not import them; a test compares them with what the library knows.
 
-OF_HIDDEN_LAYERS = ("model", "activation", "output_activation", "bias", "dropout", "init")
+OF_HIDDEN_LAYERS = ("model", "activation", "output_activation", "bias", "dropout", "init", "shift", "rotate", "flip")
 """Options that say what --layers are made of; [[layers]] in a file say it themselves."""
 
 
@@ -41,6 +41,9 @@ class Options:
     bias: bool
     dropout: float
     init: str
+    shift: float
+    rotate: float
+    flip: bool
     loss: str | None
     label_smoothing: float | None
     class_weight: str | None
@@ -97,6 +100,21 @@ _ALL = (
         help="Initial weights: auto (he_normal before relu and its like, else glorot_uniform), lecun_normal, "
         "normal:0.05, ...",
     ),
+    _option(
+        "--shift",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="PIXELS",
+        help="Images: shift each in training by up to so much along both axes.",
+    ),
+    _option(
+        "--rotate",
+        type=click.FloatRange(0, 180),
+        default=0.0,
+        metavar="DEGREES",
+        help="Images: rotate each in training by up to so much.",
+    ),
+    _option("--flip", is_flag=True, help="Images: mirror half of them in training, left to right."),
     _option(
         "--loss",
         metavar="NAME",

@@ -1,6 +1,7 @@
 """The layers, a family per file."""
 
 from portanet.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Swish, Tanh
+from portanet.layers.augment import Augment
 from portanet.layers.base import Layer
 from portanet.layers.conv import Conv2D
 from portanet.layers.custom import CustomActivation, custom_activation
@@ -16,6 +17,7 @@ from portanet.layers.sequential import Residual, Sequential
 __all__ = [
     "ELU",
     "GELU",
+    "Augment",
     "AvgPool2D",
     "BatchNorm",
     "Conv2D",

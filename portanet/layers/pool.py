@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace, device
 
-from portanet.errors import ShapeError
+from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
 from portanet.layers.windows import Axis, axis, check_padding, holders_table, pair, with_blank
 from portanet.random import Key
@@ -30,6 +30,12 @@ class _Pool(Layer):
         name = type(self).__name__
         pair(self.kernel, f"{name}: kernel", 1), pair(self.stride or 1, f"{name}: stride", 1)
         check_padding(self.padding, f"{name}: padding")
+        least = min(pair(self.kernel, "kernel", 1))
+        if not isinstance(self.padding, str) and self.padding >= least:
+            message = (
+                f"{name}: padding must be below the kernel's {least}, or windows hold padding alone; got {self.padding}"
+            )
+            raise ConfigError(message)
         for field in ("kernel", "stride"):
             value = getattr(self, field)
             object.__setattr__(self, field, tuple(value) if isinstance(value, list) else value)

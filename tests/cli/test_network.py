@@ -179,6 +179,44 @@ def test_cnn_wants_images(cli):
     assert "--model cnn: expected images, got moons with rows of 2 features; take --model mlp" in done.err
 
 
+def test_augmentation(cli):
+    done = cli("train", "digits", "--shift", "1", "--rotate", "10", "--epochs", "4", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["metrics"]["test_accuracy"] > 0.9
+    net = model("runs/digits/best.safetensors").net
+    assert [type(layer).__name__ for layer in net.layers[:4]] == ["Rescale", "Reshape", "Augment", "Flatten"]
+    assert net.layers[2] == pn.Augment(shift=1.0, rotate=10.0)
+    assert cli("train", "--config", "runs/digits/config.toml", "--out", "again").code == 0
+    again = model("again/best.safetensors")
+    assert again.net == net
+    assert (
+        json.loads(Path("runs/digits/report.json").read_text())["metrics"]
+        == (json.loads(Path("again/report.json").read_text())["metrics"])
+    )
+
+
+def test_augmentation_in_front_of_convolutions(cli):
+    assert cli("train", "digits", "--model", "cnn", "--flip", "--epochs", "1").code == 0
+    net = model("runs/digits/best.safetensors").net
+    assert [type(layer).__name__ for layer in net.layers] == [*CNN[:2], "Augment", *CNN[2:]]
+
+
+def test_augmentation_wants_images(cli):
+    done = cli("train", "moons", "--rotate", "5", *QUICK)
+    assert done.code == 3
+    assert "--rotate: expected images, got moons with rows of 2 features; leave it out" in done.err
+
+
+def test_listed_augmentation(cli, tmp_path):
+    (tmp_path / "net.toml").write_text('[[layers]]\ntype = "Augment"\nshift = 1\n[[layers]]\noutput_dim = 10\n')
+    assert cli("train", "digits", "--config", str(tmp_path / "net.toml"), "--epochs", "1").code == 0
+    net = model("runs/digits/best.safetensors").net
+    assert [type(layer).__name__ for layer in net.layers] == ["Rescale", "Augment", "Flatten", "Dense"]
+    done = cli("train", "digits", "--config", str(tmp_path / "net.toml"), "--shift", "2", "--epochs", "1")
+    assert done.code == 2
+    assert "shift says what the layers of --layers are made of" in done.err
+
+
 def test_listed_convolutions_get_their_channel(cli, tmp_path):
     (tmp_path / "net.toml").write_text(
         '[[layers]]\ntype = "Conv2D"\nunits = 4\nstride = 2\n[[layers]]\ntype = "BatchNorm"\n'
