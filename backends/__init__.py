@@ -5,7 +5,8 @@ asked for.
 """
 
 from portanet.backends.base import Backend, Memory
+from portanet.backends.host import keep_memory
 from portanet.backends.probe import Status
 from portanet.backends.select import get, status
 
-__all__ = ["Backend", "Memory", "Status", "get", "status"]
+__all__ = ["Backend", "Memory", "Status", "get", "keep_memory", "status"]

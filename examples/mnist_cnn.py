@@ -19,6 +19,7 @@ import numpy as np
 
 import portanet as pn
 from portanet import plot
+from portanet.backends import keep_memory
 from portanet.plot.style import canvas
 
 PARTS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -81,7 +82,7 @@ def pytorch(data: pn.data.Dataset, weights: dict[str, np.ndarray]) -> tuple[floa
 
 
 def draw_filters(kernel: np.ndarray) -> Any:
-    """Draw the first layer's filters, shape (3, 3, 1, n): violet where a filter wants ink, orange where it wants none."""
+    """Draw the first layer's filters, (3, 3, 1, n): violet where one wants ink, orange where it wants none."""
     count = kernel.shape[3]
     figure = canvas(8.4, 4.7)
     most = float(np.abs(kernel).max())
@@ -102,6 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--smoke", action="store_true", help="a few seconds instead of a full training")
     parser.add_argument("--out", type=Path, default=Path("plots/mnist_cnn"))
     args = parser.parse_args(argv)
+    keep_memory()
     epochs, most = (1, 640) if args.smoke else (args.epochs, 60000)
     mnist = pn.data.load("mnist")
     data = pn.data.Dataset(

@@ -22,6 +22,7 @@ from sklearn.neural_network import MLPClassifier
 
 import portanet as pn
 from portanet import plot
+from portanet.backends import keep_memory
 from portanet.plot.style import canvas, colours, dress, legend
 
 PARTS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -126,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--smoke", action="store_true", help="a few seconds instead of a full training")
     parser.add_argument("--out", type=Path, default=Path("plots/mnist_sizes"))
     args = parser.parse_args(argv)
+    keep_memory()
     args.out.mkdir(parents=True, exist_ok=True)
     epochs, most = (2, 2000) if args.smoke else (args.epochs, 60000)
     mnist = pn.data.load("mnist")

@@ -25,6 +25,7 @@ from sklearn.neural_network import MLPClassifier
 
 import portanet as pn
 from portanet import plot
+from portanet.backends import keep_memory
 from portanet.plot.style import COLOURS, canvas, dress, legend
 
 SIZES, LR = (2, 25, 50, 50, 25, 1), 0.01
@@ -114,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> float:
     parser.add_argument("--smoke", action="store_true", help="a few seconds instead of 10,000 epochs")
     parser.add_argument("--out", type=Path, default=Path("plots/two_moons"))
     args = parser.parse_args(argv)
+    keep_memory()
     epochs, none = (100 if args.smoke else 10_000), "not measured"
 
     moons = pn.data.moons(1000, noise=0.2, seed=0)  # with a fifth held out: joined, and a tenth held out instead

@@ -39,7 +39,9 @@ def test_the_wheel_holds_every_module_once(wheel):
 
 
 def test_the_wheel_is_small(wheel):
-    assert wheel.stat().st_size < 300_000  # 200 kB was the mark for the foundation; images, estimators and formats are added to it
+    assert (
+        wheel.stat().st_size < 300_000
+    )  # 200 kB was the mark for the foundation; images, estimators and formats are added to it
 
 
 def test_packages_are_all_listed():

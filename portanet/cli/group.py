@@ -21,6 +21,7 @@ HELP = {
     "plot": "Draw the curves of one RUN, or of several in one picture.",
     "doctor": "Tell what runs here, what does not, why, and what mends it.",
     "agree": "Compare backends with NumPy in float64.",
+    "bench": "Time steps of training beside other libraries.",
     "gradcheck": "Compare gradients with central differences.",
 }
 """The first line of each command's help: shown without importing the command."""

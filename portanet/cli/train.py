@@ -36,9 +36,11 @@ def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet
 
     The run's folder holds its configuration, its metrics by epoch, and the weights of the best and of the last epoch.
     """
+    from portanet.backends import keep_memory
     from portanet.cli import run_folder
     from portanet.cli.training import Training
 
+    keep_memory()
     options = Options(**given)
     _refuse_idle_options(ctx, options)
     if options.model == "cnn":

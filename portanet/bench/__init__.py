@@ -1,0 +1,1 @@
+"""What a step of training costs here, beside other libraries: ``portanet bench``."""

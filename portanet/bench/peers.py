@@ -1,0 +1,277 @@
+"""The same training in other libraries, as their own users write it.
+
+Each function takes a workload and returns one that trains for so many epochs, in shuffled batches, with the loss kept;
+it waits until all is done. Imports stand inside: each runs in a process of its own, where its library is installed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from portanet.bench.workloads import Workload
+
+__all__ = ["PEERS", "Run"]
+
+Run = Callable[[int], None]
+
+
+def portanet(workload: Workload, backend: str = "numpy") -> Run:
+    """Train by :class:`portanet.Trainer`."""
+    import portanet as pn
+
+    activation: dict[str, type[pn.Layer]] = {"relu": pn.ReLU, "sigmoid": pn.Sigmoid}
+    hidden = activation[workload.hidden]
+    net: list[pn.Layer] = []
+    if workload.image:
+        net += [
+            pn.Conv2D(32, 3),
+            pn.ReLU(),
+            pn.Conv2D(64, 3),
+            pn.ReLU(),
+            pn.MaxPool2D(2),
+            pn.Dropout(0.25),
+            pn.Flatten(),
+        ]
+    for units in workload.sizes[1:-1]:
+        net += [pn.Dense(units), hidden(), *([pn.Dropout(0.5)] if workload.image else [])]
+    net += [pn.Dense(workload.sizes[-1]), *([pn.Sigmoid()] if workload.loss == "squared" else [])]
+    losses: dict[str, type[pn.Loss]] = {
+        "softmax": pn.SoftmaxCrossEntropy,
+        "binary": pn.BinaryCrossEntropy,
+        "squared": pn.SumSquaredError,
+    }
+    optimizer = {"sgd": pn.SGD, "adam": pn.Adam}[workload.optimizer](lr=workload.lr)
+    trainer = pn.Trainer(net, losses[workload.loss](), optimizer, backend=backend, seed=0)
+    x, y = workload.data()
+
+    def run(epochs: int) -> None:
+        trainer.fit(x, y, epochs=epochs, batch_size=workload.batch, verbose=False)
+
+    return run
+
+
+def limit(workload: Workload) -> Run:
+    """Compute the matrix products of a step and nothing else, into ready buffers, by NumPy."""
+    from portanet.backends import get
+
+    xp = get("numpy").xp
+    products = []
+
+    def product(rows: int, inner: int, columns: int) -> None:
+        a, b = (xp.ones(shape, dtype=xp.float32) for shape in ((rows, inner), (inner, columns)))
+        products.append((a, b, xp.empty((rows, columns), dtype=xp.float32)))
+
+    def layer(rows: int, inputs: int, units: int, *, first: bool) -> None:
+        product(rows, inputs, units)
+        product(inputs, rows, units)
+        if not first:
+            product(rows, units, inputs)
+
+    n = workload.batch
+    if workload.image:
+        layer(n * 26 * 26, 9, 32, first=True)
+        layer(n * 24 * 24, 9 * 32, 64, first=False)
+    for i, (inputs, units) in enumerate(itertools.pairwise(workload.sizes)):
+        layer(n, inputs, units, first=i == 0 and not workload.image)
+
+    def run(epochs: int) -> None:
+        for _ in range(epochs * workload.steps):
+            for a, b, out in products:
+                xp.matmul(a, b, out=out)
+
+    return run
+
+
+def torch(workload: Workload) -> Run:
+    """Train by PyTorch, eagerly."""
+    import torch
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    if workload.image:
+        layers += [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)]
+        layers += [nn.Flatten()]
+    hidden = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[workload.hidden]
+    for inputs, units in itertools.pairwise(workload.sizes[:-1]):
+        layers += [nn.Linear(inputs, units), hidden(), *([nn.Dropout(0.5)] if workload.image else [])]
+    layers += [nn.Linear(workload.sizes[-2], workload.sizes[-1])]
+    layers += [nn.Sigmoid()] if workload.loss == "squared" else []
+    net = nn.Sequential(*layers)
+    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[workload.optimizer]
+    optimizer = kind(net.parameters(), lr=workload.lr)
+    x, y = map(torch.from_numpy, workload.data())
+    x = x.permute(0, 3, 1, 2).contiguous() if workload.image else x
+    y = {
+        "softmax": lambda: y,
+        "binary": lambda: y.float()[:, None],
+        "squared": lambda: nn.functional.one_hot(y, workload.sizes[-1]).float(),
+    }[workload.loss]()
+    criteria: dict[str, Callable[[Any, Any], Any]] = {
+        "softmax": nn.CrossEntropyLoss(),
+        "binary": nn.BCEWithLogitsLoss(),
+        "squared": lambda output, target: 0.5 * ((output - target) ** 2).sum() / len(output),
+    }
+    criterion = criteria[workload.loss]
+    n, batch = workload.samples, workload.batch
+
+    def run(epochs: int) -> None:
+        total = torch.zeros(())
+        for _ in range(epochs):
+            order = torch.randperm(n)
+            for start in range(0, n, batch):
+                rows = order[start : start + batch]
+                loss = criterion(net(x[rows]), y[rows]) if batch < n else criterion(net(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.detach()
+        float(total)
+
+    return run
+
+
+def jax(workload: Workload) -> Run:
+    """Train by a hand-written program: ``jax.jit`` of a step, ``jax.value_and_grad`` for its gradients."""
+    import jax
+    from jax import lax, random
+    from jax import numpy as jnp
+
+    x, y = map(jnp.asarray, workload.data())
+    target = y.astype(jnp.float32)[:, None] if workload.loss == "binary" else jax.nn.one_hot(y, workload.sizes[-1])
+    he = jax.nn.initializers.he_normal()
+    keys = iter(random.split(random.key(0), 16))
+    kernels = [(3, 3, 1, 32), (3, 3, 32, 64)] if workload.image else []
+    shapes = [*kernels, *itertools.pairwise(workload.sizes)]
+    params = [(he(next(keys), shape, jnp.float32), jnp.zeros(shape[-1])) for shape in shapes]
+    hidden = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}[workload.hidden]
+
+    def drop(value: Any, rate: float, key: Any) -> Any:
+        return jnp.where(random.bernoulli(key, 1 - rate, value.shape), value / (1 - rate), 0.0)
+
+    def forward(params: Any, value: Any, key: Any) -> Any:
+        if workload.image:
+            for w, b in params[:2]:
+                value = lax.conv_general_dilated(value, w, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+                value = hidden(value + b)
+            value = lax.reduce_window(value, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+            value = drop(value.reshape(len(value), -1), 0.25, key)
+        for w, b in params[len(kernels) : -1]:
+            value = hidden(value @ w + b)
+            value = drop(value, 0.5, random.fold_in(key, 1)) if workload.image else value
+        return value @ params[-1][0] + params[-1][1]
+
+    def loss(params: Any, x: Any, t: Any, key: Any) -> Any:
+        z = forward(params, x, key)
+        if workload.loss == "softmax":
+            return -jnp.mean(jnp.sum(t * jax.nn.log_softmax(z), axis=-1))
+        if workload.loss == "binary":
+            return jnp.mean(jnp.maximum(z, 0) - z * t + jnp.log1p(jnp.exp(-jnp.abs(z))))
+        return 0.5 * jnp.mean(jnp.sum((jax.nn.sigmoid(z) - t) ** 2, axis=-1))
+
+    def step(state: Any, order: Any, i: Any, x: Any, t: Any, key: Any) -> Any:
+        params, moments, count = state
+        if order is not None:
+            rows = lax.dynamic_slice_in_dim(order, i * batch, batch)
+            x, t = x[rows], t[rows]
+        value, grads = jax.value_and_grad(loss)(params, x, t, random.fold_in(key, count))
+        count = count + 1
+        if workload.optimizer == "adam":
+            m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], grads)
+            v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, moments[1], grads)
+            moments, scale = (m, v), workload.lr * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+            params = jax.tree.map(lambda p, m, v: p - scale * m / (jnp.sqrt(v) + 1e-8), params, m, v)
+        else:
+            params = jax.tree.map(lambda p, g: p - workload.lr * g, params, grads)
+        return (params, moments, count), value
+
+    compiled = jax.jit(step, donate_argnums=0)
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    moments = (zeros, jax.tree.map(jnp.zeros_like, params)) if workload.optimizer == "adam" else ()
+    state, epoch = (params, moments, jnp.zeros((), jnp.int32)), itertools.count()
+    n, batch, key = workload.samples, workload.batch, random.key(1)
+    shuffle = jax.jit(lambda i: random.permutation(random.fold_in(random.key(2), i), n))
+
+    def run(epochs: int) -> None:
+        nonlocal state
+        values = []
+        for _ in range(epochs):
+            order = shuffle(next(epoch)) if batch < n else None
+            for i in range(workload.steps):
+                state, value = compiled(state, order, i, x, target, key)
+                values.append(value)
+        for value in values[-1:]:
+            value.block_until_ready()
+        jax.tree.map(lambda p: p.block_until_ready(), state)
+
+    return run
+
+
+def keras(workload: Workload) -> Run:
+    """Train by Keras 3 on JAX."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    import keras
+
+    layers = [keras.layers.Input(workload.image or workload.sizes[:1])]
+    if workload.image:
+        layers += [keras.layers.Conv2D(32, 3, activation="relu"), keras.layers.Conv2D(64, 3, activation="relu")]
+        layers += [keras.layers.MaxPooling2D(), keras.layers.Dropout(0.25), keras.layers.Flatten()]
+    for units in workload.sizes[1:-1]:
+        layers += [keras.layers.Dense(units, workload.hidden)]
+        layers += [keras.layers.Dropout(0.5)] if workload.image else []
+    ending = {"softmax": None, "binary": None, "squared": "sigmoid"}[workload.loss]
+    model = keras.Sequential([*layers, keras.layers.Dense(workload.sizes[-1], ending)])
+    x, y = workload.data()
+    losses = {
+        "softmax": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "binary": keras.losses.BinaryCrossentropy(from_logits=True),
+        "squared": "mean_squared_error",
+    }
+    kind = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[workload.optimizer]
+    model.compile(kind(workload.lr), losses[workload.loss])
+    y = keras.utils.to_categorical(y, workload.sizes[-1]) if workload.loss == "squared" else y
+
+    def run(epochs: int) -> None:
+        model.fit(x, y, batch_size=workload.batch, epochs=epochs, verbose=0)
+
+    return run
+
+
+def sklearn(workload: Workload) -> Run:
+    """Train by scikit-learn's MLPClassifier, which has neither convolutions nor a squared error for classes."""
+    if workload.image or workload.loss == "squared":
+        raise NotImplementedError
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = workload.data()
+    model = MLPClassifier(
+        workload.sizes[1:-1],
+        activation={"relu": "relu", "sigmoid": "logistic"}[workload.hidden],
+        solver=workload.optimizer,
+        alpha=0.0,
+        batch_size=workload.batch,
+        learning_rate_init=workload.lr,
+        momentum=0.0,
+        tol=0.0,
+        n_iter_no_change=10**9,
+        random_state=0,
+    )
+
+    def run(epochs: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it has not converged is known
+            model.set_params(max_iter=epochs).fit(x, y)
+
+    return run
+
+
+PEERS: dict[str, Callable[[Workload], Run]] = {
+    "limit": limit,
+    "torch": torch,
+    "jax": jax,
+    "keras": keras,
+    "sklearn": sklearn,
+}

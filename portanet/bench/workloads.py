@@ -1,0 +1,62 @@
+"""The networks and data that are timed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from portanet.random import generator
+
+__all__ = ["WORKLOADS", "Workload"]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network of dense layers (or the convolutional one), its data by their sizes, and how it is trained.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Units from the input to the output; of the convolutional network, behind its convolutions.
+    hidden, loss, optimizer : str
+        ``relu`` or ``sigmoid``; ``softmax``, ``binary`` or ``squared``; ``sgd`` or ``adam``.
+    samples, batch : int
+        Rows of the data, and how many of them make a step.
+    image : tuple of int
+        Shape of a sample of the convolutional network; empty for rows.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    hidden: str
+    loss: str
+    batch: int
+    samples: int
+    optimizer: str = "sgd"
+    lr: float = 0.01
+    image: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of an epoch."""
+        return -(-self.samples // self.batch)
+
+    def data(self) -> tuple[Any, Any]:
+        """Return x (float32) and y (class indices): made up, since it is time that is measured."""
+        rng = generator(0, "bench", self.name)
+        x = rng.standard_normal((self.samples, *(self.image or self.sizes[:1])), "float32")
+        return x, rng.integers(0, max(self.sizes[-1], 2), self.samples)
+
+
+WORKLOADS = {
+    w.name: w
+    for w in (
+        Workload("moons", (2, 25, 50, 50, 25, 1), "relu", "binary", 1000, 1000),
+        Workload("online", (1024, 16, 16, 10), "sigmoid", "squared", 1, 2000),
+        Workload("mnist", (784, 500, 150, 10), "relu", "softmax", 128, 12800, lr=0.1),
+        Workload("mnist-adam", (784, 500, 150, 10), "relu", "softmax", 128, 12800, "adam", 0.001),
+        Workload("mnist-512", (784, 512, 512, 10), "relu", "softmax", 128, 12800, lr=0.1),
+        Workload("mnist-30", (784, 30, 10), "relu", "softmax", 128, 12800, lr=0.1),
+        Workload("cnn", (9216, 128, 10), "relu", "softmax", 64, 1024, image=(28, 28, 1)),
+    )
+}

@@ -1,0 +1,74 @@
+"""``portanet bench``: a table or JSON of what was timed, and limits that it holds to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from portanet.bench.turns import Timings
+from portanet.bench.workloads import WORKLOADS
+
+QUICK = ("--backends", "numpy", "--peers", "limit", "--rounds", "2", "--seconds", "0")
+
+
+def test_json(cli):
+    done = cli("bench", "--workloads", "moons,mnist-30", *QUICK, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert [w["workload"] for w in found["workloads"]] == ["moons", "mnist-30"]
+    for one in found["workloads"]:
+        assert set(one["milliseconds"]) == {"portanet:numpy", "limit"}
+        assert all(ms > 0 for ms in one["milliseconds"].values())
+        assert one["ratios"]["numpy"]["limit"] > 1  # a step holds the products, and more
+    assert found["blas"]["library"]
+
+
+def test_table(cli):
+    done = cli("bench", "--workloads", "moons", *QUICK)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0].split("  ")[0] == "moons"
+    assert "of limit" in lines[0]
+    assert lines[1].startswith("portanet:numpy")
+
+
+@pytest.mark.parametrize(("limit", "code"), [(0.01, 7), (1e9, 0)])
+def test_limits(cli, tmp_path, limit, code):
+    (tmp_path / "limits.toml").write_text(f"[numpy.limit]\nmoons = {limit}\n")
+    done = cli("bench", "--workloads", "moons", *QUICK, "--check", str(tmp_path / "limits.toml"))
+    assert done.code == code
+    assert ("moons: numpy takes" in done.err) == (code == 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--workloads", "moon"), "--workloads: unknown name 'moon'; did you mean 'moons'?"),
+        (("--peers", "tensorflow"), "--peers: unknown name 'tensorflow'"),
+    ],
+)
+def test_unknown_names(cli, arguments, message):
+    done = cli("bench", *arguments)
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_what_cannot_be_measured_is_told(cli):
+    done = cli("bench", "--workloads", "moons", "--backends", "numpy,cupy:99", "--peers", "limit", *QUICK[4:])
+    assert done.code == 0
+    assert "portanet:cupy:99:" in done.err
+
+
+def test_ratios_are_taken_within_rounds():
+    found = Timings("moons", {"a": [1.0, 10.0, 3.0], "b": [2.0, 20.0, 3.0]})
+    assert found.ratio("a", "b") == 0.5
+    assert found.median("b") == 3.0
+
+
+@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=lambda w: w.name)
+def test_data_fit_their_workload(workload):
+    x, y = workload.data()
+    assert x.shape == (workload.samples, *(workload.image or workload.sizes[:1]))
+    assert x.dtype == "float32"
+    assert set(y) == set(range(max(workload.sizes[-1], 2)))
