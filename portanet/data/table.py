@@ -188,5 +188,6 @@ def _compact(x: HostArray, x_test: HostArray | None) -> tuple[HostArray, HostArr
     """Return both parts in uint8 where all values fit, an eighth of the memory, else in float64."""
     parts = [x] if x_test is None else [x, x_test]
     fit = all(np.min(part) >= 0 and np.max(part) <= 255 and _whole(part) for part in parts)
-    parts = [part.astype(np.uint8 if fit else np.float64, copy=False) for part in parts]
+    # In rows: chosen columns lie in memory column by column, and every fit would bring them into order anew.
+    parts = [part.astype(np.uint8 if fit else np.float64, order="C", copy=False) for part in parts]
     return parts[0], None if x_test is None else parts[1]

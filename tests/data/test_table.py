@@ -269,6 +269,7 @@ def test_quick_and_exact_pass_agree(tmp_path, x, end, last, block):
     assert fingerprint(quick) == fingerprint(exact)
     np.testing.assert_array_equal(quick.x, x)
     assert quick.x.dtype == (np.uint8 if x.max() < 256 else np.float64)
+    assert quick.x.flags.c_contiguous
 
 
 @pytest.mark.parametrize(
@@ -320,6 +321,7 @@ def test_real_mnist_as_csv(tmp_path, monkeypatch):
     np.testing.assert_array_equal(data.y, mnist.y[:10000])
     np.testing.assert_array_equal(data.x_test, mnist.x_test[:1000].reshape(1000, 784))
     assert data.x.dtype == np.uint8
+    assert data.x.flags.c_contiguous
     assert data.classes == mnist.classes
     assert data.scale == 255.0
     assert seconds < 10
