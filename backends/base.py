@@ -109,6 +109,15 @@ class Backend:
         """
         return function
 
+    def scan(self, function: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any, Any], Any] | None:
+        """Return what runs a pure `function` many times in one call, or None where calls one by one cost no more.
+
+        ``run(carry, shared, items) -> (carry, outputs)`` is ``carry, output = function(carry, shared, item)`` for each
+        item along the leading axis of the arrays in `items`, with the outputs stacked. The arrays of `carry` are given
+        away.
+        """
+        return None
+
     def fetch(self, arrays: Sequence[Array]) -> HostArray:
         """Return arrays of one shape as one host array, shape (len(arrays), ...), in a single transfer."""
         with self.activate():

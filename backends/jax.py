@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import jax
@@ -75,6 +75,14 @@ class JaxBackend(Backend):
     def compile(self, function: F, donate: tuple[int, ...] = ()) -> F:
         """Return `function` compiled; XLA may write its results over the donated arguments."""
         return cast(F, jax.jit(function, donate_argnums=donate))
+
+    def scan(self, function: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any, Any], Any]:
+        """Return a compiled ``lax.scan``: what a call costs the host, as much as a small step, is paid once for all."""
+
+        def run(carry: Any, shared: Any, items: Any) -> Any:
+            return _untyped.lax.scan(lambda carry, item: function(carry, shared, item), carry, items)
+
+        return cast(Callable[[Any, Any, Any], Any], jax.jit(run, donate_argnums=0))
 
     def fetch(self, arrays: Sequence[Array]) -> HostArray:
         """Return arrays of one shape as one host array; each is copied, since a stack is compiled for every length."""

@@ -7,7 +7,7 @@ import io
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from portanet.errors import ConfigError, DataError
 from portanet.schedules import Schedule, improved, monitored
@@ -21,6 +21,9 @@ __all__ = ["CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "JSONLLogger"
 
 class Callback:
     """Base of all callbacks; override what is needed. ``trainer.stop(reason)`` ends the training."""
+
+    every_batch: ClassVar[bool] = True
+    """Whether :meth:`on_batch_end` must be called behind every batch; else several may be trained in one go."""
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         """Before the first epoch; training is to end behind epoch `end`."""

@@ -19,6 +19,7 @@ class Meter:
         self.metrics = [m for m in metrics if not isinstance(m, ScikitMetric)]
         self.sizes: list[float] = []
         self._waiting: list[tuple[Array, ...]] = []
+        self._stacked: list[tuple[Array, ...]] = []
         self._read: list[list[np.ndarray]] = [[] for _ in range(1 + len(self.metrics))]
 
     def add(self, size: float, loss: Array, measured: tuple[Array, ...]) -> None:
@@ -27,6 +28,12 @@ class Meter:
         self._waiting.append((loss, *measured))
         if len(self._waiting) >= 4096:  # small arrays by the thousand are a memory of their own
             self._fetch()
+
+    def add_many(self, sizes: Sequence[float], measured: tuple[Array, ...]) -> None:
+        """Take the loss and the metrics of several batches, stacked in this order; none may have come one by one."""
+        assert not self._waiting
+        self.sizes += sizes
+        self._stacked.append(measured)
 
     def result(self) -> dict[str, float]:
         """Return the loss and the metrics over all batches so far; waits for the device."""
@@ -38,6 +45,10 @@ class Meter:
         return {"loss": loss, **{metric.name: metric.merge(column, sizes) for metric, column in found}}
 
     def _fetch(self) -> None:
+        for measured in self._stacked:
+            for column, array in zip(self._read, measured, strict=True):
+                column.append(self.backend.to_numpy(array))
+        self._stacked.clear()
         if self._waiting:
             for column, arrays in zip(self._read, zip(*self._waiting, strict=True), strict=True):
                 column.append(self.backend.fetch(arrays))

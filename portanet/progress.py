@@ -16,6 +16,7 @@ class Progress(Callback):
     """Shows epoch, loss, metrics and the time left; reads the device at most twice a second."""
 
     interval = 0.5
+    every_batch = False
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         self._first, self._end, self._began = trainer.epoch, end, time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +76,38 @@ class Step:
         return params, buffers, opt_state, value, measured
 
 
+def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """Return the step as what :meth:`portanet.backends.Backend.scan` runs: it draws its batch from resident samples.
+
+    The carry is (params, buffers, opt_state); shared are (x, y, weight, seed) of all samples; an item is (rows, lr,
+    step).
+    """
+
+    def one(carry: Any, shared: Any, item: Any) -> tuple[Any, Any]:
+        x, y, weight, seed = shared
+        rows, lr, i = item
+        xp = array_namespace(x)
+        weight = None if weight is None else xp.take(weight, rows, axis=0)
+        counters = {"lr": lr, "seed": seed, "step": i}
+        x, y = xp.take(x, rows, axis=0), xp.take(y, rows, axis=0)
+        params, buffers, opt_state = carry
+        params, buffers, opt_state, loss, measured = step(params, buffers, opt_state, x, y, weight, counters)
+        return (params, buffers, opt_state), (loss, *measured)
+
+    return one
+
+
 def as_float(x: Array, dtype: str) -> Array:
     """Return `x` in the float dtype of that name."""
     xp = array_namespace(x)
     wanted = getattr(xp, dtype)
     return x if x.dtype == wanted else xp.astype(x, wanted)
+
+
+def all_finite(params: Params) -> Array:
+    """Return whether no parameter holds inf or nan, as an array on the device."""
+    xp = array_namespace(*params.values())
+    return xp.all(xp.stack([xp.all(xp.isfinite(p)) for p in params.values()]))
 
 
 def penalty(params: Params, l1: float, l2: float) -> Any:

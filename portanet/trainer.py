@@ -12,7 +12,7 @@ from typing import Any
 from portanet import backends, losses, optimizers, schedules
 from portanet.callbacks import Callback
 from portanet.data import prepare
-from portanet.data.batches import Batches
+from portanet.data.batches import Batches, Rows
 from portanet.data.dataset import Dataset
 from portanet.errors import ConfigError, DivergedError
 from portanet.history import History
@@ -23,10 +23,12 @@ from portanet.metrics import Metric
 from portanet.model import CHUNK, Model, class_indices
 from portanet.progress import Progress
 from portanet.random import epoch_word
-from portanet.step import Step
+from portanet.step import Step, all_finite, drawn
 from portanet.typing import Params, Shape
 
 __all__ = ["Trainer"]
+
+TOGETHER = 16  # steps in one call where the backend can: few enough for Ctrl-C to be heard soon
 
 
 class Trainer(Model):
@@ -94,6 +96,8 @@ class Trainer(Model):
         self._stop = ""
         step = Step(self.body, self.loss, self.optimizer, tuple(self.meter.metrics), dtype, l1, l2)
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
+        self._scan = self.backend.scan(drawn(step))
+        self._finite = self.backend.compile(all_finite)
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
@@ -215,18 +219,24 @@ class Trainer(Model):
     def _run_epoch(
         self, train: Batches, validation: Batches | None, end: int, *, shuffle: bool, each_batch: list[Callback]
     ) -> dict[str, float]:
-        began, n = time.perf_counter(), len(train)
+        began, n, done = time.perf_counter(), len(train), 0
         self.meter = meter = Meter(self.backend, self.metrics)
-        counters = {"lr": self.optimizer.lr, "seed": epoch_word(self.seed, self.epoch), "step": 0}
-        for i, batch in enumerate(train.epoch(self.seed, self.epoch, shuffle=shuffle)):
-            counters["lr"] = self.optimizer.lr * self.schedule.factor(self.epoch + (i + 0.5) / n, end)
-            counters["step"] = i
-            self.params, self.buffers, self.opt_state, loss, measured = self._step(
-                self.params, self.buffers, self.opt_state, batch.x, batch.y, batch.weight, counters
-            )
-            meter.add(batch.size, loss, measured)
+        seed = epoch_word(self.seed, self.epoch)
+        counters = {"lr": self.optimizer.lr, "seed": seed, "step": 0}
+        together = TOGETHER if self._scan and not any(hook.every_batch for hook in each_batch) else 1
+        for part in train.epoch(self.seed, self.epoch, shuffle=shuffle, together=together):
+            if isinstance(part, Rows):
+                done += len(part.sizes)
+                counters["lr"] = self._run_many(train, part, seed, range(done - len(part.sizes), done), end)
+            else:
+                counters["lr"], counters["step"] = self._rate(done, n, end), done
+                self.params, self.buffers, self.opt_state, loss, measured = self._step(
+                    self.params, self.buffers, self.opt_state, part.x, part.y, part.weight, counters
+                )
+                meter.add(part.size, loss, measured)
+                done += 1
             for hook in each_batch:
-                hook.on_batch_end(self, i + 1, n)
+                hook.on_batch_end(self, done, n)
             if self._stop:
                 break
         self.epoch += 1
@@ -235,13 +245,28 @@ class Trainer(Model):
             row.update({f"val_{name}": value for name, value in self._evaluate(validation).items()})
         return {**row, "lr": counters["lr"], "seconds": time.perf_counter() - began}
 
+    def _rate(self, i: int, n: int, end: int) -> float:
+        """Return the learning rate in the middle of step `i` of the `n` of this epoch."""
+        return self.optimizer.lr * self.schedule.factor(self.epoch + (i + 0.5) / n, end)
+
+    def _run_many(self, train: Batches, part: Rows, seed: int, steps: range, end: int) -> float:
+        """Train on several batches in one call of the backend; return the last one's learning rate."""
+        assert self._scan is not None
+        rates = [self._rate(i, len(train), end) for i in steps]
+        asarray = self.backend.asarray
+        items = (part.index, asarray(rates, self.dtype), asarray(list(steps), "int32"))
+        carry = (self.params, self.buffers, self.opt_state)
+        carry, measured = self._scan(carry, (train.x, train.y, train.weight, seed), items)
+        self.params, self.buffers, self.opt_state = carry
+        self.meter.add_many(part.sizes, measured)
+        return rates[-1]
+
     def _note(self, row: dict[str, float]) -> None:
         """Take down an epoch's row; tell a loss, or weights behind its last step, that are no longer finite."""
         self.history.rows.append(row)
         bad = [f"{name} is {row[name]}" for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
-        xp = self.backend.xp
-        finite = [xp.all(xp.isfinite(p)) for p in self.params.values()]  # the last step's overflow is in no loss yet
-        if not bad and finite and not self.backend.fetch(finite).all():
+        # The last step's overflow is in no loss yet.
+        if not bad and self.params and not self.backend.to_numpy(self._finite(self.params)):
             bad = ["there are weights that are not finite"]
         if bad:
             self.history.stopped = "diverged"

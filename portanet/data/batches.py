@@ -21,6 +21,13 @@ class Batch(NamedTuple):
     size: float
 
 
+class Rows(NamedTuple):
+    """The rows of several batches of resident samples, (batches, batch_size), and the batches' sizes."""
+
+    index: Array
+    sizes: list[float]
+
+
 class Batches:
     """The samples of a training or an evaluation, batch by batch.
 
@@ -51,8 +58,11 @@ class Batches:
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
 
-    def epoch(self, seed: int, epoch: int, *, shuffle: bool = True) -> Iterator[Batch]:
-        """Yield the batches of an epoch; the order depends on `seed` and `epoch` alone."""
+    def epoch(self, seed: int, epoch: int, *, shuffle: bool = True, together: int = 1) -> Iterator[Batch | Rows]:
+        """Yield the batches of an epoch; the order depends on `seed` and `epoch` alone.
+
+        Of samples that are resident and shuffled, every `together` whole batches come as their :class:`Rows`.
+        """
         if not shuffle or self.batch_size >= self.n:  # the order of a full batch changes nothing
             yield from self.in_order()
             return
@@ -60,7 +70,13 @@ class Batches:
         order = order.astype(np.int32)  # the widest that all libraries have
         xp = self.backend.xp
         rows = self.backend.asarray(order)
-        for start, stop, size in self._spans(order):
+        spans = list(self._spans(order))
+        joined = self.n // self.batch_size // together * together if together > 1 and self.resident else 0
+        for i in range(0, joined, together):
+            index = rows[spans[i][0] : spans[i + together - 1][1]]
+            sizes = [size for _, _, size in spans[i : i + together]]
+            yield Rows(xp.reshape(index, (together, self.batch_size)), sizes)
+        for start, stop, size in spans[joined:]:
             index = rows[start:stop]
             weight = None if self.weight is None else xp.take(self.weight, index, axis=0)
             if self.resident:
@@ -71,6 +87,10 @@ class Batches:
 
     def in_order(self) -> Iterator[Batch]:
         """Yield the batches in the order of the rows."""
+        if self.resident and self.batch_size >= self.n:
+            size = float(self.n) if self.host_weight is None else float(self.host_weight.sum(dtype="float64"))
+            yield Batch(self.x, self.y, self.weight, size)
+            return
         for start, stop, size in self._spans(None):
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
             weight = None if self.weight is None else self.weight[start:stop]
