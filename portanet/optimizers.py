@@ -230,18 +230,22 @@ class Adam(Optimizer):
         _check_share(self, "beta2")
 
     def numbers(self, lr: float, t: int) -> tuple[float, ...]:
-        root = one_minus_power(self.beta2, t) ** 0.5
-        return lr * root / one_minus_power(self.beta1, t), self.eps * root
+        # The running arrays are kept without the factors 1 - b, M = m / (1 - b₁) and V = v / (1 - b₂): these stand in
+        # two scalars a step instead of two passes over all arrays.
+        root = (one_minus_power(self.beta2, t) / (1.0 - self.beta2)) ** 0.5
+        return lr * root * (1.0 - self.beta1) / one_minus_power(self.beta1, t), self.eps * root
 
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
         m, v, rate, eps = args
         m *= self.beta1
-        m += (1.0 - self.beta1) * g
+        m += g
         v *= self.beta2
-        v += (1.0 - self.beta2) * (g * g)
-        root = array_namespace(p).sqrt(v)
-        root += eps
-        p -= rate * m / root
+        v += g * g
+        step = array_namespace(p).sqrt(v)
+        step += eps
+        step = m / step
+        step *= rate
+        p -= step
         return p, m, v
 
 

@@ -88,13 +88,14 @@ class MaxPool2D(_Pool):
         xp = array_namespace(dy)
         x, y = cache
         rows, columns = self.axes(x.shape[1], x.shape[2])
-        # Behind a ReLU many windows hold several equal zeros: a place's dy goes to the first of them and no other.
-        shares, free = [], None
+        # Behind a ReLU many windows hold several equal zeros: the first of them takes all of dy, and leaves 0.
+        shares, rest = [], dy
         for pixels in self.taps(x, rows, columns):
-            hit = pixels == y if free is None else (pixels == y) & free
-            free = ~hit if free is None else free & ~hit
-            shares.append(dy * xp.astype(hit, dy.dtype))
-        return _returned(xp.stack(shares, axis=3), rows, columns, xp), {}
+            share = xp.astype(pixels == y, dy.dtype)
+            share *= rest
+            rest = rest - share
+            shares.append(share)
+        return _returned(shares, rows, columns, xp), {}
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,7 @@ class AvgPool2D(_Pool):
         xp = array_namespace(dy)
         rows, columns = cache
         taps = rows.kernel * columns.kernel
-        shares = xp.stack([dy * (1.0 / taps)] * taps, axis=3)
-        return _returned(shares, rows, columns, xp), {}
+        return _returned([dy * (1.0 / taps)] * taps, rows, columns, xp), {}
 
 
 @dataclass(frozen=True)
@@ -160,11 +160,15 @@ def padded(x: Array, rows: Axis, columns: Axis, value: float) -> Array:
     return x
 
 
-def _returned(shares: Array, rows: Axis, columns: Axis, xp: Any) -> Array:
-    """Return dx from what each place gives to each of its taps, shape (n, h', w', taps, c)."""
-    n, channels = shares.shape[0], shares.shape[4]
-    table, held = holders_table(rows, columns, xp, shares)
-    flat = with_blank(xp.reshape(shares, (n, rows.out * columns.out * shares.shape[3], channels)), xp)
+def _returned(shares: list[Array], rows: Axis, columns: Axis, xp: Any) -> Array:
+    """Return dx from what each place gives to each of its taps, tap by tap, each (n, h', w', c)."""
+    n, _, _, channels = shares[0].shape
+    if all(a.kernel == a.stride and a.out * a.kernel == a.size and not a.before for a in (rows, columns)):
+        # Windows that tile the image, as most do: the taps lie side by side already.
+        lines = [xp.stack(shares[i : i + columns.kernel], axis=3) for i in range(0, len(shares), columns.kernel)]
+        return xp.reshape(xp.stack(lines, axis=2), (n, rows.size, columns.size, channels))
+    table, held = holders_table(rows, columns, xp, shares[0])
+    flat = with_blank(xp.reshape(xp.stack(shares, axis=3), (n, -1, channels)), xp)
     found = xp.reshape(xp.take(flat, table, axis=1), (n, rows.size * columns.size, held, channels))
     dx = found[:, :, 0, :] if held == 1 else xp.sum(found, axis=2)
     return xp.reshape(dx, (n, rows.size, columns.size, channels))
