@@ -48,6 +48,23 @@ def look_inside(trainer: pn.Trainer, x: np.ndarray, y: np.ndarray) -> tuple[np.n
     return np.array(norms), np.array([a.var(axis=0).mean() for a in inputs[1:]])
 
 
+def torch_norm(trainer: pn.Trainer, x: np.ndarray, y: np.ndarray) -> float | None:
+    """Return ‖∂J/∂W[1]‖ by PyTorch's autograd, at the trainer's weights; None where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    params = {n: torch.from_numpy(p).double().requires_grad_() for n, p in trainer.snapshot()["params"].items()}
+    names = [name.removesuffix(".weight") for name in params if name.endswith(".weight")]
+    g = torch.relu if isinstance(trainer.net.layers[1], pn.ReLU) else torch.sigmoid
+    a = torch.from_numpy(x).double()
+    for i, name in enumerate(names):
+        z = a @ params[f"{name}.weight"] + params[f"{name}.bias"]
+        a = g(z) if i < HIDDEN else z
+    torch.nn.functional.cross_entropy(a, torch.from_numpy(y)).backward()
+    return float(params[f"{names[0]}.weight"].grad.norm())
+
+
 def draw_layers(measured: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> Any:
     figure = canvas(12, 5)
     titles = ("Gradient of each layer's weights", "Activations of each hidden layer")
@@ -76,25 +93,27 @@ def main(argv: Sequence[str] | None = None) -> float:
     data = pn.data.load("digits").flat()
     mean, std = data.x.mean(), data.x.std()
     x, x_test = (data.x - mean) / std, (data.x_test - mean) / std
-    trainers, measured = {}, {}
+    trainers, measured, autograd = {}, {}, {}
     for name, recipe in RECIPES.items():
         trainer = pn.Trainer(network(*recipe), optimizer=pn.SGD(lr=LR), metrics=["accuracy"], backend=args.backend)
         trainer.init(x.shape[1:])
-        before = look_inside(trainer, x, data.y)
+        before, beside = look_inside(trainer, x, data.y), [torch_norm(trainer, x, data.y)]
         trainer.fit(x, data.y, epochs=4 if args.smoke else 30, batch_size=32, validation_fraction=0.1, verbose=False)
         trainers[name], measured[name] = trainer, [before, look_inside(trainer, x, data.y)]
+        autograd[name] = [*beside, torch_norm(trainer, x, data.y)]
 
     print(f"digits, {HIDDEN} hidden layers of {WIDTH}, SGD with lr {LR}, {trainer.epoch} epochs")
-    print(f"{'':36}{'‖∂J/∂W[1]‖':>12}{'‖∂J/∂W[L]‖':>12}{'var a[1]':>10}{f'var a[{HIDDEN}]':>10}{'accuracy':>10}")
+    heads = ("‖∂J/∂W[1]‖", "PyTorch", "‖∂J/∂W[L]‖", "var a[1]", f"var a[{HIDDEN}]", "accuracy")
+    print(" " * 36 + "".join(f"{head:>12}" for head in heads))
     result = {}
     for name, trainer in trainers.items():
         result[name] = trainer.evaluate(x_test, data.y_test)["accuracy"]
-        for when, (norms, variances) in zip(("at initialisation", "trained"), measured[name], strict=True):
+        parts = zip(("at initialisation", "trained"), measured[name], autograd[name], strict=True)
+        for when, (norms, variances), theirs in parts:
             last = f"{result[name]:.1%}" if when == "trained" else ""
-            print(
-                f"{f'{name}, {when}':36}{norms[0]:12.1e}{norms[-1]:12.1e}"
-                f"{variances[0]:10.1e}{variances[-1]:10.1e}{last:>10}"
-            )
+            numbers = (norms[0], theirs, norms[-1], variances[0], variances[-1])
+            cells = ["-" if number is None else f"{number:.1e}" for number in numbers]
+            print(f"{f'{name}, {when}':36}" + "".join(f"{cell:>12}" for cell in (*cells, last)))
     shrinks = {name: (found[0][0][-2] / found[0][0][0]) ** (1 / (HIDDEN - 1)) for name, found in measured.items()}
     print(
         f"At first the gradient shrinks by {shrinks['sigmoid, Glorot']:.1f} per layer with sigmoid and Glorot: "

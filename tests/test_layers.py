@@ -11,9 +11,9 @@ from array_api_compat import array_namespace, device
 
 from portanet.agree import TOLERANCE, _difference, run_layer
 from portanet.backends import get
-from portanet.errors import CheckError
+from portanet.errors import CheckError, ShapeError
 from portanet.gradient_check import gradcheck
-from portanet.layers import Dense, Layer, ReLU, Residual, Sequential, Softmax, Tanh
+from portanet.layers import BatchNorm, Dense, Layer, ReLU, Residual, Sequential, Softmax, Tanh
 from portanet.random import Key, generator
 from tests.cases import LAYER_CASES
 
@@ -185,3 +185,12 @@ def test_a_stack_of_networks_is_each_of_them():
             np.testing.assert_allclose(grads[name][i], own_grads[name], rtol=1e-11, atol=1e-14)
         total += own_dx
     np.testing.assert_allclose(dx, total, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (1, 1, 1, 3)])
+def test_batch_norm_of_a_single_value(shape):
+    layer, x = BatchNorm(), np.zeros(shape)
+    params = {**layer.init(None, shape[1:])[0], **layer.init_buffers(shape[1:])}
+    assert layer.forward(params, x)[0].shape == shape  # evaluation knows mean and variance
+    with pytest.raises(ShapeError, match=r"two values a channel or more, got a batch of shape .*LayerNorm"):
+        layer.forward(params, x, train=True)

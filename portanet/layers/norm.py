@@ -8,7 +8,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from portanet.errors import ConfigError
+from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import ones, zeros
 from portanet.layers.base import Layer
 from portanet.random import Key
@@ -55,6 +55,12 @@ class BatchNorm(Layer):
         xp = array_namespace(x)
         axes = tuple(range(x.ndim - 1))
         if train:
+            if math.prod(x.shape[:-1]) < 2:
+                message = (
+                    f"training needs two values a channel or more, got a batch of shape {tuple(x.shape)}; take larger "
+                    f"batches, of which none is left with a single sample, or LayerNorm"
+                )
+                raise ShapeError(message)
             mean = xp.mean(x, axis=axes)
             centred = x - mean
             variance = xp.mean(centred * centred, axis=axes)
