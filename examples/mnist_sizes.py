@@ -30,7 +30,7 @@ NEEDS_DATA = tuple(f"{part}-ubyte.gz" for part in PARTS)
 LR, BATCH = 0.1, 128
 SIZES = {(30,): "83%", (500, 150): "87%", (512, 512): "88%"}  # what the tutorial reached on the test set
 REMEDIES: dict[str, dict[str, Any]] = {
-    "nothing more": {},
+    "none": {},
     "dropout 0.4": {"dropout": 0.4},
     "weight decay 1e-3": {"decay": 1e-3},
     "augmentation": {"augment": True},
@@ -111,7 +111,7 @@ def draw(runs: dict[str, dict[str, Any]], heading: str) -> Any:
         ]
         shade = axes.fill_between(epochs, *parts, color="0.9", linewidth=0)
         axes.set_yscale("log")
-        dress(axes, f"{name}: {run['test'][-1]:.1f} % wrong", "epoch", "wrong (%)" if axes is panels[0] else "")
+        dress(axes, f"{name}: {run['test'][-1]:.1f} %", "epoch", "wrong (%)" if axes is panels[0] else "")
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_yticks([0.01, 0.1, 1, 10], ["≤ 0.01", "0.1", "1", "10"])
         axes.minorticks_off()

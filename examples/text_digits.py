@@ -2,7 +2,7 @@
 
 usage: python examples/text_digits.py [DIGITS] [--backend auto] [--epochs 140] [--smoke] [--out plots/text_digits]
 
-DIGITS is a folder or zip of text digits, else digits.zip in the folder PORTANET_DATA. A full run takes some ten minutes.
+DIGITS is a folder or zip of text digits, else digits.zip in the folder PORTANET_DATA. A full run takes ten minutes.
 A tutorial left open why networks that begin differently converge so differently: the second part trains six
 beginnings, and measures at the start what each layer passes on, of the images forward and of the error back.
 """

@@ -1,0 +1,124 @@
+"""What surrounds the steps: fit beside its bare steps, predictions of a single row, and the peak memory of a process.
+
+usage: env -u OPENBLAS_CORETYPE python -m tests.benchmarks.overheads [--rounds 9]
+
+Peak memory is that of a process of its own which trains one epoch of 60,000 float32 rows of 784, its data included;
+it is measured for torch where that is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.util
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import portanet as pn
+from portanet.backends import get, keep_memory
+from portanet.bench.workloads import WORKLOADS
+from portanet.layers import Layer
+
+
+def turns(rounds: int, *runs: Callable[[], None]) -> list[list[float]]:
+    """Return seconds of each, in turns; the first round warms up."""
+    found: list[list[float]] = [[] for _ in runs]
+    for i in range(rounds + 1):
+        for seconds, run in zip(found, runs, strict=True):
+            began = time.perf_counter()
+            run()
+            if i:
+                seconds.append(time.perf_counter() - began)
+    return found
+
+
+def fit_beside_steps(name: str, rounds: int) -> None:
+    workload = WORKLOADS[name]
+    x, y = workload.data()
+    hidden: type[Layer] = pn.ReLU if workload.hidden == "relu" else pn.Sigmoid
+    net = [layer for units in workload.sizes[1:-1] for layer in (pn.Dense(units), hidden())]
+    loss = "softmax_cross_entropy" if workload.loss == "softmax" else "sum_squared_error"
+    trainer = pn.Trainer([*net, pn.Dense(workload.sizes[-1])], loss, pn.SGD(lr=0.01), backend="numpy")
+    trainer.init(x.shape[1:])
+    spans = range(0, len(x), workload.batch)
+    batches = [(x[i : i + workload.batch], y[i : i + workload.batch].astype("int32")) for i in spans]
+    counters = {"lr": 0.01, "seed": 0, "step": 0}
+
+    def bare() -> None:
+        params, buffers, state = trainer.params, trainer.buffers, trainer.opt_state
+        with get("numpy").activate():
+            for xb, yb in batches:
+                params, buffers, state, _, _ = trainer._step(params, buffers, state, xb, yb, None, counters)
+
+    def fit() -> None:
+        trainer.fit(x, y, epochs=1, batch_size=workload.batch, verbose=False)
+
+    steps = len(batches)
+    one, other = turns(rounds, fit, bare)
+    ratio = statistics.median(a / b for a, b in zip(one, other, strict=True))
+    more = statistics.median(1e6 * (a - b) / steps for a, b in zip(one, other, strict=True))
+    print(f"fit beside its bare steps, {name:8} {ratio:5.2f} of them, {more:6.1f} µs a step more")
+
+
+def predictions(rounds: int) -> None:
+    workload = dataclasses.replace(WORKLOADS["mnist"], samples=256)
+    x, y = workload.data()
+    net = [pn.Dense(500), pn.ReLU(), pn.Dense(150), pn.ReLU(), pn.Dense(10)]
+    trainer = pn.Trainer(net, backend="numpy")
+    trainer.fit(x, y, epochs=1, verbose=False)
+    runs: dict[str, Callable[[], object]] = {"portanet": lambda: trainer.predict(x[:1])}
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        nn = torch.nn
+        other = nn.Sequential(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 150), nn.ReLU(), nn.Linear(150, 10))
+
+        def by_torch() -> object:
+            with torch.no_grad():
+                return torch.softmax(other(torch.from_numpy(x[:1])), 1).numpy()
+
+        runs["torch"] = by_torch
+    if importlib.util.find_spec("sklearn"):
+        from sklearn.neural_network import MLPClassifier
+
+        model = MLPClassifier((500, 150), max_iter=1, tol=1e9).partial_fit(x, y, classes=range(10))
+        runs["scikit-learn"] = lambda: model.predict_proba(x[:1])
+
+    def often(run: Callable[[], object]) -> Callable[[], None]:
+        return lambda: [run() for _ in range(300)] and None
+
+    for name, seconds in zip(runs, turns(rounds, *map(often, runs.values())), strict=True):
+        print(f"one row of 784-500-150-10 predicted by {name:13} {1e6 * statistics.median(seconds) / 300:6.0f} µs")
+
+
+def peak_memory(peer: str) -> float:
+    """Return the peak memory, in MB, of a process that trains an epoch of the mnist workload in `peer`."""
+    code = f"""
+import dataclasses, resource
+from portanet.bench import peers, workloads
+workload = dataclasses.replace(workloads.WORKLOADS["mnist"], samples=60000)
+peers.{peer}(workload)(1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(done.stdout) / 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    args = parser.parse_args()
+    keep_memory()
+    for name in ("mnist", "online"):
+        fit_beside_steps(name, args.rounds)
+    predictions(args.rounds)
+    for peer in ("portanet", "torch"):
+        if peer == "portanet" or importlib.util.find_spec(peer):
+            print(f"peak memory of an epoch, 188 MB of data among it: {peer:9} {peak_memory(peer):5.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
