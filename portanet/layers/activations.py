@@ -18,7 +18,9 @@ Result = tuple[Array | None, Params]
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)); x is held above -80, where the result is as good as 0, so that exp cannot overflow."""
     xp = array_namespace(x)
-    e = xp.exp(-xp.maximum(x, -80.0))
+    e = xp.maximum(x, -80.0)
+    e *= -1.0
+    e = xp.exp(e)
     e += 1.0
     return 1.0 / e
 
@@ -112,7 +114,10 @@ class Sigmoid(Layer):
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         y = cache
-        return dy * (y * (1.0 - y)), {}
+        dx = 1.0 - y
+        dx *= y
+        dx *= dy
+        return dx, {}
 
 
 @dataclass(frozen=True)
