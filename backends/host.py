@@ -86,7 +86,7 @@ def keep_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # another C library
         return False
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h; the second cannot be set above 32 MiB
-    return bool(mallopt(mmap_threshold, 32 << 20) and mallopt(trim_threshold, 2**31 - 1))
+    return bool(mallopt(mmap_threshold, 32 << 20) and mallopt(trim_threshold, 512 << 20))
 
 
 def host_memory() -> tuple[int, int] | None:
