@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from portanet import backends as backends
     from portanet import data as data
     from portanet.callbacks import *
+    from portanet.checkpoint import *
     from portanet.errors import *
     from portanet.gradient_check import *
     from portanet.initializers import *
@@ -36,6 +37,7 @@ _MODULES = (
     "metrics",
     "trainer",
     "callbacks",
+    "checkpoint",
     "saving",
     "gradient_check",
     "errors",

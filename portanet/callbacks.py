@@ -25,6 +25,9 @@ class Callback:
     every_batch: ClassVar[bool] = True
     """Whether :meth:`on_batch_end` must be called behind every batch; else several may be trained in one go."""
 
+    runs_last: ClassVar[bool] = False
+    """Whether it is called behind the others."""
+
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         """Before the first epoch; training is to end behind epoch `end`."""
 
@@ -36,6 +39,13 @@ class Callback:
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Behind the last epoch, also when training ended by an error."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what it has noted, of which a checkpoint is made: plain values and host arrays, in dicts and lists."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take back what :meth:`state` returned; behind :meth:`on_fit_begin`."""
 
 
 class EarlyStopping(Callback):
@@ -73,12 +83,19 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch = value, trainer.epoch
             self._weights = trainer.snapshot() if self.restore_best else None
         elif trainer.epoch - self.best_epoch >= self.patience:
-            trainer.stop(f"no better {self.monitor} for {self.patience} epochs (best in epoch {self.best_epoch})")
+            reason = f"no better {self.monitor} for {self.patience} epochs (best in epoch {self.best_epoch})"
+            trainer.stop(reason, finished=True)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if self._weights is not None and self.best_epoch != trainer.epoch:
             trainer.restore(self._weights)
         self._weights = None
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "weights": self._weights}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best, self.best_epoch, self._weights = state["best"], state["best_epoch"], state["weights"]
 
 
 class Checkpoint(Callback):
@@ -110,6 +127,12 @@ class Checkpoint(Callback):
         if improved(value, self.best, self.monitor):
             self.best = value
             trainer.save(self.path)
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best = state["best"]
 
 
 class JSONLLogger(Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,9 @@ class Meter:
             self._fetch()
 
     def add_many(self, sizes: Sequence[float], measured: tuple[Array, ...]) -> None:
-        """Take the loss and the metrics of several batches, stacked in this order; none may have come one by one."""
-        assert not self._waiting
+        """Take the loss and the metrics of several batches, stacked."""
+        if self._waiting:
+            self._fetch()
         self.sizes += sizes
         self._stacked.append(measured)
 
@@ -43,6 +45,16 @@ class Meter:
         loss = float((values[0] * sizes).sum() / max(sizes.sum(), 1e-30))
         found = zip(self.metrics, values[1:], strict=True)
         return {"loss": loss, **{metric.name: metric.merge(column, sizes) for metric, column in found}}
+
+    def state(self) -> dict[str, Any]:
+        """Return what was taken so far, as host arrays."""
+        self._fetch()
+        return {"sizes": self.sizes, "columns": [np.concatenate(column) for column in self._read if column]}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take back what :meth:`state` returned."""
+        self.sizes = list(state["sizes"])
+        self._read = [[column] for column in state["columns"]] or self._read
 
     def _fetch(self) -> None:
         for measured in self._stacked:

@@ -6,6 +6,7 @@ What is saved are host arrays, so that a network trained on any backend is loade
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -185,12 +186,26 @@ def write(path: str | os.PathLike[str], content: bytes | str) -> None:
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o666 & ~_umask())
             Path(temporary).replace(path)
+            _sync_folder(path.parent)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
         message = f"{path}: cannot be written ({error.strerror or error}); give a folder that exists and has room"
         raise DataError(message) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let a new name in a folder outlast a power failure, where the system has a way to ask for it."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        with contextlib.suppress(OSError):  # not every file system syncs folders
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from portanet import backends, losses, optimizers, schedules
+from portanet import backends, checkpoint, losses, optimizers, schedules
 from portanet.callbacks import Callback
 from portanet.data import prepare
 from portanet.data.batches import Batches, Rows
@@ -23,7 +24,7 @@ from portanet.metrics import Metric
 from portanet.model import CHUNK, Model, class_indices
 from portanet.progress import Progress
 from portanet.random import epoch_word
-from portanet.step import Step, all_finite, drawn
+from portanet.step import Step, drawn, total
 from portanet.typing import Params, Shape
 
 __all__ = ["Trainer"]
@@ -65,7 +66,9 @@ class Trainer(Model):
     history : History
         Of all calls of :meth:`fit` together.
     epoch : int
-        Number of epochs trained so far.
+        Number of epochs trained so far, whole ones.
+    position : int
+        Number of steps done in the epoch after them; 0 unless training was stopped within one.
     """
 
     def __init__(
@@ -91,13 +94,17 @@ class Trainer(Model):
         self.class_weight = class_weight
         self.opt_state: dict[str, Any] = {}
         self.history = History()
-        self.epoch = 0
+        self.epoch = self.position = self._end = 0
         self.meter = Meter(self.backend, self.metrics)
-        self._stop = ""
+        self._stop = self._finished = ""
+        self._hooks: list[Callback] = []
+        self._fitted: dict[str, Any] = {}  # what the training is fitted to, and how: a resumed one must be the same
+        self._resumed: dict[str, Any] | None = None
+        self._spent = 0.0  # seconds of the epoch that is half done
         step = Step(self.body, self.loss, self.optimizer, tuple(self.meter.metrics), dtype, l1, l2)
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = self.backend.scan(drawn(step))
-        self._finite = self.backend.compile(all_finite)
+        self._total = self.backend.compile(total)
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
@@ -105,6 +112,7 @@ class Trainer(Model):
         with self.backend.activate(self.dtype):
             self.opt_state = self.optimizer.init(self.params)
         self.epoch, self.history, self.schedule = 0, History(), copy.deepcopy(self._schedule)
+        self.position, self._resumed = 0, None
 
     def fit(
         self,
@@ -120,7 +128,7 @@ class Trainer(Model):
         callbacks: Sequence[Callback] = (),
         verbose: bool = True,
     ) -> History:
-        """Train for `epochs` more epochs; a second call goes on where the first one ended.
+        """Train for `epochs` more epochs; a second call goes on where the first one ended, also within an epoch.
 
         Parameters
         ----------
@@ -158,31 +166,69 @@ class Trainer(Model):
         if batch_size is not None:
             _check_count("batch_size", batch_size, 1)
         train, validation = self._parts(x, y, sample_weight, validation_data, validation_fraction, batch_size)
-        hooks = _checked(callbacks) + ([Progress()] if verbose else [])
-        each_batch = [hook for hook in hooks if type(hook).on_batch_end is not Callback.on_batch_end]
+        hooks = sorted(_checked(callbacks) + ([Progress()] if verbose else []), key=lambda hook: hook.runs_last)
+        before = self._fitted
+        self._fitted = {"batch_size": train.batch_size, "shuffle": shuffle, "samples": train.n, "data": train}
+        if self.position and self._resumed is None and before != checkpoint.fitted(self):
+            self.position = 0  # another fit than the one that was stopped within an epoch begins its own
         self._stop, self.history.stopped = "", "error"  # what it says if an error ends the training
-        end = self.epoch + epochs
+        self._hooks, self._end = hooks, self.epoch + epochs
         with held_interrupt(self.stop), self.backend.activate(self.dtype), contextlib.ExitStack() as begun:
+            begun.callback(self._release)
             for hook in hooks:
                 begun.callback(hook.on_fit_end, self)
-                hook.on_fit_begin(self, end)
-            while self.epoch < end and not self._stop:
-                row = self._run_epoch(train, validation, end, shuffle=shuffle, each_batch=each_batch)
-                self._note(row)
+                hook.on_fit_begin(self, self._end)
+            if self._resumed is not None:
+                checkpoint.take_up(self, self._resumed)
+                self._stop = self._finished
+            while self.epoch < self._end and not self._stop:
+                row = self._run_epoch(train, validation, shuffle=shuffle)
+                self._check_finite(row)
+                if self.position:  # stopped within the epoch: the rest of it is the next fit's
+                    break
+                self.history.rows.append(row)
+                self.schedule.observe(row)
                 for hook in hooks:
                     hook.on_epoch_end(self, row)
             self.history.stopped = self._stop or "epochs"
         return self.history
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, *, finished: bool = False) -> None:
         """Let training end behind the current batch; for callbacks and signals.
 
         Parameters
         ----------
         reason : str
             Becomes ``history.stopped``.
+        finished : bool
+            Whether there is nothing left to do, so that a training that is resumed from here ends at once.
         """
         self._stop = reason
+        self._finished = reason if finished else ""
+
+    def resume(self, path: str | os.PathLike[str]) -> int:
+        """Take up the training in a file of :class:`~portanet.TrainingCheckpoint`, and return the epochs left of it.
+
+        The next :meth:`fit`, for so many epochs and with the same data and callbacks, goes on as if nothing had
+        happened: bit for bit on the same backend.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, it is damaged, or that of another network, loss, optimizer, seed or dtype. The
+            next fit raises it where data, batch size or callbacks are others.
+        """
+        state = checkpoint.load(self, path)
+        checkpoint.restore(self, state)
+        self._resumed = state
+        return int(state["end"]) - self.epoch
+
+    def _release(self) -> None:
+        """Let go of what belongs to a fit alone."""
+        data = self._fitted.get("data")
+        if isinstance(data, Batches):  # its fingerprint is still wanted where an epoch is half done
+            self._fitted["data"] = checkpoint.fingerprint(data) if self.position else None
+        self._hooks = []
 
     def _parts(
         self, x: Any, y: Any, weight: Any, validation_data: Any, fraction: float, batch_size: int | None
@@ -216,43 +262,49 @@ class Trainer(Model):
             xv, yv, wv = (*validation_data, None)[:3]
             return train, self._batches(xv, yv, wv, CHUNK, what="validation ")
 
-    def _run_epoch(
-        self, train: Batches, validation: Batches | None, end: int, *, shuffle: bool, each_batch: list[Callback]
-    ) -> dict[str, float]:
-        began, n, done = time.perf_counter(), len(train), 0
-        self.meter = meter = Meter(self.backend, self.metrics)
+    def _run_epoch(self, train: Batches, validation: Batches | None, *, shuffle: bool) -> dict[str, float]:
+        """Return the row of an epoch, or of the part of it that was done when it was stopped."""
+        began, n = time.perf_counter(), len(train)
+        each_batch = [hook for hook in self._hooks if type(hook).on_batch_end is not Callback.on_batch_end]
+        if not self.position:
+            self.meter, self._spent = Meter(self.backend, self.metrics), 0.0
         seed = epoch_word(self.seed, self.epoch)
         counters = {"lr": self.optimizer.lr, "seed": seed, "step": 0}
         together = TOGETHER if self._scan and not any(hook.every_batch for hook in each_batch) else 1
-        for part in train.epoch(self.seed, self.epoch, shuffle=shuffle, together=together):
+        for part in train.epoch(self.seed, self.epoch, shuffle=shuffle, together=together, skip=self.position):
             if isinstance(part, Rows):
-                done += len(part.sizes)
-                counters["lr"] = self._run_many(train, part, seed, range(done - len(part.sizes), done), end)
+                counters["lr"] = self._run_many(train, part, seed)
+                self.position += len(part.sizes)
             else:
-                counters["lr"], counters["step"] = self._rate(done, n, end), done
+                counters["lr"], counters["step"] = self._rate(self.position, n), self.position
                 self.params, self.buffers, self.opt_state, loss, measured = self._step(
                     self.params, self.buffers, self.opt_state, part.x, part.y, part.weight, counters
                 )
-                meter.add(part.size, loss, measured)
-                done += 1
+                self.meter.add(part.size, loss, measured)
+                self.position += 1
             for hook in each_batch:
-                hook.on_batch_end(self, done, n)
+                hook.on_batch_end(self, self.position, n)
             if self._stop:
                 break
-        self.epoch += 1
-        row = {"epoch": self.epoch, **meter.result()}
+        row = {"epoch": self.epoch + 1, **self.meter.result()}
+        self._spent += time.perf_counter() - began
+        if self.position < n:
+            return row
+        began = time.perf_counter()
+        self.epoch, self.position = self.epoch + 1, 0
         if validation is not None:
             row.update({f"val_{name}": value for name, value in self._evaluate(validation).items()})
-        return {**row, "lr": counters["lr"], "seconds": time.perf_counter() - began}
+        return {**row, "lr": counters["lr"], "seconds": self._spent + time.perf_counter() - began}
 
-    def _rate(self, i: int, n: int, end: int) -> float:
+    def _rate(self, i: int, n: int) -> float:
         """Return the learning rate in the middle of step `i` of the `n` of this epoch."""
-        return self.optimizer.lr * self.schedule.factor(self.epoch + (i + 0.5) / n, end)
+        return self.optimizer.lr * self.schedule.factor(self.epoch + (i + 0.5) / n, self._end)
 
-    def _run_many(self, train: Batches, part: Rows, seed: int, steps: range, end: int) -> float:
+    def _run_many(self, train: Batches, part: Rows, seed: int) -> float:
         """Train on several batches in one call of the backend; return the last one's learning rate."""
         assert self._scan is not None
-        rates = [self._rate(i, len(train), end) for i in steps]
+        steps = range(self.position, self.position + len(part.sizes))
+        rates = [self._rate(i, len(train)) for i in steps]
         asarray = self.backend.asarray
         items = (part.index, asarray(rates, self.dtype), asarray(list(steps), "int32"))
         carry = (self.params, self.buffers, self.opt_state)
@@ -261,21 +313,27 @@ class Trainer(Model):
         self.meter.add_many(part.sizes, measured)
         return rates[-1]
 
-    def _note(self, row: dict[str, float]) -> None:
-        """Take down an epoch's row; tell a loss, or weights behind its last step, that are no longer finite."""
-        self.history.rows.append(row)
+    def finite(self) -> bool:
+        """Return whether no weight is inf or nan; waits for the device."""
+        if not self.params or math.isfinite(float(self._total(self.params))):
+            return True
+        xp = self.backend.xp  # the sum of large weights may be more than a float holds
+        return bool(self.backend.fetch([xp.all(xp.isfinite(p)) for p in self.params.values()]).all())
+
+    def _check_finite(self, row: dict[str, float]) -> None:
+        """Tell a loss, or weights behind its last step, that are no longer finite."""
         bad = [f"{name} is {row[name]}" for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
-        # The last step's overflow is in no loss yet.
-        if not bad and self.params and not self.backend.to_numpy(self._finite(self.params)):
+        if not bad and not self.finite():  # the last step's overflow is in no loss yet
             bad = ["there are weights that are not finite"]
         if bad:
+            self.history.rows.append(row)
             self.history.stopped = "diverged"
+            rate = row.get("lr", self.optimizer.lr)
             message = (
-                f"training diverged: {bad[0]} in epoch {self.epoch} (learning rate {row['lr']:g}); "
+                f"training diverged: {bad[0]} in epoch {row['epoch']:g} (learning rate {rate:g}); "
                 f"a smaller learning rate, clip_norm=1, or inputs scaled to about 1 usually help"
             )
             raise DivergedError(message)
-        self.schedule.observe(row)
 
 
 def _checked(callbacks: Sequence[Callback]) -> list[Callback]:

@@ -156,12 +156,11 @@ def test_time_limit_stops_within_an_epoch(monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: next(now), perf_counter=time.perf_counter)
     monkeypatch.setattr(callbacks, "time", clock)
     recorder = Recorder()
-    history = trainer().fit(
-        x, y, epochs=5, batch_size=10, callbacks=[pn.TimeLimit(30), recorder], verbose=False
-    )  # fmt: skip
+    model = trainer()
+    history = model.fit(x, y, epochs=5, batch_size=10, callbacks=[pn.TimeLimit(30), recorder], verbose=False)
     assert history.stopped == "time limit of 30 s"
     assert [call[1] for call in recorder.calls if call[0] == "batch"] == [1, 2, 3]
-    assert len(history) == 1
+    assert (len(history), model.epoch, model.position) == (0, 0, 3)
 
 
 def test_stop_from_another_place():

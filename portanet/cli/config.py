@@ -9,11 +9,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from portanet.errors import ConfigError, unknown
+from portanet.errors import ConfigError, DataError, unknown
 
-__all__ = ["ConfigurableCommand", "config_option"]
+__all__ = ["ConfigurableCommand", "config_option", "resume_option"]
 
-_NOT_IN_FILES = ("config", "print_config", "json_wanted", "quiet", "debug", "help")
+_NOT_IN_FILES = ("config", "resume", "print_config", "json_wanted", "quiet", "debug", "help")
 """What concerns how a command is run, and not what it does."""
 
 
@@ -50,6 +50,19 @@ def _read(ctx: click.Context, param: click.Parameter, value: Path | None) -> Non
     ctx.default_map = defaults
 
 
+def _resume(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Take the run's own configuration as the defaults of this command."""
+    if value is not None:
+        if "portanet.config" in ctx.meta:
+            message = "--resume: the run has a configuration of its own; leave --config out"
+            raise ConfigError(message)
+        if not (value / "config.toml").is_file():
+            message = f"--resume {value}: expected a run folder with its config.toml, found none there"
+            raise DataError(message)
+        _read(ctx, param, value / "config.toml")
+    return value
+
+
 def _as_option(path: Path, key: str, entry: Any) -> Any:
     """Return a file's value as it would stand on the command line, so that both are read and checked by the same code.
 
@@ -74,4 +87,13 @@ config_option = click.option(
     expose_value=False,
     callback=_read,
     help="TOML file of options (underscores for hyphens) and perhaps [[layers]]; flags go before it.",
+)
+
+resume_option = click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    is_eager=True,
+    callback=_resume,
+    help="Go on with a run that was stopped, as if it had not been; flags (--epochs, say) go before its configuration.",
 )

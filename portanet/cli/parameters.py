@@ -10,10 +10,12 @@ import click
 __all__ = [
     "BATCH_SIZE",
     "DURATION",
+    "EVERY",
     "LAYERS",
     "backend_option",
     "json_option",
     "part_option",
+    "steps_or_minutes",
     "target_option",
     "which_option",
 ]
@@ -65,6 +67,26 @@ class _BatchSize(click.ParamType):  # type: ignore[type-arg]  # generic from cli
         return int(value)
 
 
+class _Every(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on only
+    """A number of steps, or a time with its unit."""
+
+    name = "steps|time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        found = re.fullmatch(r"(\d+)|(\d+(?:\.\d*)?|\.\d+)\s*([smh])", str(value).strip())
+        if found is None or float(found[1] or found[2]) == 0:
+            self.fail(f"expected a number of steps, or a time such as 30s or 10m, got {value!r}", param, ctx)
+        return str(value).strip()
+
+
+def steps_or_minutes(every: str) -> dict[str, Any]:
+    """Return what :data:`EVERY` has checked as the arguments of a TrainingCheckpoint."""
+    if every.isdecimal():
+        return {"steps": int(every)}
+    return {"minutes": float(every[:-1]) * _SECONDS[every[-1]] / 60}
+
+
+EVERY = _Every()
 LAYERS = _Layers()
 DURATION = _Duration()
 BATCH_SIZE = _BatchSize()

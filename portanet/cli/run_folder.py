@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ from portanet.trainer import Trainer
 
 __all__ = [
     "BEST",
+    "CHECKPOINT",
     "CONFIG",
     "ENVIRONMENT",
     "LAST",
     "REPORT",
     "Recorder",
+    "alone_in",
     "create",
     "environment",
     "refuse_taken",
@@ -36,6 +38,8 @@ __all__ = [
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 CONFIG, METRICS, ENVIRONMENT, REPORT = "config.toml", "metrics.jsonl", "environment.json", "report.json"
+
+CHECKPOINT = "checkpoint/training.safetensors"
 
 NOT_METRICS = ("epoch", "lr", "seconds")
 
@@ -66,6 +70,29 @@ def create(out: str | None, name: str) -> Path:
     except OSError as error:
         message = f"the run folder {error.filename} cannot be made ({error.strerror}); name another by --out"
         raise ConfigError(message) from None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in the same folder, as long as this one lives and the block runs.
+
+    Raises
+    ------
+    ConfigError
+        If another one does.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            message = f"{folder}: another process is training in it; wait for it, or train in a folder of its own"
+            raise ConfigError(message) from None
+        yield
 
 
 def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
@@ -121,6 +148,18 @@ class Recorder(Callback):
     def metrics(self) -> dict[str, float]:
         """What was measured in the best epoch."""
         return {name: value for name, value in self.best.items() if name not in NOT_METRICS}
+
+    runs_last = True  # behind what may put other weights in place of the last ones
+
+    def state(self) -> dict[str, Any]:
+        return {"lines": self._lines, "best": self.best}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self._lines, self.best = list(state["lines"]), dict(state["best"])
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if trainer.position and trainer.history.stopped not in ("error", "diverged"):
+            trainer.save(self.folder / LAST)
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         trainer.save(self.folder / LAST)  # should the first epoch diverge, these are the last good weights

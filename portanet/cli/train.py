@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from portanet.cli.config import ConfigurableCommand, config_option
+from portanet.cli.config import ConfigurableCommand, config_option, resume_option
 from portanet.cli.output import numbers, only_warnings, print_json, say
 from portanet.cli.parameters import json_option
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
@@ -24,11 +25,14 @@ __all__ = ["train"]
 @click.argument("data", default="digits")
 @train_options
 @config_option
+@resume_option
 @click.option("--print-config", is_flag=True, help="Print the resolved configuration as TOML, and do not train.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print warnings and the result alone.")
 @click.pass_context
-def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet: bool, **given: Any) -> None:
+def train(
+    ctx: click.Context, /, *, resume: Path | None, print_config: bool, json_wanted: bool, quiet: bool, **given: Any
+) -> None:
     """Train a network on DATA.
 
     DATA is a name (digits, moons, circles, spirals, mnist, fashion-mnist) or a path: a CSV or TSV file, a .npz, a .npy
@@ -45,7 +49,11 @@ def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet
     _refuse_idle_options(ctx, options)
     if options.model == "cnn":
         options = _cnn_defaults(ctx, options)
-    run_folder.refuse_taken(options.out)
+    if resume is None:
+        run_folder.refuse_taken(options.out)
+    elif options.out is not None:
+        message = "--out: a resumed run goes on in its own folder; leave it out"
+        raise ConfigError(message)
     if quiet:
         only_warnings()
     training = Training(options)
@@ -56,12 +64,13 @@ def train(ctx: click.Context, /, *, print_config: bool, json_wanted: bool, quiet
         click.echo(training.config(), nl=False)
         return
     state: State = ctx.find_root().obj
-    folder = training.prepare(state.arguments)
+    folder = training.prepare(state.arguments) if resume is None else resume
     if not quiet:
         say(f"run      {folder}")
     report: dict[str, Any] = {}
     try:
-        code = training.run(folder, report, verbose=not quiet)
+        with run_folder.alone_in(folder):
+            code = training.run(folder, report, resume=resume is not None, verbose=not quiet)
     except DivergedError:
         say(f"The last good weights stand in {folder / run_folder.LAST}.")
         raise

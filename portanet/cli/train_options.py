@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from portanet.cli.parameters import BATCH_SIZE, DURATION, LAYERS, backend_option
+from portanet.cli.parameters import BATCH_SIZE, DURATION, EVERY, LAYERS, backend_option
 
 __all__ = ["OF_HIDDEN_LAYERS", "Options", "train_options"]
 
@@ -60,6 +60,7 @@ class Options:
     val_fraction: float | None
     early_stop: int | None
     time_limit: float | None
+    checkpoint_every: str
     backend: str
     dtype: str
     seed: int
@@ -147,6 +148,12 @@ _ALL = (
         "--early-stop", type=click.IntRange(min=1), metavar="N", help="Stop when val_loss has not fallen for N epochs."
     ),
     _option("--time-limit", type=DURATION, help="Stop after 30s, 10m or 2h."),
+    _option(
+        "--checkpoint-every",
+        type=EVERY,
+        default="1m",
+        help="Save the whole training so often, for --resume: 500 (steps), 30s or 10m. At the end it always is.",
+    ),
     backend_option,
     _option("--dtype", type=click.Choice(["float32", "float64"]), default="float32"),
     _option("--seed", type=click.IntRange(min=0), default=0, help="Of weights, shuffles, dropout and the split."),

@@ -12,12 +12,14 @@ from typing import Any
 
 from portanet import losses, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit
+from portanet.checkpoint import TrainingCheckpoint
 from portanet.cli import network, run_folder, schedule, toml_text
 from portanet.cli.describe import count, data_in_words, net_in_words
+from portanet.cli.parameters import steps_or_minutes
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import load, prepare
-from portanet.errors import ConfigError, DivergedError, OutOfMemoryError, PortanetError
+from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
 from portanet.saving import read
 from portanet.trainer import Trainer
 
@@ -109,19 +111,32 @@ class Training:
         run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
         return folder
 
-    def run(self, folder: Path, report: dict[str, Any], *, verbose: bool) -> int:
-        """Train, evaluate the test part, and fill in and write the report, however it ends; return the exit code."""
+    def run(self, folder: Path, report: dict[str, Any], *, resume: bool = False, verbose: bool) -> int:
+        """Train, evaluate the test part, and fill in and write the report, however it ends; return the exit code.
+
+        Raises
+        ------
+        DataError
+            If the training that is to be resumed is not in the folder, or was another one.
+        """
         began = time.perf_counter()
         recorder = run_folder.Recorder(folder)
+        saved = TrainingCheckpoint(folder / run_folder.CHECKPOINT, **steps_or_minutes(self.options.checkpoint_every))
+        epochs = self.options.epochs
+        if resume:
+            self.trainer.resume(saved.path)
+            epochs = max(epochs - self.trainer.epoch, 0)
+        saved.path.parent.mkdir(exist_ok=True)
+        refused = False
         report.update({"run": str(folder), "metrics": {}, "stopped": "interrupted"})
         with Interrupts(self.trainer) as interrupts:
             try:
                 history = self.trainer.fit(
                     self._part,
-                    epochs=self.options.epochs,
+                    epochs=epochs,
                     batch_size=None if self.options.batch_size == "full" else int(self.options.batch_size),
                     validation_data=self._validation,
-                    callbacks=[interrupts, recorder, *self._callbacks()],
+                    callbacks=[interrupts, recorder, *self._callbacks(), saved],
                     verbose=verbose,
                 )
                 report["metrics"] = recorder.metrics
@@ -129,6 +144,7 @@ class Training:
                     report["stopped"] = history.stopped
                     report["metrics"] |= self._test(folder, recorder)
             except PortanetError as error:
+                refused = resume and isinstance(error, DataError)
                 report["stopped"] = _reason(error)
                 report["error"] = str(error)
                 raise
@@ -137,7 +153,8 @@ class Training:
                 report["epochs"] = recorder.epochs
                 report["best_epoch"] = recorder.best.get("epoch", 0)
                 report["seconds"] = round(time.perf_counter() - began, 3)
-                run_folder.write_json(folder / run_folder.REPORT, report)
+                if not refused:  # else the report there is still the one of what was done
+                    run_folder.write_json(folder / run_folder.REPORT, report)
         return interrupts.exit_code if interrupts.received else 0
 
     def draw(self, folder: Path) -> list[Path]:

@@ -58,25 +58,31 @@ class Batches:
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
 
-    def epoch(self, seed: int, epoch: int, *, shuffle: bool = True, together: int = 1) -> Iterator[Batch | Rows]:
-        """Yield the batches of an epoch; the order depends on `seed` and `epoch` alone.
+    def epoch(
+        self, seed: int, epoch: int, *, shuffle: bool = True, together: int = 1, skip: int = 0
+    ) -> Iterator[Batch | Rows]:
+        """Yield the batches of an epoch but the first `skip`; the order depends on `seed` and `epoch` alone.
 
         Of samples that are resident and shuffled, every `together` whole batches come as their :class:`Rows`.
         """
         if not shuffle or self.batch_size >= self.n:  # the order of a full batch changes nothing
-            yield from self.in_order()
+            yield from self.in_order(skip)
             return
         order = generator(seed, "shuffle", epoch).permutation(self.n)
         order = order.astype(np.int32)  # the widest that all libraries have
         xp = self.backend.xp
         rows = self.backend.asarray(order)
         spans = list(self._spans(order))
+        # Counted from the epoch's begin, also where it is entered later: compiled steps then are the same ones.
         joined = self.n // self.batch_size // together * together if together > 1 and self.resident else 0
-        for i in range(0, joined, together):
-            index = rows[spans[i][0] : spans[i + together - 1][1]]
-            sizes = [size for _, _, size in spans[i : i + together]]
-            yield Rows(xp.reshape(index, (together, self.batch_size)), sizes)
-        for start, stop, size in spans[joined:]:
+        while skip < len(spans):
+            if skip % together == 0 and skip < joined:
+                part = spans[skip : skip + together]
+                index = xp.reshape(rows[part[0][0] : part[-1][1]], (together, self.batch_size))
+                yield Rows(index, [size for _, _, size in part])
+                skip += together
+                continue
+            start, stop, size = spans[skip]
             index = rows[start:stop]
             weight = None if self.weight is None else xp.take(self.weight, index, axis=0)
             if self.resident:
@@ -84,14 +90,15 @@ class Batches:
             else:
                 chosen = order[start:stop]
                 yield Batch(self.backend.asarray(self.x[chosen]), self.backend.asarray(self.y[chosen]), weight, size)
+            skip += 1
 
-    def in_order(self) -> Iterator[Batch]:
-        """Yield the batches in the order of the rows."""
-        if self.resident and self.batch_size >= self.n:
+    def in_order(self, skip: int = 0) -> Iterator[Batch]:
+        """Yield the batches in the order of the rows, but the first `skip`."""
+        if self.resident and self.batch_size >= self.n and not skip:
             size = float(self.n) if self.host_weight is None else float(self.host_weight.sum(dtype="float64"))
             yield Batch(self.x, self.y, self.weight, size)
             return
-        for start, stop, size in self._spans(None):
+        for start, stop, size in list(self._spans(None))[skip:]:
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
             weight = None if self.weight is None else self.weight[start:stop]
             yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)

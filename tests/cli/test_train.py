@@ -37,7 +37,7 @@ def test_run_folder_holds_all_there_is_to_know(cli):
     run = Path("runs/moons")
     files = {path.name for path in run.iterdir()}
     expected = {"config.toml", "metrics.jsonl", "environment.json", "report.json"}
-    assert files == expected | {"best.safetensors", "last.safetensors"}
+    assert files == expected | {"best.safetensors", "last.safetensors", "checkpoint", ".lock"}
 
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]

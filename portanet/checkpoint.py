@@ -1,0 +1,248 @@
+"""A training in a file: all that it takes to go on as if nothing had happened.
+
+Parameters, buffers, the optimizer's state, the schedule's, the callbacks', the place within the epoch with what was
+measured in it, and the history. Random numbers need no state: seed, epoch and step name them. The file is safetensors
+with JSON in its metadata, as a saved network is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from portanet.backends import Backend
+from portanet.callbacks import Callback
+from portanet.data.batches import Batches
+from portanet.errors import ConfigError, DataError
+from portanet.meter import Meter
+from portanet.random import generator
+from portanet.saving import describe, read, write
+
+if TYPE_CHECKING:
+    from portanet.trainer import Trainer
+
+__all__ = ["TrainingCheckpoint"]
+
+_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes")
+"""What may differ between the description of a checkpoint and that of the trainer that goes on from it."""
+
+
+class TrainingCheckpoint(Callback):
+    """Saves the whole training to a file, for :meth:`portanet.Trainer.resume`; each save takes the last one's place.
+
+    Behind the last epoch, or the batch in which it was stopped, it is always saved; before that by steps, by minutes,
+    or, if neither is given, behind each epoch.
+
+    Parameters
+    ----------
+    path : str or Path
+    steps : int, optional
+        Number of steps between saves.
+    minutes : float, optional
+        Minutes between saves, at least; within an epoch too.
+    """
+
+    runs_last = True  # what the other callbacks have noted behind an epoch is part of it
+
+    def __init__(self, path: str | os.PathLike[str], *, steps: int | None = None, minutes: float | None = None) -> None:
+        for name, value in (("steps", steps), ("minutes", minutes)):
+            if value is not None and not value > 0:
+                message = f"TrainingCheckpoint: {name} must be above 0, got {value!r}"
+                raise ConfigError(message)
+        self.path, self.steps, self.minutes = Path(path), steps, minutes
+        self.every_batch = steps is not None  # type: ignore[misc]  # by minutes, several batches may be trained in one go
+        self._since, self._saved = 0, 0.0
+
+    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+        self._since, self._saved = 0, time.monotonic()
+
+    def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
+        self._since += 1
+        if batch == batches:
+            return  # the epoch's end is one step away, and has more to say
+        if (self.steps is not None and self._since >= self.steps) or self._is_time():
+            self._save(trainer)
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        by_steps = self.steps is not None and self._since >= self.steps
+        if by_steps or self._is_time() or (self.steps is None and self.minutes is None):
+            self._save(trainer)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if trainer.history.stopped not in ("error", "diverged"):  # then the last good one stays
+            self._save(trainer)
+
+    def _is_time(self) -> bool:
+        return self.minutes is not None and time.monotonic() - self._saved >= 60 * self.minutes
+
+    def _save(self, trainer: Trainer) -> None:
+        if trainer.finite():  # else the last good one stays: the epoch's end will tell
+            save(trainer, self.path)
+        self._since, self._saved = 0, time.monotonic()
+
+
+def save(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Write the whole training to `path`, in one piece or not at all.
+
+    Raises
+    ------
+    ConfigError
+        If the network holds something that no file can describe.
+    DataError
+        If the file cannot be written.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    arrays: dict[str, Any] = {}
+    state = _packed(_state(trainer), "", arrays, trainer.backend)
+    about = {**describe(trainer), "training": state}
+    write(path, to_bytes(arrays, metadata={"portanet": json.dumps(about)}))
+
+
+def load(trainer: Trainer, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the state in the file at `path`, of a training such as `trainer` was made for.
+
+    Raises
+    ------
+    DataError
+        If there is none, it is damaged, or that of another training; what differs is told.
+    """
+    arrays, about = read(path)
+    if "training" not in about:
+        message = f"{path}: expected the checkpoint of a training, got a saved network; load it by portanet.load"
+        raise DataError(message)
+    now = json.loads(json.dumps(describe(trainer)))
+    known = [key for key in now if key not in _OF_THE_MOMENT and not (key == "input_shape" and not now[key])]
+    different = [key for key in known if about.get(key) != now[key]]
+    if different:
+        parts = "; ".join(f"{key} was {_short(about.get(key))}, is {_short(now[key])}" for key in different)
+        message = f"{path}: it is the checkpoint of another training: {parts}; make the trainer as it was"
+        raise DataError(message)
+    try:
+        state = _unpacked(about["training"], arrays)
+        state["input_shape"] = tuple(about["input_shape"])
+    except (KeyError, TypeError) as error:
+        message = f"{path}: it is damaged or was edited ({error!r}); take the checkpoint of another run"
+        raise DataError(message) from None
+    return dict(state)
+
+
+def restore(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Give a trainer the weights, the optimizer's state, the history and the place within the epoch of a checkpoint."""
+    _, out_shape = trainer.net.init(generator(0), state["input_shape"])
+    trainer.adopt(state["params"], state["buffers"], state["input_shape"], out_shape)
+    with trainer.backend.activate(trainer.dtype):
+        put = trainer.backend.asarray
+        copy = trainer.backend.xp.asarray  # an optimizer writes into its arrays
+        trainer.opt_state = {
+            slot: {name: copy(put(a, trainer.dtype), copy=True) for name, a in own.items()} if slot != "t" else own
+            for slot, own in state["optimizer"].items()
+        }
+    trainer.epoch, trainer.position = int(state["epoch"]), int(state["position"])
+    trainer.history.rows = [dict(row) for row in state["history"]]
+    trainer.meter = Meter(trainer.backend, trainer.metrics)
+    trainer.meter.load_state(state["meter"])
+    trainer._spent = float(state["seconds"])
+
+
+def take_up(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Give schedule and callbacks of a fit that has begun what they had noted.
+
+    Raises
+    ------
+    DataError
+        If the fit is to other data, by other batches, or with other callbacks.
+    """
+    trainer._resumed = None
+    now = fitted(trainer) if state["fitted"].get("data") else {}
+    different = [key for key in now if state["fitted"].get(key) != now[key]]
+    kept, came = [c["type"] for c in state["callbacks"]], [type(hook).__name__ for hook in _with_state(trainer)]
+    parts = [f"{key} was {_short(state['fitted'].get(key))}, is {_short(now[key])}" for key in different]
+    if kept != came:
+        parts.append(f"callbacks were {', '.join(kept) or 'none'}, are {', '.join(came) or 'none'}")
+    if parts:
+        message = (
+            f"fit: it cannot go on from its checkpoint, since it is another fit: {'; '.join(parts)}; fit as before"
+        )
+        raise DataError(message)
+    for name, value in state["schedule"].items():
+        setattr(trainer.schedule, name, value)
+    for hook, noted in zip(_with_state(trainer), state["callbacks"], strict=True):
+        hook.load_state(noted["state"])
+    trainer._finished = state["finished"]
+
+
+def fingerprint(data: Batches) -> str:
+    """Return the SHA-256 of samples, targets and weights: their shapes, dtypes and numbers."""
+    digest = hashlib.sha256()
+    for array in (data.x, data.y, data.weight):
+        if array is not None:
+            host = data.backend.to_numpy(array)
+            digest.update(f"{host.shape} {host.dtype.name} ".encode())
+            digest.update(host.data if host.flags.c_contiguous else host.tobytes())
+    return digest.hexdigest()
+
+
+def _state(trainer: Trainer) -> dict[str, Any]:
+    """Return the whole training as nested dicts and lists of plain values and arrays."""
+    optimizer = {slot: int(own) if slot == "t" else own for slot, own in trainer.opt_state.items()}
+    schedule = trainer.schedule
+    return {
+        "params": trainer.params,
+        "buffers": trainer.buffers,
+        "optimizer": optimizer,
+        # A schedule that learns notes it in the fields that are no arguments.
+        "schedule": {f.name: getattr(schedule, f.name) for f in dataclasses.fields(schedule) if not f.init},  # type: ignore[arg-type]
+        "epoch": trainer.epoch,
+        "position": trainer.position,
+        "end": trainer._end,
+        "finished": trainer._finished,
+        "seconds": trainer._spent,
+        "history": trainer.history.rows,
+        "meter": trainer.meter.state() if trainer.position else {"sizes": [], "columns": []},
+        "fitted": fitted(trainer),
+        "callbacks": [{"type": type(hook).__name__, "state": hook.state()} for hook in _with_state(trainer)],
+    }
+
+
+def fitted(trainer: Trainer) -> dict[str, Any]:
+    """Return what the fit is to, with the data's fingerprint, which is worked out once a fit, when it is wanted."""
+    data = trainer._fitted.get("data")
+    if isinstance(data, Batches):
+        trainer._fitted["data"] = fingerprint(data)
+    return dict(trainer._fitted)
+
+
+def _with_state(trainer: Trainer) -> list[Callback]:
+    return [hook for hook in trainer._hooks if type(hook).state is not Callback.state]
+
+
+def _packed(value: Any, name: str, arrays: dict[str, Any], backend: Backend) -> Any:
+    """Return nested dicts and lists with their arrays replaced by names, under which they are put into `arrays`."""
+    if isinstance(value, dict):
+        return {key: _packed(inner, f"{name}/{key}", arrays, backend) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_packed(inner, f"{name}/{i}", arrays, backend) for i, inner in enumerate(value)]
+    if hasattr(value, "shape"):
+        host = backend.to_numpy(value)
+        arrays[name] = host if host.flags.c_contiguous else host.copy()
+        return {"array": name}
+    return value
+
+
+def _unpacked(value: Any, arrays: dict[str, Any]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"array"}:
+            return arrays[value["array"]]
+        return {key: _unpacked(inner, arrays) for key, inner in value.items()}
+    return [_unpacked(inner, arrays) for inner in value] if isinstance(value, list) else value
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
