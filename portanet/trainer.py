@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
 import os
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from portanet import backends, checkpoint, losses, optimizers, schedules
+from portanet import backends, checkpoint, divergence, losses, optimizers, schedules
 from portanet.callbacks import Callback
 from portanet.data import prepare
-from portanet.data.batches import Batches, Rows
+from portanet.data.batches import Batches
 from portanet.data.dataset import Dataset
 from portanet.errors import ConfigError, DivergedError
 from portanet.history import History
 from portanet.interrupt import held_interrupt
 from portanet.layers import Layer
-from portanet.meter import Meter
+from portanet.loop import EpochLoop
 from portanet.metrics import Metric
-from portanet.model import CHUNK, Model, class_indices
+from portanet.model import CHUNK, class_indices
 from portanet.progress import Progress
-from portanet.random import epoch_word
-from portanet.step import Step, drawn, total
 from portanet.typing import Params, Shape
 
 __all__ = ["Trainer"]
 
-TOGETHER = 16  # steps in one call where the backend can: few enough for Ctrl-C to be heard soon
 
-
-class Trainer(Model):
+class Trainer(EpochLoop):
     """A network, what it is trained on, and where.
 
     Parameters
@@ -94,17 +88,10 @@ class Trainer(Model):
         self.class_weight = class_weight
         self.opt_state: dict[str, Any] = {}
         self.history = History()
-        self.epoch = self.position = self._end = 0
-        self.meter = Meter(self.backend, self.metrics)
-        self._stop = self._finished = ""
-        self._hooks: list[Callback] = []
+        self._begin()
+        self._finished = ""
         self._fitted: dict[str, Any] = {}  # what the training is fitted to, and how: a resumed one must be the same
         self._resumed: dict[str, Any] | None = None
-        self._spent = 0.0  # seconds of the epoch that is half done
-        step = Step(self.body, self.loss, self.optimizer, tuple(self.meter.metrics), dtype, l1, l2)
-        self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
-        self._scan = self.backend.scan(drawn(step))
-        self._total = self.backend.compile(total)
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
@@ -262,77 +249,12 @@ class Trainer(Model):
             xv, yv, wv = (*validation_data, None)[:3]
             return train, self._batches(xv, yv, wv, CHUNK, what="validation ")
 
-    def _run_epoch(self, train: Batches, validation: Batches | None, *, shuffle: bool) -> dict[str, float]:
-        """Return the row of an epoch, or of the part of it that was done when it was stopped."""
-        began, n = time.perf_counter(), len(train)
-        each_batch = [hook for hook in self._hooks if type(hook).on_batch_end is not Callback.on_batch_end]
-        if not self.position:
-            self.meter, self._spent = Meter(self.backend, self.metrics), 0.0
-        seed = epoch_word(self.seed, self.epoch)
-        counters = {"lr": self.optimizer.lr, "seed": seed, "step": 0}
-        together = TOGETHER if self._scan and not any(hook.every_batch for hook in each_batch) else 1
-        for part in train.epoch(self.seed, self.epoch, shuffle=shuffle, together=together, skip=self.position):
-            if isinstance(part, Rows):
-                counters["lr"] = self._run_many(train, part, seed)
-                self.position += len(part.sizes)
-            else:
-                counters["lr"], counters["step"] = self._rate(self.position, n), self.position
-                self.params, self.buffers, self.opt_state, loss, measured = self._step(
-                    self.params, self.buffers, self.opt_state, part.x, part.y, part.weight, counters
-                )
-                self.meter.add(part.size, loss, measured)
-                self.position += 1
-            for hook in each_batch:
-                hook.on_batch_end(self, self.position, n)
-            if self._stop:
-                break
-        row = {"epoch": self.epoch + 1, **self.meter.result()}
-        self._spent += time.perf_counter() - began
-        if self.position < n:
-            return row
-        began = time.perf_counter()
-        self.epoch, self.position = self.epoch + 1, 0
-        if validation is not None:
-            row.update({f"val_{name}": value for name, value in self._evaluate(validation).items()})
-        return {**row, "lr": counters["lr"], "seconds": self._spent + time.perf_counter() - began}
-
-    def _rate(self, i: int, n: int) -> float:
-        """Return the learning rate in the middle of step `i` of the `n` of this epoch."""
-        return self.optimizer.lr * self.schedule.factor(self.epoch + (i + 0.5) / n, self._end)
-
-    def _run_many(self, train: Batches, part: Rows, seed: int) -> float:
-        """Train on several batches in one call of the backend; return the last one's learning rate."""
-        assert self._scan is not None
-        steps = range(self.position, self.position + len(part.sizes))
-        rates = [self._rate(i, len(train)) for i in steps]
-        asarray = self.backend.asarray
-        items = (part.index, asarray(rates, self.dtype), asarray(list(steps), "int32"))
-        carry = (self.params, self.buffers, self.opt_state)
-        carry, measured = self._scan(carry, (train.x, train.y, train.weight, seed), items)
-        self.params, self.buffers, self.opt_state = carry
-        self.meter.add_many(part.sizes, measured)
-        return rates[-1]
-
-    def finite(self) -> bool:
-        """Return whether no weight is inf or nan; waits for the device."""
-        if not self.params or math.isfinite(float(self._total(self.params))):
-            return True
-        xp = self.backend.xp  # the sum of large weights may be more than a float holds
-        return bool(self.backend.fetch([xp.all(xp.isfinite(p)) for p in self.params.values()]).all())
-
     def _check_finite(self, row: dict[str, float]) -> None:
         """Tell a loss, or weights behind its last step, that are no longer finite."""
-        bad = [f"{name} is {row[name]}" for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
-        if not bad and not self.finite():  # the last step's overflow is in no loss yet
-            bad = ["there are weights that are not finite"]
-        if bad:
+        message = divergence.in_words(self, row)
+        if message:
             self.history.rows.append(row)
             self.history.stopped = "diverged"
-            rate = row.get("lr", self.optimizer.lr)
-            message = (
-                f"training diverged: {bad[0]} in epoch {row['epoch']:g} (learning rate {rate:g}); "
-                f"a smaller learning rate, clip_norm=1, or inputs scaled to about 1 usually help"
-            )
             raise DivergedError(message)
 
 

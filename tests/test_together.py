@@ -7,8 +7,8 @@ import pytest
 
 import portanet as pn
 from portanet.data.batches import Batches, Rows
+from portanet.loop import TOGETHER
 from portanet.random import generator
-from portanet.trainer import TOGETHER
 from tests.backends.at_hand import require
 
 

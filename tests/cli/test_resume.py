@@ -15,20 +15,9 @@ import pytest
 from safetensors.numpy import load_file
 
 WORDS = (
-    "train",
-    "digits",
-    "--layers",
-    "24",
-    "--dropout",
-    ".2",
-    "--shift",
-    "1",
-    "--schedule",
-    "cosine",
-    "--batch-size",
-    "8",
+    *("train", "digits", "--layers", "24", "--dropout", ".2", "--shift", "1", "--schedule", "cosine"),
+    *("--batch-size", "8", "--optimizer", "adamw", "--val-fraction", ".1", "--early-stop", "20", "--backend", "numpy"),
 )
-WORDS += ("--optimizer", "adamw", "--val-fraction", ".1", "--early-stop", "20", "--backend", "numpy")
 
 
 def rows(run):

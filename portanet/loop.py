@@ -1,0 +1,113 @@
+"""The loop over the batches of an epoch: the step, fed."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from portanet.callbacks import Callback
+from portanet.data.batches import Batches, Rows
+from portanet.meter import Meter
+from portanet.model import Model
+from portanet.optimizers import Optimizer
+from portanet.random import epoch_word
+from portanet.schedules import Schedule
+from portanet.step import Step, drawn, total
+
+if TYPE_CHECKING:
+    from portanet.trainer import Trainer
+
+TOGETHER = 16  # steps in one call where the backend can: few enough for Ctrl-C to be heard soon
+LOOK = 10.0  # seconds between looks at the loss within an epoch
+
+
+class EpochLoop(Model):
+    """The part of a :class:`~portanet.Trainer` that runs an epoch, or what is left of one.
+
+    Attributes
+    ----------
+    epoch : int
+        Number of epochs trained so far, whole ones.
+    position : int
+        Number of steps done in the epoch after them; 0 unless training was stopped within one.
+    meter : Meter
+        Of that epoch.
+    """
+
+    optimizer: Optimizer
+    schedule: Schedule
+    opt_state: dict[str, Any]
+
+    def _begin(self) -> None:
+        """Compile the step; nothing is trained yet."""
+        self.epoch = self.position = self._end = 0
+        self.meter, self._spent = Meter(self.backend, self.metrics), 0.0  # seconds of the epoch that is half done
+        self._stop = ""
+        self._hooks: list[Callback] = []
+        step = Step(self.body, self.loss, self.optimizer, tuple(self.meter.metrics), self.dtype, self.l1, self.l2)
+        self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
+        self._scan = self.backend.scan(drawn(step))
+        self._total = self.backend.compile(total)
+
+    def _run_epoch(self, train: Batches, validation: Batches | None, *, shuffle: bool) -> dict[str, float]:
+        """Return the row of an epoch, or of the part of it that was done when it was stopped."""
+        began, n, looked = time.perf_counter(), len(train), time.monotonic()
+        each_batch = [hook for hook in self._hooks if type(hook).on_batch_end is not Callback.on_batch_end]
+        if not self.position:
+            self.meter, self._spent = Meter(self.backend, self.metrics), 0.0
+        seed = epoch_word(self.seed, self.epoch)
+        counters = {"lr": self.optimizer.lr, "seed": seed, "step": 0}
+        together = TOGETHER if self._scan and not any(hook.every_batch for hook in each_batch) else 1
+        for part in train.epoch(self.seed, self.epoch, shuffle=shuffle, together=together, skip=self.position):
+            if isinstance(part, Rows):
+                counters["lr"] = self._run_many(train, part, seed)
+                self.position += len(part.sizes)
+            else:
+                counters["lr"], counters["step"] = self._rate(self.position, n), self.position
+                self.params, self.buffers, self.opt_state, loss, measured = self._step(
+                    self.params, self.buffers, self.opt_state, part.x, part.y, part.weight, counters
+                )
+                self.meter.add(part.size, loss, measured)
+                self.position += 1
+            for hook in each_batch:
+                hook.on_batch_end(cast("Trainer", self), self.position, n)
+            if time.monotonic() - looked >= LOOK:  # a long epoch: nobody shall wait for its end in vain
+                looked = time.monotonic()
+                if not math.isfinite(self.meter.result()["loss"]):
+                    break
+            if self._stop:
+                break
+        row = {"epoch": self.epoch + 1, **self.meter.result()}
+        self._spent += time.perf_counter() - began
+        if self.position < n:
+            return row
+        began = time.perf_counter()
+        self.epoch, self.position = self.epoch + 1, 0
+        if validation is not None:
+            row.update({f"val_{name}": value for name, value in self._evaluate(validation).items()})
+        return {**row, "lr": counters["lr"], "seconds": self._spent + time.perf_counter() - began}
+
+    def _rate(self, i: int, n: int) -> float:
+        """Return the learning rate in the middle of step `i` of the `n` of this epoch."""
+        return self.optimizer.lr * self.schedule.factor(self.epoch + (i + 0.5) / n, self._end)
+
+    def _run_many(self, train: Batches, part: Rows, seed: int) -> float:
+        """Train on several batches in one call of the backend; return the last one's learning rate."""
+        assert self._scan is not None
+        steps = range(self.position, self.position + len(part.sizes))
+        rates = [self._rate(i, len(train)) for i in steps]
+        asarray = self.backend.asarray
+        items = (part.index, asarray(rates, self.dtype), asarray(list(steps), "int32"))
+        carry = (self.params, self.buffers, self.opt_state)
+        carry, measured = self._scan(carry, (train.x, train.y, train.weight, seed), items)
+        self.params, self.buffers, self.opt_state = carry
+        self.meter.add_many(part.sizes, measured)
+        return rates[-1]
+
+    def finite(self) -> bool:
+        """Return whether no weight is inf or nan; waits for the device."""
+        if not self.params or math.isfinite(float(self._total(self.params))):
+            return True
+        xp = self.backend.xp  # the sum of large weights may be more than a float holds
+        return bool(self.backend.fetch([xp.all(xp.isfinite(p)) for p in self.params.values()]).all())
