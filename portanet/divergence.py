@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 HELP = "a smaller learning rate, clip_norm=1, or inputs scaled to about 1 usually help"
 
 
-def in_words(trainer: Trainer, row: dict[str, float]) -> str:
-    """Return what is not finite in an epoch's row or in the weights behind it; empty if all is."""
+def in_words(trainer: Trainer, row: dict[str, float], *, weights: bool = True) -> str:
+    """Return what is not finite in an epoch's row or, with `weights`, in those behind it; empty if all is."""
     bad = [f"{name} is {row[name]}" for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
-    if not bad and trainer.finite():  # the last step's overflow is in no loss yet
+    if not bad and (not weights or trainer.finite()):  # the last step's overflow is in no loss yet
         return ""
     found = [bad[0] if bad else "there are weights that are not finite", *_first_step(trainer.meter)]
     name = first_parameter(trainer)

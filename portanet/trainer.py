@@ -170,7 +170,8 @@ class Trainer(EpochLoop):
                 self._stop = self._finished
             while self.epoch < self._end and not self._stop:
                 row = self._run_epoch(train, validation, shuffle=shuffle)
-                self._check_finite(row)
+                # Weights that nobody sees are not looked at: the next epoch's loss would tell.
+                self._check_finite(row, weights=bool(hooks or self._stop) or self.epoch == self._end)
                 if self.position:  # stopped within the epoch: the rest of it is the next fit's
                     break
                 self.history.rows.append(row)
@@ -249,9 +250,9 @@ class Trainer(EpochLoop):
             xv, yv, wv = (*validation_data, None)[:3]
             return train, self._batches(xv, yv, wv, CHUNK, what="validation ")
 
-    def _check_finite(self, row: dict[str, float]) -> None:
+    def _check_finite(self, row: dict[str, float], *, weights: bool) -> None:
         """Tell a loss, or weights behind its last step, that are no longer finite."""
-        message = divergence.in_words(self, row)
+        message = divergence.in_words(self, row, weights=weights)
         if message:
             self.history.rows.append(row)
             self.history.stopped = "diverged"
