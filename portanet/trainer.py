@@ -12,7 +12,7 @@ from typing import Any
 from portanet import backends, losses, optimizers, schedules
 from portanet.callbacks import Callback
 from portanet.data import prepare
-from portanet.data.batches import Batches, Rows
+from portanet.data.batches import Batches, Order, Rows
 from portanet.data.dataset import Dataset
 from portanet.errors import ConfigError, DivergedError
 from portanet.history import History
@@ -53,6 +53,8 @@ class Trainer(Model):
         Multiplies the optimizer's learning rate.
     l1, l2 : float
         Penalties on the weights, added to the loss: l1 Σ|W| + l2/2 Σ W².
+    penalty_per_sample : bool
+        Whether they are divided by the number of a batch's samples (the sum of their weights).
     class_weight : "balanced", dict or sequence, optional
         Weight of each class in the loss.
     classes : sequence of str
@@ -81,10 +83,12 @@ class Trainer(Model):
         schedule: schedules.Schedule | str | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        penalty_per_sample: bool = False,
         class_weight: Any = None,
         classes: Sequence[str] = (),
     ) -> None:
         super().__init__(net, loss, metrics, backend=backend, dtype=dtype, seed=seed, l1=l1, l2=l2, classes=classes)
+        self.penalty_per_sample = penalty_per_sample
         self.optimizer = optimizers.get(optimizer)
         self._schedule = schedules.get(schedule)  # as given: one that learns, such as Plateau, is copied for each start
         self.schedule = copy.deepcopy(self._schedule)
@@ -94,7 +98,7 @@ class Trainer(Model):
         self.epoch = 0
         self.meter = Meter(self.backend, self.metrics)
         self._stop = ""
-        step = Step(self.body, self.loss, self.optimizer, tuple(self.meter.metrics), dtype, l1, l2)
+        step = Step(self.body, self.loss, self.optimizer, tuple(self.meter.metrics), dtype, l1, l2, penalty_per_sample)
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = self.backend.scan(drawn(step))
         self._finite = self.backend.compile(all_finite)
@@ -116,7 +120,7 @@ class Trainer(Model):
         sample_weight: Any = None,
         validation_data: tuple[Any, ...] | None = None,
         validation_fraction: float = 0.0,
-        shuffle: bool = True,
+        shuffle: bool | Order = True,
         callbacks: Sequence[Callback] = (),
         verbose: bool = True,
     ) -> History:
@@ -136,8 +140,9 @@ class Trainer(Model):
             Evaluated behind each epoch.
         validation_fraction : float
             Share of the samples that is split off for it instead, by class where there are classes.
-        shuffle : bool
-            Whether each epoch has an order of its own.
+        shuffle : bool or callable
+            Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
+            numbers in the next epoch's order.
         callbacks : sequence of Callback
         verbose : bool
             Whether progress is shown on stderr.
@@ -217,7 +222,7 @@ class Trainer(Model):
             return train, self._batches(xv, yv, wv, CHUNK, what="validation ")
 
     def _run_epoch(
-        self, train: Batches, validation: Batches | None, end: int, *, shuffle: bool, each_batch: list[Callback]
+        self, train: Batches, validation: Batches | None, end: int, *, shuffle: bool | Order, each_batch: list[Callback]
     ) -> dict[str, float]:
         began, n, done = time.perf_counter(), len(train), 0
         self.meter = meter = Meter(self.backend, self.metrics)
