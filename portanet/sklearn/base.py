@@ -78,6 +78,10 @@ class BaseMLP(FittedMLP):
         """Return the loss, and the layer behind the outputs where the loss contains none."""
         raise NotImplementedError
 
+    def _strata(self, y: Any) -> Any:
+        """Return what a validation part is to have the same shares of, or None."""
+        return None
+
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
         """Return the score of a network's outputs (on the target's scale) for validation; NaN where they are."""
         raise NotImplementedError

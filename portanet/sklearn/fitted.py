@@ -97,8 +97,8 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if home.spec != place.spec:
             message = (
                 f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device as "
-                f"those passed to fit(): expected an array on {home.spec}, got one on {place.spec}; convert it, or turn "
-                f"array_api_dispatch off"
+                f"those passed to fit(): expected an array on {home.spec}, got one on {place.spec}; convert it, or "
+                f"turn array_api_dispatch off"
             )
             raise ValueError(message)
 
