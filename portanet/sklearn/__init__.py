@@ -4,6 +4,12 @@
 have every fitted attribute; and then some.
 """
 
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ImportError as error:
+    message = 'portanet.sklearn: scikit-learn is not installed: pip install "portanet[sklearn]"'
+    raise ImportError(message) from error
+
 from portanet.sklearn.classifier import MLPClassifier
 from portanet.sklearn.regressor import MLPRegressor
 

@@ -34,7 +34,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     _loss: Loss
     _dtype: str
     _buffer_names: frozenset[str]
-    _models: dict[str, Model]
+    _models: dict[str, tuple[Model, tuple[Array, ...]]]
     n_features_in_: int
     n_outputs_: int
 
@@ -78,16 +78,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self._check_place(place, method)
         backend = place if self.backend is None else backends.get(self.backend)
         model = self._model(backend, end)
-        params, buffers = self._split()
-        if end is not None:
-            params, buffers = (
-                {name: a for name, a in own.items() if int(name.partition(".")[0]) < end} for own in (params, buffers)
-            )
-        with backend.activate(self._dtype):
-            model.params, model.buffers = (
-                {name: backend.asarray(a, self._dtype) for name, a in own.items()} for own in (params, buffers)
-            )
-            return inputs.returned(place, model.predict(x, raw=end is not None, to_numpy=place.name == "numpy"))
+        return inputs.returned(place, model.predict(x, raw=end is not None, to_numpy=place.name == "numpy"))
 
     def _check_place(self, place: backends.Backend, method: str) -> None:
         """Under scikit-learn's array API dispatch refuse arrays that live elsewhere, as its estimators do."""
@@ -103,15 +94,31 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             raise ValueError(message)
 
     def _model(self, backend: backends.Backend, end: int | None) -> Model:
-        """Return what predicts on `backend`; kept, since a compiler may have worked for it."""
+        """Return what predicts on `backend`, of the whole network or of its first `end` layers; kept for the next time.
+
+        A compiler may have worked for it, and weights may have travelled: they do so again only where others were set.
+        """
         key = f"{backend.spec} {end}"
-        if key not in self._models:
+        model, placed = self._models.get(key, (None, ()))
+        weights = (*self.coefs_, *self.intercepts_)
+        if model is not None and all(a is b for a, b in zip(weights, placed, strict=True)):
+            return model
+        if model is None:
             whole = self._network.net
             net = whole if end is None else Sequential(whole.layers[:end])
             model = Model(net, self._loss, (), backend=backend, dtype=self._dtype, seed=0, l1=0.0, l2=0.0, classes=())
             model.input_shape, model.outputs = (self.n_features_in_,), self.n_outputs_
-            self._models[key] = model
-        return self._models[key]
+        with backend.activate(self._dtype):
+            model.params, model.buffers = (
+                {
+                    name: backend.asarray(a, self._dtype)
+                    for name, a in own.items()
+                    if end is None or int(name.partition(".")[0]) < end
+                }
+                for own in self._split()
+            )
+        self._models[key] = model, weights
+        return model
 
     def _split(self) -> tuple[Params, Params]:
         """Return parameters and buffers under the network's names."""

@@ -251,6 +251,12 @@ def test_a_backend_passes_through():
     assert get("numpy") is backend
 
 
+def test_where_an_array_lies(backend):
+    x = backend.asarray([1.0, 2.0], "float32")
+    assert backends.of(x) is get(backend.spec)
+    assert backends.of([1.0, 2.0]) is get("numpy")
+
+
 def test_status_is_frozen_and_names_every_library():
     found = status()
     assert [one.name for one in found] == ["numpy", "cupy", "torch", "jax"]

@@ -60,7 +60,7 @@ def test_dropout_trains_otherwise_and_predicts_with_all_units():
 
 
 def test_batch_norm_predicts_by_running_statistics_and_travels():
-    found = classifier(batch_norm=True, max_iter=30).fit(X, Y)
+    found = classifier(batch_norm=True, max_iter=30, learning_rate_init=0.02).fit(X, Y)
     assert found.score(X, Y) > 0.7
     alone = np.concatenate([found.predict_proba(row[None]) for row in X[:5]])
     np.testing.assert_allclose(alone, found.predict_proba(X)[:5], rtol=1e-12)  # no sample depends on its batch

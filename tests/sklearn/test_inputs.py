@@ -46,7 +46,12 @@ def test_sparse_samples_are_as_good_as_dense_ones(form, options):
 def test_sparse_samples_become_dense_a_batch_at_a_time(monkeypatch):
     largest = []
     of_class = sparse.csr_array.toarray
-    monkeypatch.setattr(sparse.csr_array, "toarray", lambda self: largest.append(self.shape[0]) or of_class(self))
+
+    def toarray(self):
+        largest.append(self.shape[0])
+        return of_class(self)
+
+    monkeypatch.setattr(sparse.csr_array, "toarray", toarray)
     classifier(batch_size=7).fit(sparse.csr_array(X), Y)
     assert max(largest) == 7
 
@@ -111,9 +116,9 @@ def test_errors_are_scikit_learns():
             kind().transform(X)
         with pytest.raises(ValueError, match=r"hidden_layer_sizes must be > 0, got \[-1\]"):
             kind(hidden_layer_sizes=[-1]).fit(X, Y)
-        with pytest.raises(ValueError, match="X has 4 features, but .* is expecting 5 features"):
+        with pytest.raises(ValueError, match=r"X has 4 features, but .* is expecting 5 features"):
             kind().fit(X, Y).predict(X[:, :4])
-        with pytest.raises(ValueError, match="The 'alpha' parameter of .* must be a float in the range"):
+        with pytest.raises(ValueError, match=r"The 'alpha' parameter of .* must be a float in the range"):
             kind(alpha=-1).fit(X, Y)
         with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
             _ = kind(solver="lbfgs").partial_fit

