@@ -21,6 +21,7 @@ from portanet.sklearn.convergence import Training, Validation, descend
 from portanet.sklearn.fitted import FittedMLP
 from portanet.sklearn.network import build
 from portanet.sklearn.parameters import CONSTRAINTS
+from portanet.sklearn.protocol import Told
 from portanet.sklearn.solvers import LearningRate, _EpsHatAdam, _MomentumSGD, minimise
 from portanet.trainer import Trainer
 
@@ -104,9 +105,13 @@ class BaseMLP(FittedMLP):
         else:
             self._resume_random(incremental=incremental)
         trainer = self._ready_trainer(place, keep=incremental or self.warm_start == "exact")
+        told = None
+        if hasattr(self, "_skl_callbacks") and not incremental:
+            told = Told(self, X=X, y=y, metadata={"sample_weight": sample_weight})
         if self._iterative:
             data = Training(x, target, y, weight)
-            descend(self, trainer, data, self._own_validation(X_val, y_val), incremental=incremental)
+            hooks = [*([] if told is None else [told]), *(self.callbacks or ())]
+            descend(self, trainer, data, self._own_validation(X_val, y_val), hooks, incremental=incremental)
         else:
             whole = x.matrix.toarray() if isinstance(x, SparseRows) else x
             with trainer.backend.activate(trainer.dtype):
@@ -120,6 +125,8 @@ class BaseMLP(FittedMLP):
                 verbose=bool(self.verbose),
             )
         self._take(trainer, place)
+        if told is not None:
+            told.done()
         return self
 
     def _sizes(self) -> list[int]:

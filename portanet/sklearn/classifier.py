@@ -21,6 +21,7 @@ from portanet.sklearn import inputs
 from portanet.sklearn.base import BaseMLP, can_partial_fit
 from portanet.sklearn.labels import Labels
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
+from portanet.sklearn.protocol import with_callbacks
 from portanet.typing import Array
 
 
@@ -188,6 +189,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> None:
         self._keep(locals())
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> MLPClassifier:
         """Fit the network to samples and labels.
 

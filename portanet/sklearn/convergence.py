@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -111,7 +112,15 @@ class Convergence(Callback):
             print(said)
 
 
-def descend(e: BaseMLP, trainer: Trainer, data: Training, validation: Validation | None, *, incremental: bool) -> None:
+def descend(
+    e: BaseMLP,
+    trainer: Trainer,
+    data: Training,
+    validation: Validation | None,
+    hooks: Sequence[Callback],
+    *,
+    incremental: bool,
+) -> None:
     """Train by epochs until nothing improves or `max_iter` is reached; one epoch where `incremental`."""
     if incremental and (e.early_stopping or e.schedule is not None):
         what = "early_stopping=True" if e.early_stopping else "a schedule: it cannot know when training ends"
@@ -138,7 +147,7 @@ def descend(e: BaseMLP, trainer: Trainer, data: Training, validation: Validation
             batch_size=_batch_size(e.batch_size, n),
             sample_weight=data.weight,
             shuffle=order if e.shuffle else False,
-            callbacks=[Convergence(e, n, validation), *(e.callbacks or ())],
+            callbacks=[Convergence(e, n, validation), *hooks],
             verbose=False,
         )
     except KeyboardInterrupt:

@@ -18,11 +18,12 @@ from portanet.model import Model
 from portanet.sklearn import inputs
 from portanet.sklearn.convergence import NOT_FINITE
 from portanet.sklearn.network import Network
+from portanet.sklearn.protocol import CallbackSupportMixin
 from portanet.trainer import Trainer
 from portanet.typing import Array, Params
 
 
-class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What both estimators do once they are fitted.
 
     ``coefs_`` and ``intercepts_`` are what predicts, as in scikit-learn, and live where the samples of the fit lived;
@@ -35,6 +36,9 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     _dtype: str
     _buffer_names: frozenset[str]
     _models: dict[str, tuple[Model, tuple[Array, ...]]]
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    _rest: Params
     n_features_in_: int
     n_outputs_: int
 
@@ -130,11 +134,18 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _set_arrays(self, place: backends.Backend, everything: Params) -> None:
         """Keep parameters and buffers in `place`."""
+        for name, arrays in self._as_attributes(place, everything).items():
+            setattr(self, name, arrays)
+
+    def _as_attributes(self, place: backends.Backend, everything: Params) -> dict[str, Any]:
+        """Return parameters and buffers as the attributes that hold them, in `place`."""
         with place.activate(self._dtype):
             arrays = {name: place.asarray(a, self._dtype) for name, a in everything.items()}
-        self.coefs_ = [arrays.pop(name) for name in self._network.weight_names]
-        self.intercepts_ = [arrays.pop(name) for name in self._network.bias_names]
-        self._rest = arrays
+        return {
+            "coefs_": [arrays.pop(name) for name in self._network.weight_names],
+            "intercepts_": [arrays.pop(name) for name in self._network.bias_names],
+            "_rest": arrays,
+        }
 
     def _take(self, trainer: Trainer, place: backends.Backend) -> None:
         """Take a trainer's weights over, to where the samples live."""

@@ -16,6 +16,7 @@ from portanet.sklearn import inputs
 from portanet.sklearn.base import BaseMLP, can_partial_fit
 from portanet.sklearn.losses import _HalfPoissonDeviance, _HalfSquaredError
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
+from portanet.sklearn.protocol import with_callbacks
 from portanet.typing import Array
 
 
@@ -172,6 +173,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         self._keep(locals())
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> MLPRegressor:
         """Fit the network to samples and their targets.
 

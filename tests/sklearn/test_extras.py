@@ -147,6 +147,42 @@ def test_callbacks_are_called():
     assert stopped.n_iter_ == 1
 
 
+class Told:
+    """A callback of scikit-learn's protocol that keeps what it is told, and ends the fit behind epoch `last`."""
+
+    def __init__(self, last=None):
+        self.last, self.tasks, self.scores = last, [], []
+
+    def setup(self, estimator, context):
+        self.tasks.append("setup")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.tasks.append(f"{context.task_name} begins")
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+        self.tasks.append(f"{context.task_name} ends")
+        self.scores.append(fitted_estimator.score(X, y))
+        return context.task_name == "epoch" and context.task_id + 1 == self.last
+
+    def teardown(self, estimator, context):
+        self.tasks.append("teardown")
+
+
+@pytest.mark.parametrize("options", [{}, {"solver": "lbfgs"}, {"tol": 1.0, "n_iter_no_change": 2}], ids=str)
+def test_callbacks_of_scikit_learns_protocol(options):
+    pytest.importorskip("sklearn", minversion="1.9", reason="callbacks are scikit-learn 1.9's")
+    told = Told()
+    found = classifier(**options).set_callbacks(told).fit(X, Y)
+    epochs = 0 if "solver" in options else found.n_iter_
+    each = ["epoch begins", "epoch ends"] * epochs
+    assert told.tasks == ["setup", "fit begins", *each, "fit ends", "teardown"]
+    assert told.scores[-1] == found.score(X, Y)
+    if not options:
+        assert told.scores[2] == classifier(max_iter=3).fit(X, Y).score(X, Y)  # the weights of then
+        assert classifier().set_callbacks(Told(last=4)).fit(X, Y).n_iter_ == 4
+        assert same_weights(found, classifier().fit(X, Y))
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"dropout": 0.3}, {"batch_norm": True}, {"solver": "sgd", "learning_rate": "invscaling"}],
