@@ -1,12 +1,12 @@
 """The backends: everything that differs between NumPy, CuPy, torch and JAX stands in this folder.
 
-``get`` chooses a backend, ``status`` tells which ones run here. No array library but NumPy is imported before it is
-asked for.
+``get`` chooses a backend, ``of`` tells where an array lies, ``status`` which ones run here. No array library but NumPy
+is imported before it is asked for.
 """
 
 from portanet.backends.base import Backend, Memory
 from portanet.backends.host import keep_memory
 from portanet.backends.probe import Status
-from portanet.backends.select import get, status
+from portanet.backends.select import get, of, status
 
-__all__ = ["Backend", "Memory", "Status", "get", "keep_memory", "status"]
+__all__ = ["Backend", "Memory", "Status", "get", "keep_memory", "of", "status"]

@@ -7,12 +7,17 @@ import importlib
 import logging
 import re
 
+import numpy as np
+from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
+
 from portanet.backends import probe as probing
 from portanet.backends.base import Backend
+from portanet.backends.host import is_strict_array
 from portanet.backends.probe import Status
 from portanet.errors import BackendError, ConfigError, unknown
+from portanet.typing import Array
 
-__all__ = ["choose", "forget", "get", "status"]
+__all__ = ["choose", "forget", "get", "of", "status"]
 
 KNOWN = (
     "auto",
@@ -73,6 +78,23 @@ def get(name: str | Backend | None = "auto", *, quiet: bool = False) -> Backend:
     if not _NAMES.fullmatch(name):
         raise ConfigError(unknown("backend", name, KNOWN))
     return _make(name)
+
+
+def of(x: Array) -> Backend:
+    """Return the backend on whose device `x` lies: NumPy's for all that is no array of another library."""
+    if isinstance(x, np.ndarray):  # told first: it is by far the most frequent
+        return _make("numpy")
+    if is_torch_array(x):
+        return get(f"torch:{x.device}")
+    if is_jax_array(x):
+        (device,) = x.devices()
+        return get(f"jax:{device.platform}:{device.id}")
+    if is_cupy_array(x):
+        return get(f"cupy:{x.device.id}")
+    if is_strict_array(x):
+        device = str(x.device).partition("'")[2].rstrip("')")
+        return get("strict" if device == "CPU_DEVICE" else f"strict:{device}")
+    return get("numpy")
 
 
 def status() -> list[Status]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from portanet.backends import Backend
 from portanet.callbacks import Callback
 from portanet.data.batches import Batches
+from portanet.data.sparse import SparseRows
 from portanet.errors import ConfigError, DataError
 from portanet.meter import Meter
 from portanet.random import generator
@@ -180,7 +181,8 @@ def take_up(trainer: Trainer, state: dict[str, Any]) -> None:
 def fingerprint(data: Batches) -> str:
     """Return the SHA-256 of samples, targets and weights: their shapes, dtypes and numbers."""
     digest = hashlib.sha256()
-    for array in (data.x, data.y, data.weight):
+    sparse = [data.x.matrix.data, data.x.matrix.indices, data.x.matrix.indptr] if isinstance(data.x, SparseRows) else []
+    for array in (*(sparse or [data.x]), data.y, data.weight):
         if array is not None:
             host = data.backend.to_numpy(array)
             digest.update(f"{host.shape} {host.dtype.name} ".encode())

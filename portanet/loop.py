@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from portanet.callbacks import Callback
-from portanet.data.batches import Batches, Rows
+from portanet.data.batches import Batches, Order, Rows
 from portanet.meter import Meter
 from portanet.model import Model
 from portanet.optimizers import Optimizer
@@ -38,6 +38,7 @@ class EpochLoop(Model):
     optimizer: Optimizer
     schedule: Schedule
     opt_state: dict[str, Any]
+    penalty_per_sample: bool
 
     def _begin(self) -> None:
         """Compile the step; nothing is trained yet."""
@@ -45,12 +46,13 @@ class EpochLoop(Model):
         self.meter, self._spent = Meter(self.backend, self.metrics), 0.0  # seconds of the epoch that is half done
         self._stop = ""
         self._hooks: list[Callback] = []
-        step = Step(self.body, self.loss, self.optimizer, tuple(self.meter.metrics), self.dtype, self.l1, self.l2)
+        metrics, shared = tuple(self.meter.metrics), self.penalty_per_sample
+        step = Step(self.body, self.loss, self.optimizer, metrics, self.dtype, self.l1, self.l2, shared)
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = self.backend.scan(drawn(step))
         self._total = self.backend.compile(total)
 
-    def _run_epoch(self, train: Batches, validation: Batches | None, *, shuffle: bool) -> dict[str, float]:
+    def _run_epoch(self, train: Batches, validation: Batches | None, *, shuffle: bool | Order) -> dict[str, float]:
         """Return the row of an epoch, or of the part of it that was done when it was stopped."""
         began, n, looked = time.perf_counter(), len(train), time.monotonic()
         each_batch = [hook for hook in self._hooks if type(hook).on_batch_end is not Callback.on_batch_end]

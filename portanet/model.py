@@ -56,6 +56,7 @@ class Model:
         self.metrics = [metric(m) for m in metrics]
         self.backend = backends.get(backend)
         self.dtype, self.seed, self.l1, self.l2 = dtype, int(seed), l1, l2
+        self.penalty_per_sample = False
         self.classes = tuple(classes)
         self.input_shape: Shape | None = None
         self.outputs = 0
@@ -175,7 +176,8 @@ class Model:
                 outputs.append(self.backend.to_numpy(prediction))
                 targets.append(self.backend.to_numpy(batch.y))
         row = meter.result()
-        row["loss"] += float(penalty(self.params, self.l1, self.l2))
+        share = 1.0 / max(sum(meter.sizes), 1e-30) if self.penalty_per_sample else 1.0
+        row["loss"] += share * float(penalty(self.params, self.l1, self.l2))
         if whole:
             xp = backends.get("numpy").xp
             output, target = xp.concat(outputs), xp.concat(targets)

@@ -43,6 +43,7 @@ def describe(model: Model) -> dict[str, Any]:
         "seed": model.seed,
         "l1": model.l1,
         "l2": model.l2,
+        "penalty_per_sample": model.penalty_per_sample,
         "input_shape": list(model.input_shape or ()),
         "outputs": model.outputs,
         "classes": list(model.classes),
@@ -117,6 +118,7 @@ def load(
             seed=about["seed"],
             l1=about["l1"],
             l2=about["l2"],
+            penalty_per_sample=about.get("penalty_per_sample", False),  # files of 0.1.0 lack it
             classes=about["classes"],
         )
         input_shape = tuple(int(n) for n in about["input_shape"])

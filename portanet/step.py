@@ -32,6 +32,9 @@ class Step:
         Of the arithmetic; inputs of another dtype (images of bytes, say) are cast here, a batch at a time.
     l1, l2 : float
         Penalties on the weights (not the biases), added to the loss: l1 Σ|W| + l2/2 Σ W².
+    per_sample : bool
+        Whether the penalties are divided by the number of the batch's samples (the sum of their weights), as
+        scikit-learn divides its alpha.
     """
 
     net: Layer
@@ -41,6 +44,7 @@ class Step:
     dtype: str = "float32"
     l1: float = 0.0
     l2: float = 0.0
+    per_sample: bool = False
 
     def __call__(
         self,
@@ -69,8 +73,9 @@ class Step:
         measured = measure(self.metrics, self.loss, prediction, y, weight)
         _, grads = self.net.backward(params, self.loss.backward(loss_cache), cache, need_dx=False)
         if self.l1 or self.l2:
-            value = value + penalty(params, self.l1, self.l2)
-            grads = {name: penalised(name, params[name], g, self.l1, self.l2) for name, g in grads.items()}
+            share = sample_share(x.shape[0], weight) if self.per_sample else 1.0
+            value = value + penalty(params, self.l1, self.l2, share)
+            grads = {name: penalised(name, params[name], g, self.l1, self.l2, share) for name, g in grads.items()}
         buffers = {**buffers, **self.net.updated_buffers(everything, cache)}
         params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"])
         return params, buffers, opt_state, value, measured
@@ -111,23 +116,32 @@ def total(params: Params) -> Array:
     return xp.sum(xp.stack(sums))
 
 
-def penalty(params: Params, l1: float, l2: float) -> Any:
-    """Return l1 Σ|W| + l2/2 Σ W² over the weights; 0.0 where there are none."""
+def sample_share(n: int, weight: Array | None) -> Any:
+    """Return 1 / n, or 1 / Σ w where samples are weighted; 0 for weights that are all 0."""
+    if weight is None:
+        return 1.0 / n
+    xp = array_namespace(weight)
+    total = xp.sum(weight)
+    return total / xp.maximum(total * total, 1e-30)
+
+
+def penalty(params: Params, l1: float, l2: float, share: Any = 1.0) -> Any:
+    """Return `share` times l1 Σ|W| + l2/2 Σ W² over the weights; 0.0 where there are none."""
     total: Any = 0.0
     for name, p in params.items():
         if is_weight(name):
             xp = array_namespace(p)
             if l1:
-                total = total + l1 * xp.sum(xp.abs(p))
+                total = total + (share * l1) * xp.sum(xp.abs(p))
             if l2:
-                total = total + (0.5 * l2) * xp.sum(p * p)
+                total = total + (share * (0.5 * l2)) * xp.sum(p * p)
     return total
 
 
-def penalised(name: str, p: Array, g: Array, l1: float, l2: float) -> Array:
-    """Return the gradient `g` of parameter `p` with that of the penalties: g + l1 sign(W) + l2 W."""
+def penalised(name: str, p: Array, g: Array, l1: float, l2: float, share: Any = 1.0) -> Array:
+    """Return the gradient `g` of parameter `p` with that of the penalties: g + share (l1 sign(W) + l2 W)."""
     if not is_weight(name):
         return g
     if l1:
-        g = g + l1 * array_namespace(p).sign(p)
-    return g + l2 * p if l2 else g
+        g = g + (share * l1) * array_namespace(p).sign(p)
+    return g + (share * l2) * p if l2 else g

@@ -11,7 +11,7 @@ from typing import Any
 from portanet import backends, checkpoint, divergence, losses, optimizers, schedules
 from portanet.callbacks import Callback
 from portanet.data import prepare
-from portanet.data.batches import Batches
+from portanet.data.batches import Batches, Order
 from portanet.data.dataset import Dataset
 from portanet.errors import ConfigError, DivergedError
 from portanet.history import History
@@ -48,6 +48,8 @@ class Trainer(EpochLoop):
         Multiplies the optimizer's learning rate.
     l1, l2 : float
         Penalties on the weights, added to the loss: l1 Σ|W| + l2/2 Σ W².
+    penalty_per_sample : bool
+        Whether they are divided by the number of a batch's samples (the sum of their weights).
     class_weight : "balanced", dict or sequence, optional
         Weight of each class in the loss.
     classes : sequence of str
@@ -78,10 +80,12 @@ class Trainer(EpochLoop):
         schedule: schedules.Schedule | str | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        penalty_per_sample: bool = False,
         class_weight: Any = None,
         classes: Sequence[str] = (),
     ) -> None:
         super().__init__(net, loss, metrics, backend=backend, dtype=dtype, seed=seed, l1=l1, l2=l2, classes=classes)
+        self.penalty_per_sample = penalty_per_sample
         self.optimizer = optimizers.get(optimizer)
         self._schedule = schedules.get(schedule)  # as given: one that learns, such as Plateau, is copied for each start
         self.schedule = copy.deepcopy(self._schedule)
@@ -111,7 +115,7 @@ class Trainer(EpochLoop):
         sample_weight: Any = None,
         validation_data: tuple[Any, ...] | None = None,
         validation_fraction: float = 0.0,
-        shuffle: bool = True,
+        shuffle: bool | Order = True,
         callbacks: Sequence[Callback] = (),
         verbose: bool = True,
     ) -> History:
@@ -131,8 +135,9 @@ class Trainer(EpochLoop):
             Evaluated behind each epoch.
         validation_fraction : float
             Share of the samples that is split off for it instead, by class where there are classes.
-        shuffle : bool
-            Whether each epoch has an order of its own.
+        shuffle : bool or callable
+            Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
+            numbers in the next epoch's order.
         callbacks : sequence of Callback
         verbose : bool
             Whether progress is shown on stderr.
@@ -155,8 +160,9 @@ class Trainer(EpochLoop):
         train, validation = self._parts(x, y, sample_weight, validation_data, validation_fraction, batch_size)
         hooks = sorted(_checked(callbacks) + ([Progress()] if verbose else []), key=lambda hook: hook.runs_last)
         before = self._fitted
-        self._fitted = {"batch_size": train.batch_size, "shuffle": shuffle, "samples": train.n, "data": train}
-        if self.position and self._resumed is None and before != checkpoint.fitted(self):
+        order = "a function's" if callable(shuffle) else shuffle
+        self._fitted = {"batch_size": train.batch_size, "shuffle": order, "samples": train.n, "data": train}
+        if callable(shuffle) or (self.position and self._resumed is None and before != checkpoint.fitted(self)):
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
         self._stop, self.history.stopped = "", "error"  # what it says if an error ends the training
         self._hooks, self._end = hooks, self.epoch + epochs

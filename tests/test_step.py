@@ -7,7 +7,7 @@ import pytest
 
 import portanet as pn
 from portanet import metrics
-from portanet.step import Step, as_float, penalised, penalty
+from portanet.step import Step, as_float, penalised, penalty, sample_share
 from tests.small import blobs
 
 NET = pn.Sequential([pn.Standardize.of(blobs()[0]), pn.Dense(6), pn.Tanh(), pn.Dropout(0.3), pn.Dense(3)])
@@ -62,11 +62,12 @@ def test_the_step_number_draws_another_mask():
     assert len(losses) == 3
 
 
+@pytest.mark.parametrize("per_sample", [False, True])
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.2), (0.1, 0.2)])
-def test_the_update_is_the_gradient_of_the_loss(l1, l2):
+def test_the_update_is_the_gradient_of_the_loss(l1, l2, per_sample):
     # Plain descent at rate 1 moves by minus the gradient; the loss of a step at rate 0 is what is differentiated.
     backend = pn.backends.get("numpy")
-    step = Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD(), (), "float64", l1, l2)
+    step = Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD(), (), "float64", l1, l2, per_sample)
 
     def run(params, lr):
         arguments = list(state(backend, pn.SGD()))
@@ -92,6 +93,14 @@ def test_penalties_are_of_the_weights_alone():
     np.testing.assert_allclose(penalised("0.weight", params["0.weight"], g, 0.1, 0.5), [[0.6, -1.1]])
     assert penalised("0.bias", params["0.bias"], g, 0.1, 0.5) is g
     np.testing.assert_array_equal(g, 0)  # a gradient may be an array of the cache: it is not written on
+
+
+def test_penalties_per_sample_are_shared_by_the_weights_of_the_batch(backend):
+    with backend.activate("float64"):
+        assert sample_share(4, None) == 0.25
+        for weight, expected in (([0.5, 0.5, 3.0], 0.25), ([0.0, 0.0, 0.0], 0.0), ([1e-6, 0.0, 0.0], 1e6)):
+            found = backend.to_numpy(sample_share(3, backend.asarray(np.asarray(weight), "float64")))
+            assert float(found) == pytest.approx(expected)
 
 
 def test_as_float(backend):

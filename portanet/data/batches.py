@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from portanet.backends import Backend
+from portanet.data.sparse import SparseRows
 from portanet.random import generator
 from portanet.typing import Array
+
+Order: TypeAlias = Callable[[int], Any]
+"""From the number of samples to the rows' numbers in the order of the next epoch."""
 
 
 class Batch(NamedTuple):
@@ -38,7 +42,7 @@ class Batches:
     ----------
     backend : Backend
     x, y : array, n rows each
-        Host arrays, or arrays of the backend's library.
+        Host arrays, or arrays of the backend's library; x also sparse rows, which become dense a batch at a time.
     weight : host array, shape (n,), optional
         In the dtype of the arithmetic.
     batch_size : int
@@ -51,7 +55,8 @@ class Batches:
         self.host_weight = weight
         memory = backend.memory()
         size = sum(a.nbytes for a in (x, y) if isinstance(a, np.ndarray))
-        self.resident = memory is None or size <= memory.free // 2 or not isinstance(x, np.ndarray)
+        fits = memory is None or size <= memory.free // 2 or not isinstance(x, np.ndarray)
+        self.resident = fits and not isinstance(x, SparseRows)
         self.x, self.y = (backend.asarray(x), backend.asarray(y)) if self.resident else (x, y)
         self.weight = None if weight is None else backend.asarray(weight)
 
@@ -59,17 +64,18 @@ class Batches:
         return -(-self.n // self.batch_size)
 
     def epoch(
-        self, seed: int, epoch: int, *, shuffle: bool = True, together: int = 1, skip: int = 0
+        self, seed: int, epoch: int, *, shuffle: bool | Order = True, together: int = 1, skip: int = 0
     ) -> Iterator[Batch | Rows]:
-        """Yield the batches of an epoch but the first `skip`; the order depends on `seed` and `epoch` alone.
+        """Yield the batches of an epoch but the first `skip`.
 
-        Of samples that are resident and shuffled, every `together` whole batches come as their :class:`Rows`.
+        Their order depends on `seed` and `epoch` alone, unless `shuffle` draws it. Of samples that are resident and
+        shuffled, every `together` whole batches come as their :class:`Rows`.
         """
         if not shuffle or self.batch_size >= self.n:  # the order of a full batch changes nothing
             yield from self.in_order(skip)
             return
-        order = generator(seed, "shuffle", epoch).permutation(self.n)
-        order = order.astype(np.int32)  # the widest that all libraries have
+        drawn = shuffle(self.n) if callable(shuffle) else generator(seed, "shuffle", epoch).permutation(self.n)
+        order = np.asarray(drawn).astype(np.int32)  # the widest that all libraries have
         xp = self.backend.xp
         rows = self.backend.asarray(order)
         spans = list(self._spans(order))

@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
 
 from portanet.backends.host import host_array
+from portanet.data.sparse import SparseRows
 from portanet.errors import ConfigError, DataError, ShapeError
 from portanet.losses import Loss
 from portanet.random import generator
@@ -23,7 +24,7 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
 
     Parameters
     ----------
-    x : array or nested list, shape (n, *shape)
+    x : array, nested list or SparseRows, shape (n, *shape)
     dtype : str
         Of the arithmetic. Small integers (images of bytes) keep their dtype; all else is cast to it.
     shape : tuple of int, optional
@@ -34,7 +35,9 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
     DataError, ShapeError
         If `x` is empty, has no sample axis, holds no numbers or numbers that are not finite, or does not fit `shape`.
     """
-    if _on_host(x):
+    if isinstance(x, SparseRows):
+        x = x.astype(dtype)
+    elif _on_host(x):
         x = _numbers(x, what)
         # In one piece, once: NumPy's take() would copy a strided array whole for every batch.
         x = np.asarray(x, order="C") if x.dtype.name in _SMALL else _finite(x, dtype, what)

@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-from portanet.backends import Status, get, select, status
+from portanet.backends import Status, get, of, select, status
 from portanet.backends.probe import probe
 from portanet.errors import BackendError, ConfigError
 from tests.backends import stand_in
@@ -249,6 +249,12 @@ def test_a_backend_passes_through():
     backend = get("numpy")
     assert get(backend) is backend
     assert get("numpy") is backend
+
+
+def test_where_an_array_lies(backend):
+    x = backend.asarray([1.0, 2.0], "float32")
+    assert of(x) is get(backend.spec)
+    assert of([1.0, 2.0]) is get("numpy")
 
 
 def test_status_is_frozen_and_names_every_library():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from portanet import backends
 from portanet.backends import Memory
 from portanet.data.batches import Batches
+from portanet.data.sparse import SparseRows
 
 HOST = backends.get("numpy")
 
@@ -119,3 +120,23 @@ def test_what_is_on_the_device_stays_there(backend, monkeypatch):
         assert batches.resident
         assert batches.x is here
     np.testing.assert_array_equal(np.concatenate([b[0] for b in read(batches, backend)]), x)
+
+
+def test_an_order_of_ones_own():
+    x, y = rows(7)
+    orders = iter(([3, 1, 0, 2, 6, 5, 4], [0, 1, 2, 3, 4, 5, 6]))
+    batches = Batches(HOST, x, y, None, 3)
+    for expected in ([3, 1, 0, 2, 6, 5, 4], [0, 1, 2, 3, 4, 5, 6]):
+        found = read(batches, HOST, 0, 0, shuffle=lambda n: next(orders))
+        assert [label for batch in found for label in batch[1].tolist()] == expected
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_sparse_rows_are_dense_in_the_batch(backend, shuffle):
+    sparse = pytest.importorskip("scipy.sparse", reason='SciPy is not installed: pip install "portanet[sklearn]"')
+    x, y = rows(10)
+    dense = read(Batches(backend, x, y, None, 4), backend, 1, 2, shuffle=shuffle)
+    found = read(Batches(backend, SparseRows(sparse.csr_array(x)), y, None, 4), backend, 1, 2, shuffle=shuffle)
+    for a, b in zip(found, dense, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a[1], b[1])

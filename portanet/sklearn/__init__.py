@@ -1,0 +1,16 @@
+"""scikit-learn's multi-layer perceptrons, finished, on any device.
+
+:class:`MLPClassifier` and :class:`MLPRegressor` take every argument of scikit-learn's own, with the same meaning, and
+have every fitted attribute; and then some.
+"""
+
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ImportError as error:
+    message = 'portanet.sklearn: scikit-learn is not installed: pip install "portanet[sklearn]"'
+    raise ImportError(message) from error
+
+from portanet.sklearn.classifier import MLPClassifier
+from portanet.sklearn.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

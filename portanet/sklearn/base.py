@@ -1,0 +1,255 @@
+"""What classifier and regressor share: arguments to network and trainer, fits, predictions, pickling."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight
+
+from portanet import backends, optimizers, schedules
+from portanet.data.sparse import SparseRows
+from portanet.errors import ConfigError
+from portanet.layers import Layer
+from portanet.losses import Loss
+from portanet.random import generator
+from portanet.sklearn import inputs
+from portanet.sklearn.convergence import Training, Validation, descend
+from portanet.sklearn.fitted import FittedMLP
+from portanet.sklearn.network import build
+from portanet.sklearn.parameters import CONSTRAINTS
+from portanet.sklearn.protocol import Told
+from portanet.sklearn.solvers import LearningRate, _EpsHatAdam, _MomentumSGD, minimise
+from portanet.trainer import Trainer
+
+
+class BaseMLP(FittedMLP):
+    """How both estimators are fitted: arguments become a network and a :class:`portanet.Trainer`, which trains it."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
+
+    # The arguments that are read here; each is told in the estimators.
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: str
+    alpha: float
+    batch_size: Any
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: Any
+    warm_start: Any
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    loss: Any
+    dtype: str | None
+    dropout: Any
+    batch_norm: bool
+    optimizer: Any
+    schedule: Any
+    callbacks: Any
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Keep the constructor's arguments, unchanged, as scikit-learn asks."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    # What the two differ in.
+
+    def _read_targets(self, x: Any, y: Any, *, first: bool, incremental: bool) -> tuple[Any, Any]:
+        """Return targets for the trainer and as scikit-learn's metrics take them; sets the outputs' number and kind."""
+        raise NotImplementedError
+
+    def _make_loss(self) -> tuple[Loss, Layer | None]:
+        """Return the loss, and the layer behind the outputs where the loss contains none."""
+        raise NotImplementedError
+
+    def _strata(self, y: Any) -> Any:
+        """Return what a validation part is to have the same shares of, or None."""
+        return None
+
+    def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
+        """Return the score of a network's outputs (on the target's scale) for validation; NaN where they are."""
+        raise NotImplementedError
+
+    # Fits.
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, X_val: Any = None, y_val: Any = None
+    ) -> BaseMLP:
+        self._validate_params()
+        sizes = self._sizes()
+        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        x = inputs.samples(self, X, reset=first)
+        place = inputs.place_of(x)
+        target, y = self._read_targets(x, y, first=first, incremental=incremental)
+        weight = self._weights(x, y, sample_weight, incremental=incremental)
+        if first:
+            dtype = self.dtype or inputs.width(x)
+            self._begin(sizes, dtype, x)
+        else:
+            self._resume_random(incremental=incremental)
+        trainer = self._ready_trainer(place, keep=incremental or self.warm_start == "exact")
+        told = None
+        if hasattr(self, "_skl_callbacks") and not incremental:
+            told = Told(self, X=X, y=y, metadata={"sample_weight": sample_weight})
+        if self._iterative:
+            data = Training(x, target, y, weight)
+            hooks = [*([] if told is None else [told]), *(self.callbacks or ())]
+            descend(self, trainer, data, self._own_validation(X_val, y_val), hooks, incremental=incremental)
+        else:
+            whole = x.matrix.toarray() if isinstance(x, SparseRows) else x
+            with trainer.backend.activate(trainer.dtype):
+                batches = trainer._batches(whole, target, weight, x.shape[0])
+            self.loss_, self.n_iter_ = minimise(
+                trainer,
+                batches,
+                max_iter=int(self.max_iter),
+                max_fun=int(self.max_fun),
+                tol=float(self.tol),
+                verbose=bool(self.verbose),
+            )
+        self._take(trainer, place)
+        if told is not None:
+            told.done()
+        return self
+
+    def _sizes(self) -> list[int]:
+        given = self.hidden_layer_sizes
+        sizes = list(given) if isinstance(given, Iterable) else [given]
+        if any(size <= 0 for size in sizes):
+            message = f"hidden_layer_sizes must be > 0, got {sizes}."
+            raise ValueError(message)
+        return sizes
+
+    @property
+    def _iterative(self) -> bool:
+        """Whether training goes by epochs; else by L-BFGS."""
+        return self.optimizer is not None or self.solver != "lbfgs"
+
+    def _begin(self, sizes: list[int], dtype: str, x: Any) -> None:
+        """Set up a network with initial weights, and the attributes that a fit goes on from."""
+        self.n_iter_ = self.t_ = 0
+        loss, output = self._make_loss()
+        network = build(sizes, self.n_outputs_, self.activation, self.dropout, self.batch_norm, output)
+        features = int(x.shape[1])
+        self._random_state = check_random_state(self.random_state)
+        self._seed = 0
+        if not self._iterative and (self.batch_norm or np.any(self.dropout)):
+            message = "solver='lbfgs' minimises one fixed function; dropout and batch_norm need solver 'adam' or 'sgd'"
+            raise ConfigError(message)
+        params = network.initial(generator(0), self._random_state, features)
+        if np.any(self.dropout):  # drawn only where it is used: else all draws are scikit-learn's
+            self._seed = int(self._random_state.randint(2**31 - 1))
+        self._network, self._loss, self._dtype = network, loss, dtype
+        self.n_layers_ = len(sizes) + 2
+        buffers = network.net.init_buffers((features,))
+        self._buffer_names = frozenset(buffers)
+        self._set_arrays(backends.get("numpy"), {**params, **buffers})
+        self._models = {}
+        self._trainer: Trainer | None = None
+        self._about: tuple[Any, ...] = ()
+        self._kept: dict[str, Any] = {}
+        self._order: Any = None
+        self._no_improvement_count = 0
+        self._best_weights: dict[str, Any] | None = None
+        if self._iterative:
+            self.loss_curve_: list[float] = []
+            self.best_loss_ = None if self.early_stopping else np.inf
+            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+            self.best_validation_score_: float | None = -np.inf if self.early_stopping else None
+
+    def _resume_random(self, *, incremental: bool) -> None:
+        if self.warm_start != "exact" or incremental:
+            self._random_state, self._order = check_random_state(self.random_state), None
+        self.n_iter_ = 0
+
+    def _weights(self, x: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
+        """Return the samples' own weights; the classifier multiplies its classes' in."""
+        if sample_weight is None:
+            return None
+        return _check_sample_weight(inputs.host(sample_weight), np.empty((x.shape[0], 1)), dtype=np.float64)
+
+    def _own_validation(self, X_val: Any, y_val: Any) -> Validation | None:
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            message = "fit: X_val and y_val belong together, got one of them; give both"
+            raise ValueError(message)
+        checked = inputs.samples(self, X_val, reset=False)
+        return Validation(checked, self._validation_targets(checked, y_val), None)
+
+    def _validation_targets(self, x: Any, y: Any) -> Any:
+        return inputs.targets(x, y, numeric=False)
+
+    def _ready_trainer(self, place: backends.Backend, *, keep: bool) -> Trainer:
+        """Return the trainer with the current weights, and with the optimizer's state of before where `keep` says."""
+        backend = place if self.backend is None else backends.get(self.backend)
+        rate = self._schedule()
+        optimizer = self._optimizer()
+        about = (self._network.net, self._loss, optimizer, float(self.alpha), self._dtype, backend.spec)
+        trainer = self._trainer
+        if trainer is None or self._about != about:  # else what is compiled is used again
+            trainer = Trainer(
+                self._network.net,
+                self._loss,
+                optimizer,
+                backend=backend,
+                dtype=self._dtype,
+                seed=self._seed,
+                l2=float(self.alpha),
+                penalty_per_sample=True,
+            )
+            self._trainer, self._about = trainer, about
+        params, buffers = self._split()
+        trainer.adopt(params, buffers, (self.n_features_in_,), (self.n_outputs_,))
+        trainer.schedule = rate
+        if keep and self._kept and self._kept["optimizer"].keys() == trainer.opt_state.keys():
+            with backend.activate(self._dtype):
+                asarray = backend.asarray
+                for slot, found in self._kept["optimizer"].items():
+                    if isinstance(found, dict):
+                        copied = ((name, asarray(a, self._dtype)) for name, a in found.items())
+                        found = {name: backend.xp.asarray(a, copy=True) for name, a in copied}
+                    trainer.opt_state[slot] = found
+            trainer.epoch, trainer.schedule = self._kept["epoch"], self._kept["schedule"]
+        return trainer
+
+    def _optimizer(self) -> optimizers.Optimizer:
+        lr = float(self.learning_rate_init)
+        if isinstance(self.optimizer, optimizers.Optimizer):
+            return self.optimizer
+        if self.optimizer is not None:
+            return optimizers.get(self.optimizer, lr=lr)
+        if self.solver == "sgd":
+            return _MomentumSGD(lr, momentum=float(self.momentum), nesterov=bool(self.nesterovs_momentum))
+        return _EpsHatAdam(lr, beta1=float(self.beta_1), beta2=float(self.beta_2), eps=float(self.epsilon))
+
+    def _schedule(self) -> schedules.Schedule:
+        if self.schedule is not None:
+            return copy.deepcopy(schedules.get(self.schedule))
+        kind = self.learning_rate if self.optimizer is None and self.solver == "sgd" else "constant"
+        return LearningRate(kind, float(self.learning_rate_init), float(self.power_t))
+
+
+def can_partial_fit(estimator: BaseMLP) -> bool:
+    """Tell whether an estimator trains by epochs; L-BFGS does not."""
+    if not estimator._iterative:
+        message = f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
+        raise AttributeError(message)
+    return True

@@ -1,0 +1,185 @@
+"""A fit by epochs: when it ends by scikit-learn's rule, and the attributes that tell how it went."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import shuffle
+
+from portanet.callbacks import Callback
+from portanet.errors import DivergedError
+from portanet.sklearn import inputs
+from portanet.sklearn.solvers import LearningRate
+
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+if TYPE_CHECKING:
+    from portanet.sklearn.base import BaseMLP
+    from portanet.trainer import Trainer
+
+
+class Training(NamedTuple):
+    """Samples, targets for the loss, targets as scikit-learn's metrics take them, and weights (or None)."""
+
+    x: Any
+    target: Any
+    y: Any
+    weight: Any
+
+
+class Validation(NamedTuple):
+    """Samples that are scored behind each epoch: x for the trainer, y as scikit-learn's metrics take it."""
+
+    x: Any
+    y: Any
+    weight: Any
+
+
+class Convergence(Callback):
+    """Writes an estimator's fitted attributes behind each epoch, and ends the training when nothing improves.
+
+    Parameters
+    ----------
+    estimator : BaseMLP
+    samples : int
+        Number of training samples, by which ``t_`` grows an epoch.
+    validation : Validation, optional
+        What is scored; it decides where the estimator's `early_stopping` is on, else the training loss does.
+    """
+
+    def __init__(self, estimator: BaseMLP, samples: int, validation: Validation | None) -> None:
+        self.estimator, self.samples, self.validation = estimator, samples, validation
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        e = self.estimator
+        e.n_iter_ += 1
+        e.loss_ = row["loss"]
+        e.t_ += self.samples
+        e.loss_curve_.append(e.loss_)
+        if e.verbose:
+            print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
+        better = self._scored(trainer) if self.validation is not None else False
+        if not e.early_stopping:
+            assert e.best_loss_ is not None
+            better = not e.loss_ > e.best_loss_ - e.tol
+            e.best_loss_ = min(e.best_loss_, e.loss_)
+        e._no_improvement_count = 0 if better else e._no_improvement_count + 1
+        rate = trainer.schedule if isinstance(trainer.schedule, LearningRate) else None
+        if rate is not None:
+            rate.seen(e.t_)
+        if e._no_improvement_count > e.n_iter_no_change:
+            self._end(trainer, rate)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if self.estimator.early_stopping and self.estimator._best_weights is not None:
+            trainer.restore(self.estimator._best_weights)
+
+    def _scored(self, trainer: Trainer) -> bool:
+        """Append the validation score; return whether it is better than the best by the tolerance."""
+        e = self.estimator
+        assert self.validation is not None
+        assert e.validation_scores_ is not None
+        assert e.best_validation_score_ is not None
+        score = e._score_outputs(trainer.predict(self.validation.x), self.validation.y, self.validation.weight)
+        e.validation_scores_.append(score)
+        if e.verbose:
+            print(f"Validation score: {score:f}")
+        better = not score < e.best_validation_score_ + e.tol
+        if score > e.best_validation_score_:
+            e.best_validation_score_ = score
+            if e.early_stopping:
+                e._best_weights = trainer.snapshot()
+        return better
+
+    def _end(self, trainer: Trainer, rate: LearningRate | None) -> None:
+        e = self.estimator
+        what = "Validation score" if e.early_stopping else "Training loss"
+        said = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
+        if rate is not None and rate.decrease():
+            e._no_improvement_count = 0
+            said += f" Setting learning rate to {rate.initial * rate.current:f}"
+        else:
+            trainer.stop("no improvement")
+            said += " Stopping." if rate is None or rate.kind != "adaptive" else " Learning rate too small. Stopping."
+        if e.verbose:
+            print(said)
+
+
+def descend(
+    e: BaseMLP,
+    trainer: Trainer,
+    data: Training,
+    validation: Validation | None,
+    hooks: Sequence[Callback],
+    *,
+    incremental: bool,
+) -> None:
+    """Train by epochs until nothing improves or `max_iter` is reached; one epoch where `incremental`."""
+    if incremental and (e.early_stopping or e.schedule is not None):
+        what = "early_stopping=True" if e.early_stopping else "a schedule: it cannot know when training ends"
+        message = f"partial_fit does not support {what}"
+        raise ValueError(message)
+    if e.early_stopping and validation is None:
+        data, validation = _held_out(e, data)
+    if validation is not None and e.validation_scores_ is None:
+        e.validation_scores_, e.best_validation_score_ = [], -np.inf
+    n = int(data.x.shape[0])
+
+    def order(n: int) -> Any:
+        # As scikit-learn draws it: each epoch shuffles the order of the one before.
+        if e._order is None or len(e._order) != n:
+            e._order = np.arange(n)
+        e._order = shuffle(e._order, random_state=e._random_state)
+        return e._order
+
+    try:
+        trainer.fit(
+            data.x,
+            data.target,
+            epochs=1 if incremental else int(e.max_iter),
+            batch_size=_batch_size(e.batch_size, n),
+            sample_weight=data.weight,
+            shuffle=order if e.shuffle else False,
+            callbacks=[Convergence(e, n, validation), *hooks],
+            verbose=False,
+        )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+    except DivergedError as error:
+        raise ValueError(NOT_FINITE) from error
+    if trainer.history.stopped == "epochs" and not incremental:
+        limit = f"Maximum iterations ({e.max_iter})"
+        message = f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet."
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+    e._kept = {"optimizer": trainer.opt_state, "epoch": trainer.epoch, "schedule": trainer.schedule}
+
+
+def _held_out(e: BaseMLP, data: Training) -> tuple[Training, Validation]:
+    """Split a validation part off, the same as scikit-learn does from the same random state."""
+    train, held = train_test_split(
+        np.arange(data.x.shape[0]),
+        random_state=e._random_state,
+        test_size=e.validation_fraction,
+        stratify=e._strata(data.y),
+    )
+    if len(held) < 2:
+        message = "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+        raise ValueError(message)
+    validation = Validation(inputs.rows(data.x, held), data.y[held], inputs.rows(data.weight, held))
+    return Training(*(inputs.rows(part, train) for part in data)), validation
+
+
+def _batch_size(wanted: int | str, n: int) -> int:
+    if wanted == "auto":
+        return min(200, n)
+    if int(wanted) > n:
+        message = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+        warnings.warn(message, stacklevel=5)
+    return min(int(wanted), n)

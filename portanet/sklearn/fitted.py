@@ -1,0 +1,177 @@
+"""A fitted network: its weights, what it answers, and how it travels between processes and machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from portanet import backends
+from portanet.backends.host import to_host
+from portanet.errors import ConfigError
+from portanet.layers import Sequential
+from portanet.losses import Loss
+from portanet.model import Model
+from portanet.sklearn import inputs
+from portanet.sklearn.convergence import NOT_FINITE
+from portanet.sklearn.network import Network
+from portanet.sklearn.protocol import CallbackSupportMixin
+from portanet.trainer import Trainer
+from portanet.typing import Array, Params
+
+
+class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What both estimators do once they are fitted.
+
+    ``coefs_`` and ``intercepts_`` are what predicts, as in scikit-learn, and live where the samples of the fit lived;
+    ``_rest`` holds what a network has beside them (BatchNorm's parameters and buffers).
+    """
+
+    backend: Any
+    _network: Network
+    _loss: Loss
+    _dtype: str
+    _buffer_names: frozenset[str]
+    _models: dict[str, tuple[Model, tuple[Array, ...]]]
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    _rest: Params
+    n_features_in_: int
+    n_outputs_: int
+
+    def transform(self, X: Any, layer: int = -1) -> Array:
+        """Return what a hidden layer makes of the samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        layer : int, default=-1
+            Which hidden layer: 0 is the first one, -1 the last.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_units)
+            The layer's activations.
+        """
+        check_is_fitted(self)
+        ends = self._network.ends
+        if not -len(ends) <= layer < len(ends):
+            message = f"transform: expected a layer from {-len(ends)} to {len(ends) - 1}, got {layer}"
+            message += "" if ends else "; there is no hidden layer: give hidden_layer_sizes"
+            raise ConfigError(message)
+        x = inputs.samples(self, X, reset=False)
+        return self._answer(x, "transform", ends[layer])
+
+    @property
+    def _n_features_out(self) -> int:
+        """Number of units of the last hidden layer, which :meth:`transform` returns."""
+        return int(self.coefs_[-1].shape[0])
+
+    def _outputs(self, X: Any, method: str) -> Array:
+        """Return the network's outputs on the target's scale, shape (n, outputs), where `X` lives."""
+        check_is_fitted(self)
+        return self._answer(inputs.samples(self, X, reset=False), method)
+
+    def _answer(self, x: Any, method: str, end: int | None = None) -> Array:
+        """Return the outputs of the whole network for checked samples, or of its first `end` layers."""
+        place = inputs.place_of(x)
+        self._check_place(place, method)
+        backend = place if self.backend is None else backends.get(self.backend)
+        model = self._model(backend, end)
+        return inputs.returned(place, model.predict(x, raw=end is not None, to_numpy=place.name == "numpy"))
+
+    def _check_place(self, place: backends.Backend, method: str) -> None:
+        """Under scikit-learn's array API dispatch refuse arrays that live elsewhere, as its estimators do."""
+        if not get_config().get("array_api_dispatch"):
+            return  # weights are small: they are brought to where the samples are
+        home = backends.of(self.coefs_[0])
+        if home.spec != place.spec:
+            message = (
+                f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device as "
+                f"those passed to fit(): expected an array on {home.spec}, got one on {place.spec}; convert it, or "
+                f"turn array_api_dispatch off"
+            )
+            raise ValueError(message)
+
+    def _model(self, backend: backends.Backend, end: int | None) -> Model:
+        """Return what predicts on `backend`, of the whole network or of its first `end` layers; kept for the next time.
+
+        A compiler may have worked for it, and weights may have travelled: they do so again only where others were set.
+        """
+        key = f"{backend.spec} {end}"
+        model, placed = self._models.get(key, (None, ()))
+        weights = (*self.coefs_, *self.intercepts_)
+        if model is not None and all(a is b for a, b in zip(weights, placed, strict=True)):
+            return model
+        if model is None:
+            whole = self._network.net
+            net = whole if end is None else Sequential(whole.layers[:end])
+            model = Model(net, self._loss, (), backend=backend, dtype=self._dtype, seed=0, l1=0.0, l2=0.0, classes=())
+            model.input_shape, model.outputs = (self.n_features_in_,), self.n_outputs_
+        with backend.activate(self._dtype):
+            model.params, model.buffers = (
+                {
+                    name: backend.asarray(a, self._dtype)
+                    for name, a in own.items()
+                    if end is None or int(name.partition(".")[0]) < end
+                }
+                for own in self._split()
+            )
+        self._models[key] = model, weights
+        return model
+
+    def _split(self) -> tuple[Params, Params]:
+        """Return parameters and buffers under the network's names."""
+        network = self._network
+        weights = zip(network.weight_names, self.coefs_, strict=True)
+        biases = zip(network.bias_names, self.intercepts_, strict=True)
+        params = {**dict(weights), **dict(biases), **self._rest}
+        return params, {name: params.pop(name) for name in self._buffer_names}
+
+    def _set_arrays(self, place: backends.Backend, everything: Params) -> None:
+        """Keep parameters and buffers in `place`."""
+        for name, arrays in self._as_attributes(place, everything).items():
+            setattr(self, name, arrays)
+
+    def _as_attributes(self, place: backends.Backend, everything: Params) -> dict[str, Any]:
+        """Return parameters and buffers as the attributes that hold them, in `place`."""
+        with place.activate(self._dtype):
+            arrays = {name: place.asarray(a, self._dtype) for name, a in everything.items()}
+        return {
+            "coefs_": [arrays.pop(name) for name in self._network.weight_names],
+            "intercepts_": [arrays.pop(name) for name in self._network.bias_names],
+            "_rest": arrays,
+        }
+
+    def _take(self, trainer: Trainer, place: backends.Backend) -> None:
+        """Take a trainer's weights over, to where the samples live."""
+        if not all(np.isfinite(trainer.backend.to_numpy(p)).all() for p in trainer.params.values()):
+            raise ValueError(NOT_FINITE)
+        self._set_arrays(place, {**trainer.params, **trainer.buffers})
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Host arrays, and nothing that is compiled: what was fitted on a GPU is loaded where there is none.
+        state = {name: _on_host(value) for name, value in super().__getstate__().items()}
+        if "_models" in state:
+            state.update(_models={}, _trainer=None)
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _on_host(value: Any) -> Any:
+    """Return a fitted attribute with the arrays of other libraries in it as host arrays."""
+    if isinstance(value, list):
+        return [_on_host(item) for item in value]
+    if type(value) is dict:
+        return {name: _on_host(item) for name, item in value.items()}
+    return to_host(value) if inputs.is_foreign(value) else value

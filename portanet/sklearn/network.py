@@ -1,0 +1,131 @@
+"""The network that an estimator's arguments describe, and the weights that it begins with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portanet.errors import ConfigError, unknown
+from portanet.layers import BatchNorm, Dense, Dropout, Layer, Sequential, Sigmoid
+from portanet.layers.custom import ACTIVATIONS
+from portanet.typing import Params
+
+SCIKIT_NAMES = {"identity": None, "logistic": "sigmoid"}
+"""Activations that scikit-learn calls otherwise; identity is no layer at all."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers, and where in them the dense ones and the ends of the hidden ones stand.
+
+    Attributes
+    ----------
+    net : Sequential
+        For each hidden layer Dense, BatchNorm, activation and Dropout, as far as they are asked for; then a Dense.
+    dense : tuple of int
+        Positions of the Dense layers, whose parameters are ``coefs_`` and ``intercepts_``.
+    ends : tuple of int
+        Number of layers up to the end of each hidden one.
+    """
+
+    net: Sequential
+    dense: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    @property
+    def weight_names(self) -> list[str]:
+        """Names of the parameters that ``coefs_`` holds, in its order."""
+        return [f"{i}.weight" for i in self.dense]
+
+    @property
+    def bias_names(self) -> list[str]:
+        """Names of the parameters that ``intercepts_`` holds, in its order."""
+        return [f"{i}.bias" for i in self.dense]
+
+    def initial(self, generator: Any, random_state: Any, features: int) -> Params:
+        """Return initial parameters (host arrays): weights and biases as scikit-learn draws them, the rest as we do.
+
+        Glorot's uniform distribution, for the biases too, with 2 in place of 6 in front of a logistic activation;
+        drawn layer by layer from the numpy.random.RandomState, so that one seed begins where scikit-learn begins.
+        """
+        params, _ = self.net.init(generator, (features,))
+        for k, i in enumerate(self.dense):
+            behind = self.net.layers[i + 1 : (*self.ends, None)[k]] if k < len(self.ends) else self._last_hidden()
+            factor = 2.0 if any(isinstance(layer, Sigmoid) for layer in behind) else 6.0
+            shape = params[f"{i}.weight"].shape
+            bound = math.sqrt(factor / sum(shape))
+            params[f"{i}.weight"] = random_state.uniform(-bound, bound, shape)
+            params[f"{i}.bias"] = random_state.uniform(-bound, bound, shape[1])
+        return params
+
+    def _last_hidden(self) -> Sequence[Layer]:
+        # scikit-learn has one activation for all hidden layers, and draws the output layer by it as well.
+        return self.net.layers[self.dense[-2] + 1 : self.ends[-1]] if self.ends else ()
+
+
+def build(
+    sizes: Sequence[int], outputs: int, activation: Any, dropout: Any, batch_norm: bool, output: Layer | None
+) -> Network:
+    """Return the network.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units of the hidden layers.
+    outputs : int
+    activation : str, Layer, or a sequence with one of these for each hidden layer
+    dropout : float, or a sequence with one for each hidden layer
+    batch_norm : bool
+    output : Layer or None
+        What stands behind the last Dense, where the loss does not contain it.
+    """
+    layers: list[Layer] = []
+    dense, ends = [], []
+    activations = each(activation, len(sizes), "activation")
+    rates = each(dropout, len(sizes), "dropout")
+    for units, name, rate in zip(sizes, activations, rates, strict=True):
+        dense.append(len(layers))
+        layers.append(Dense(int(units)))
+        layers += [BatchNorm()] if batch_norm else []
+        found = named_activation(name)
+        layers += [found] if found is not None else []
+        layers += [Dropout(float(rate))] if rate else []
+        ends.append(len(layers))
+    dense.append(len(layers))
+    layers.append(Dense(int(outputs)))
+    layers += [output] if output is not None else []
+    return Network(Sequential(tuple(layers)), tuple(dense), tuple(ends))
+
+
+def each(value: Any, count: int, name: str) -> list[Any]:
+    """Return `value` for each of the hidden layers: repeated, or, where it is a sequence, item by item."""
+    if isinstance(value, str | Layer) or not isinstance(value, Iterable):
+        return [value] * count
+    found = list(value)
+    if len(found) != count:
+        message = (
+            f"{name}: expected one for each of the {count} hidden layers, got {len(found)}; give one for all, or a "
+            f"list of {count}"
+        )
+        raise ConfigError(message)
+    return found
+
+
+def named_activation(name: str | Layer) -> Layer | None:
+    """Return the layer of that name, scikit-learn's or ours; None for identity.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    """
+    if isinstance(name, Layer):
+        return name
+    ours = SCIKIT_NAMES.get(name, name)
+    if ours is None:
+        return None
+    if ours not in ACTIVATIONS:
+        raise ConfigError(unknown("activation", name, [*SCIKIT_NAMES, *ACTIVATIONS]))
+    return ACTIVATIONS[ours]

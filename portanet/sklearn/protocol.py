@@ -1,0 +1,68 @@
+"""scikit-learn's own callbacks (``estimator.set_callbacks(...)``, since its version 1.9), told of each epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from portanet.callbacks import Callback
+from portanet.sklearn import inputs
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # an older scikit-learn has no callbacks to be told
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing to support."""
+
+    def with_callbacks(method: Any) -> Any:
+        """Return the method as it is."""
+        return method
+
+
+if TYPE_CHECKING:
+    from portanet.sklearn.base import BaseMLP
+    from portanet.trainer import Trainer
+
+__all__ = ["CallbackSupportMixin", "Told", "with_callbacks"]
+
+
+class Told(Callback):
+    """Makes a fit a task of scikit-learn's, and each epoch a task within it.
+
+    Parameters
+    ----------
+    estimator : BaseMLP
+    data : dict
+        X, y and metadata, which are handed on.
+    """
+
+    def __init__(self, estimator: BaseMLP, **data: Any) -> None:
+        self.estimator, self.data = estimator, {"estimator": estimator, **data}
+        epochs = int(estimator.max_iter) if estimator._iterative else 0
+        self.fit = estimator._init_callback_context(max_subtasks=epochs)
+        self.fit.call_on_fit_task_begin(**self.data)
+
+    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+        self._end = end
+        self._begin_epoch(trainer)
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        if self._epoch.call_on_fit_task_end(**self.data, reconstruction_attributes=lambda: self._weights(trainer)):
+            trainer.stop("callback")
+        if trainer.epoch < self._end and not trainer._stop:
+            self._begin_epoch(trainer)
+
+    def done(self) -> None:
+        """Tell that the fit has ended."""
+        weights = {name: getattr(self.estimator, name) for name in ("coefs_", "intercepts_", "_rest")}
+        self.fit.call_on_fit_task_end(**self.data, reconstruction_attributes=weights)
+
+    def _begin_epoch(self, trainer: Trainer) -> None:
+        self._epoch = self.fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self.data, reconstruction_attributes=lambda: self._weights(trainer))
+
+    def _weights(self, trainer: Trainer) -> dict[str, Any]:
+        """Return copies of the weights of now, as the attributes that predict; asked for only where they are used."""
+        parts = trainer.snapshot()
+        place = inputs.place_of(self.estimator.coefs_[0])
+        return self.estimator._as_attributes(place, {**parts["params"], **parts["buffers"]})

@@ -1,0 +1,152 @@
+"""scikit-learn's solvers: its stochastic gradient descent, its learning rates, and L-BFGS over our gradients."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from portanet.data.batches import Batches
+from portanet.optimizers import Adam, Optimizer
+from portanet.schedules import Schedule
+from portanet.step import Step
+from portanet.trainer import Trainer
+from portanet.typing import Array, Params
+
+
+@dataclass(frozen=True)
+class _MomentumSGD(Optimizer):
+    """Gradient descent whose velocity holds the learning rate, so that a new rate acts on new gradients alone.
+
+    Rule      v ← m v - lr g,   p ← p + v;   Nesterov: p ← p + m v - lr g
+    Source    Sutskever et al. 2013, ICML, eqs. 1 to 4
+
+    The other form, :class:`portanet.SGD`, is the same while the rate is.
+    """
+
+    momentum: float = 0.9
+    nesterov: bool = True
+    slots: ClassVar[tuple[str, ...]] = ("velocity",)
+
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        v, lr = args
+        v *= self.momentum
+        v -= lr * g
+        p += self.momentum * v - lr * g if self.nesterov else v
+        return p, v
+
+
+@dataclass(frozen=True)
+class _EpsHatAdam(Adam):
+    """Adam with eps beside the root of the running mean itself, before that is freed of its bias.
+
+    Rule      p ← p - lr m √(1 - b₂ᵗ) / (1 - b₁ᵗ) / (√v + eps)
+    Source    Kingma & Ba 2015, arXiv:1412.6980, the last lines of sec. 2
+
+    Where gradients are as small as eps, as the penalty's of a dead unit are, the two forms part.
+    """
+
+    def numbers(self, lr: float, t: int) -> tuple[float, ...]:
+        rate, _ = super().numbers(lr, t)
+        return rate, self.eps / (1.0 - self.beta2) ** 0.5  # the running arrays lack their factors 1 - b
+
+
+@dataclass(frozen=True)
+class _Gradients(Optimizer):
+    """An update that returns the gradients in place of new parameters: it makes a step their function."""
+
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        return (g,)
+
+
+@dataclass
+class LearningRate(Schedule):
+    """What scikit-learn's `learning_rate` makes of the initial one, told at the end of each epoch.
+
+    Parameters
+    ----------
+    kind : {"constant", "invscaling", "adaptive"}
+    initial : float
+        The initial learning rate, which the factor multiplies.
+    power_t : float
+        Exponent of "invscaling".
+    """
+
+    kind: str
+    initial: float
+    power_t: float
+    current: float = 1.0
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return self.current
+
+    def seen(self, samples: int) -> None:
+        """Take notice of the number of samples seen so far, at the end of an epoch."""
+        if self.kind == "invscaling":
+            self.current = float((samples + 1) ** -self.power_t)
+
+    def decrease(self) -> bool:
+        """Divide an adaptive rate by 5; return whether there was still something to divide."""
+        if self.kind != "adaptive" or self.initial * self.current <= 1e-6:
+            return False
+        self.current /= 5.0
+        return True
+
+
+def minimise(
+    trainer: Trainer, batches: Batches, *, max_iter: int, max_fun: int, tol: float, verbose: bool
+) -> tuple[float, int]:
+    """Minimise the trainer's loss over all samples at once by SciPy's L-BFGS-B; return the loss and the iterations.
+
+    The vector that SciPy moves is a host array in float64; loss and gradient are worked out on the trainer's backend,
+    in its dtype, by the step itself.
+    """
+    import scipy.optimize
+
+    backend, dtype = trainer.backend, trainer.dtype
+    optimizer = _Gradients()
+    step = backend.compile(
+        Step(trainer.body, trainer.loss, optimizer, (), dtype, trainer.l1, trainer.l2, trainer.penalty_per_sample)
+    )
+    with backend.activate(dtype):
+        (batch,) = batches.in_order()
+        state = optimizer.init(trainer.params)
+        start = {name: backend.to_numpy(p) for name, p in trainer.params.items()}
+        counters = {"lr": 0.0, "seed": 0, "step": 0}
+
+        def parts(vector: Any) -> Params:
+            found, end = {}, 0
+            for name, p in start.items():
+                begin, end = end, end + p.size
+                found[name] = backend.asarray(vector[begin:end].reshape(p.shape).astype(dtype), dtype)
+            return found
+
+        def objective(vector: Any) -> tuple[float, Any]:
+            grads, _, _, value, _ = step(
+                parts(vector), trainer.buffers, state, batch.x, batch.y, batch.weight, counters
+            )
+            flat = [backend.to_numpy(grads[name]).reshape(-1) for name in start]
+            return float(value), np.concatenate(flat).astype(np.float64)
+
+        def show(intermediate_result: Any) -> None:
+            print(f"loss = {intermediate_result.fun:.8f}")
+
+        found = scipy.optimize.minimize(
+            objective,
+            np.concatenate([p.reshape(-1) for p in start.values()]).astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=show if verbose else None,
+            options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+        )
+        trainer.params = parts(found.x)
+    if found.status != 0:
+        message = (
+            f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}): {found.message}. "
+            f"Increase max_iter or max_fun, or scale the data."
+        )
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+    return float(found.fun), min(int(found.nit), max_iter)
