@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from portanet.cli.output import numbers, print_json, print_table
+from portanet.cli.output import echo, numbers, print_json, print_table
 from portanet.cli.parameters import json_option, which_option
 
 __all__ = ["info"]
@@ -94,27 +94,27 @@ def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
 def _show_model(found: dict[str, Any]) -> None:
     from portanet.cli.describe import shape_words
 
-    click.echo(f"{found['file']}: {found['bytes'] / 1e6:.2f} MB, {found['dtype']}, epoch {found['epoch']}")
+    echo(f"{found['file']}: {found['bytes'] / 1e6:.2f} MB, {found['dtype']}, epoch {found['epoch']}")
     rows = [("", "input", shape_words(tuple(found["input_shape"])), "")]
     rows += [
         (str(row["index"]), row["layer"], shape_words(tuple(row["output_shape"])), f"{row['parameters']:,}")
         for row in found["layers"]
     ]
     print_table(["#", "layer", "output", "parameters"], [*rows, ("", "all", "", f"{found['parameters']:,}")], right=[3])
-    click.echo(f"loss     {found['loss']}")
+    echo(f"loss     {found['loss']}")
     if found["classes"]:
-        click.echo(f"classes  {', '.join(found['classes'])}")
+        echo(f"classes  {', '.join(found['classes'])}")
     if "report" in found:
         report = found["report"]
-        click.echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
-        click.echo(f"stopped  {report['stopped']}")
+        echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
+        echo(f"stopped  {report['stopped']}")
 
 
 def _show_data(found: dict[str, Any]) -> None:
     from portanet.cli.describe import shape_words
 
     scale = "" if found["scale"] is None else f", 0 to {found['scale']:g}"
-    click.echo(
+    echo(
         f"{found['name']}: {found['task']}, samples of {shape_words(tuple(found['shape']))}, {found['dtype']}{scale}"
     )
     parts = [name for name in ("train", "test") if found[name] is not None]
@@ -126,4 +126,4 @@ def _show_data(found: dict[str, Any]) -> None:
         rows += [(f"target {word}", *(f"{found[name]['target'][word]:.6g}" for name in parts)) for word in of]
     print_table(["", *parts], rows, right=[1, 2])
     if found["features"]:
-        click.echo(f"features {', '.join(found['features'])}")
+        echo(f"features {', '.join(found['features'])}")
