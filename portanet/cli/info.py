@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import click
 
 from portanet.cli.output import echo, numbers, print_json, print_table
 from portanet.cli.parameters import json_option, which_option
+from portanet.errors import DataError
 
 __all__ = ["info"]
+
+_LARGEST = 1 << 20  # bytes of a report
 
 
 @click.command()
@@ -59,8 +63,25 @@ def _of_model(file: Path, place: Path) -> dict[str, Any]:
         "dtype": net.dtype,
         "seed": net.seed,
         "layers": layer_rows(net.net, net.input_shape or (), net.params),
-        **({"report": json.loads(report.read_text(encoding="utf-8"))} if report.is_file() else {}),
+        **({"report": _report(report)} if report.is_file() else {}),
     }
+
+
+def _report(path: Path) -> dict[str, Any]:
+    """Return a run's report, of which at least what is shown here is of the right kind."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(_LARGEST))
+        sound = isinstance(found["stopped"], str) and isinstance(found["metrics"], dict)
+        sound = sound and all(isinstance(found[key], int) for key in ("best_epoch", "epochs"))
+        # A number that is not finite is written as null.
+        sound = sound and all(isinstance(value, int | float | None) for value in found["metrics"].values())
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        sound = False
+    if not sound:
+        message = f"{path}: expected the report of portanet train, got one that is damaged or another; remove it"
+        raise DataError(message)
+    return dict(found)
 
 
 def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
@@ -106,7 +127,7 @@ def _show_model(found: dict[str, Any]) -> None:
         echo(f"classes  {', '.join(found['classes'])}")
     if "report" in found:
         report = found["report"]
-        echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
+        echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers({k: math.nan if v is None else v for k, v in report['metrics'].items()})}")
         echo(f"stopped  {report['stopped']}")
 
 

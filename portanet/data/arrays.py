@@ -29,6 +29,7 @@ KEYS = {"x_train": "y_train", "x": "y", "data": "target", "images": "labels"}
 
 _HEADER = 10_000  # bytes: more than NumPy itself reads
 _AXES = 32
+_LONGEST = 2**48  # of an axis: NumPy cannot multiply what is longer
 
 _Readers = dict[str, tuple[str, Callable[[], HostArray]]]  # of each array by its key: its place, and how to read it
 
@@ -211,8 +212,8 @@ def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
         message = f"{place}: expected an array as numpy.save writes it, got another or a damaged header ({why}); "
         message += "save it again"
         raise DataError(message) from error
-    if len(shape) > _AXES or any(n < 0 for n in shape):
-        message = f"{place}: expected sizes of 0 or more on at most {_AXES} axes, got the shape {shape!s:.60}; save it again"
+    if len(shape) > _AXES or any(not 0 <= n <= _LONGEST for n in shape):
+        message = f"{place}: expected sizes from 0 to 2^48 on at most {_AXES} axes, got the shape {shape!s:.60}; save it again"
         raise DataError(message)
     if dtype.hasobject:
         message = (

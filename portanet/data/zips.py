@@ -68,7 +68,7 @@ def _check(info: zipfile.ZipInfo, path: Path) -> None:
         message = f"{path}: refused: it has a member without a name; make the zip anew"
         raise DataError(message)
     name = PurePosixPath(info.filename.replace("\\", "/"))
-    place = f"{path}, {str(name)[:100]!r}"
+    place = f"{path}, {str(name)[:100]}"
     if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
         message = f"{place}: refused: this member points out of the archive; make the zip anew"
         raise DataError(message)
