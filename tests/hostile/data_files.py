@@ -215,7 +215,7 @@ ARRAYS = {
     "objects within a record": pair(shaped("(7,)", "[('a', '|O')]"), "it holds Python objects (pickle)"),
     "2^60 elements": pair(shaped("(1073741824, 1073741824)"), "the file cannot hold more than"),
     "2^200 elements": pair(shaped(f"({2**100}, {2**100})"), "expected sizes from 0 to 2^48"),
-    "2^60 elements of nothing": pair(shaped("(1152921504606846976, 0)", data=b""), "expected samples of the shape"),
+    "2^60 elements of nothing": pair(shaped("(1152921504606846976, 0)", data=b""), "expected sizes from 0 to 2^48"),
     "2^60 elements of no size": pair(shaped("(1152921504606846976, 3)", "'|S0'", b""), "expected sizes from 0 to 2^48"),
     "an element of 2^40 bytes": pair(shaped("(7, 3)", "'|V1099511627776'"), "a damaged header"),
     "negative sizes": pair(shaped("(-7, -3)"), "expected sizes from 0 to 2^48"),
