@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "save"]
 
+
 def describe(model: Model) -> dict[str, Any]:
     """Return all but the arrays of a trained network as plain values."""
     optimizer = getattr(model, "optimizer", None)

@@ -127,7 +127,9 @@ def _show_model(found: dict[str, Any]) -> None:
         echo(f"classes  {', '.join(found['classes'])}")
     if "report" in found:
         report = found["report"]
-        echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers({k: math.nan if v is None else v for k, v in report['metrics'].items()})}")
+        echo(
+            f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers({k: math.nan if v is None else v for k, v in report['metrics'].items()})}"
+        )
         echo(f"stopped  {report['stopped']}")
 
 
@@ -135,9 +137,7 @@ def _show_data(found: dict[str, Any]) -> None:
     from portanet.cli.describe import shape_words
 
     scale = "" if found["scale"] is None else f", 0 to {found['scale']:g}"
-    echo(
-        f"{found['name']}: {found['task']}, samples of {shape_words(tuple(found['shape']))}, {found['dtype']}{scale}"
-    )
+    echo(f"{found['name']}: {found['task']}, samples of {shape_words(tuple(found['shape']))}, {found['dtype']}{scale}")
     parts = [name for name in ("train", "test") if found[name] is not None]
     rows = [("samples", *(str(found[name]["samples"]) for name in parts))]
     if found["task"] == "classification":

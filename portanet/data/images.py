@@ -107,7 +107,9 @@ def _pixels(files: list[Path]) -> HostArray:
                 if pixels is None:
                     room = Capacity.of_packed(sum(other.stat().st_size for other in files))
                     if len(files) * math.prod(shape) > room.bytes:
-                        room.refuse(file, f"images of {width}×{height} pixels take {len(files) * math.prod(shape)} bytes")
+                        room.refuse(
+                            file, f"images of {width}×{height} pixels take {len(files) * math.prod(shape)} bytes"
+                        )
                     pixels = np.empty((len(files), *shape), dtype=np.uint8)
                 if pixels.shape[1:] != shape:
                     message = (

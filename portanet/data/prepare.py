@@ -236,10 +236,14 @@ def _check_device(x: Any, what: str) -> None:
         finite = xp.isdtype(x.dtype, "real floating") is False or bool(xp.all(xp.isfinite(x)))
     except (NotImplementedError, RuntimeError) as error:
         why = str(error).partition("\n")[0][:100]
-        message = f"{what}: expected an array to compute with, got one that cannot be ({why}); make it dense, and fill it"
+        message = (
+            f"{what}: expected an array to compute with, got one that cannot be ({why}); make it dense, and fill it"
+        )
         raise DataError(message) from None
     if not finite:
-        message = f"{what}: expected finite numbers, got inf or nan in an array of {x.dtype}; mend or leave out those rows"
+        message = (
+            f"{what}: expected finite numbers, got inf or nan in an array of {x.dtype}; mend or leave out those rows"
+        )
         raise DataError(message)
 
 

@@ -207,7 +207,9 @@ TABLES = {
 ARRAYS = {
     "a pickle of objects": pair(npy(np.array([[Boom()]], dtype=object)), "it holds Python objects (pickle)"),
     "a pickle within npz": plain(
-        "a.npz", arrays_zip(member("X.npy", npy(np.array([[Boom()]], dtype=object)))), "it holds Python objects (pickle)"
+        "a.npz",
+        arrays_zip(member("X.npy", npy(np.array([[Boom()]], dtype=object)))),
+        "it holds Python objects (pickle)",
     ),
     "objects as labels within npz": plain(
         "a.npz", arrays_zip(member("y.npy", npy(np.array([Boom()] * 7, dtype=object)))), "holds Python objects (pickle)"
@@ -227,15 +229,15 @@ ARRAYS = {
     "a header of 20,000 brackets": pair(header("(" * 20_000), "a damaged header"),
     "a header that is nested": pair(header("[" * 3000 + "]" * 3000), "a damaged header"),
     "a header longer than the file": pair(header("{}", version=2, length=0xFFFFFFFF), "a damaged header"),
-    "a header of 300 MB, packed": pair(
-        lambda: zeros(300, header("{", version=2, length=300 * MB)), "a damaged header"
-    ),
+    "a header of 300 MB, packed": pair(lambda: zeros(300, header("{", version=2, length=300 * MB)), "a damaged header"),
     "a later version": pair(header("{}", version=9), "a damaged header"),
     "complex numbers": pair(npy(X * 1j), "expected real numbers, got the type complex128"),
     "dates": pair(npy(X.astype("M8[s]")), "expected real numbers"),
     "NaN among the samples": pair(npy(np.where(X == 4, np.nan, X)), "[1, 1]: expected a finite number, got nan"),
     "labels of infinity": pair(npy(X), "expected a finite label", npy(np.where(Y == 1, np.inf, Y))),
-    "npz of 300 MB of zeros": plain("a.npz", lambda: arrays_zip(bomb_member("X.npy", shaped("(300, 131072)", data=b""), 300))(), BOMB),
+    "npz of 300 MB of zeros": plain(
+        "a.npz", lambda: arrays_zip(bomb_member("X.npy", shaped("(300, 131072)", data=b""), 300))(), BOMB
+    ),
     "npz of 150 MB, announced": plain(
         "a.npz", lambda: arrays_zip(bomb_member("X.npy", shaped("(1000, 19661)", data=b""), 150))(), BOMB
     ),
@@ -246,7 +248,9 @@ ARRAYS = {
         "a.npz", arrays_zip(member("X.npy", b"/etc/passwd", external_attr=(stat.S_IFLNK | 0o777) << 16)), "a link"
     ),
     "npz that is encrypted": plain(
-        "a.npz", lambda: arrays_zip()().replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"), "encrypted"
+        "a.npz",
+        lambda: arrays_zip()().replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"),
+        "encrypted",
     ),
     "npz in a rare compression": plain("a.npz", arrays_zip(member("X.npy", npy(X), zipfile.ZIP_LZMA)), "deflated"),
     "npz cut in the middle": plain("a.npz", lambda: arrays_zip()()[:200], "damaged"),
@@ -288,22 +292,25 @@ DIGITS = {
     "zip of nothing": plain("a.zip", lambda: zipped(), "got none"),
     "zip with a list of 300,000 members": plain("a.zip", lambda: directory(300_000), "list of its members"),
     "a digit of 50 MB": tree("expected", {"trainingDigits/1_1.txt": lambda: b"01" * (25 * MB)}),
-    "a folder with a link to a device": tree("expected a file", {"1_1.txt": text(digit(0)).encode()}, **{"2_1__txt": "/dev/zero"}),
+    "a folder with a link to a device": tree(
+        "expected a file", {"1_1.txt": text(digit(0)).encode()}, **{"2_1__txt": "/dev/zero"}
+    ),
     "a folder within itself": tree("expected one of", {}, loop="."),
 }
 
 PICTURES = {
     "a picture of 65,535 squared": tree("exceeds limit", {"a/1.png": png(65535, 65535), "b/1.png": blank(8)}),
     "a blank picture of 8,000 squared": tree(BOMB, {"a/1.png": lambda: blank(8000), "b/1.png": blank(8)}),
-    "a thousand that claim to be large": tree(
-        BOMB, {f"{'ab'[i % 2]}/{i}.png": png(4000, 4000) for i in range(1000)}
-    ),
+    "a thousand that claim to be large": tree(BOMB, {f"{'ab'[i % 2]}/{i}.png": png(4000, 4000) for i in range(1000)}),
     "a picture that is cut": tree("can be decoded", {"a/1.png": blank(8)[:-30], "b/1.png": blank(8)}),
     "a program in PostScript": tree(
-        "can be decoded", {"a/1.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", "b/1.png": blank(8)}
+        "can be decoded",
+        {"a/1.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", "b/1.png": blank(8)},
     ),
     "text as a picture": tree("can be decoded", {"a/1.png": b"hello", "b/1.png": blank(8)}),
-    "a link to an endless device as a picture": tree("expected a file", {"b/1.png": blank(8)}, **{"b/0__png": "/dev/zero"}),
+    "a link to an endless device as a picture": tree(
+        "expected a file", {"b/1.png": blank(8)}, **{"b/0__png": "/dev/zero"}
+    ),
 }
 
 DATA: dict[str, Case] = {**TABLES, **ARRAYS, **IDX, **DIGITS, **PICTURES}

@@ -110,7 +110,9 @@ def layer(i: int, says: str, code: int = 3, **options: Any) -> Case:
 
 
 def net(layers: Any, says: str, code: int = 3, **values: Any) -> Case:
-    return described(lambda about: about.update({"net": {"type": "Sequential", "layers": layers}, **values}), says, code)
+    return described(
+        lambda about: about.update({"net": {"type": "Sequential", "layers": layers}, **values}), says, code
+    )
 
 
 def text(change: Callable[[str], str], says: str = DAMAGED) -> Case:
@@ -202,7 +204,9 @@ HEADERS = {
     "a shape of words": tensor(shape=["5", "8"]),
     "a shape of 1,000 axes": tensor("expected shape (5, 8), got (1, 1,", shape=[1] * 998 + [5, 8]),
     "overlapping tensors": tensors(
-        lambda h: h["4.weight"].update(data_offsets=[h["1.weight"]["data_offsets"][0], h["4.weight"]["data_offsets"][1]])
+        lambda h: h["4.weight"].update(
+            data_offsets=[h["1.weight"]["data_offsets"][0], h["4.weight"]["data_offsets"][1]]
+        )
     ),
     "offsets beyond the file": tensor(data_offsets=[0, 1 << 40]),
     "offsets in reverse": tensor(data_offsets=[160, 0]),
@@ -286,7 +290,9 @@ DESCRIPTIONS = {
     "parameters as buffers": says_about("array '1.weight'", buffers=["1.weight", "0.mean", "0.inverse_std"]),
     "buffers that are not there": says_about("array '0.inverse_std': expected shape no such array", buffers=["7.mean"]),
     "buffers that are a number": says_about(buffers=5),
-    "a description with NaN for a dict": text(lambda about: about.replace('"net": {', '"net": NaN, "x": {'), "expected a dict, got nan"),
+    "a description with NaN for a dict": text(
+        lambda about: about.replace('"net": {', '"net": NaN, "x": {'), "expected a dict, got nan"
+    ),
     "numbers of 5,000 digits": text(lambda about: about.replace('"epoch": 0', '"epoch": ' + "9" * 5000), DAMAGED),
 }
 

@@ -40,8 +40,10 @@ def test_reports(cli, run, name):  # noqa: F811
     put(run / "report.json", REPORTS[name])
     told = cli("info", run)
     assert (told.code, told.out) == (3, "")
-    assert told.err == f"Error: {run}/report.json: expected the report of portanet train, got one that is damaged or "\
+    assert (
+        told.err == f"Error: {run}/report.json: expected the report of portanet train, got one that is damaged or "
         "another; remove it\n"
+    )
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", DEEP, '{"loss": "low"}', '{"loss": [1]}', '{"loss": {}}'])

@@ -36,7 +36,7 @@ def main() -> None:
     import portanet.cli.stored
     import portanet.cli.train
     import portanet.cli.training
-    import portanet.cli.unlabelled  # noqa: F401  # all that the commands import is there before memory is measured
+    import portanet.cli.unlabelled  # all that the commands import is there before memory is measured
     from portanet.cli.main import run
 
     run(["predict", "no.safetensors", "moons"])
