@@ -36,7 +36,7 @@ def check_fields(thing: Any) -> None:
         name = f"{type(thing).__name__}: {field.name}"
         if kind == "float":
             check_number(name, value, 0 if field.name in _NOT_NEGATIVE else None)
-        elif kind == "int" and (isinstance(value, bool) or not isinstance(value, Integral) or value > _LARGEST):
+        elif kind == "int" and (isinstance(value, bool) or not isinstance(value, Integral) or int(value) > _LARGEST):
             message = f"{name} must be a whole number of 1 or more, and at most {_LARGEST}, got {value!r:.60}"
             raise ConfigError(message)
         elif kind == "bool" and not (isinstance(value, Integral | bool) or type(value).__name__ == "bool_"):

@@ -86,8 +86,8 @@ class Model:
         if self.classes and len(self.classes) not in {out_shape[0], max(out_shape[0], 2)}:
             message = (
                 f"expected as many names of classes as the network has outputs, {out_shape[0]}, got "
-                f"{len(self.classes)} ({', '.join(map(repr, self.classes[:5]))}); leave out classes, or change the last "
-                "layer"
+                f"{len(self.classes)} ({', '.join(map(repr, self.classes[:5]))}); leave out classes, or change the "
+                "last layer"
             )
             raise ConfigError(message)
         self.input_shape, self.outputs = tuple(input_shape), out_shape[0]

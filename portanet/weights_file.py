@@ -79,7 +79,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[WeightsFile]:
             raise DataError(message)
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             got = about.get("format") if isinstance(about, dict) else about
-            message = f"{path}: expected format {FORMAT}, got {_short(got)}; load it with the version of portanet that wrote it"
+            message = (
+                f"{path}: expected format {FORMAT}, got {_short(got)}; "
+                "load it with the version of portanet that wrote it"
+            )
             raise DataError(message)
         for name, part in parts.items():
             if part.get_dtype() not in _DTYPES:

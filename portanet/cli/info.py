@@ -127,9 +127,8 @@ def _show_model(found: dict[str, Any]) -> None:
         echo(f"classes  {', '.join(found['classes'])}")
     if "report" in found:
         report = found["report"]
-        echo(
-            f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers({k: math.nan if v is None else v for k, v in report['metrics'].items()})}"
-        )
+        measured = {name: math.nan if value is None else value for name, value in report["metrics"].items()}
+        echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers(measured)}")
         echo(f"stopped  {report['stopped']}")
 
 

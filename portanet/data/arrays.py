@@ -213,7 +213,7 @@ def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
         message += "save it again"
         raise DataError(message) from error
     if len(shape) > _AXES or any(not 0 <= n <= _LONGEST for n in shape):
-        message = f"{place}: expected sizes from 0 to 2^48 on at most {_AXES} axes, got the shape {shape!s:.60}; save it again"
+        message = f"{place}: expected sizes from 0 to 2^48 on at most {_AXES} axes, got {shape!s:.60}; save it again"
         raise DataError(message)
     if dtype.hasobject:
         message = (

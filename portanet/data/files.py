@@ -32,7 +32,8 @@ _FREE = 16 << 20
 """Bytes that any packed file may unpack to."""
 
 _RATIO = 200
-"""How many times its size a larger one may unpack to. Deflate packs zeros 1032 times; MNIST, CSV and the like 5 to 50."""
+"""How many times its size a larger one may unpack to. Deflate packs zeros 1032 times; MNIST, CSV and the like 5 to
+50."""
 
 _CHUNK = 1 << 20
 

@@ -103,7 +103,8 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str =
             worst = int(xp.argmax(xp.abs(sums - 1.0)))
             message = (
                 f"{what}: SoftmaxCrossEntropy expects rows of shares that sum to 1, got {float(sums[worst]):g} at row "
-                f"{worst}; divide each row by its sum, or take BinaryCrossEntropy for labels that do not exclude each other"
+                f"{worst}; divide each row by its sum, or take BinaryCrossEntropy for labels that do not exclude "
+                "each other"
             )
             raise DataError(message)
     return y
@@ -236,14 +237,10 @@ def _check_device(x: Any, what: str) -> None:
         finite = xp.isdtype(x.dtype, "real floating") is False or bool(xp.all(xp.isfinite(x)))
     except (NotImplementedError, RuntimeError) as error:
         why = str(error).partition("\n")[0][:100]
-        message = (
-            f"{what}: expected an array to compute with, got one that cannot be ({why}); make it dense, and fill it"
-        )
+        message = f"{what}: expected an array to compute with, got another ({why}); make it dense, and fill it"
         raise DataError(message) from None
     if not finite:
-        message = (
-            f"{what}: expected finite numbers, got inf or nan in an array of {x.dtype}; mend or leave out those rows"
-        )
+        message = f"{what}: expected finite numbers, got inf or nan in an array of {x.dtype}; mend or leave out rows"
         raise DataError(message)
 
 

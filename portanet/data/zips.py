@@ -15,7 +15,7 @@ from portanet.errors import DataError
 __all__ = ["capacity", "open_zip"]
 
 _DIRECTORY = 8 << 20
-"""Bytes of the largest list of members: some 80,000 of them. Python makes an object of each before it hands over any."""
+"""Bytes of the largest list of members: some 80,000 of them. Python makes an object of each at once."""
 
 
 class _Bounded(io.FileIO):

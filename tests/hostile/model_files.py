@@ -23,7 +23,7 @@ OTHER = "description is incomplete or of another kind"
 
 
 class Case(NamedTuple):
-    """A hostile file: `make` writes it into a folder and returns what is given to the command; `says` is in the answer."""
+    """A hostile file: `make` writes it into a folder and returns the path to give; `says` is in the answer."""
 
     make: Callable[[Path], Path]
     says: str

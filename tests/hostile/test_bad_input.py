@@ -229,7 +229,6 @@ def test_any_array_is_taken_or_told(x):
     model = begun()
     try:
         found = model.predict(x)
-    except DataError as error:
-        assert "\n" not in str(error)
-    else:
-        assert found.shape == (len(x), 3)
+    except DataError:
+        return  # told; any other error fails
+    assert found.shape == (len(x), 3)

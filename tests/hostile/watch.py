@@ -23,7 +23,7 @@ STATUS = Path("/proc/self/status")
 
 def status(field: str) -> int:
     """Return a figure of this process in bytes: VmHWM, its peak resident memory, or VmSize."""
-    return int(re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())[1]) * 1024  # type: ignore[index]
+    return int(re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())[1]) * 1024
 
 
 def main() -> None:
