@@ -7,6 +7,7 @@ The public names are those that the modules below list in their ``__all__``. The
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def __getattr__(name: str) -> Any:
         found = [n for module in _MODULES for n in importlib.import_module(f"portanet.{module}").__all__]
         return sorted([*found, *_SUBMODULES])
     if not name.startswith("_"):
+        if importlib.util.find_spec(f"portanet.{name}") is not None:  # a module; looking for it elsewhere imports all
+            return importlib.import_module(f"portanet.{name}")
         for module_name in _MODULES:
             module = importlib.import_module(f"portanet.{module_name}")
             if name in module.__all__:

@@ -15,19 +15,21 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from portanet import weights_file
 from portanet.backends import Backend
 from portanet.callbacks import Callback
 from portanet.data.batches import Batches
 from portanet.data.sparse import SparseRows
 from portanet.errors import ConfigError, DataError
 from portanet.meter import Meter
-from portanet.random import generator
-from portanet.saving import describe, read, write
+from portanet.saving import check_shapes, describe, write
 
 if TYPE_CHECKING:
     from portanet.trainer import Trainer
 
 __all__ = ["TrainingCheckpoint"]
+
+HEADER = 64 << 20  # bytes: a row of the history takes some 150, and there may be a hundred thousand
 
 _OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes")
 """What may differ between the description of a checkpoint and that of the trainer that goes on from it."""
@@ -113,7 +115,8 @@ def load(trainer: Trainer, path: str | os.PathLike[str]) -> dict[str, Any]:
     DataError
         If there is none, it is damaged, or that of another training; what differs is told.
     """
-    arrays, about = read(path)
+    with weights_file.opened(path, HEADER) as file:
+        about, arrays = file.about, file.arrays()
     if "training" not in about:
         message = f"{path}: expected the checkpoint of a training, got a saved network; load it by portanet.load"
         raise DataError(message)
@@ -135,7 +138,15 @@ def load(trainer: Trainer, path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def restore(trainer: Trainer, state: dict[str, Any]) -> None:
     """Give a trainer the weights, the optimizer's state, the history and the place within the epoch of a checkpoint."""
-    _, out_shape = trainer.net.init(generator(0), state["input_shape"])
+    arrays = {**state["params"], **state["buffers"]}
+    shapes = {name: tuple(a.shape) for name, a in arrays.items()}
+    out_shape = check_shapes(trainer.net, shapes, list(state["buffers"]), state["input_shape"])
+    for slot in trainer.optimizer.slots:
+        if {name: tuple(a.shape) for name, a in state["optimizer"][slot].items()} != {
+            n: shapes[n] for n in state["params"]
+        }:
+            message = f"the optimizer's {slot} does not fit the weights"
+            raise DataError(message)
     trainer.adopt(state["params"], state["buffers"], state["input_shape"], out_shape)
     with trainer.backend.activate(trainer.dtype):
         put = trainer.backend.asarray

@@ -14,6 +14,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DivergedError",
+    "ModelFileError",
     "OutOfMemoryError",
     "PortanetError",
     "ShapeError",
@@ -40,6 +41,10 @@ class DataError(PortanetError, ValueError):
 
 class ShapeError(DataError):
     """An array whose shape does not fit the layer or loss that it came to (exit code 3)."""
+
+
+class ModelFileError(DataError, ConfigError):
+    """A model's file that describes what is not known here, or cannot be (exit code 3)."""
 
 
 class BackendError(PortanetError, RuntimeError):
@@ -69,6 +74,6 @@ class CheckError(PortanetError, AssertionError):
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Return the message for an unknown name: what was asked for, the nearest known name, and all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name)[:60], names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
+    return f"unknown {kind} {name!r:.60}{hint} (known: {', '.join(names)})"

@@ -15,10 +15,20 @@ import numpy as np
 from portanet.errors import ConfigError, unknown
 from portanet.typing import Shape
 
-__all__ = ["Initializer", "initializer"]
+__all__ = ["Initializer", "ShapesOnly", "initializer"]
 
 HostArray: TypeAlias = np.ndarray[Any, Any]
 Initializer: TypeAlias = str | Callable[[np.random.Generator, Shape], HostArray]
+
+
+class ShapesOnly(np.random.Generator):
+    """Stands for a generator where only the shapes of parameters are wanted: what is made with it takes no memory.
+
+    A file, or a list of sizes, may describe parameters that no machine can hold.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(np.random.Philox(0))
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -29,17 +39,17 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 def zeros(rng: np.random.Generator, shape: Shape) -> HostArray:
     """Zero everywhere: for biases. Weights that begin so stay alike in every unit."""
-    return np.zeros(shape)
+    return constant(rng, shape, 0.0)
 
 
 def ones(rng: np.random.Generator, shape: Shape) -> HostArray:
     """One everywhere."""
-    return np.ones(shape)
+    return constant(rng, shape, 1.0)
 
 
 def constant(rng: np.random.Generator, shape: Shape, value: float = 0.0) -> HostArray:
     """`value` everywhere."""
-    return np.full(shape, value)
+    return np.broadcast_to(value, shape) if isinstance(rng, ShapesOnly) else np.full(shape, value)
 
 
 def uniform(rng: np.random.Generator, shape: Shape, low: float = 0.0, high: float = 1.0) -> HostArray:
@@ -143,7 +153,7 @@ def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], Hos
     if not np.isfinite(tried).all():
         message = f"initializer {spec!r}: expected finite numbers behind the colon, got {rest!r}"
         raise ConfigError(message)
-    return lambda rng, shape: function(rng, shape, *numbers)
+    return lambda rng, shape: zeros(rng, shape) if isinstance(rng, ShapesOnly) else function(rng, shape, *numbers)
 
 
 def _of_shape(found: Any, shape: Shape) -> HostArray:

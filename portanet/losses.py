@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace, device
 
+from portanet.checks import check_fields
 from portanet.errors import ConfigError, ShapeError, unknown
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.layers.activations import sigmoid, softmax
@@ -42,6 +43,9 @@ class Loss:
 
     target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """What targets may be."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         """Return the weighted mean over the samples, and the cache of :meth:`backward`."""
@@ -106,6 +110,7 @@ class SoftmaxCrossEntropy(Loss):
     target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_smoothing(self)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
@@ -154,6 +159,7 @@ class BinaryCrossEntropy(Loss):
     target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_smoothing(self)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
@@ -249,6 +255,7 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.delta > 0:
             message = f"Huber: delta must be above 0, got {self.delta!r}"
             raise ConfigError(message)
@@ -312,7 +319,7 @@ def get(spec: str | Loss) -> Loss:
     """
     if isinstance(spec, Loss):
         return spec
-    if spec not in LOSSES:
+    if not isinstance(spec, str) or spec not in LOSSES:
         raise ConfigError(unknown("loss", spec, LOSSES))
     return LOSSES[spec]()
 

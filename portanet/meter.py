@@ -49,11 +49,14 @@ class Meter:
     def state(self) -> dict[str, Any]:
         """Return what was taken so far, as host arrays."""
         self._fetch()
-        return {"sizes": self.sizes, "columns": [np.concatenate(column) for column in self._read if column]}
+        return {
+            "sizes": np.asarray(self.sizes, np.float64),
+            "columns": [np.concatenate(column) for column in self._read if column],
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take back what :meth:`state` returned."""
-        self.sizes = list(state["sizes"])
+        self.sizes = [float(size) for size in state["sizes"]]
         self._read = [[column] for column in state["columns"]] or self._read
 
     def _fetch(self) -> None:

@@ -215,10 +215,12 @@ def get(spec: str | Metric) -> Metric:
     if spec in METRICS:
         return METRICS[spec]()
     head, _, k = spec.partition("_")
-    if head == "top" and k.isdigit() and int(k) > 0:
+    if head == "top" and k.isdecimal() and len(k) < 10 and int(k) > 0:
         return TopK(int(k))
     try:
-        function = getattr(importlib.import_module("sklearn.metrics"), spec, None)
+        # A name that cannot be a function's, as a file may hold it, is not worth the import.
+        known = importlib.import_module("sklearn.metrics") if spec.isidentifier() and len(spec) < 60 else None
+        function = getattr(known, spec, None)
         first = next(iter(inspect.signature(function).parameters), "") if inspect.isfunction(function) else ""
         if first in ("y_true", "y1"):  # it compares targets and predictions; clusterings and distances do not
             return ScikitMetric(spec)

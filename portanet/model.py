@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from portanet import backends, losses
+from portanet.checks import check_number
 from portanet.data import prepare
 from portanet.data.batches import Batches
 from portanet.data.dataset import Dataset
@@ -51,6 +52,8 @@ class Model:
             message = f"Trainer: dtype must be 'float32' or 'float64', got {dtype!r}"
             raise ConfigError(message)
         generator(seed)  # tells a seed that is none
+        check_number("Trainer: l1", l1, 0)
+        check_number("Trainer: l2", l2, 0)
         self.net = net if isinstance(net, Layer) else Sequential(tuple(net))
         self.loss = losses.get(loss)
         self.metrics = [metric(m) for m in metrics]
@@ -79,6 +82,13 @@ class Model:
         if len(out_shape) != 1:
             message = (
                 f"expected a network with one axis of outputs, got outputs of shape {out_shape}; end it with Dense"
+            )
+            raise ConfigError(message)
+        if self.classes and len(self.classes) not in {out_shape[0], max(out_shape[0], 2)}:
+            message = (
+                f"expected as many names of classes as the network has outputs, {out_shape[0]}, got "
+                f"{len(self.classes)} ({', '.join(map(repr, self.classes[:5]))}); leave out classes, or change the "
+                "last layer"
             )
             raise ConfigError(message)
         self.input_shape, self.outputs = tuple(input_shape), out_shape[0]

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
 
+from portanet.checks import check_fields
 from portanet.errors import ConfigError, unknown
 from portanet.typing import Array, Params
 
@@ -44,14 +45,11 @@ class Optimizer:
     """Names of the running arrays that the rule keeps beside each parameter; they begin at 0."""
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
-        if not (self.lr >= 0 and math.isfinite(self.lr)):
-            message = f"{name}: lr must be a finite number of 0 or more, got {self.lr!r}"
-            raise ConfigError(message)
+        check_fields(self)
         for field in ("clip_norm", "clip_value"):
             value = getattr(self, field)
             if value is not None and not value > 0:
-                message = f"{name}: {field} must be above 0, or None for no limit, got {value!r}"
+                message = f"{type(self).__name__}: {field} must be above 0, or None for no limit, got {value!r}"
                 raise ConfigError(message)
 
     def init(self, params: Params) -> dict[str, Any]:
@@ -308,7 +306,7 @@ def get(spec: str | Optimizer, **options: Any) -> Optimizer:
     """
     if isinstance(spec, Optimizer):
         return spec
-    if spec not in OPTIMIZERS:
+    if not isinstance(spec, str) or spec not in OPTIMIZERS:
         raise ConfigError(unknown("optimizer", spec, OPTIMIZERS))
     known = OPTIMIZERS[spec].__dataclass_fields__
     for name in options:

@@ -11,15 +11,16 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portanet import backends, losses, optimizers
-from portanet.errors import ConfigError, DataError
+from portanet import backends, losses, optimizers, weights_file
+from portanet.errors import ConfigError, DataError, ModelFileError
+from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
 from portanet.layers.config import from_config
-from portanet.random import generator
+from portanet.typing import Shape
 
 if TYPE_CHECKING:
     from portanet.model import Model
@@ -27,14 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "save"]
 
-FORMAT = 1
-
 
 def describe(model: Model) -> dict[str, Any]:
     """Return all but the arrays of a trained network as plain values."""
     optimizer = getattr(model, "optimizer", None)
     return {
-        "format": FORMAT,
+        "format": weights_file.FORMAT,
         "net": model.net.config(),
         "loss": _named(model.loss, losses.LOSSES),
         "optimizer": None if optimizer is None else _named(optimizer, optimizers.OPTIMIZERS),
@@ -97,76 +96,58 @@ def load(
     ------
     DataError
         If the file is missing, no safetensors file of portanet's, or holds other arrays than its description says.
-    ConfigError
-        If it needs a layer, an activation or a metric that is not known here.
+    ModelFileError
+        If it needs a layer, an activation or a metric that is not known here, or sets one to what cannot be.
     """
     from portanet.trainer import Trainer
 
-    tensors, about = read(path)
     custom = custom or {}
     runs_on = backends.get(backend)
-    try:
-        # As a list of one layer, so that a network that is no Sequential comes back as what it was.
-        net = from_config([about["net"]], custom).layers[0]
-        trainer = Trainer(
-            net,
-            losses.LOSSES[about["loss"]["name"]](**about["loss"]["options"]),
-            _optimizer(about["optimizer"]),
-            [custom.get(name, name) for name in about["metrics"]],
-            backend=runs_on,
-            dtype=about["dtype"],
-            seed=about["seed"],
-            l1=about["l1"],
-            l2=about["l2"],
-            penalty_per_sample=about.get("penalty_per_sample", False),  # files of 0.1.0 lack it
-            classes=about["classes"],
-        )
-        input_shape = tuple(int(n) for n in about["input_shape"])
-        buffers = {name: tensors.pop(name) for name in about["buffers"]}
-        epoch = int(about["epoch"])
-        out_shape = _check_arrays(net, tensors, buffers, input_shape)
-        trainer.adopt(tensors, buffers, input_shape, out_shape)
-    except ConfigError as error:
-        message = f"{path}: {error}"
-        raise ConfigError(message) from None
-    except DataError as error:
-        message = f"{path}: {error}; the file is damaged or was edited"
-        raise DataError(message) from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        message = (
-            f"{path}: its description is incomplete or of another kind ({error!r}); save it anew with this version"
-        )
-        raise DataError(message) from None
+    with weights_file.opened(path) as file:
+        about = file.about
+        try:
+            # As a list of one layer, so that a network that is no Sequential comes back as what it was.
+            net = from_config([about["net"]], custom).layers[0]
+            trainer = Trainer(
+                net,
+                losses.LOSSES[about["loss"]["name"]](**about["loss"]["options"]),
+                _optimizer(about["optimizer"]),
+                [custom.get(name, name) for name in about["metrics"]],
+                backend=runs_on,
+                dtype=about["dtype"],
+                seed=about["seed"],
+                l1=about["l1"],
+                l2=about["l2"],
+                penalty_per_sample=about.get("penalty_per_sample", False),  # files of 0.1.0 lack it
+                classes=_names(about["classes"]),
+            )
+            input_shape = tuple(_whole(n, 1) for n in about["input_shape"])
+            epoch = _whole(about["epoch"], 0)
+            buffers = _names(about["buffers"])
+            out_shape = check_shapes(net, dict(file.shapes), buffers, input_shape)
+            # Now that all sizes are known to be those of the network, the arrays may take memory.
+            arrays = file.arrays()
+            trainer.adopt(arrays, {name: arrays.pop(name) for name in buffers}, input_shape, out_shape)
+        except ConfigError as error:
+            message = f"{path}: {error}"
+            raise ModelFileError(message) from None
+        except DataError as error:
+            message = str(error) if str(error).startswith(f"{path}: ") else f"{path}: {error}; the file was edited"
+            raise DataError(message) from None
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+            message = (
+                f"{path}: its description is incomplete or of another kind ({error!r:.200}); "
+                "save it anew with this version"
+            )
+            raise DataError(message) from None
     trainer.epoch = epoch
     return trainer
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arrays in a file by their names, and its description. Raises DataError like :func:`load`."""
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        found = "a folder" if Path(path).is_dir() else "nothing"
-        message = f"{path}: expected a file written by portanet, found {found} there"
-        raise DataError(message)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get("portanet")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-        about = None if text is None else json.loads(text)
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        message = (
-            f"{path}: expected a safetensors file written by portanet, got one that is damaged or another ({error})"
-        )
-        raise DataError(message) from None
-    if text is None:
-        message = f"{path}: expected a file written by portanet, got a safetensors file of another program's"
-        raise DataError(message)
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        got = about.get("format") if isinstance(about, dict) else about
-        message = f"{path}: expected format {FORMAT}, got {got!r}; load it with the version of portanet that wrote it"
-        raise DataError(message)
-    return arrays, about
+    with weights_file.opened(path) as file:
+        return file.arrays(), file.about
 
 
 def write(path: str | os.PathLike[str], content: bytes | str) -> None:
@@ -216,26 +197,38 @@ def _umask() -> int:
     return mask
 
 
-def _check_arrays(
-    net: Layer, params: dict[str, Any], buffers: dict[str, Any], input_shape: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Return the shape of the outputs of one sample, if the arrays are those that the network needs."""
-    wanted, out_shape = net.init(generator(0), input_shape)
-    for name in sorted({*wanted, *params}):
-        expected = tuple(wanted[name].shape) if name in wanted else "no such array"
-        got = tuple(params[name].shape) if name in params else "none"
-        if expected != got:
-            message = f"array {name!r}: expected shape {expected}, got {got}"
-            raise DataError(message)
-    host = backends.get("numpy")
-    try:  # one sample: what buffers must be, only the layers that take them know
-        with host.activate("float64"):
-            everything = {name: host.asarray(a, "float64") for name, a in {**params, **buffers}.items()}
-            net.forward(everything, host.xp.zeros((1, *input_shape)))
-    except (KeyError, ValueError) as error:
-        message = f"its arrays {sorted(buffers)} do not fit the network ({error})"
-        raise DataError(message) from None
+def check_shapes(net: Layer, shapes: dict[str, Shape], buffers: Sequence[str], input_shape: Shape) -> Shape:
+    """Return the shape of the outputs of one sample, if the arrays are those that the network needs.
+
+    Nothing is allocated: the sizes in the description are as little to be trusted as those in the header.
+    """
+    wanted, out_shape = net.init(ShapesOnly(), input_shape)
+    kept = {name: shapes.pop(name) for name in buffers if name in shapes}
+    _compare({name: tuple(p.shape) for name, p in wanted.items()}, shapes)
+    _compare(net.buffer_shapes(input_shape), kept)  # behind the parameters, which bound the buffers' sizes
     return out_shape
+
+
+def _compare(wanted: Mapping[str, Shape], got: Mapping[str, Shape]) -> None:
+    for name in sorted({*wanted, *got}):
+        if wanted.get(name) != got.get(name):
+            expected, came = wanted.get(name, "no such array"), got.get(name, "none")
+            message = f"array {name!r}: expected shape {expected}, got {came!s:.60}"
+            raise DataError(message)
+
+
+def _whole(value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        message = f"expected a whole number of {least} or more, got {value!r:.60}"
+        raise ValueError(message)
+    return value
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value) or len(set(value)) < len(value):
+        message = f"expected a list of different names, got {value!r:.60}"
+        raise ValueError(message)
+    return value
 
 
 def _plain(number: Any) -> Any:

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from portanet.checks import check_fields
 from portanet.errors import ConfigError, unknown
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
@@ -17,6 +18,9 @@ __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule
 
 class Schedule:
     """Base of all schedules."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def factor(self, epoch: float, epochs: float) -> float:
         """Return the factor at time `epoch` (0 ≤ epoch ≤ epochs) of a training that is to end at `epochs`."""
@@ -42,6 +46,7 @@ class StepDecay(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self, "every", self.every > 0, "above 0")
 
     def factor(self, epoch: float, epochs: float) -> float:
@@ -83,6 +88,7 @@ class OneCycle(Schedule):
     final: float = 1e-4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self, "rise", 0 <= self.rise < 1, "at least 0 and below 1")
 
     def factor(self, epoch: float, epochs: float) -> float:
@@ -103,6 +109,7 @@ class WarmUp(Schedule):
     then: Schedule = field(default_factory=Constant)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self, "epochs", self.epochs > 0, "above 0")
         if not isinstance(self.then, Schedule):
             object.__setattr__(self, "then", get(self.then))
@@ -133,6 +140,7 @@ class Plateau(Schedule):
     current: float = field(default=1.0, init=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self, "patience", self.patience >= 1, "1 or more")
 
     def factor(self, epoch: float, epochs: float) -> float:

@@ -13,7 +13,7 @@ from portanet.callbacks import Callback
 from portanet.data import prepare
 from portanet.data.batches import Batches, Order
 from portanet.data.dataset import Dataset
-from portanet.errors import ConfigError, DivergedError
+from portanet.errors import ConfigError, DataError, DivergedError
 from portanet.history import History
 from portanet.interrupt import held_interrupt
 from portanet.layers import Layer
@@ -213,7 +213,11 @@ class Trainer(EpochLoop):
             next fit raises it where data, batch size or callbacks are others.
         """
         state = checkpoint.load(self, path)
-        checkpoint.restore(self, state)
+        try:
+            checkpoint.restore(self, state)
+        except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
+            message = f"{path}: it is damaged or was edited ({error}); take the checkpoint of another run"
+            raise DataError(message) from None
         self._resumed = state
         return int(state["end"]) - self.epoch
 

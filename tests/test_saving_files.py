@@ -95,11 +95,11 @@ DAMAGED = {
     "an array missing": (dropped("1.weight"), "array '1.weight': expected shape (5, 8), got none"),
     "an array too many": (put("9.weight", np.zeros(2)), "array '9.weight': expected shape no such array, got (2,)"),
     "an array of another shape": (put("3.bias", np.zeros(2)), "array '3.bias': expected shape (3,), got (2,)"),
-    "a buffer missing": (dropped("0.mean"), "description is incomplete"),
-    "a buffer of another shape": (put("0.mean", np.zeros(4)), "its arrays ['0.inverse_std', '0.mean'] do not fit"),
+    "a buffer missing": (dropped("0.mean"), "array '0.mean': expected shape (5,), got none"),
+    "a buffer of another shape": (put("0.mean", np.zeros(4)), "array '0.mean': expected shape (5,), got (4,)"),
     "no buffers at all": (
         lambda content: dropped("0.mean")(dropped("0.inverse_std")(with_([], "buffers")(content))),
-        "do not fit the network",
+        "array '0.inverse_std': expected shape (5,), got none",
     ),
 }
 

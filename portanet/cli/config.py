@@ -11,10 +11,13 @@ from click.core import ParameterSource
 
 from portanet.errors import ConfigError, DataError, unknown
 
-__all__ = ["ConfigurableCommand", "config_option", "resume_option"]
+__all__ = ["ConfigurableCommand", "config_option", "read_toml", "resume_option"]
 
 _NOT_IN_FILES = ("config", "resume", "print_config", "json_wanted", "quiet", "debug", "help")
 """What concerns how a command is run, and not what it does."""
+
+
+_LARGEST = 1 << 20  # bytes of a file of options
 
 
 class ConfigurableCommand(click.Command):
@@ -36,11 +39,7 @@ def _read(ctx: click.Context, param: click.Parameter, value: Path | None) -> Non
     if value is None:
         return
     ctx.meta["portanet.config"] = str(value)
-    try:
-        found = tomllib.loads(value.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        message = f"{value}: expected a TOML file such as a run's config.toml: {error}"
-        raise ConfigError(message) from None
+    found = read_toml(value)
     known = [p.name for p in ctx.command.params if p.name and p.name not in _NOT_IN_FILES]
     defaults: dict[str, Any] = {}
     for key, entry in found.items():
@@ -63,6 +62,33 @@ def _resume(ctx: click.Context, param: click.Parameter, value: Path | None) -> P
     return value
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, is no TOML, or is far larger than options are.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a device never ends, a pipe may never begin
+            message = "it is a device or a pipe"
+            raise OSError(message)
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            message = f"it is larger than {_LARGEST} bytes"
+            raise OSError(message)
+        return tomllib.loads(text.decode())
+    except RecursionError:
+        message = f"{path}: expected a TOML file such as a run's config.toml: its values are nested too deeply"
+        raise ConfigError(message) from None
+    except (ValueError, OSError) as error:
+        why = getattr(error, "strerror", None) or error
+        message = f"{path}: expected a TOML file such as a run's config.toml: {why}"
+        raise ConfigError(message) from None
+
+
 def _as_option(path: Path, key: str, entry: Any) -> Any:
     """Return a file's value as it would stand on the command line, so that both are read and checked by the same code.
 
@@ -76,7 +102,7 @@ def _as_option(path: Path, key: str, entry: Any) -> Any:
         if all(isinstance(size, int) for size in entry):
             return ",".join(map(str, entry))
     expected = "sizes such as [500, 150], or tables [[layers]]" if key == "layers" else "a single value"
-    message = f"{path}: {key}: expected {expected}, got {entry!r}"
+    message = f"{path}: {key}: expected {expected}, got {entry!r:.100}"
     raise ConfigError(message)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 
-from portanet.cli.output import numbers, print_json, print_table
+from portanet.cli.output import echo, numbers, print_json, print_table
 from portanet.cli.parameters import json_option, which_option
+from portanet.errors import DataError
 
 __all__ = ["info"]
+
+_LARGEST = 1 << 20  # bytes of a report
 
 
 @click.command()
@@ -59,8 +63,25 @@ def _of_model(file: Path, place: Path) -> dict[str, Any]:
         "dtype": net.dtype,
         "seed": net.seed,
         "layers": layer_rows(net.net, net.input_shape or (), net.params),
-        **({"report": json.loads(report.read_text(encoding="utf-8"))} if report.is_file() else {}),
+        **({"report": _report(report)} if report.is_file() else {}),
     }
+
+
+def _report(path: Path) -> dict[str, Any]:
+    """Return a run's report, of which at least what is shown here is of the right kind."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(_LARGEST))
+        sound = isinstance(found["stopped"], str) and isinstance(found["metrics"], dict)
+        sound = sound and all(isinstance(found[key], int) for key in ("best_epoch", "epochs"))
+        # A number that is not finite is written as null.
+        sound = sound and all(isinstance(value, int | float | None) for value in found["metrics"].values())
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        sound = False
+    if not sound:
+        message = f"{path}: expected the report of portanet train, got one that is damaged or another; remove it"
+        raise DataError(message)
+    return dict(found)
 
 
 def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
@@ -94,29 +115,28 @@ def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
 def _show_model(found: dict[str, Any]) -> None:
     from portanet.cli.describe import shape_words
 
-    click.echo(f"{found['file']}: {found['bytes'] / 1e6:.2f} MB, {found['dtype']}, epoch {found['epoch']}")
+    echo(f"{found['file']}: {found['bytes'] / 1e6:.2f} MB, {found['dtype']}, epoch {found['epoch']}")
     rows = [("", "input", shape_words(tuple(found["input_shape"])), "")]
     rows += [
         (str(row["index"]), row["layer"], shape_words(tuple(row["output_shape"])), f"{row['parameters']:,}")
         for row in found["layers"]
     ]
     print_table(["#", "layer", "output", "parameters"], [*rows, ("", "all", "", f"{found['parameters']:,}")], right=[3])
-    click.echo(f"loss     {found['loss']}")
+    echo(f"loss     {found['loss']}")
     if found["classes"]:
-        click.echo(f"classes  {', '.join(found['classes'])}")
+        echo(f"classes  {', '.join(found['classes'])}")
     if "report" in found:
         report = found["report"]
-        click.echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
-        click.echo(f"stopped  {report['stopped']}")
+        measured = {name: math.nan if value is None else value for name, value in report["metrics"].items()}
+        echo(f"run      epoch {report['best_epoch']} of {report['epochs']}  {numbers(measured)}")
+        echo(f"stopped  {report['stopped']}")
 
 
 def _show_data(found: dict[str, Any]) -> None:
     from portanet.cli.describe import shape_words
 
     scale = "" if found["scale"] is None else f", 0 to {found['scale']:g}"
-    click.echo(
-        f"{found['name']}: {found['task']}, samples of {shape_words(tuple(found['shape']))}, {found['dtype']}{scale}"
-    )
+    echo(f"{found['name']}: {found['task']}, samples of {shape_words(tuple(found['shape']))}, {found['dtype']}{scale}")
     parts = [name for name in ("train", "test") if found[name] is not None]
     rows = [("samples", *(str(found[name]["samples"]) for name in parts))]
     if found["task"] == "classification":
@@ -126,4 +146,4 @@ def _show_data(found: dict[str, Any]) -> None:
         rows += [(f"target {word}", *(f"{found[name]['target'][word]:.6g}" for name in parts)) for word in of]
     print_table(["", *parts], rows, right=[1, 2])
     if found["features"]:
-        click.echo(f"features {', '.join(found['features'])}")
+        echo(f"features {', '.join(found['features'])}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from portanet.cli.group import State, group
-from portanet.cli.output import logging_to_stderr
+from portanet.cli.output import logging_to_stderr, say
 from portanet.errors import OutOfMemoryError, PortanetError
 
 __all__ = ["run"]
@@ -55,5 +55,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _tell(error: BaseException, message: str, code: int, *, debug: bool) -> int:
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    click.echo(f"Error: {message}", err=True)
+    say(f"Error: {message}")
     return code

@@ -7,18 +7,41 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
-__all__ = ["as_json", "logging_to_stderr", "numbers", "only_warnings", "print_json", "print_table", "say"]
+__all__ = [
+    "as_json",
+    "echo",
+    "logging_to_stderr",
+    "numbers",
+    "only_warnings",
+    "plain",
+    "print_json",
+    "print_table",
+    "say",
+]
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Return `text` with control characters written out: names from a file are not to steer the user's terminal."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def say(line: str) -> None:
     """Print a line on stderr."""
-    click.echo(line, err=True)
+    click.echo(plain(line), err=True)
+
+
+def echo(line: str) -> None:
+    """Print a line on stdout."""
+    click.echo(plain(line))
 
 
 def as_json(value: Any) -> str:
@@ -47,7 +70,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a name in [brackets] is no style
+        table.add_row(*(Text(plain(cell)) for cell in row))  # Text: a name in [brackets] is no style
     console.print(table)
 
 

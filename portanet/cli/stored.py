@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from portanet import backends
+from portanet.cli.config import read_toml
 from portanet.cli.describe import shape_words
 from portanet.cli.run_folder import BEST, CONFIG, LAST
 from portanet.data import Dataset, load
-from portanet.errors import DataError
+from portanet.errors import ConfigError, DataError
 from portanet.model import Model
 from portanet.saving import load as load_model
 
@@ -57,7 +57,10 @@ def target_of(path: str, data: str) -> str | None:
     config = (Path(path) if Path(path).is_dir() else Path(path).parent) / CONFIG
     if not config.is_file():
         return None
-    options = tomllib.loads(config.read_text(encoding="utf-8"))
+    try:
+        options = read_toml(config)
+    except ConfigError as error:  # the run's own file, and none that the user gave for options
+        raise DataError(str(error)) from None
     alike = Path(str(options.get("data"))).suffixes[-1:] == Path(data).suffixes[-1:] and Path(data).is_file()
     target = options.get("target")
     return str(target) if alike and target is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import math
 import zipfile
@@ -13,9 +14,10 @@ from typing import IO
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import LARGEST, check_member, exactly, opened, reworded
+from portanet.data.files import Capacity, exactly, opened, reworded, take
 from portanet.data.labels import Labels, Task, Where, encode
 from portanet.data.table import looks_like_pixels
+from portanet.data.zips import capacity, open_zip
 from portanet.errors import DataError
 
 __all__ = ["read_npy", "read_npz", "recognises_folder", "recognises_zip"]
@@ -25,12 +27,16 @@ logger = logging.getLogger("portanet")
 KEYS = {"x_train": "y_train", "x": "y", "data": "target", "images": "labels"}
 """Names of samples and of their targets, in small letters: Keras', scikit-learn's two, and the descriptive pair."""
 
+_HEADER = 10_000  # bytes: more than NumPy itself reads
+_AXES = 32
+_LONGEST = 2**48  # of an axis: NumPy cannot multiply what is longer
+
 _Readers = dict[str, tuple[str, Callable[[], HostArray]]]  # of each array by its key: its place, and how to read it
 
 
 def recognises_zip(path: Path) -> bool:
     """Whether a zip holds arrays."""
-    with reworded(path), zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         return any(name.endswith(".npy") for name in archive.namelist())
 
 
@@ -57,7 +63,7 @@ def read_npz(path: Path, task: Task | None = None) -> Dataset:
     -----
     Source: NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
     """
-    with reworded(path), zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         readers: _Readers = {}
         for info in archive.infolist():
             key = info.filename.removesuffix(".npy")
@@ -180,38 +186,45 @@ def _labels(y: HostArray, n: int, place: str) -> Labels:
 
 
 def _file(path: Path) -> HostArray:
-    with opened(path) as (stream, capacity):
-        return _array(stream, capacity, str(path))
+    with opened(path) as (stream, room):
+        return _array(stream, room, str(path))
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str) -> HostArray:
-    check_member(info, place)
     with reworded(place), archive.open(info) as stream:
-        return _array(
-            stream, info.file_size if info.compress_type == zipfile.ZIP_STORED else min(info.file_size, LARGEST), place
-        )
+        return _array(stream, capacity(info), place)
 
 
-def _array(stream: IO[bytes], capacity: int, place: str) -> HostArray:
+def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
     """Read one array. NumPy's own reader takes memory by the header's word; here the sizes are compared first."""
     form = np.lib.format
     try:
         version = form.read_magic(stream)
         read_header = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}[version]
-        shape, fortran, dtype = read_header(stream)
+        size = take(stream, 2 * version[0], place)
+        length = int.from_bytes(size, "little")
+        if length > _HEADER:
+            message = f"it announces {length} bytes"
+            raise ValueError(message)
+        shape, fortran, dtype = read_header(io.BytesIO(size + take(stream, length, place)))
     except Exception as error:  # NumPy reads the header as Python, and raises whatever a damaged one leads to
-        message = (
-            f"{place}: expected an array as numpy.save writes it, got another or a damaged header ({error}); "
-            "save it again"
-        )
+        why = " ".join(str(error).split())[:100]
+        message = f"{place}: expected an array as numpy.save writes it, got another or a damaged header ({why}); "
+        message += "save it again"
         raise DataError(message) from error
+    if len(shape) > _AXES or any(not 0 <= n <= _LONGEST for n in shape):
+        message = f"{place}: expected sizes from 0 to 2^48 on at most {_AXES} axes, got {shape!s:.60}; save it again"
+        raise DataError(message)
     if dtype.hasobject:
         message = (
             f"{place}: refused: it holds Python objects (pickle), which can run code; "
             "save it as numbers: x.astype(float)"
         )
         raise DataError(message)
-    data = exactly(stream, math.prod(shape) * dtype.itemsize, capacity, place)
+    data = exactly(stream, math.prod(shape) * dtype.itemsize, room, place)
+    if not dtype.itemsize:
+        message = f"{place}: expected real numbers, got the type {dtype}, which has no size; convert them"
+        raise DataError(message)
     values = np.frombuffer(data, dtype=dtype) if data else np.empty(0, dtype=dtype)
     values = values.reshape(shape, order="F" if fortran else "C")
     return np.ascontiguousarray(values, dtype=dtype.newbyteorder("="))

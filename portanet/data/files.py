@@ -5,22 +5,57 @@ from __future__ import annotations
 import gzip
 import importlib
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple, NoReturn
 
 from portanet.errors import DataError, PortanetError
 
-__all__ = ["LARGEST", "check_member", "exactly", "head", "opened", "read", "require", "reworded", "shown", "take"]
+__all__ = [
+    "Capacity",
+    "exactly",
+    "head",
+    "opened",
+    "read",
+    "regular",
+    "require",
+    "reworded",
+    "shown",
+    "take",
+]
 
-LARGEST = 4 << 30
-"""Bytes that a file may hold whose size is not told beforehand (4 GiB): a small file can unpack to anything."""
+_FREE = 16 << 20
+"""Bytes that any packed file may unpack to."""
 
-_DEFLATE_RATIO = 1032  # the most that deflate packs, so that a gzip file bounds what may come out of it
+_RATIO = 200
+"""How many times its size a larger one may unpack to. Deflate packs zeros 1032 times; MNIST, CSV and the like 5 to
+50."""
+
 _CHUNK = 1 << 20
+
+
+class Capacity(NamedTuple):
+    """How many bytes a file can hold: its size, or, where it is packed, what is plausible for it."""
+
+    bytes: int
+    packed: bool = False
+
+    @classmethod
+    def of_packed(cls, size: int) -> Capacity:
+        """Return what a packed file of that size may hold."""
+        return cls(max(_FREE, _RATIO * size), packed=True)
+
+    def refuse(self, place: object, came: str) -> NoReturn:
+        """Tell that `came` is more than this."""
+        message = (
+            f"{place}: refused: {came}, more than {_RATIO} times what is packed, as in a decompression bomb; "
+            "unpack it yourself, if you trust it, and give what comes out"
+        )
+        raise DataError(message)
 
 
 def shown(value: str) -> str:
@@ -71,18 +106,28 @@ def reworded(place: object) -> Iterator[None]:
         raise DataError(message) from error
 
 
+def regular(path: Path) -> None:
+    """Refuse what is there and no file: a device never ends, and a pipe may never begin."""
+    with reworded(path):
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        message = f"{path}: expected a file or a folder, got a device or a pipe; write its content to a file first"
+        raise DataError(message)
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """Open a file, plain or gzip, and yield its stream with the number of bytes that the stream can hold at most."""
+def opened(path: Path) -> Iterator[tuple[IO[bytes], Capacity]]:
+    """Open a file, plain or gzip, and yield its stream with what the stream can hold at most."""
+    regular(path)
     with reworded(path), path.open("rb") as raw:
         size = os.fstat(raw.fileno()).st_size
         if raw.read(2) == b"\x1f\x8b":
             raw.seek(0)
             with gzip.GzipFile(fileobj=raw) as stream:
-                yield stream, size * _DEFLATE_RATIO  # type: ignore[misc]  # a GzipFile is no IO[bytes] to typeshed
+                yield stream, Capacity.of_packed(size)  # type: ignore[misc]  # a GzipFile is no IO[bytes] to typeshed
         else:
             raw.seek(0)
-            yield raw, size
+            yield raw, Capacity(size)
 
 
 def take(stream: IO[bytes], limit: int, place: object) -> bytearray:
@@ -103,7 +148,7 @@ def take(stream: IO[bytes], limit: int, place: object) -> bytearray:
     return data
 
 
-def exactly(stream: IO[bytes], expected: int, capacity: int, place: object) -> bytearray:
+def exactly(stream: IO[bytes], expected: int, capacity: Capacity, place: object) -> bytearray:
     """Read the `expected` bytes that a header announced, having checked that the file can hold them, and no more.
 
     Raises
@@ -111,10 +156,12 @@ def exactly(stream: IO[bytes], expected: int, capacity: int, place: object) -> b
     DataError
         If the file holds fewer or more; the message says how many were expected and how many came.
     """
-    if expected > capacity:  # before anything is allocated
+    if expected > capacity.bytes:  # before anything is allocated
+        if capacity.packed:
+            capacity.refuse(place, f"its header announces {expected} bytes of data")
         message = (
             f"{place}: expected {expected} bytes of data, as its header says, but the file cannot hold more than "
-            f"{capacity}; it is truncated or damaged: copy or download it again"
+            f"{capacity.bytes}; it is truncated or damaged: copy or download it again"
         )
         raise DataError(message)
     data = take(stream, expected + 1, f"{place} ({expected} bytes of data expected)")
@@ -127,27 +174,12 @@ def exactly(stream: IO[bytes], expected: int, capacity: int, place: object) -> b
     return data
 
 
-def check_member(info: zipfile.ZipInfo, place: str) -> None:
-    """Refuse a member of a zip that Python cannot read everywhere: an encrypted one, or of a rare compression."""
-    if info.flag_bits & 1:
-        message = (
-            f"{place}: expected a plain zip, got an encrypted one; unpack it with its password and give the folder"
-        )
-        raise DataError(message)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        message = (
-            f"{place}: expected a stored or deflated member, got the compression {info.compress_type}; zip it anew"
-        )
-        raise DataError(message)
-
-
 def read(path: Path) -> bytearray:
-    """Return all that a file holds, unpacked where it is gzip, up to `LARGEST` bytes."""
-    with opened(path) as (stream, _):
-        data = take(stream, LARGEST + 1, path)
-    if len(data) > LARGEST:
-        message = f"{path}: expected at most {LARGEST >> 30} GiB of text, more came; save the data as .npy"
-        raise DataError(message)
+    """Return all that a file holds, unpacked where it is gzip. Raises DataError where that is implausibly much."""
+    with opened(path) as (stream, capacity):
+        data = take(stream, capacity.bytes + 1, path)
+        if len(data) > capacity.bytes and capacity.packed:  # a plain file that grows meanwhile is cut where it was
+            capacity.refuse(path, "more text came out of it")
     return data
 
 

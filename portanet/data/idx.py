@@ -18,6 +18,8 @@ __all__ = ["TYPES", "read_idx", "read_idx_array", "recognises_folder"]
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 """The third byte of the magic number, and the type of the values that it tells."""
 
+_AXES = 8
+
 # train-images-idx3-ubyte, t10k-labels.idx1-ubyte.gz, emnist-letters-test-images-idx3-ubyte, ...
 _NAME = re.compile(
     r"(?P<prefix>.*)(?P<part>train|t10k|test)[-_.](?P<what>images|labels)[-_.]idx\d[-_.]ubyte(\.gz)?", re.I
@@ -141,6 +143,9 @@ def read_idx_array(path: Path) -> HostArray:
                 f"{path}: expected an IDX file, beginning with 00 00, a type and a number of axes, got {came}; "
                 "is it the right file?"
             )
+            raise DataError(message)
+        if magic[3] > _AXES:
+            message = f"{path}: expected at most {_AXES} axes, got {magic[3]}; is it the right file?"
             raise DataError(message)
         header = take(stream, 4 * magic[3], path)
         if len(header) < 4 * magic[3]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import require
+from portanet.data.files import Capacity, regular, require
 from portanet.data.labels import encode
 from portanet.errors import DataError
 
 __all__ = ["SUFFIXES", "read_images", "recognises_folder"]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"})
+
+# What may be decoded. Pillow tells the format by the content and knows some that run other programs (PostScript).
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 
 _PIXELS = 1 << 26  # of one image (8192×8192): more is no image to learn from, but may be a decompression bomb
 
@@ -85,8 +89,9 @@ def _pixels(files: list[Path]) -> HostArray:
     pillow = require("PIL.Image", "data", "reading images")
     pixels: HostArray | None = None
     for i, file in enumerate(files):
+        regular(file)
         try:
-            with pillow.open(file) as image:
+            with pillow.open(file, formats=_FORMATS) as image:
                 # The size stands in the header: nothing is decoded before it is known to be sane.
                 width, height = image.size
                 if width * height > _PIXELS:
@@ -100,6 +105,11 @@ def _pixels(files: list[Path]) -> HostArray:
                 mode = _MODES[image.mode]
                 shape = (height, width) if mode == "L" else (height, width, len(mode))
                 if pixels is None:
+                    room = Capacity.of_packed(sum(other.stat().st_size for other in files))
+                    if len(files) * math.prod(shape) > room.bytes:
+                        room.refuse(
+                            file, f"images of {width}×{height} pixels take {len(files) * math.prod(shape)} bytes"
+                        )
                     pixels = np.empty((len(files), *shape), dtype=np.uint8)
                 if pixels.shape[1:] != shape:
                     message = (
@@ -111,10 +121,14 @@ def _pixels(files: list[Path]) -> HostArray:
         except DataError:
             raise
         except Exception as error:  # decoders raise whatever a damaged file leads them to
-            message = f"{file}: expected an image that can be decoded, got {error}; replace or remove it"
+            message = f"{file}: expected an image that can be decoded, got {_why(error, file)}; replace or remove it"
             raise DataError(message) from error
     assert pixels is not None  # there is at least one file
     return pixels
+
+
+def _why(error: Exception, file: Path) -> str:
+    return "another format" if "cannot identify" in str(error) else str(error).replace(str(file), file.name)
 
 
 def _form(shape: tuple[int, ...]) -> str:

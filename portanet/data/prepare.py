@@ -12,9 +12,11 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 from portanet.backends.host import host_array
 from portanet.data.sparse import SparseRows
 from portanet.errors import ConfigError, DataError, ShapeError
-from portanet.losses import Loss
+from portanet.losses import Loss, SoftmaxCrossEntropy
 from portanet.random import generator
 from portanet.typing import Array, Shape
+
+_ROUNDING = 1e-3  # of a row of shares that was meant to sum to 1
 
 _SMALL = ("bool", "uint8", "int8", "uint16", "int16")  # stay small until the batch
 
@@ -41,13 +43,16 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
         x = _numbers(x, what)
         # In one piece, once: NumPy's take() would copy a strided array whole for every batch.
         x = np.asarray(x, order="C") if x.dtype.name in _SMALL else _finite(x, dtype, what)
+    else:
+        _check_device(x, what)
     if x.ndim < 2:
         message = (
             f"{what}: expected rows of samples, got an array of shape {tuple(x.shape)}; reshape one feature to (n, 1)"
         )
         raise ShapeError(message)
-    if x.shape[0] == 0:
-        message = f"{what}: expected at least one sample, got an array of shape {tuple(x.shape)}"
+    if 0 in x.shape:
+        least = "sample" if x.shape[0] == 0 else "feature"
+        message = f"{what}: expected at least one {least}, got an array of shape {tuple(x.shape)}"
         raise DataError(message)
     if shape is not None and tuple(x.shape[1:]) != tuple(shape):
         message = (
@@ -82,18 +87,29 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str =
         message = f"{what}: expected {outputs} numbers a sample, as the network has outputs, got shape {tuple(y.shape)}"
         raise ShapeError(message + mend)
     if not host:
-        if y.ndim > 1:
-            return y  # rows may be many numbers: they stay where they are
-        y = host_array(y)
+        _check_device(y, what)
+        if y.ndim == 1:
+            y = host_array(y)
     if y.ndim == 1 and outputs > 1:
         return _indices(y, outputs, what)
-    y = _finite(y, dtype, what)
+    if host or y.ndim == 1:
+        y = _finite(y, dtype, what)  # rows of another library may be many numbers: they stay where they are
+    xp = array_namespace(y)
     low, high = loss.target_range
-    if y.min() < low or y.max() > high:
-        message = (
-            f"{what}: {type(loss).__name__} expects targets from {low:g} to {high:g}, got {y.min():g} to {y.max():g}"
-        )
+    least, most = float(xp.min(y)), float(xp.max(y))
+    if least < low or most > high:
+        message = f"{what}: {type(loss).__name__} expects targets from {low:g} to {high:g}, got {least:g} to {most:g}"
         raise DataError(message)
+    if isinstance(loss, SoftmaxCrossEntropy) and y.ndim == 2:
+        sums = xp.sum(xp.astype(y, getattr(xp, dtype)), axis=1)
+        if float(xp.max(xp.abs(sums - 1.0))) > _ROUNDING:
+            worst = int(xp.argmax(xp.abs(sums - 1.0)))
+            message = (
+                f"{what}: SoftmaxCrossEntropy expects rows of shares that sum to 1, got {float(sums[worst]):g} at row "
+                f"{worst}; divide each row by its sum, or take BinaryCrossEntropy for labels that do not exclude "
+                "each other"
+            )
+            raise DataError(message)
     return y
 
 
@@ -136,6 +152,11 @@ def weights(
             message = f"class_weight: expected class indices 0 … {classes - 1} as targets, got {labels.dtype} numbers"
             raise ConfigError(message)
         found *= class_weights(class_weight, labels.astype(np.int64), classes)[labels.astype(np.int64)].astype(dtype)
+    with np.errstate(over="ignore"):
+        total = found.sum()
+    if not np.isfinite(total):
+        message = f"{what}: expected weights whose sum {dtype} can hold, got up to {found.max():g}; divide all by that"
+        raise DataError(message)
     if not found.any():
         message = f"{what}: expected a weight above 0 for at least one sample, got 0 for all {n}"
         raise DataError(message)
@@ -209,6 +230,23 @@ def take_rows(a: Any, rows: np.ndarray[Any, Any]) -> Any:
     return xp.take(a, xp.asarray(rows, device=device(a)), axis=0)
 
 
+def _check_device(x: Any, what: str) -> None:
+    """Refuse an array of another library that holds no real numbers, or some that are not finite; a single transfer."""
+    xp = array_namespace(x)
+    if not xp.isdtype(x.dtype, ("bool", "integral", "real floating")):
+        message = f"{what}: expected real numbers, got an array of {x.dtype}; take their real parts or magnitudes"
+        raise DataError(message)
+    try:
+        finite = xp.isdtype(x.dtype, "real floating") is False or bool(xp.all(xp.isfinite(x)))
+    except (NotImplementedError, RuntimeError) as error:
+        why = str(error).partition("\n")[0][:100]
+        message = f"{what}: expected an array to compute with, got another ({why}); make it dense, and fill it"
+        raise DataError(message) from None
+    if not finite:
+        message = f"{what}: expected finite numbers, got inf or nan in an array of {x.dtype}; mend or leave out rows"
+        raise DataError(message)
+
+
 def _on_host(x: Any) -> bool:
     return isinstance(x, np.ndarray | np.generic) or not is_array_api_obj(x)
 
@@ -236,6 +274,8 @@ def _seen(x: Any, array: np.ndarray[Any, Any]) -> str:
     first = array.flat[0] if array.size else None
     if isinstance(first, str):
         return f"text such as {str(first)!r}; number it first: names, numbers = np.unique(labels, return_inverse=True)"
+    if hasattr(x, "toarray"):
+        return f"a sparse {type(x).__name__}; make it dense first: x.toarray()"
     if array.dtype.kind == "O" and array.ndim == 0:
         return f"{x if x is None else type(x).__name__}; give an array, or what np.asarray makes one of"
     if array.dtype.kind == "O":

@@ -126,7 +126,7 @@ def _form(path: Path, source: object) -> str:
         else:
             message = f"{unknown('data set', str(source), NAMES)}, and there is no file or folder of that name"
         raise DataError(message)
-    start = head(path)
+    start = head(path)  # refuses what is no file
     if not start:
         message = f"{path}: expected data, got an empty file"
         raise DataError(message)

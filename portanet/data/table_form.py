@@ -8,14 +8,18 @@ import io
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from portanet.data.files import reworded
 from portanet.errors import DataError
 
-__all__ = ["MISSING", "Form", "decode", "is_number", "resembles_number", "sniff"]
+__all__ = ["LINE", "MISSING", "Form", "decode", "is_number", "refuse_line", "resembles_number", "sniff"]
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 """What stands, in small letters, in a cell whose value is not known."""
+
+LINE = 4 << 20
+"""Characters of the longest line: a row of a million numbers. Each cell becomes an object of 50 bytes."""
 
 _SAMPLE = 1 << 20  # bytes that tell the form: some 400 rows of MNIST
 
@@ -82,6 +86,12 @@ def decode(data: bytearray, path: Path) -> str:
         raise DataError(message) from error
 
 
+def refuse_line(path: Path, line: int) -> NoReturn:
+    """Tell a line that is longer than `LINE`."""
+    message = f"{path}, line {line}: expected lines of at most {LINE} characters, got a longer one; is it a table?"
+    raise DataError(message)
+
+
 def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
     """Return the form of a table and its first rows of data.
 
@@ -97,7 +107,10 @@ def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
             data[:] = data.decode("utf-16").encode()
         elif data.startswith(codecs.BOM_UTF8):
             del data[:3]
-    text = decode(_beginning(data), path)
+    beginning = _beginning(data)
+    if len(beginning) > _SAMPLE + LINE:
+        refuse_line(path, 1 + beginning.count(b"\n", 0, _SAMPLE))
+    text = decode(beginning, path)
     if not text.strip():
         message = f"{path}: expected a table, got an empty file"
         raise DataError(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -15,7 +15,7 @@ import numpy as np
 from portanet.data.dataset import HostArray
 from portanet.data.files import shown
 from portanet.data.labels import Labels
-from portanet.data.table_form import MISSING, Form, decode, is_number, resembles_number
+from portanet.data.table_form import LINE, MISSING, Form, decode, is_number, refuse_line, resembles_number
 from portanet.errors import DataError
 
 __all__ = ["Columns", "parse"]
@@ -88,7 +88,7 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Columns:
     """Read row by row with the csv module; slower by ten, takes all that a table may be, and knows where it is."""
     features = form.features(target)
     convert = _strict if "_" in text else float  # float would read 1_000
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=form.delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(_lines(text, path), delimiter=form.delimiter, skipinitialspace=True, strict=True)
     labels, lines, values = [], array("q"), array("d")
     line = 1
     try:
@@ -123,6 +123,13 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Columns:
         came = f"{x[row_index, column_index]:g}"
         _refuse_cell(came, f"{path}, line {lines[row_index]}, {form.column(features[column_index])}")
     return Columns(x, labels, _places(path, form, target, lines))
+
+
+def _lines(text: str, path: Path) -> Iterator[str]:
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        if len(line) > LINE:
+            refuse_line(path, number)
+        yield line
 
 
 def _strict(cell: str) -> float:

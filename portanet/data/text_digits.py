@@ -11,16 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import check_member, opened, reworded, take
+from portanet.data.files import opened, reworded, take
 from portanet.data.labels import encode
+from portanet.data.zips import open_zip
 from portanet.errors import DataError
 
 __all__ = ["read_text_digits", "recognises_folder"]
 
 SIDE = 32
-_MEMBERS = 200_000  # of a zip; more are no digits
 _BYTES = 4096  # of a digit; the real ones have 1,056 or, with Windows' line ends, 1,088
-_NAME = re.compile(r"(?P<label>[^_]+)_(?P<number>\d+)\.txt", re.I)
+_NAME = re.compile(r"(?P<label>[^_]+)_(?P<number>\d{1,18})\.txt", re.I)
 
 
 class _File(NamedTuple):
@@ -56,7 +56,7 @@ def read_text_digits(path: Path) -> Dataset:
             return _dataset(
                 path, [(PurePosixPath(p.relative_to(path).as_posix()), _opener(p)) for p in path.rglob("*.txt")]
             )
-    with reworded(path), zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         return _dataset(path, _members(archive, path))
 
 
@@ -69,7 +69,7 @@ def _dataset(path: Path, files: list[tuple[PurePosixPath, Callable[[], bytes]]])
         match = _NAME.fullmatch(name.name)
         if not match:
             message = (
-                f"{path}, {name}: expected a name with the label before an underscore, such as 3_17.txt; "
+                f"{path}, {str(name)[:100]}: expected a name with the label before an underscore, such as 3_17.txt; "
                 "rename or remove it"
             )
             raise DataError(message)
@@ -133,20 +133,12 @@ def _opener(path: Path) -> Callable[[], bytes]:
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> list[tuple[PurePosixPath, Callable[[], bytes]]]:
-    """Return the text files of a zip, after looking at what may be hostile in it. Nothing is ever unpacked to disk."""
-    infos = [info for info in archive.infolist() if not info.is_dir()]
-    if len(infos) > _MEMBERS:
-        message = f"{path}: expected at most {_MEMBERS} files in a zip of text digits, got {len(infos)}"
-        raise DataError(message)
+    """Return the text files of a zip."""
     files = []
-    for info in infos:
+    for info in archive.infolist():
         name = PurePosixPath(info.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
-            message = f"{path}: refused: its member {info.filename!r} points out of the archive; make the zip anew"
-            raise DataError(message)
-        if name.suffix.lower() != ".txt":
+        if info.is_dir() or name.suffix.lower() != ".txt":
             continue
-        check_member(info, f"{path}, {name}")
         if info.file_size > _BYTES:
             message = (
                 f"{path}, {name}: expected a text digit of about 1 kB, got {info.file_size} bytes; "

@@ -49,6 +49,7 @@ class Augment(Layer):
         if not isinstance(self.flip, bool):
             message = f"Augment: flip must be True or False, got {self.flip!r}"
             raise ConfigError(message)
+        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) not in (2, 3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+from portanet.checks import check_fields
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -23,6 +24,9 @@ class Layer:
     kinks: ClassVar[tuple[float, ...]] = ()
     """Inputs at which the layer has no derivative; a gradient check keeps away from them."""
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         """Return the initial parameters (host arrays) and the shape of one output sample, for samples of `in_shape`.
 
@@ -36,6 +40,10 @@ class Layer:
     def init_buffers(self, in_shape: Shape) -> Params:
         """Return what the layer keeps beside its parameters and does not train (host arrays)."""
         return {}
+
+    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
+        """Return the shapes that the buffers must have for samples of `in_shape`, where they come from a file."""
+        return {name: tuple(buffer.shape) for name, buffer in self.init_buffers(in_shape).items()}
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Return the output and the cache that :meth:`backward` needs; `params` also holds the buffers.

@@ -13,6 +13,7 @@ from portanet.layers.custom import ACTIVATIONS
 from portanet.layers.sequential import Sequential
 
 _DENSE_KEYS = ("input_dim", "output_dim", "activation", "bias", "init", "dropout")
+_DEEPEST = 50  # of layers within layers: each is a call within a call
 
 
 def layer_types() -> dict[str, Callable[..., Layer]]:
@@ -25,13 +26,16 @@ def activation(name: str) -> Layer | None:
     """Return the activation of that name; None for ``"linear"``, which is no layer at all."""
     if name in ("linear", "identity", "none"):
         return None
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ConfigError(unknown("activation", name, [*ACTIVATIONS, "linear"]))
     return ACTIVATIONS[name]
 
 
 def from_config(
-    config: Iterable[Mapping[str, Any]], custom: Mapping[str, Callable[..., Layer] | Layer] | None = None
+    config: Iterable[Mapping[str, Any]],
+    custom: Mapping[str, Callable[..., Layer] | Layer] | None = None,
+    *,
+    depth: int = 0,
 ) -> Sequential:
     """Return the network that `config` describes, a dict a layer.
 
@@ -43,6 +47,8 @@ def from_config(
         inferred); or ``{"type": "Dense", "units": 4}``: any layer and its arguments.
     custom : dict, optional
         Layers of the user's own by their names, as classes or as ready layers.
+    depth : int
+        How many layers this list stands within.
 
     Raises
     ------
@@ -53,14 +59,20 @@ def from_config(
     if isinstance(config, Mapping):
         message = "from_config: expected a list with a dict for each layer, got a single dict; put it into a list"
         raise ConfigError(message)
+    if isinstance(config, str) or not isinstance(config, Iterable):
+        message = f"layers: expected a list with a dict for each layer, got {config!r:.60}"
+        raise ConfigError(message)
+    if depth > _DEEPEST:
+        message = f"layers: expected them nested at most {_DEEPEST} deep, more came; write them one behind the other"
+        raise ConfigError(message)
     found: list[Layer] = []
     before: tuple[int, int] | None = None  # position and size of the last dense entry
     for i, entry in enumerate(config):
         if not isinstance(entry, Mapping):
-            message = f"layer {i}: expected a dict, got {entry!r}"
+            message = f"layer {i}: expected a dict, got {entry!r:.60}"
             raise ConfigError(message)
         if "type" in entry:
-            found.append(_typed(i, entry, custom or {}))
+            found.append(_typed(i, entry, custom or {}, depth))
             units = getattr(found[-1], "units", None)
             before = (i, units) if units else before
         else:
@@ -92,11 +104,11 @@ def _dense(i: int, entry: Mapping[str, Any], before: tuple[int, int] | None) -> 
     return layers + ([act] if act else []) + ([family.Dropout(drop)] if drop else [])
 
 
-def _typed(i: int, entry: Mapping[str, Any], custom: Mapping[str, Callable[..., Layer] | Layer]) -> Layer:
+def _typed(i: int, entry: Mapping[str, Any], custom: Mapping[str, Callable[..., Layer] | Layer], depth: int) -> Layer:
     options = dict(entry)
     name = options.pop("type")
     if name == "CustomActivation":
-        name = options.pop("name")
+        name = str(options.pop("name", None))
         known: Layer | Callable[..., Layer] | None = custom.get(name) or ACTIVATIONS.get(name)
         if not isinstance(known, Layer):
             message = (
@@ -106,7 +118,7 @@ def _typed(i: int, entry: Mapping[str, Any], custom: Mapping[str, Callable[..., 
             raise ConfigError(message)
         return known
     types = {**layer_types(), **custom}
-    if name not in types:
+    if not isinstance(name, str) or name not in types:
         raise ConfigError(f"layer {i}: " + unknown("layer", name, types))
     make = types[name]
     if isinstance(make, Layer):
@@ -117,7 +129,7 @@ def _typed(i: int, entry: Mapping[str, Any], custom: Mapping[str, Callable[..., 
             if key not in names:
                 raise ConfigError(f"layer {i} ({name}): " + unknown("argument", key, names))
     if "layers" in options:
-        options["layers"] = from_config(options["layers"], custom).layers
+        options["layers"] = from_config(options["layers"], custom, depth=depth + 1).layers
     try:
         return make(**options)
     except TypeError as error:

@@ -72,6 +72,7 @@ class Conv2D(Layer):
             message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
             raise ConfigError(message)
         initializer(self.weight_init), initializer(self.bias_init)
+        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:

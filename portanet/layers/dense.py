@@ -48,6 +48,7 @@ class Dense(Layer):
             message = f"Dense: units must be a whole number of 1 or more, got {self.units!r}"
             raise ConfigError(message)
         initializer(self.weight_init), initializer(self.bias_init)  # an unknown name is told where it was written
+        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 1:

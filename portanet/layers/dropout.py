@@ -34,6 +34,7 @@ class Dropout(Layer):
         if not (isinstance(self.rate, int | float) and 0 <= self.rate < 1):
             message = f"Dropout: rate must be a number, at least 0 and below 1, got {self.rate!r}"
             raise ConfigError(message)
+        super().__post_init__()
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         if not train or self.rate == 0:

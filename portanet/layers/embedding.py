@@ -45,6 +45,7 @@ class Embedding(Layer):
                 message = f"Embedding: {name} must be a whole number of 1 or more, got {value!r}"
                 raise ConfigError(message)
         initializer(self.weight_init)
+        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         weight = initializer(self.weight_init)(rng, (self.categories, self.units))

@@ -39,6 +39,7 @@ class BatchNorm(Layer):
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.momentum < 1:
             message = f"BatchNorm: momentum must be at least 0 and below 1, got {self.momentum!r}"
             raise ConfigError(message)

@@ -39,6 +39,7 @@ class _Pool(Layer):
         for field in ("kernel", "stride"):
             value = getattr(self, field)
             object.__setattr__(self, field, tuple(value) if isinstance(value, list) else value)
+        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:

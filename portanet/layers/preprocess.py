@@ -73,6 +73,9 @@ class Standardize(Layer):
             raise ShapeError(message)
         return {"mean": self.mean, "inverse_std": self.inverse_std}
 
+    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
+        return {"mean": tuple(in_shape), "inverse_std": tuple(in_shape)}  # known without the arrays themselves
+
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         y = x - params["mean"]
         y *= params["inverse_std"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from portanet.errors import ShapeError
+from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -49,7 +49,11 @@ class Reshape(Layer):
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.shape))
+        shape = self.shape
+        if not isinstance(shape, tuple | list) or not all(type(n) is int and n > 0 for n in shape) or not shape:
+            message = f"Reshape: shape must be whole numbers of 1 or more, such as (28, 28, 1), got {shape!r:.60}"
+            raise ConfigError(message)
+        object.__setattr__(self, "shape", tuple(shape))
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if math.prod(in_shape) != math.prod(self.shape):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from portanet.errors import ConfigError, ShapeError
+from portanet.initializers import ShapesOnly
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -14,6 +15,9 @@ from portanet.typing import Array, Params, Shape
 
 def _check(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
     """Return `layers` as a tuple; tell the first entry that is no layer."""
+    if not isinstance(layers, Iterable):
+        message = f"{owner}: expected a list of layers, got {layers!r:.60}"
+        raise ConfigError(message)
     found = tuple(layers)
     if not found:
         message = f"{owner}: expected at least one layer, got none"
@@ -71,25 +75,30 @@ class Sequential(Layer):
         return params, shape
 
     def init_buffers(self, in_shape: Shape) -> Params:
-        buffers: Params = {}
+        return self._of_each(in_shape, lambda layer, shape: layer.init_buffers(shape))
+
+    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
+        return self._of_each(in_shape, lambda layer, shape: layer.buffer_shapes(shape))
+
+    def _of_each(self, in_shape: Shape, what: Callable[[Layer, Shape], dict[str, Any]]) -> dict[str, Any]:
+        """Return what each layer tells for the samples that come to it, under flat names."""
+        found: dict[str, Any] = {}
         shape = tuple(in_shape)
         for i, (layer, out_shape) in enumerate(zip(self.layers, self.shapes(in_shape), strict=True)):
             try:
-                own = layer.init_buffers(shape)
+                own = what(layer, shape)
             except ShapeError as error:
                 raise _at(error, layer, i) from None
-            buffers.update({f"{i}.{name}": value for name, value in own.items()})
+            found.update({f"{i}.{name}": value for name, value in own.items()})
             shape = out_shape
-        return buffers
+        return found
 
     def shapes(self, in_shape: Shape) -> list[Shape]:
         """Return the shape of a sample behind each layer."""
-        from portanet.random import generator
-
         shapes = [tuple(in_shape)]
         for i, layer in enumerate(self.layers):
             try:
-                shapes.append(layer.init(generator(0), shapes[-1])[1])
+                shapes.append(layer.init(ShapesOnly(), shapes[-1])[1])
             except ShapeError as error:
                 raise _at(error, layer, i) from None
         return shapes[1:]
@@ -174,6 +183,9 @@ class Residual(Layer):
 
     def init_buffers(self, in_shape: Shape) -> Params:
         return self.inner.init_buffers(in_shape)
+
+    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
+        return self.inner.buffer_shapes(in_shape)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         y, cache = self.inner.forward(params, x, train=train, key=key)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from portanet.model import Model
 
 
+_LARGEST = 64 << 20  # characters of a history: a hundred thousand epochs
+
+
 def run_plots(run_folder: str | os.PathLike[str], trainer: Model, dataset: Dataset) -> list[Path]:
     """Write the pictures of a run into its folder ``plots``: curves.png, and those of :func:`draw`.
 
@@ -102,7 +105,8 @@ def read_rows(run_folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
         )
         raise DataError(message)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            lines = file.read(_LARGEST).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: expected lines of JSON, cannot be read ({error}); restore the file"
         raise DataError(message) from None
@@ -112,9 +116,9 @@ def read_rows(run_folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
-        if not isinstance(row, dict):
+        if not isinstance(row, dict) or not all(isinstance(value, int | float | None) for value in row.values()):
             message = (
                 f"{path}, line {number}: expected a JSON object, an epoch a line, got {line[:60]!r}; remove that line"
             )

@@ -107,9 +107,10 @@ def test_truncated_gzip_says_how_many_bytes(tmp_path):
 
 def test_header_of_absurd_sizes_is_refused_before_memory_is_taken(folder):
     header = bytes([0, 0, 8, 3]) + (2**20).to_bytes(4) * 3
-    for content in (header, gzip.compress(header)):
-        (folder / "train-images-idx3-ubyte").write_bytes(content)
-        refused(folder, f"expected {2**60} bytes", "cannot hold more than")
+    (folder / "train-images-idx3-ubyte").write_bytes(header)
+    refused(folder, f"expected {2**60} bytes", "cannot hold more than")
+    (folder / "train-images-idx3-ubyte").write_bytes(gzip.compress(header))
+    refused(folder, f"its header announces {2**60} bytes of data", "unpack it yourself, if you trust it")
 
 
 @pytest.mark.parametrize("magic", [b"\0\0\x07\x03", b"\1\0\x08\x03", b"\0\0\x08\0", b"\0"])

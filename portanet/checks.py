@@ -1,0 +1,53 @@
+"""What the numbers of a description (a layer, a loss, an optimizer, a schedule) must be, told by their annotations."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from portanet.errors import ConfigError
+
+__all__ = ["check_fields", "check_number"]
+
+_LARGEST = 2**31 - 1  # of a whole number: no axis of an array is longer
+_NOT_NEGATIVE = ("lr", "eps", "weight_decay")
+
+
+def check_fields(thing: Any) -> None:
+    """Tell the first field of a dataclass that is no number where its annotation says ``float``, ``int`` or ``bool``.
+
+    Descriptions come from users' files too, where a number may be text, NaN or a list: told here it has a name, later
+    it would be a NaN in the weights.
+
+    Raises
+    ------
+    ConfigError
+        With the field, what it must be, and what it is.
+    """
+    if not dataclasses.is_dataclass(thing):
+        return
+    for field in dataclasses.fields(thing):
+        value = getattr(thing, field.name)
+        kind, _, optional = str(field.type).partition(" | ")
+        if optional not in ("", "None") or (value is None and optional):
+            continue
+        name = f"{type(thing).__name__}: {field.name}"
+        if kind == "float":
+            check_number(name, value, 0 if field.name in _NOT_NEGATIVE else None)
+        elif kind == "int" and (isinstance(value, bool) or not isinstance(value, Integral) or int(value) > _LARGEST):
+            message = f"{name} must be a whole number of 1 or more, and at most {_LARGEST}, got {value!r:.60}"
+            raise ConfigError(message)
+        elif kind == "bool" and not (isinstance(value, Integral | bool) or type(value).__name__ == "bool_"):
+            message = f"{name} must be True or False, got {value!r:.60}"
+            raise ConfigError(message)
+
+
+def check_number(name: str, value: Any, least: float | None = None) -> None:
+    """Raise ConfigError where `value` is no finite number, or below `least`."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or (least is not None and value < least):
+        bound = "" if least is None else f" of {least:g} or more"
+        message = f"{name} must be a finite number{bound}, got {value!r:.60}"
+        raise ConfigError(message)

@@ -1,0 +1,234 @@
+"""Bad input at every door of a trainer: it works as NumPy's users expect, or is told in portanet's own words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import portanet as pn
+from portanet.errors import DataError, PortanetError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(30, 4)).astype("float32")
+Y = np.arange(30) % 3
+WORKS = ""
+
+
+class Sparse:
+    """Stands for SciPy's matrices, which NumPy makes an array of one object of."""
+
+    def toarray(self):
+        return X
+
+
+READ_ONLY = X.copy()
+READ_ONLY.flags.writeable = False
+
+SAMPLES = {
+    "a list": (X.tolist(), WORKS),
+    "float16": (X.astype("f2"), WORKS),
+    "byte-swapped": (X.astype(">f4"), WORKS),
+    "column by column": (np.asfortranarray(X), WORKS),
+    "strided": (np.repeat(X, 2, axis=1)[:, ::2], WORKS),
+    "read-only": (READ_ONLY, WORKS),
+    "nothing masked": (np.ma.masked_array(X), WORKS),
+    "bool": (X > 0, WORKS),
+    "constant": (np.ones_like(X), WORKS),
+    "long double": (X.astype("g"), WORKS),
+    "masked": (np.ma.masked_array(X, X > 1), "masked entries; fill them"),
+    "objects": (X.astype(object), "an array of objects, the first a float; convert it first"),
+    "objects of a kind each": (np.array([[1, "a", None, 2.0]] * 30, dtype=object), "an array of objects"),
+    "complex": (X * 1j, "complex numbers (complex64); take their real parts"),
+    "text": (X.astype(str), "got text such as"),
+    "bytes": (X.astype("S"), "got an array of |S"),
+    "dates": (X.astype("M8[s]"), "got an array of datetime64[s]"),
+    "records": (np.zeros(30, [("a", "f4")]), "expected real numbers"),
+    "no samples": (X[:0], "expected at least one sample"),
+    "no features": (X[:, :0], "expected at least one feature"),
+    "one axis": (X[:, 0], "expected rows of samples"),
+    "three axes": (X[:, :, None], "samples of shape (4,"),
+    "a number": (3, "expected rows of samples"),
+    "None": (None, "got None; give an array"),
+    "a word": ("digits", "got text such as 'digits'"),
+    "1e300": (np.full(X.shape, 1e300), "expected finite numbers in float32, got 1e+300 at index (0, 0)"),
+    "NaN": (np.where(X > 1, np.nan, X), "got nan at index"),
+    "infinity": (np.where(X > 1, np.inf, X), "got inf at index"),
+    "sparse": (Sparse(), "got a sparse Sparse; make it dense first: x.toarray()"),
+    "ragged": ([[1, 2], [3]], "got a ragged list"),
+    "a generator": ((row for row in X), "got generator"),
+    "a dict": ({"a": X}, "got dict"),
+    "numbers of 30 digits": ([[10**30] * 4] * 30, "an array of objects"),
+}
+
+TARGETS = {
+    "a list": (Y.tolist(), WORKS),
+    "whole floats": (Y.astype(float), WORKS),
+    "bool": (Y > 0, WORKS),
+    "one class": (Y * 0, WORKS),
+    "a class missing": (Y % 2, WORKS),
+    "one-hot": (np.eye(3)[Y], WORKS),
+    "byte-swapped": (Y.astype(">i4"), WORKS),
+    "uint8": (Y.astype("u1"), WORKS),
+    "halves": (Y + 0.5, "got 0.5 at row 0; for a regression"),
+    "negative": (Y - 1, "got -1 at row 0; number the classes from 0"),
+    "beyond the classes": (Y + 1, "got 3 at row 2; number the classes from 0"),
+    "text": (Y.astype(str), "got text such as '0'"),
+    "too few": (Y[:5], "one target for each of the"),
+    "a column": (Y[:, None], "y.reshape(-1) makes class indices of a column"),
+    "objects": (Y.astype(object), "an array of objects, the first a int"),
+    "NaN": (np.where(Y > 1, np.nan, Y), "got nan at row 2"),
+    "complex": (Y * 1j, "complex numbers"),
+    "None": (None, "expected targets, got None"),
+    "2^63": (Y.astype("u8") + np.uint64(2**63), "got 9223372036854775810 at row 2"),
+    "1e38": (Y * 1e38, "got 2e+38 at row 2"),
+    "a number": (1, "one target for each of the"),
+    "masked": (np.ma.masked_array(Y, Y > 1), "masked entries"),
+    "rows that do not sum to 1": (np.full((30, 3), 0.7), "rows of shares that sum to 1, got 2.1 at row 0"),
+    "negative rows": (-np.eye(3)[Y], "expects targets from 0 to 1"),
+    "sparse": (Sparse(), "make it dense first"),
+}
+
+WEIGHTS = {
+    "ones": (np.ones(30), WORKS),
+    "a list": ([1] * 30, WORKS),
+    "negative": (-np.ones(30), "expected weights of 0 or more, got -1 at row 0"),
+    "nothing": (np.zeros(30), "expected a weight above 0 for at least one sample"),
+    "1e38": (np.full(30, 1e38), "expected weights whose sum float32 can hold"),
+    "NaN": (np.full(30, np.nan), "expected finite numbers in float32, got nan at index (0,)"),
+    "too few": (np.ones(29), "expected a weight for each of the 30 samples"),
+    "rows": (np.ones((30, 3)), "expected a weight for each of the 30 samples"),
+    "text": (["1"] * 30, "got text such as '1'"),
+}
+
+
+def trainer(**options):
+    options = {"backend": "numpy", **options}
+    return pn.Trainer([pn.Dense(5), pn.ReLU(), pn.Dense(3)], **options)
+
+
+def begun():
+    model = trainer()
+    model.init((4,))
+    return model
+
+
+def fit(x=X, y=Y, **options):
+    return trainer().fit(x, y, **{"epochs": 1, "verbose": False, **options})
+
+
+OF_SAMPLES = {
+    "fit": lambda x: fit(x),
+    "validation": lambda x: fit(validation_data=(x, Y)),
+    "evaluate": lambda x: begun().evaluate(x, Y),
+    "predict": lambda x: begun().predict(x),
+    "predict_classes": lambda x: begun().predict_classes(x),
+}
+OF_TARGETS = {
+    "fit": lambda y: fit(y=y),
+    "fraction": lambda y: fit(y=y, validation_fraction=0.2),
+    "validation": lambda y: fit(validation_data=(X, y)),
+    "evaluate": lambda y: begun().evaluate(X, y),
+}
+OF_WEIGHTS = {
+    "fit": lambda w: fit(sample_weight=w),
+    "validation": lambda w: fit(validation_data=(X, Y, w)),
+    "evaluate": lambda w: begun().evaluate(X, Y, sample_weight=w),
+}
+TABLE = [
+    pytest.param(call, value, says, id=f"{what}: {name}, {door}")
+    for what, doors, cases in (("x", OF_SAMPLES, SAMPLES), ("y", OF_TARGETS, TARGETS), ("weight", OF_WEIGHTS, WEIGHTS))
+    for door, call in doors.items()
+    for name, (value, says) in cases.items()
+]
+
+
+@pytest.mark.parametrize(("call", "value", "says"), TABLE)
+def test_every_bad_input_at_every_door(call, value, says):
+    if says == WORKS:
+        call(value)
+        return
+    with pytest.raises(PortanetError) as caught:
+        call(value)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code in (2, 3)
+
+
+ARGUMENTS = {
+    "lr NaN": (lambda: pn.SGD(lr=float("nan")), "SGD: lr must be a finite number of 0 or more, got nan"),
+    "lr negative": (lambda: pn.Adam(lr=-1), "Adam: lr must be a finite number of 0 or more, got -1"),
+    "lr as text": (lambda: pn.Adam(lr="0.1"), "Adam: lr must be a finite number of 0 or more, got '0.1'"),
+    "decay of infinity": (lambda: pn.AdamW(weight_decay=np.inf), "weight_decay must be a finite number"),
+    "momentum as text": (lambda: pn.SGD(momentum="x"), "SGD: momentum must be a finite number, got 'x'"),
+    "eps NaN": (lambda: pn.BatchNorm(eps=np.nan), "BatchNorm: eps must be a finite number of 0 or more, got nan"),
+    "slope as a list": (lambda: pn.LeakyReLU([1]), "LeakyReLU: slope must be a finite number, got [1]"),
+    "bias as text": (lambda: pn.Dense(3, bias="no"), "Dense: bias must be True or False, got 'no'"),
+    "units of 10^30": (lambda: pn.Dense(10**30), "Dense: units must be a whole number of 1 or more, and at most"),
+    "smoothing None": (lambda: pn.SoftmaxCrossEntropy(None), "label_smoothing must be a finite number, got None"),
+    "a shape of 0": (lambda: pn.Reshape((0, 2)), "Reshape: shape must be whole numbers of 1 or more"),
+    "layers that are a number": (lambda: pn.Sequential(5), "Sequential: expected a list of layers, got 5"),
+    "l1 NaN": (lambda: trainer(l1=np.nan), "Trainer: l1 must be a finite number of 0 or more, got nan"),
+    "a negative seed": (lambda: trainer(seed=-1), "seed: expected a whole number of 0 or more, got -1"),
+    "a seed of fractions": (lambda: trainer(seed=1.5), "seed: expected a whole number of 0 or more, got 1.5"),
+    "an unknown dtype": (lambda: trainer(dtype="float16"), "dtype must be 'float32' or 'float64', got 'float16'"),
+    "a loss in a list": (lambda: trainer(loss=["huber"]), "unknown loss"),
+    "an optimizer in a list": (lambda: trainer(optimizer=["sgd"]), "unknown optimizer"),
+    "two classes for three outputs": (lambda: fit_classes(["a", "b"]), "as the network has outputs, 3, got 2"),
+    "negative epochs": (lambda: fit(epochs=-1), "fit: epochs must be a whole number of 0 or more, got -1"),
+    "epochs of fractions": (lambda: fit(epochs=1.5), "fit: epochs must be a whole number of 0 or more, got 1.5"),
+    "batches of 0": (lambda: fit(batch_size=0), "fit: batch_size must be a whole number of 1 or more, got 0"),
+    "a fraction of 1": (lambda: fit(validation_fraction=1.0), "expected a number above 0 and below 1, got 1.0"),
+    "a fraction NaN": (lambda: fit(validation_fraction=np.nan), "expected a number above 0 and below 1, got nan"),
+    "activations in a list": (
+        lambda: pn.Sequential.from_config([{"output_dim": 3, "activation": ["relu"]}]),
+        "unknown activation",
+    ),
+}
+
+
+def fit_classes(classes):
+    return trainer(classes=classes).fit(X, Y, epochs=1, verbose=False)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_that_cannot_be(name):
+    call, says = ARGUMENTS[name]
+    with pytest.raises(PortanetError) as caught:
+        call()
+    assert says in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_what_is_unusual_and_works():
+    assert len(fit(epochs=0).rows) == 0
+    assert len(fit(batch_size=1000).rows) == 1
+    assert np.isfinite(fit(X[:1], Y[:1])["loss"][-1])
+    assert np.isfinite(trainer(seed=2**80).fit(X, Y, epochs=1, verbose=False)["loss"][-1])
+    still = trainer(optimizer=pn.SGD(lr=0.0))
+    still.init((4,))
+    before = still.snapshot()["params"]
+    still.fit(X, Y, epochs=2, verbose=False)
+    for name, array in still.snapshot()["params"].items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(
+        arrays.arrays(
+            st.one_of(arrays.scalar_dtypes(), arrays.unicode_string_dtypes()),
+            arrays.array_shapes(min_dims=0, min_side=0),
+        ),
+        st.recursive(st.one_of(st.none(), st.floats(), st.integers(), st.text()), st.lists, max_leaves=20),
+    )
+)
+def test_any_array_is_taken_or_told(x):
+    model = begun()
+    try:
+        found = model.predict(x)
+    except DataError:
+        return  # told; any other error fails
+    assert found.shape == (len(x), 3)

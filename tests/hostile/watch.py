@@ -1,0 +1,56 @@
+"""Runs command lines one after the other in one process and tells of each: exit code, stderr, seconds, peak memory.
+
+``python -m tests.hostile.watch`` reads a JSON list of command lines on stdin and prints a JSON object for each. No more
+than `ROOM` can be allocated beyond what the imports take: a larger block is refused by the system, even one that would
+never be touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+ROOM = 200 << 20
+STATUS = Path("/proc/self/status")
+
+
+def status(field: str) -> int:
+    """Return a figure of this process in bytes: VmHWM, its peak resident memory, or VmSize."""
+    return int(re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())[1]) * 1024
+
+
+def main() -> None:
+    import PIL.Image  # noqa: F401
+
+    import portanet.backends
+    import portanet.cli.evaluate
+    import portanet.cli.info
+    import portanet.cli.predict
+    import portanet.cli.stored
+    import portanet.cli.train
+    import portanet.cli.training
+    import portanet.cli.unlabelled  # all that the commands import is there before memory is measured
+    from portanet.cli.main import run
+
+    run(["predict", "no.safetensors", "moons"])
+    portanet.backends.keep_memory = lambda: False  # else a command's peak would be that of all before it
+    os.environ["PORTANET_BACKEND"] = "numpy"  # says nothing of what "auto" takes
+    resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + ROOM,) * 2)
+    for words in json.load(sys.stdin):
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        out, err, began = io.StringIO(), io.StringIO(), time.perf_counter()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(words)
+        told = {"code": code, "err": err.getvalue(), "seconds": time.perf_counter() - began, "peak": status("VmHWM")}
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main()
