@@ -84,13 +84,6 @@ class Model:
                 f"expected a network with one axis of outputs, got outputs of shape {out_shape}; end it with Dense"
             )
             raise ConfigError(message)
-        if self.classes and len(self.classes) not in {out_shape[0], max(out_shape[0], 2)}:
-            message = (
-                f"expected as many names of classes as the network has outputs, {out_shape[0]}, got "
-                f"{len(self.classes)} ({', '.join(map(repr, self.classes[:5]))}); leave out classes, or change the "
-                "last layer"
-            )
-            raise ConfigError(message)
         self.input_shape, self.outputs = tuple(input_shape), out_shape[0]
         self.restore({"params": params, "buffers": buffers})
 

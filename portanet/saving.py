@@ -45,7 +45,8 @@ def describe(model: Model) -> dict[str, Any]:
         "penalty_per_sample": model.penalty_per_sample,
         "input_shape": list(model.input_shape or ()),
         "outputs": model.outputs,
-        "classes": list(model.classes),
+        # Names of another number than there are outputs name none of them (a regression on class indices, say).
+        "classes": list(model.classes) if _named_right(model.classes, model.outputs) else [],
         "buffers": sorted(model.buffers),
         "epoch": getattr(model, "epoch", 0),
     }
@@ -125,6 +126,9 @@ def load(
             epoch = _whole(about["epoch"], 0)
             buffers = _names(about["buffers"])
             out_shape = check_shapes(net, dict(file.shapes), buffers, input_shape)
+            if not _named_right(trainer.classes, out_shape[0]):
+                message = f"expected names of classes for {out_shape[0]} outputs, got {len(trainer.classes)}"
+                raise DataError(message)
             # Now that all sizes are known to be those of the network, the arrays may take memory.
             arrays = file.arrays()
             trainer.adopt(arrays, {name: arrays.pop(name) for name in buffers}, input_shape, out_shape)
@@ -215,6 +219,10 @@ def _compare(wanted: Mapping[str, Shape], got: Mapping[str, Shape]) -> None:
             expected, came = wanted.get(name, "no such array"), got.get(name, "none")
             message = f"array {name!r}: expected shape {expected}, got {came!s:.60}"
             raise DataError(message)
+
+
+def _named_right(classes: Sequence[str], outputs: int) -> bool:
+    return len(classes) in {0, outputs, max(outputs, 2)}
 
 
 def _whole(value: Any, least: int) -> int:
