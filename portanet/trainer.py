@@ -164,7 +164,8 @@ class Trainer(EpochLoop):
         self._fitted = {"batch_size": train.batch_size, "shuffle": order, "samples": train.n, "data": train}
         if callable(shuffle) or (self.position and self._resumed is None and before != checkpoint.fitted(self)):
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
-        self._stop, self.history.stopped = "", "error"  # what it says if an error ends the training
+        self._stop = self._finished = ""
+        self.history.stopped = "error"  # what it says if an error ends the training
         self._hooks, self._end = hooks, self.epoch + epochs
         with held_interrupt(self.stop), self.backend.activate(self.dtype), contextlib.ExitStack() as begun:
             begun.callback(self._release)

@@ -167,6 +167,16 @@ def test_one_that_was_finished_early_ends_at_once(tmp_path):
     same(trainer, again)  # the best epoch's weights were put back
 
 
+def test_a_fit_behind_one_that_was_finished_early_is_resumed(tmp_path):
+    trainer = make()
+    fit(trainer, 9, pn.EarlyStopping("loss", patience=1, min_delta=1e9))
+    fit(trainer, 1, pn.TrainingCheckpoint(tmp_path / "a.safetensors"))
+    again = make()
+    again.resume(tmp_path / "a.safetensors")
+    fit(again, 2)
+    assert again.epoch == 5
+
+
 def test_a_divergence_leaves_the_last_good_checkpoint(tmp_path):
     path = tmp_path / "a.safetensors"
     fit(make(optimizer=pn.SGD(lr=0.1)), 1, pn.TrainingCheckpoint(path))
