@@ -90,33 +90,37 @@ def theirs(
     return epoch, test
 
 
-def train(
-    data: pn.data.Dataset, batch_size: int | None, lr: float, epochs: int, backend: str
-) -> tuple[dict[str, list[Row]], dict[str, float]]:
-    """Train with both libraries, an epoch each in turn; return the rows and the seconds of each."""
+class Turns(pn.Callback):
+    """Behind each epoch here, lets PyTorch train one; keeps the rows and the seconds of both."""
+
+    def __init__(self, data: pn.data.Dataset, other: tuple[Callable[[], Row], Callable[[], Row]] | None) -> None:
+        self.data, self.other = data, other
+        names = ("portanet", "PyTorch") if other else ("portanet",)
+        self.rows: dict[str, list[Row]] = {name: [] for name in names}
+        self.seconds = dict.fromkeys(names, 0.0)
+
+    def on_epoch_end(self, trainer: pn.Trainer, row: Row) -> None:
+        tested = {f"val_{name}": value for name, value in trainer.evaluate(self.data.x_test, self.data.y_test).items()}
+        self.rows["portanet"].append({**row, **tested})
+        self.seconds["portanet"] += row["seconds"]
+        if self.other:
+            epoch, test = self.other
+            began = time.perf_counter()
+            theirs = epoch()
+            self.seconds["PyTorch"] += time.perf_counter() - began
+            self.rows["PyTorch"].append({"epoch": row["epoch"], **theirs, **test()})
+
+
+def train(data: pn.data.Dataset, batch_size: int | None, lr: float, epochs: int, backend: str) -> Turns:
+    """Train with both libraries, an epoch each in turn."""
     trainer = ours(data, lr, backend)
-
-    def epoch() -> Row:
-        rows = trainer.fit(data.x, data.y, epochs=1, batch_size=batch_size, verbose=False)
-        return {"loss": rows[-1]["loss"], "accuracy": rows[-1]["accuracy"]}
-
-    def test() -> Row:
-        return {f"val_{name}": value for name, value in trainer.evaluate(data.x_test, data.y_test).items()}
-
-    runs: dict[str, tuple[Callable[[], Row], Callable[[], Row]]] = {"portanet": (epoch, test)}
     try:
-        runs["PyTorch"] = theirs(data, lr, batch_size, trainer.snapshot()["params"])
+        turns = Turns(data, theirs(data, lr, batch_size, trainer.snapshot()["params"]))
     except ImportError:
         print("PyTorch is not installed: portanet runs alone")
-    rows: dict[str, list[Row]] = {name: [] for name in runs}
-    seconds = dict.fromkeys(runs, 0.0)
-    for i in range(epochs):
-        for name, (run, tested) in runs.items():
-            began = time.perf_counter()
-            row = run()
-            seconds[name] += time.perf_counter() - began
-            rows[name].append({"epoch": i + 1, **row, **tested()})
-    return rows, seconds
+        turns = Turns(data, None)
+    trainer.fit(data.x, data.y, epochs=epochs, batch_size=batch_size, callbacks=[turns], verbose=False)
+    return turns
 
 
 def draw(curves: dict[str, dict[str, list[Row]]], path: Path) -> None:
@@ -156,7 +160,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     curves = {}
     print(f"\n{'784-200-10, no biases':22}{'':12}{'epochs':>6}{'seconds':>9}{'of PyTorch':>12}{'test accuracy':>15}")
     for way, (batch_size, lr, epochs) in WAYS.items():
-        rows, seconds = train(data, batch_size, lr, 2 if args.smoke else epochs, args.backend)
+        turns = train(data, batch_size, lr, 2 if args.smoke else epochs, args.backend)
+        rows, seconds = turns.rows, turns.seconds
         for name, run in rows.items():
             ratio = f"{seconds[name] / seconds['PyTorch']:.2f}" if "PyTorch" in seconds else "-"
             accuracy = f"{run[-1]['val_accuracy']:.2%}"

@@ -12,8 +12,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
+from portanet.backends.namespace import namespace
 from portanet.checks import check_fields
 from portanet.errors import ConfigError, ShapeError, unknown
 from portanet.layers import Layer, Sigmoid, Softmax
@@ -114,7 +115,7 @@ class SoftmaxCrossEntropy(Loss):
         _check_smoothing(self)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         if prediction.shape[-1] < 2:
             message = (
                 "SoftmaxCrossEntropy: expected at least 2 outputs, got 1; use BinaryCrossEntropy for a single output"
@@ -124,8 +125,7 @@ class SoftmaxCrossEntropy(Loss):
         z = prediction - xp.max(prediction, axis=-1, keepdims=True)  # the largest exponential is then 1
         e = xp.exp(z)
         s = xp.sum(e, axis=-1, keepdims=True)
-        z *= t
-        value, share = weighted_mean(xp.log(s)[..., 0] - xp.sum(z, axis=-1), weight, xp)
+        value, share = weighted_mean(xp.log(s)[..., 0] - xp.vecdot(z, t), weight, xp)
         return value, (e, s, t, share)  # loss and gradient share the exponentials
 
     def backward(self, cache: Any) -> Array:
@@ -163,7 +163,7 @@ class BinaryCrossEntropy(Loss):
         _check_smoothing(self)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         z = prediction
         t = _smooth(aligned(z, target, xp), self.label_smoothing, 2)
         likelihood = xp.maximum(z, 0.0) - z * t + xp.log1p(xp.exp(-xp.abs(z)))
@@ -188,9 +188,9 @@ class SumSquaredError(Loss):
     """
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         e = prediction - aligned(prediction, target, xp)
-        value, share = weighted_mean(0.5 * xp.sum(e * e, axis=-1), weight, xp)
+        value, share = weighted_mean(0.5 * xp.vecdot(e, e), weight, xp)
         return value, (e, share)
 
     def backward(self, cache: Any) -> Array:
@@ -208,7 +208,7 @@ class MeanSquaredError(Loss):
     """
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         e = prediction - aligned(prediction, target, xp)
         value, share = weighted_mean(xp.mean(e * e, axis=-1), weight, xp)
         return value, (e, share)
@@ -228,14 +228,14 @@ class MeanAbsoluteError(Loss):
     """
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         e = prediction - aligned(prediction, target, xp)
         value, share = weighted_mean(xp.mean(xp.abs(e), axis=-1), weight, xp)
         return value, (e, share)
 
     def backward(self, cache: Any) -> Array:
         e, share = cache
-        return array_namespace(e).sign(e) * (1.0 / e.shape[-1]) * share
+        return namespace(e).sign(e) * (1.0 / e.shape[-1]) * share
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ class Huber(Loss):
             raise ConfigError(message)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         e = prediction - aligned(prediction, target, xp)
         g = xp.minimum(xp.maximum(e, -self.delta), self.delta)
         value, share = weighted_mean(xp.mean(g * (e - 0.5 * g), axis=-1), weight, xp)
@@ -284,7 +284,7 @@ class Poisson(Loss):
     target_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         t = aligned(prediction, target, xp)
         rate = xp.exp(prediction)
         value, share = weighted_mean(xp.mean(rate - t * prediction, axis=-1), weight, xp)
@@ -295,7 +295,7 @@ class Poisson(Loss):
         return (1.0 / t.shape[-1]) * (rate - t) * share
 
     def link(self, prediction: Array) -> Array:
-        return array_namespace(prediction).exp(prediction)
+        return namespace(prediction).exp(prediction)
 
 
 LOSSES: dict[str, type[Loss]] = {

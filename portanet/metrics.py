@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
 from portanet.backends.host import host_array
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import Sigmoid
 from portanet.losses import Loss, aligned, weighted_mean
@@ -51,7 +52,7 @@ class Accuracy(Metric):
     ranks_only: ClassVar[bool] = True
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         if prediction.shape[-1] == 1 or (loss.output is Sigmoid and target.ndim == prediction.ndim):
             right = (prediction > loss.threshold) == (aligned(prediction, target, xp) > 0.5)
             hit = xp.mean(xp.astype(right, prediction.dtype), axis=-1)
@@ -77,7 +78,7 @@ class TopK(Metric):
         return f"top_{self.k}"
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         own = xp.argmax(aligned(prediction, target, xp), axis=-1, keepdims=True)
         index = xp.arange(prediction.shape[-1], dtype=own.dtype, device=device(prediction))
         value = xp.sum(xp.where(index == own, prediction, 0.0), axis=-1, keepdims=True)
@@ -93,7 +94,7 @@ class MeanAbsoluteErrorMetric(Metric):
     name: str = "mae"
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         error = xp.mean(xp.abs(prediction - aligned(prediction, target, xp)), axis=-1)
         return weighted_mean(error, weight, xp)[0]
 
@@ -110,7 +111,7 @@ class R2(Metric):
     name: str = "r2"
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         t = aligned(prediction, target, xp)
 
         def mean(columns: Array) -> Array:  # over the samples, for each output
@@ -273,9 +274,7 @@ def confusion_matrix(target: Any, predicted: Any, classes: int) -> Any:
             )
             raise DataError(message)
     # int: the indices may come in bytes, which would wrap round
-    counts = array_namespace(target).bincount(
-        target.astype(int) * classes + predicted.astype(int), minlength=classes**2
-    )
+    counts = namespace(target).bincount(target.astype(int) * classes + predicted.astype(int), minlength=classes**2)
     return counts.reshape(classes, classes)
 
 

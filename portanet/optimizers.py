@@ -11,8 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
-
+from portanet.backends.namespace import namespace
 from portanet.checks import check_fields
 from portanet.errors import ConfigError, unknown
 from portanet.typing import Array, Params
@@ -56,7 +55,7 @@ class Optimizer:
         """Return the state before the first step: a step count ``"t"``, and for each slot an array per parameter."""
         state: dict[str, Any] = {"t": 0}
         for slot in self.slots:
-            state[slot] = {name: array_namespace(p).zeros_like(p) for name, p in params.items()}
+            state[slot] = {name: namespace(p).zeros_like(p) for name, p in params.items()}
         return state
 
     def update(self, params: Params, grads: Params, state: dict[str, Any], lr: float) -> tuple[Params, dict[str, Any]]:
@@ -74,16 +73,16 @@ class Optimizer:
         grads = self.clipped(grads)
         t = state["t"] + 1
         numbers = self.numbers(lr, t)
+        running = [state[slot] for slot in self.slots]
         new: Params = {}
-        slots: dict[str, Params] = {slot: {} for slot in self.slots}
+        moved: list[Params] = [{} for _ in running]
         for name, p in params.items():
             if self.weight_decay and is_weight(name):
                 p *= 1.0 - lr * self.weight_decay
-            running = [state[slot][name] for slot in self.slots]
-            new[name], *running = self.rule(p, grads[name], *running, *numbers)
-            for slot, array in zip(self.slots, running, strict=True):
-                slots[slot][name] = array
-        return new, {"t": t, **slots}
+            new[name], *arrays = self.rule(p, grads[name], *[slot[name] for slot in running], *numbers)
+            for slot, array in zip(moved, arrays, strict=True):
+                slot[name] = array
+        return new, {"t": t, **dict(zip(self.slots, moved, strict=True))}
 
     def numbers(self, lr: float, t: int) -> tuple[float, ...]:
         """Return the scalars of step `t` (1, 2, ...) that the rule takes; worked out once a step, not once an array."""
@@ -97,10 +96,10 @@ class Optimizer:
         """Return the gradients held within `clip_value` and `clip_norm`."""
         if self.clip_value is not None:
             c = self.clip_value
-            for_each = ((name, g, array_namespace(g)) for name, g in grads.items())
+            for_each = ((name, g, namespace(g)) for name, g in grads.items())
             grads = {name: xp.minimum(xp.maximum(g, -c), c) for name, g, xp in for_each}
         if self.clip_norm is not None and grads:
-            xp = array_namespace(*grads.values())
+            xp = namespace(next(iter(grads.values())))
             square: Any = sum(xp.sum(g * g) for g in grads.values())
             factor = xp.minimum(self.clip_norm / (xp.sqrt(square) + 1e-30), 1.0)  # stays on the device: no sync
             grads = {name: g * factor for name, g in grads.items()}
@@ -115,7 +114,7 @@ def is_weight(name: str) -> bool:
 def one_minus_power(beta: float, t: Any) -> Any:
     """Return 1 - beta^t without cancellation, for a Python int or, in a compiled step, an array t."""
     exponent = t * math.log(beta) if beta > 0 else -math.inf
-    return -math.expm1(exponent) if isinstance(exponent, float) else -array_namespace(exponent).expm1(exponent)
+    return -math.expm1(exponent) if isinstance(exponent, float) else -namespace(exponent).expm1(exponent)
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ class RMSprop(Optimizer):
         s, lr = args
         s *= self.rho
         s += (1.0 - self.rho) * (g * g)
-        root = array_namespace(p).sqrt(s)
+        root = namespace(p).sqrt(s)
         root += self.eps
         p -= lr * g / root
         return p, s
@@ -201,7 +200,7 @@ class Adagrad(Optimizer):
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
         s, lr = args
         s += g * g
-        root = array_namespace(p).sqrt(s)
+        root = namespace(p).sqrt(s)
         root += self.eps
         p -= lr * g / root
         return p, s
@@ -239,7 +238,7 @@ class Adam(Optimizer):
         m += g
         v *= self.beta2
         v += g * g
-        step = array_namespace(p).sqrt(v)
+        step = namespace(p).sqrt(v)
         step += eps
         step = m / step
         step *= rate
@@ -280,7 +279,7 @@ class Lion(Optimizer):
         m, lr = args
         direction = self.beta1 * m
         direction += (1.0 - self.beta1) * g
-        p -= lr * array_namespace(p).sign(direction)
+        p -= lr * namespace(p).sign(direction)
         m *= self.beta2
         m += (1.0 - self.beta2) * g
         return p, m

@@ -13,8 +13,9 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError
 from portanet.typing import Array, Shape
 
@@ -56,7 +57,7 @@ def bernoulli(like: Array, shape: Shape, probability: float, key: Key) -> Array:
 
 def uniform(like: Array, shape: Shape, key: Key) -> Array:
     """Return numbers from [0, 1) in the dtype of `like`, on its device; the same numbers on every backend."""
-    xp = array_namespace(like)
+    xp = namespace(like)
     # The upper 24 bits: exact in float32 already.
     return xp.astype((_bits(like, shape, key) >> 8) & 0xFFFFFF, like.dtype) * 2.0**-24
 
@@ -68,7 +69,7 @@ def _bits(like: Array, shape: Shape, key: Key) -> Array:
     each round. It runs in int32, which wraps round on every library and, unlike uint32, is complete on all of them; the
     shifts are made logical by their masks.
     """
-    xp = array_namespace(like)
+    xp = namespace(like)
     bits = xp.arange(math.prod(shape), dtype=xp.int32, device=device(like))
     bits = _mix(bits ^ key.seed)
     bits = _mix(bits ^ (key.step ^ key.path))

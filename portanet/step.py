@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
+from portanet.backends.namespace import namespace
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.metrics import Metric, measure
@@ -91,7 +90,7 @@ def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     def one(carry: Any, shared: Any, item: Any) -> tuple[Any, Any]:
         x, y, weight, seed = shared
         rows, lr, i = item
-        xp = array_namespace(x)
+        xp = namespace(x)
         weight = None if weight is None else xp.take(weight, rows, axis=0)
         counters = {"lr": lr, "seed": seed, "step": i}
         x, y = xp.take(x, rows, axis=0), xp.take(y, rows, axis=0)
@@ -104,14 +103,14 @@ def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
 
 def as_float(x: Array, dtype: str) -> Array:
     """Return `x` in the float dtype of that name."""
-    xp = array_namespace(x)
+    xp = namespace(x)
     wanted = getattr(xp, dtype)
     return x if x.dtype == wanted else xp.astype(x, wanted)
 
 
 def total(params: Params) -> Array:
     """Return the sum of all parameters, on the device: not finite where one of them is not."""
-    xp = array_namespace(*params.values())
+    xp = namespace(next(iter(params.values())))
     sums = [xp.sum(p) for p in params.values()]
     return xp.sum(xp.stack(sums))
 
@@ -120,7 +119,7 @@ def sample_share(n: int, weight: Array | None) -> Any:
     """Return 1 / n, or 1 / Σ w where samples are weighted; 0 for weights that are all 0."""
     if weight is None:
         return 1.0 / n
-    xp = array_namespace(weight)
+    xp = namespace(weight)
     total = xp.sum(weight)
     return total / xp.maximum(total * total, 1e-30)
 
@@ -130,7 +129,7 @@ def penalty(params: Params, l1: float, l2: float, share: Any = 1.0) -> Any:
     total: Any = 0.0
     for name, p in params.items():
         if is_weight(name):
-            xp = array_namespace(p)
+            xp = namespace(p)
             if l1:
                 total = total + (share * l1) * xp.sum(xp.abs(p))
             if l2:
@@ -143,5 +142,5 @@ def penalised(name: str, p: Array, g: Array, l1: float, l2: float, share: Any = 
     if not is_weight(name):
         return g
     if l1:
-        g = g + (share * l1) * array_namespace(p).sign(p)
+        g = g + (share * l1) * namespace(p).sign(p)
     return g + (share * l2) * p if l2 else g

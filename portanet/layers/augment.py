@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
 from portanet.random import Key, uniform
@@ -66,7 +67,7 @@ class Augment(Layer):
         if key is None:
             message = "Augment: training needs a key that names its random numbers; give key=portanet.random.Key(0, 0)"
             raise ConfigError(message)
-        xp = array_namespace(x)
+        xp = namespace(x)
         n, h, w = x.shape[:3]
         rows, columns = self._places(x, key, xp)
         top, left = xp.floor(rows), xp.floor(columns)
@@ -92,7 +93,7 @@ class Augment(Layer):
             return (dy if need_dx else None), {}
         # The shares as a matrix per axis instead of a scatter, which the standard lacks: slower than the forward pass,
         # but hardly ever asked for, since a layer in front has nothing before it that learns.
-        xp = array_namespace(dy)
+        xp = namespace(dy)
         rows, columns = cache
         n, h, w = dy.shape[:3]
         spread = _shares(columns, w, xp).mT[:, :, :, None] * xp.reshape(

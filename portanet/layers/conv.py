@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from portanet.backends.host import cache_budget
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import Layer
@@ -101,7 +100,7 @@ class Conv2D(Layer):
         return rows, columns
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(x)
+        xp = namespace(x)
         weight = params["weight"]
         if x.ndim != 4 or x.shape[3] != weight.shape[2] * self.groups:
             message = (
@@ -125,7 +124,7 @@ class Conv2D(Layer):
         return xp.reshape(y, (x.shape[0], rows.out, columns.out, self.units)), (x, weight)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        xp = array_namespace(dy)
+        xp = namespace(dy)
         x, weight = cache
         grads = {"bias": xp.sum(dy, axis=(0, 1, 2))} if self.bias else {}
         if not need_dx:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from array_api_compat import array_namespace
-
+from portanet.backends.namespace import namespace
 from portanet.errors import CheckError, ConfigError
 from portanet.layers import activations as a
 from portanet.layers.base import Layer
@@ -65,7 +64,7 @@ def custom_activation(
     name : str
         Its name; the library's own names are taken.
     function, derivative : callable
-        f and f', array to array of the same shape, by operators and the functions of ``array_namespace(x)``, so that
+        f and f', array to array of the same shape, by operators and the functions of ``namespace(x)``, so that
         they run on every backend.
     kinks : tuple of float
         Inputs at which f has no derivative; the check leaves them out.
@@ -82,7 +81,7 @@ def custom_activation(
         message = f"activation {name!r} is the library's own; choose another name"
         raise ConfigError(message)
     x = generator(0, "custom_activation").uniform(-6, 6, 2000)
-    xp = array_namespace(x)
+    xp = namespace(x)
     for kink in kinks:
         x = x[abs(x - kink) > 1e-3]
     eps = 1e-6

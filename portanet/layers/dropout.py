@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError
 from portanet.layers.base import Layer
 from portanet.random import Key, bernoulli
@@ -44,7 +43,7 @@ class Dropout(Layer):
                 "Dropout: training needs a key that names its random numbers; give key=portanet.random.Key(seed, step)"
             )
             raise ConfigError(message)
-        xp = array_namespace(x)
+        xp = namespace(x)
         mask = xp.astype(bernoulli(x, x.shape, 1 - self.rate, key), x.dtype)
         mask *= 1 / (1 - self.rate)
         return x * mask, mask  # kept, not drawn again: drawing costs more than its memory

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import Layer
@@ -52,7 +53,7 @@ class Embedding(Layer):
         return {"weight": weight}, (*in_shape, self.units)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(params["weight"])
+        xp = namespace(params["weight"])
         weight = params["weight"]
         numbers = xp.arange(self.categories, dtype=xp.int32, device=device(weight))
         # By comparison: an index out of range cannot wrap round, and the rows of a batch serve backward as they are.
@@ -60,7 +61,7 @@ class Embedding(Layer):
         return onehot @ weight, onehot
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        xp = array_namespace(dy)
+        xp = namespace(dy)
         rows = xp.reshape(cache, (-1, self.categories))
         grads = {"weight": rows.mT @ xp.reshape(dy, (-1, self.units))}
         return (xp.zeros(tuple(dy.shape[:-1]), dtype=dy.dtype, device=device(dy)) if need_dx else None), grads

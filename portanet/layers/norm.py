@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import ones, zeros
 from portanet.layers.base import Layer
@@ -53,7 +52,7 @@ class BatchNorm(Layer):
         return {"mean": params["beta"], "variance": params["gamma"]}
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(x)
+        xp = namespace(x)
         axes = tuple(range(x.ndim - 1))
         if train:
             if math.prod(x.shape[:-1]) < 2:
@@ -73,7 +72,7 @@ class BatchNorm(Layer):
         return params["gamma"] * u + params["beta"], (u, params["gamma"] * inverse, mean, variance, train)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        xp = array_namespace(dy)
+        xp = namespace(dy)
         u, scale, _, _, train = cache
         axes = tuple(range(dy.ndim - 1))
         dbeta, dgamma = xp.sum(dy, axis=axes), xp.sum(dy * u, axis=axes)
@@ -115,14 +114,14 @@ class LayerNorm(Layer):
         return {"gamma": ones(rng, channels), "beta": zeros(rng, channels)}, in_shape
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(x)
+        xp = namespace(x)
         centred = x - xp.mean(x, axis=-1, keepdims=True)
         inverse = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + self.eps)
         u = centred * inverse
         return params["gamma"] * u + params["beta"], (u, inverse, params["gamma"])
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        xp = array_namespace(dy)
+        xp = namespace(dy)
         u, inverse, gamma = cache
         axes = tuple(range(dy.ndim - 1))
         grads = {"gamma": xp.sum(dy * u, axis=axes), "beta": xp.sum(dy, axis=axes)}

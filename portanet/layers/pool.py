@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
 from portanet.layers.windows import Axis, axis, check_padding, holders_table, pair, with_blank
@@ -78,7 +79,7 @@ class MaxPool2D(_Pool):
     blank: ClassVar[float] = -3.0e38
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(x)
+        xp = namespace(x)
         rows, columns = self.axes(x.shape[1], x.shape[2])
         y = None
         for pixels in self.taps(x, rows, columns):
@@ -86,7 +87,7 @@ class MaxPool2D(_Pool):
         return y, (x, y)  # which pixel it was is found again by comparison: cheaper than keeping an index
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        xp = array_namespace(dy)
+        xp = namespace(dy)
         x, y = cache
         rows, columns = self.axes(x.shape[1], x.shape[2])
         # Behind a ReLU many windows hold several equal zeros: the first of them takes all of dy, and leaves 0.
@@ -117,7 +118,7 @@ class AvgPool2D(_Pool):
         return total * (1.0 / (rows.kernel * columns.kernel)), (rows, columns)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        xp = array_namespace(dy)
+        xp = namespace(dy)
         rows, columns = cache
         taps = rows.kernel * columns.kernel
         return _returned([dy * (1.0 / taps)] * taps, rows, columns, xp), {}
@@ -140,17 +141,17 @@ class GlobalAvgPool2D(Layer):
         return {}, (in_shape[2],)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        return array_namespace(x).mean(x, axis=(1, 2)), tuple(x.shape)
+        return namespace(x).mean(x, axis=(1, 2)), tuple(x.shape)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        xp = array_namespace(dy)
+        xp = namespace(dy)
         share = dy * (1.0 / (cache[1] * cache[2]))
         return xp.broadcast_to(share[:, None, None, :], cache), {}
 
 
 def padded(x: Array, rows: Axis, columns: Axis, value: float) -> Array:
     """Return images with the window's padding round them; as they are where there is none."""
-    xp = array_namespace(x)
+    xp = namespace(x)
     for a, where in ((rows, 1), (columns, 2)):
         if a.before or a.after:
             edges = []

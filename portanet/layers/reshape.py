@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
 from portanet.random import Key
@@ -27,10 +26,10 @@ class Flatten(Layer):
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         shape = tuple(x.shape)
-        return array_namespace(x).reshape(x, (shape[0], math.prod(shape[1:]))), shape
+        return namespace(x).reshape(x, (shape[0], math.prod(shape[1:]))), shape
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        return array_namespace(dy).reshape(dy, cache), {}
+        return namespace(dy).reshape(dy, cache), {}
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Reshape(Layer):
         return {}, self.shape
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        return array_namespace(x).reshape(x, (x.shape[0], *self.shape)), tuple(x.shape)
+        return namespace(x).reshape(x, (x.shape[0], *self.shape)), tuple(x.shape)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        return array_namespace(dy).reshape(dy, cache), {}
+        return namespace(dy).reshape(dy, cache), {}

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
-
+from portanet.backends.namespace import namespace
 from portanet.losses import Poisson, SumSquaredError, aligned, weighted_mean
 from portanet.typing import Array
 
@@ -37,7 +36,7 @@ class _HalfPoissonDeviance(Poisson):
     target_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
-        xp = array_namespace(prediction)
+        xp = namespace(prediction)
         t = aligned(prediction, target, xp)
         rate = xp.exp(prediction)
         own = t * xp.log(xp.maximum(t, 1e-30))  # 0 where t is 0

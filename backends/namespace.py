@@ -1,0 +1,25 @@
+"""The library that an array belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from portanet.typing import Array
+
+__all__ = ["namespace"]
+
+_found: dict[type, Any] = {}
+
+
+def namespace(x: Array) -> Any:
+    """Return the namespace of the standard for `x`, as array-api-compat gives it.
+
+    It is looked up once for each type of array: the lookup takes longer than the sum of a small one, and a step asks
+    some twenty times.
+    """
+    kind = type(x)
+    if kind not in _found:
+        _found[kind] = array_namespace(x)
+    return _found[kind]

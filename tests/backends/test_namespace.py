@@ -1,0 +1,22 @@
+"""The lookup of an array's library."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from array_api_compat import array_namespace
+
+from portanet.backends.namespace import namespace
+from tests.backends.at_hand import BACKENDS, require
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_namespace_is_that_of_array_api_compat(name):
+    x = require(name).asarray(np.ones(3, "float32"))
+    for _ in range(2):  # looked up, and remembered
+        assert namespace(x) is array_namespace(x)
+
+
+def test_what_is_no_array_is_refused():
+    with pytest.raises(TypeError, match="not a supported array type"):
+        namespace([1.0])
