@@ -125,7 +125,7 @@ LAYERS: dict[str, list[LayerCase]] = {
             (3,),
             whole_numbers=4,
         ),
-        LayerCase(layers.Parallel((layers.BatchNorm(), layers.Sequential((layers.Dense(2), layers.Tanh()))), (2, 3)), (5,)),
+        LayerCase(layers.Parallel((layers.BatchNorm(), layers.Sequential((layers.Dense(2),))), (2, 3)), (5,)),
     ],
     "Rescale": [LayerCase(layers.Rescale(1 / 255, -0.5), (4, 4))],
     "Standardize": [LayerCase(layers.Standardize.of(_normal(20, 6)), (6,))],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from portanet import backends
 from portanet.backends.host import to_host
@@ -16,6 +16,7 @@ from portanet.layers import Sequential
 from portanet.losses import Loss
 from portanet.model import Model
 from portanet.sklearn import inputs
+from portanet.sklearn.categories import Categories, find
 from portanet.sklearn.convergence import NOT_FINITE
 from portanet.sklearn.network import Network
 from portanet.sklearn.protocol import CallbackSupportMixin
@@ -41,6 +42,41 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     _rest: Params
     n_features_in_: int
     n_outputs_: int
+    categorical_features: Any = None  # an argument of those that take tables
+    _categories: Categories | None
+
+    def _samples(self, X: Any, *, reset: bool) -> Any:
+        """Return checked samples as rows of numbers, where they live; with `reset`, learn what such samples are.
+
+        Categories become numbers, in front of the features that are numbers.
+        """
+        if reset:
+            wanted = self.categorical_features
+            self.is_categorical_ = None if wanted is None else find(inputs.table(X), wanted)
+            self._categories = None
+        if self.is_categorical_ is None:
+            return inputs.samples(self, X, reset=reset)
+        rows = inputs.table(X)
+        validate_data(self, rows, skip_check_array=True, reset=reset)  # the number of features, and names
+        if reset:
+            self._categories = Categories(rows, self.is_categorical_)
+        assert self._categories is not None
+        codes = self._categories.encode(rows)
+        return inputs.place_of(X).asarray(codes) if inputs.is_foreign(X) else codes
+
+    @property
+    def embeddings_(self) -> list[Array]:
+        """The vectors (categories, width) of each categorical feature, where the samples of the fit lived."""
+        return [self._rest[f"0.{i}.0.weight"] for i in range(len(self.categories_))]
+
+    @property
+    def categories_(self) -> list[Any]:
+        """The categories of each categorical feature, as the first fit saw them; a missing value last."""
+        if getattr(self, "_categories", None) is None:
+            message = f"{type(self).__name__} has no categories: none were fitted; give categorical_features"
+            raise AttributeError(message)
+        assert self._categories is not None
+        return self._categories.known
 
     def transform(self, X: Any, layer: int = -1) -> Array:
         """Return what a hidden layer makes of the samples.
@@ -63,7 +99,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
             message = f"transform: expected a layer from {-len(ends)} to {len(ends) - 1}, got {layer}"
             message += "" if ends else "; there is no hidden layer: give hidden_layer_sizes"
             raise ConfigError(message)
-        x = inputs.samples(self, X, reset=False)
+        x = self._samples(X, reset=False)
         return self._answer(x, "transform", ends[layer])
 
     @property
@@ -74,7 +110,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     def _outputs(self, X: Any, method: str) -> Array:
         """Return the network's outputs on the target's scale, shape (n, outputs), where `X` lives."""
         check_is_fitted(self)
-        return self._answer(inputs.samples(self, X, reset=False), method)
+        return self._answer(self._samples(X, reset=False), method)
 
     def _answer(self, x: Any, method: str, end: int | None = None) -> Array:
         """Return the outputs of the whole network for checked samples, or of its first `end` layers."""
