@@ -94,9 +94,9 @@ dropout : float or list of float, default=0.0
 batch_norm : bool, default=False
     Whether a BatchNorm stands between each hidden layer's product and its activation.
 optimizer : str, Optimizer or None, default=None
-    Takes the place of `solver`: 'adamw', 'lion', ``portanet.SGD(lr=0.1, clip_norm=1)`` …
+    Takes the place of `solver`, for example 'adamw', 'lion' or ``portanet.SGD(lr=0.1, clip_norm=1)``.
 schedule : str, Schedule or None, default=None
-    Multiplies the learning rate, in the place of `learning_rate`: 'cosine', ``portanet.OneCycle()`` …
+    Multiplies the learning rate, in the place of `learning_rate`, for example 'cosine' or ``portanet.OneCycle()``.
 callbacks : list of portanet.Callback or None, default=None
     Called while it trains by epochs.
 categorical_features : array-like of bool, int or str, 'from_dtype' or None, default=None
@@ -151,7 +151,7 @@ out_activation_ : str
     Name of the output activation.
 """
 
-ABSENT = {
+ABSENT: dict[str, set[str]] = {
     "MLPClassifier": {"image_shape_"},
     "MLPRegressor": {"image_shape_", "classes_"},
     "CNNClassifier": {"embeddings_", "is_categorical_", "categories_"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from portanet.model import Model
 from portanet.sklearn import inputs
 from portanet.sklearn.categories import Categories, find
 from portanet.sklearn.convergence import NOT_FINITE
+from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
 from portanet.sklearn.protocol import CallbackSupportMixin
 from portanet.trainer import Trainer
@@ -32,6 +35,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     """
 
     backend: Any
+    alpha: float
     _network: Network
     _loss: Loss
     _dtype: str
@@ -43,7 +47,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     n_features_in_: int
     n_outputs_: int
     categorical_features: Any = None  # an argument of those that take tables
-    _categories: Categories | None
+    _categories: Categories | None = None
 
     def _samples(self, X: Any, *, reset: bool) -> Any:
         """Return checked samples as rows of numbers, where they live; with `reset`, learn what such samples are.
@@ -106,6 +110,33 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     def _n_features_out(self) -> int:
         """Number of units of the last hidden layer, which :meth:`transform` returns."""
         return int(self.coefs_[-1].shape[0])
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted network to a file that holds numbers and names alone: nothing in it is ever run.
+
+        :func:`portanet.load` reads it, on any backend, and without scikit-learn: what it returns predicts rows of
+        numbers as this estimator does, and can be evaluated, trained further and exported.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; a file of that name is replaced.
+
+        Raises
+        ------
+        ConfigError
+            If there are categorical features, whose categories the file cannot hold, or a loss or a layer of one's own.
+        DataError
+            If the file cannot be written.
+        """
+        check_is_fitted(self)
+        if self._categories is not None:
+            message = "save: the file cannot hold the categories of categorical_features; keep this estimator by pickle"
+            raise ConfigError(message)
+        model = copy.copy(self._model(backends.get("numpy"), None))
+        model.loss, model.classes = public(self._loss), tuple(map(str, getattr(self, "classes_", ())))
+        model.l2, model.penalty_per_sample = float(self.alpha), True
+        model.save(path)
 
     def _outputs(self, X: Any, method: str) -> Array:
         """Return the network's outputs on the target's scale, shape (n, outputs), where `X` lives."""
