@@ -15,6 +15,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier as Theirs
@@ -37,8 +38,8 @@ def main() -> None:
     print(f"{'one row of 30-50-50-3, float64':<32}{'µs':>8}{'of scikit-learn':>18}")
     for method in ("predict", "predict_proba"):
         runs: dict[str, Callable[[], object]] = {
-            f"scikit-learn's {method}": lambda method=method: getattr(fitted[0], method)(row),
-            f"portanet's {method}": lambda method=method: getattr(fitted[1], method)(row),
+            f"scikit-learn's {method}": partial(getattr(fitted[0], method), row),
+            f"portanet's {method}": partial(getattr(fitted[1], method), row),
         }
         torch_run = torch_forward(fitted[0], row)
         if torch_run is not None:
