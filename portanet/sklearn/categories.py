@@ -53,7 +53,9 @@ class Categories:
 
     def layer(self) -> Layer:
         """Return the layer that makes vectors of the categories, and lets the numbers pass as they are."""
-        embeddings = [Sequential((Embedding(len(known), width(len(known))), Flatten())) for known in self.known]
+        # Drawn with variance 1, as standardised numbers have it: smaller vectors are learned late.
+        vectors = [Embedding(len(known), width(len(known)), weight_init="normal:1.0") for known in self.known]
+        embeddings = [Sequential((layer, Flatten())) for layer in vectors]
         numbers = int(np.count_nonzero(~self.mask))
         passed, sizes = ([Flatten()], [numbers]) if numbers else ([], [])
         return Parallel((*embeddings, *passed), (*([1] * len(embeddings)), *sizes))
