@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from functools import partial
 
 import numpy as np
 from sklearn.compose import make_column_transformer
@@ -61,12 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     print(f"{'data':<12}{'categories as':<16}{'R²':>18}{'s a fit':>10}")
-    for name, load in {
-        "diabetes": diabetes,
-        "together": partial(traits, True),
-        "alone": partial(traits, False),
-    }.items():
-        x, y, columns = load()
+    for name, (x, y, columns) in {"diabetes": diabetes(), "together": traits(True), "alone": traits(False)}.items():
         for way in ("vectors", "one-hot"):
             began = time.process_time()
             made = (network(way, x.shape[1], columns, seed) for seed in range(arguments.seeds))
