@@ -27,7 +27,7 @@ import warnings
 from sklearn.utils.estimator_checks import check_array_api_input, check_array_api_same_namespace
 from portanet.sklearn import CNNClassifier, MLPClassifier, MLPRegressor
 warnings.simplefilter("ignore")
-for kind in (MLPClassifier, MLPRegressor):
+for kind in (MLPClassifier, MLPRegressor, CNNClassifier):
     estimator = kind(random_state=0, max_iter=20)
     for dtype in ("float64", "float32"):
         arguments = {arguments}
