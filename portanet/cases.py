@@ -118,6 +118,15 @@ LAYERS: dict[str, list[LayerCase]] = {
     "BatchNorm": [LayerCase(layers.BatchNorm(), (4,)), LayerCase(layers.BatchNorm(0.5, 1e-3), (3, 2, 4))],
     "LayerNorm": [LayerCase(layers.LayerNorm(), (6,)), LayerCase(layers.LayerNorm(), (3, 6))],
     "Embedding": [LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5)],
+    "Parallel": [
+        LayerCase(layers.Parallel((layers.Dense(3), layers.Flatten(), layers.LayerNorm()), (2, 1, 3)), (6,)),
+        LayerCase(
+            layers.Parallel((layers.Sequential((layers.Embedding(4, 3), layers.Flatten())), layers.Dense(2)), (2, 1)),
+            (3,),
+            whole_numbers=4,
+        ),
+        LayerCase(layers.Parallel((layers.BatchNorm(), layers.Sequential((layers.Dense(2),))), (2, 3)), (5,)),
+    ],
     "Rescale": [LayerCase(layers.Rescale(1 / 255, -0.5), (4, 4))],
     "Standardize": [LayerCase(layers.Standardize.of(_normal(20, 6)), (6,))],
     "CustomActivation": [

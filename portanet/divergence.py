@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from portanet.layers import Layer, Residual, Sequential
+from portanet.layers import Layer, Parallel, Residual, Sequential
 
 if TYPE_CHECKING:
     from portanet.meter import Meter
@@ -51,7 +51,7 @@ def _first_step(meter: Meter) -> list[str]:
 def _place(layer: Layer, name: str) -> str:
     """Return the flat name of a parameter in words: ``"2.weight"`` is the weight of Dense 2."""
     places = []
-    while isinstance(layer, Sequential | Residual):
+    while isinstance(layer, Sequential | Residual | Parallel):
         i, _, name = name.partition(".")
         layer = layer.layers[int(i)]
         places.append(f"{type(layer).__name__} {i}")

@@ -12,7 +12,8 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from portanet.errors import CheckError
-from portanet.layers import Layer, Residual, Sequential
+from portanet.layers import Layer, Parallel, Residual, Sequential
+from portanet.layers.parallel import parted
 from portanet.losses import Loss
 from portanet.random import Key, generator
 from portanet.typing import Array, Params, Shape
@@ -147,8 +148,14 @@ def leaves(
     layer: Layer, params: Params, x: Array, *, train: bool = False, key: Key | None = None, place: str = ""
 ) -> Iterator[tuple[str, Layer, Params, Array]]:
     """Yield (place, layer, its parameters, its input) for each innermost layer, in the order of the forward pass."""
-    if not isinstance(layer, Sequential | Residual):
+    if not isinstance(layer, Sequential | Residual | Parallel):
         yield place or type(layer).__name__, layer, params, x
+        return
+    if isinstance(layer, Parallel):
+        each = zip(layer.layers, layer.split(params), parted(x, layer.sizes), strict=True)
+        for i, (inner, part, own) in enumerate(each):
+            name = f"{place} > {type(inner).__name__} {i}".removeprefix(" > ")
+            yield from leaves(inner, part, own, train=train, key=key and key.child(i), place=name)
         return
     net = layer.inner if isinstance(layer, Residual) else layer
     for i, (inner, part) in enumerate(zip(net.layers, net.split(params), strict=True)):

@@ -29,6 +29,17 @@ LAYERS = [
         layers.Sequential((layers.Dense(8), layers.ReLU(), layers.Residual((layers.Dense(8), layers.Tanh())))),
         lambda p, x: (h := F.relu(x @ p["0.weight"] + p["0.bias"])) + torch.tanh(h @ p["2.0.weight"] + p["2.0.bias"]),
     ),
+    (
+        layers.Parallel((layers.Dense(4), layers.Tanh(), layers.Dense(1)), (2, 1, 2)),
+        lambda p, x: torch.cat(
+            [
+                x[:, :2] @ p["0.weight"] + p["0.bias"],
+                torch.tanh(x[:, 2:3]),
+                x[:, 3:] @ p["2.weight"] + p["2.bias"],
+            ],
+            dim=1,
+        ),
+    ),
 ]
 
 

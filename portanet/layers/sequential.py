@@ -13,7 +13,7 @@ from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
-def _check(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
+def check_layers(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
     """Return `layers` as a tuple; tell the first entry that is no layer."""
     if not isinstance(layers, Iterable):
         message = f"{owner}: expected a list of layers, got {layers!r:.60}"
@@ -30,7 +30,7 @@ def _check(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
     return found
 
 
-def _at(error: ShapeError, layer: Layer, i: int) -> ShapeError:
+def within(error: ShapeError, layer: Layer, i: int) -> ShapeError:
     """Return `error` with the layer that it came from in front; an inner place is joined to it by an arrow."""
     text = str(error)
     place = f"{type(layer).__name__} {i}"
@@ -54,7 +54,7 @@ class Sequential(Layer):
     layers: Sequence[Layer]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", _check(self.layers, "Sequential"))
+        object.__setattr__(self, "layers", check_layers(self.layers, "Sequential"))
 
     @classmethod
     def from_config(cls, config: Iterable[dict[str, Any]]) -> Sequential:
@@ -70,7 +70,7 @@ class Sequential(Layer):
             try:
                 own, shape = layer.init(rng, shape)
             except ShapeError as error:
-                raise _at(error, layer, i) from None
+                raise within(error, layer, i) from None
             params.update({f"{i}.{name}": value for name, value in own.items()})
         return params, shape
 
@@ -88,7 +88,7 @@ class Sequential(Layer):
             try:
                 own = what(layer, shape)
             except ShapeError as error:
-                raise _at(error, layer, i) from None
+                raise within(error, layer, i) from None
             found.update({f"{i}.{name}": value for name, value in own.items()})
             shape = out_shape
         return found
@@ -100,7 +100,7 @@ class Sequential(Layer):
             try:
                 shapes.append(layer.init(ShapesOnly(), shapes[-1])[1])
             except ShapeError as error:
-                raise _at(error, layer, i) from None
+                raise within(error, layer, i) from None
         return shapes[1:]
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
@@ -110,7 +110,7 @@ class Sequential(Layer):
             try:
                 x, cache = layer.forward(parts[i], x, train=train, key=key and key.child(i))
             except ShapeError as error:
-                raise _at(error, layer, i) from None
+                raise within(error, layer, i) from None
             caches.append(cache)
         return x, (parts, caches)
 
@@ -164,7 +164,7 @@ class Residual(Layer):
     layers: Sequence[Layer]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", _check(self.layers, "Residual"))
+        object.__setattr__(self, "layers", check_layers(self.layers, "Residual"))
 
     @property
     def inner(self) -> Sequential:

@@ -1,7 +1,7 @@
 """scikit-learn's multi-layer perceptrons, finished, on any device.
 
 :class:`MLPClassifier` and :class:`MLPRegressor` take every argument of scikit-learn's own, with the same meaning, and
-have every fitted attribute; and then some.
+have every fitted attribute; and then some. :class:`CNNClassifier` classifies images by the same arguments.
 """
 
 try:
@@ -11,6 +11,7 @@ except ImportError as error:
     raise ImportError(message) from error
 
 from portanet.sklearn.classifier import MLPClassifier
+from portanet.sklearn.cnn import CNNClassifier
 from portanet.sklearn.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["CNNClassifier", "MLPClassifier", "MLPRegressor"]

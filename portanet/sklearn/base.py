@@ -15,11 +15,10 @@ from portanet.data.sparse import SparseRows
 from portanet.errors import ConfigError
 from portanet.layers import Layer
 from portanet.losses import Loss
-from portanet.random import generator
 from portanet.sklearn import inputs
 from portanet.sklearn.convergence import Training, Validation, descend
 from portanet.sklearn.fitted import FittedMLP
-from portanet.sklearn.network import build
+from portanet.sklearn.network import Network, build
 from portanet.sklearn.parameters import CONSTRAINTS
 from portanet.sklearn.protocol import Told
 from portanet.sklearn.solvers import LearningRate, _EpsHatAdam, _MomentumSGD, minimise
@@ -79,6 +78,11 @@ class BaseMLP(FittedMLP):
         """Return the loss, and the layer behind the outputs where the loss contains none."""
         raise NotImplementedError
 
+    def _network_of(self, sizes: list[int], output: Layer | None) -> Network:
+        """Return the network with hidden layers of these sizes for the targets that were read, `output` at its end."""
+        front = () if self._categories is None else (self._categories.layer(),)
+        return build(sizes, self.n_outputs_, self.activation, self.dropout, self.batch_norm, output, front)
+
     def _strata(self, y: Any) -> Any:
         """Return what a validation part is to have the same shares of, or None."""
         return None
@@ -95,7 +99,7 @@ class BaseMLP(FittedMLP):
         self._validate_params()
         sizes = self._sizes()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        x = inputs.samples(self, X, reset=first)
+        x = self._samples(X, reset=first)
         place = inputs.place_of(x)
         target, y = self._read_targets(x, y, first=first, incremental=incremental)
         weight = self._weights(x, y, sample_weight, incremental=incremental)
@@ -146,18 +150,18 @@ class BaseMLP(FittedMLP):
         """Set up a network with initial weights, and the attributes that a fit goes on from."""
         self.n_iter_ = self.t_ = 0
         loss, output = self._make_loss()
-        network = build(sizes, self.n_outputs_, self.activation, self.dropout, self.batch_norm, output)
+        network = self._network_of(sizes, output)
         features = int(x.shape[1])
         self._random_state = check_random_state(self.random_state)
         self._seed = 0
         if not self._iterative and (self.batch_norm or np.any(self.dropout)):
             message = "solver='lbfgs' minimises one fixed function; dropout and batch_norm need solver 'adam' or 'sgd'"
             raise ConfigError(message)
-        params = network.initial(generator(0), self._random_state, features)
+        params = network.initial(self._random_state, features)
         if np.any(self.dropout):  # drawn only where it is used: else all draws are scikit-learn's
             self._seed = int(self._random_state.randint(2**31 - 1))
         self._network, self._loss, self._dtype = network, loss, dtype
-        self.n_layers_ = len(sizes) + 2
+        self.n_layers_ = len(network.weighted) + 1
         buffers = network.net.init_buffers((features,))
         self._buffer_names = frozenset(buffers)
         self._set_arrays(backends.get("numpy"), {**params, **buffers})
@@ -191,7 +195,7 @@ class BaseMLP(FittedMLP):
         if X_val is None or y_val is None:
             message = "fit: X_val and y_val belong together, got one of them; give both"
             raise ValueError(message)
-        checked = inputs.samples(self, X_val, reset=False)
+        checked = self._samples(X_val, reset=False)
         return Validation(checked, self._validation_targets(checked, y_val), None)
 
     def _validation_targets(self, x: Any, y: Any) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from portanet import backends
 from portanet.backends.host import to_host
@@ -16,7 +18,9 @@ from portanet.layers import Sequential
 from portanet.losses import Loss
 from portanet.model import Model
 from portanet.sklearn import inputs
+from portanet.sklearn.categories import Categories, find
 from portanet.sklearn.convergence import NOT_FINITE
+from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
 from portanet.sklearn.protocol import CallbackSupportMixin
 from portanet.trainer import Trainer
@@ -31,6 +35,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     """
 
     backend: Any
+    alpha: float
     _network: Network
     _loss: Loss
     _dtype: str
@@ -41,6 +46,41 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     _rest: Params
     n_features_in_: int
     n_outputs_: int
+    categorical_features: Any = None  # an argument of those that take tables
+    _categories: Categories | None = None
+
+    def _samples(self, X: Any, *, reset: bool) -> Any:
+        """Return checked samples as rows of numbers, where they live; with `reset`, learn what such samples are.
+
+        Categories become numbers, in front of the features that are numbers.
+        """
+        if reset:
+            wanted = self.categorical_features
+            self.is_categorical_ = None if wanted is None else find(inputs.table(X), wanted)
+            self._categories = None
+        if self.is_categorical_ is None:
+            return inputs.samples(self, X, reset=reset)
+        rows = inputs.table(X)
+        validate_data(self, rows, skip_check_array=True, reset=reset)  # the number of features, and names
+        if reset:
+            self._categories = Categories(rows, self.is_categorical_)
+        assert self._categories is not None
+        codes = self._categories.encode(rows)
+        return inputs.place_of(X).asarray(codes) if inputs.is_foreign(X) else codes
+
+    @property
+    def embeddings_(self) -> list[Array]:
+        """The vectors (categories, width) of each categorical feature, where the samples of the fit lived."""
+        return [self._rest[f"0.{i}.0.weight"] for i in range(len(self.categories_))]
+
+    @property
+    def categories_(self) -> list[Any]:
+        """The categories of each categorical feature, as the first fit saw them; a missing value last."""
+        if getattr(self, "_categories", None) is None:
+            message = f"{type(self).__name__} has no categories: none were fitted; give categorical_features"
+            raise AttributeError(message)
+        assert self._categories is not None
+        return self._categories.known
 
     def transform(self, X: Any, layer: int = -1) -> Array:
         """Return what a hidden layer makes of the samples.
@@ -63,7 +103,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
             message = f"transform: expected a layer from {-len(ends)} to {len(ends) - 1}, got {layer}"
             message += "" if ends else "; there is no hidden layer: give hidden_layer_sizes"
             raise ConfigError(message)
-        x = inputs.samples(self, X, reset=False)
+        x = self._samples(X, reset=False)
         return self._answer(x, "transform", ends[layer])
 
     @property
@@ -71,10 +111,37 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
         """Number of units of the last hidden layer, which :meth:`transform` returns."""
         return int(self.coefs_[-1].shape[0])
 
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted network to a file that holds numbers and names alone: nothing in it is ever run.
+
+        :func:`portanet.load` reads it, on any backend, and without scikit-learn: what it returns predicts rows of
+        numbers as this estimator does, and can be evaluated, trained further and exported.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; a file of that name is replaced.
+
+        Raises
+        ------
+        ConfigError
+            If there are categorical features, whose categories the file cannot hold, or a loss or a layer of one's own.
+        DataError
+            If the file cannot be written.
+        """
+        check_is_fitted(self)
+        if self._categories is not None:
+            message = "save: the file cannot hold the categories of categorical_features; keep this estimator by pickle"
+            raise ConfigError(message)
+        model = copy.copy(self._model(backends.get("numpy"), None))
+        model.loss, model.classes = public(self._loss), tuple(map(str, getattr(self, "classes_", ())))
+        model.l2, model.penalty_per_sample = float(self.alpha), True
+        model.save(path)
+
     def _outputs(self, X: Any, method: str) -> Array:
         """Return the network's outputs on the target's scale, shape (n, outputs), where `X` lives."""
         check_is_fitted(self)
-        return self._answer(inputs.samples(self, X, reset=False), method)
+        return self._answer(self._samples(X, reset=False), method)
 
     def _answer(self, x: Any, method: str, end: int | None = None) -> Array:
         """Return the outputs of the whole network for checked samples, or of its first `end` layers."""

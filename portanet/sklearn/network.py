@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from portanet.errors import ConfigError, unknown
-from portanet.layers import BatchNorm, Dense, Dropout, Layer, Sequential, Sigmoid
+from portanet.layers import BatchNorm, Conv2D, Dense, Dropout, Layer, Parallel, Sequential, Sigmoid
 from portanet.layers.custom import ACTIVATIONS
+from portanet.random import generator
 from portanet.typing import Params
 
 SCIKIT_NAMES = {"identity": None, "logistic": "sigmoid"}
@@ -23,50 +24,59 @@ class Network:
     Attributes
     ----------
     net : Sequential
-        For each hidden layer Dense, BatchNorm, activation and Dropout, as far as they are asked for; then a Dense.
-    dense : tuple of int
-        Positions of the Dense layers, whose parameters are ``coefs_`` and ``intercepts_``.
+        What stands in front; for each hidden layer Dense, BatchNorm, activation and Dropout, as far as they are asked
+        for; then a Dense.
+    weighted : tuple of int
+        Positions of the layers whose parameters are ``coefs_`` and ``intercepts_``.
     ends : tuple of int
-        Number of layers up to the end of each hidden one.
+        Number of layers up to the end of each hidden one; in front of them, of the convolutions together.
     """
 
     net: Sequential
-    dense: tuple[int, ...]
+    weighted: tuple[int, ...]
     ends: tuple[int, ...]
 
     @property
     def weight_names(self) -> list[str]:
         """Names of the parameters that ``coefs_`` holds, in its order."""
-        return [f"{i}.weight" for i in self.dense]
+        return [f"{i}.weight" for i in self.weighted]
 
     @property
     def bias_names(self) -> list[str]:
         """Names of the parameters that ``intercepts_`` holds, in its order."""
-        return [f"{i}.bias" for i in self.dense]
+        return [f"{i}.bias" for i in self.weighted]
 
-    def initial(self, generator: Any, random_state: Any, features: int) -> Params:
+    def initial(self, random_state: Any, features: int) -> Params:
         """Return initial parameters (host arrays): weights and biases as scikit-learn draws them, the rest as we do.
 
         Glorot's uniform distribution, for the biases too, with 2 in place of 6 in front of a logistic activation;
         drawn layer by layer from the numpy.random.RandomState, so that one seed begins where scikit-learn begins.
         """
-        params, _ = self.net.init(generator, (features,))
-        for k, i in enumerate(self.dense):
-            behind = self.net.layers[i + 1 : (*self.ends, None)[k]] if k < len(self.ends) else self._last_hidden()
+        drawn = any(isinstance(layer, Parallel) for layer in self.net.layers)  # else all draws are scikit-learn's
+        params, _ = self.net.init(generator(int(random_state.randint(2**31 - 1)) if drawn else 0), (features,))
+        stops = (*self.weighted[1:], None)
+        for i, stop in zip(self.weighted, stops, strict=True):
+            # scikit-learn has one activation for all hidden layers, and draws the output layer by it as well.
+            behind = self.net.layers[i + 1 : stop] if stop else self._last_hidden()
             factor = 2.0 if any(isinstance(layer, Sigmoid) for layer in behind) else 6.0
             shape = params[f"{i}.weight"].shape
-            bound = math.sqrt(factor / sum(shape))
+            bound = math.sqrt(factor / (math.prod(shape[:-2]) * (shape[-2] + shape[-1])))
             params[f"{i}.weight"] = random_state.uniform(-bound, bound, shape)
-            params[f"{i}.bias"] = random_state.uniform(-bound, bound, shape[1])
+            params[f"{i}.bias"] = random_state.uniform(-bound, bound, shape[-1])
         return params
 
     def _last_hidden(self) -> Sequence[Layer]:
-        # scikit-learn has one activation for all hidden layers, and draws the output layer by it as well.
-        return self.net.layers[self.dense[-2] + 1 : self.ends[-1]] if self.ends else ()
+        return self.net.layers[self.weighted[-2] + 1 : self.weighted[-1]] if len(self.weighted) > 1 else ()
 
 
 def build(
-    sizes: Sequence[int], outputs: int, activation: Any, dropout: Any, batch_norm: bool, output: Layer | None
+    sizes: Sequence[int],
+    outputs: int,
+    activation: Any,
+    dropout: Any,
+    batch_norm: bool,
+    output: Layer | None,
+    front: Sequence[Layer] = (),
 ) -> Network:
     """Return the network.
 
@@ -80,23 +90,27 @@ def build(
     batch_norm : bool
     output : Layer or None
         What stands behind the last Dense, where the loss does not contain it.
+    front : sequence of Layer
+        What stands in front of the first Dense, and makes rows of the samples.
     """
-    layers: list[Layer] = []
-    dense, ends = [], []
+    layers: list[Layer] = list(front)
+    ends = [len(layers)] if any(isinstance(layer, Conv2D) for layer in layers) else []
     activations = each(activation, len(sizes), "activation")
     rates = each(dropout, len(sizes), "dropout")
     for units, name, rate in zip(sizes, activations, rates, strict=True):
-        dense.append(len(layers))
-        layers.append(Dense(int(units)))
-        layers += [BatchNorm()] if batch_norm else []
-        found = named_activation(name)
-        layers += [found] if found is not None else []
+        layers += followed(Dense(int(units)), batch_norm, name)
         layers += [Dropout(float(rate))] if rate else []
         ends.append(len(layers))
-    dense.append(len(layers))
     layers.append(Dense(int(outputs)))
     layers += [output] if output is not None else []
-    return Network(Sequential(tuple(layers)), tuple(dense), tuple(ends))
+    weighted = tuple(i for i, layer in enumerate(layers) if isinstance(layer, Conv2D | Dense))
+    return Network(Sequential(tuple(layers)), weighted, tuple(ends))
+
+
+def followed(layer: Layer, batch_norm: bool, activation: str | Layer) -> list[Layer]:
+    """Return a layer with what follows it: BatchNorm and activation, as far as they are asked for."""
+    found = named_activation(activation)
+    return [layer, *([BatchNorm()] if batch_norm else []), *([] if found is None else [found])]
 
 
 def each(value: Any, count: int, name: str) -> list[Any]:

@@ -51,6 +51,9 @@ CONSTRAINTS: dict[str, Any] = {
     "schedule": [None, str, Schedule],
     "callbacks": [None, list, tuple],
 }
-"""All that classifier and regressor share."""
+"""All that the estimators share."""
+
+TABLES: dict[str, Any] = {"categorical_features": [None, "array-like", StrOptions({"from_dtype"})]}
+"""What only those take whose samples are rows of features."""
 
 OUR_LOSSES = [StrOptions(set(LOSSES)), Loss]

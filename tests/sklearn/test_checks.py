@@ -12,12 +12,12 @@ pytest.importorskip("sklearn", reason='scikit-learn is not installed: pip instal
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from portanet.sklearn import MLPClassifier, MLPRegressor
+from portanet.sklearn import CNNClassifier, MLPClassifier, MLPRegressor
 from tests.backends.at_hand import require
 
 
 @pytest.mark.filterwarnings("ignore")  # of small numbers of iterations, and of the data that the checks make up
-@parametrize_with_checks([MLPClassifier(max_iter=50), MLPRegressor(max_iter=50)])
+@parametrize_with_checks([MLPClassifier(max_iter=50), MLPRegressor(max_iter=50), CNNClassifier((4,), max_iter=50)])
 def test_estimator(estimator, check):
     check(estimator)
 
@@ -25,9 +25,9 @@ def test_estimator(estimator, check):
 ARRAY_API = """
 import warnings
 from sklearn.utils.estimator_checks import check_array_api_input, check_array_api_same_namespace
-from portanet.sklearn import MLPClassifier, MLPRegressor
+from portanet.sklearn import CNNClassifier, MLPClassifier, MLPRegressor
 warnings.simplefilter("ignore")
-for kind in (MLPClassifier, MLPRegressor):
+for kind in (MLPClassifier, MLPRegressor, CNNClassifier):
     estimator = kind(random_state=0, max_iter=20)
     for dtype in ("float64", "float32"):
         arguments = {arguments}

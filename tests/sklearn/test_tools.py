@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason='scikit-learn is not installed: pip install "portanet[sklearn]"')
 
+from joblib import Parallel, delayed, dump, load
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
@@ -18,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import portanet as pn
-from portanet.sklearn import MLPClassifier, MLPRegressor
+from portanet.sklearn import CNNClassifier, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -65,6 +69,41 @@ def number():
 def test_a_hidden_layer_feeds_the_next_step():
     features = make_pipeline(classifier(), LogisticRegression(max_iter=500)).fit(X, Y)
     assert features.score(X, Y) > 0.8
+
+
+def test_pipelines_hand_tables_on():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install pandas")
+    table = pandas.DataFrame(X, columns=list("abcd"))
+    pipeline = make_pipeline(StandardScaler(), classifier(), LogisticRegression(max_iter=500))
+    pipeline.set_output(transform="pandas").fit(table, Y)
+    assert list(pipeline[-1].feature_names_in_) == [f"mlpclassifier{i}" for i in range(8)]
+    assert pipeline.score(table, Y) > 0.8
+
+
+@pytest.mark.filterwarnings("ignore")  # the workers' own warnings
+@pytest.mark.parametrize("make", [lambda: CNNClassifier((3,), image_shape=(2, 2), max_iter=5, random_state=0), number])
+def test_estimators_travel_to_processes_and_back(make):
+    # Fitted there and sent back; fitted here and sent there: loky pickles both.
+    here = [make().fit(X, target) for target in (Y, Y == 1)]
+    there = Parallel(n_jobs=2, backend="loky")(delayed(make().fit)(X, target) for target in (Y, Y == 1))
+    for a, b in zip(here, there, strict=True):
+        np.testing.assert_array_equal(a.predict(X), b.predict(X))
+    asked = Parallel(n_jobs=2, backend="loky")(delayed(found.predict)(X) for found in here)
+    np.testing.assert_array_equal(asked, [found.predict(X) for found in here])
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a)), "joblib"])
+def test_copies_answer_alike(again, tmp_path):
+    found = classifier(solver="adam", max_iter=10).fit(X, Y)
+    if again == "joblib":
+        dump(found, tmp_path / "fitted.joblib")
+        other = load(tmp_path / "fitted.joblib")
+    else:
+        other = again(found)
+    assert other is not found
+    assert other.get_params() == found.get_params()
+    np.testing.assert_array_equal(other.predict_proba(X), found.predict_proba(X))
+    np.testing.assert_array_equal(other.transform(X), found.transform(X))
 
 
 def test_clone_keeps_every_argument():

@@ -1,0 +1,129 @@
+"""Layers side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portanet.backends.namespace import namespace
+from portanet.errors import ConfigError, ShapeError
+from portanet.layers.base import Layer
+from portanet.layers.sequential import Sequential, check_layers, within
+from portanet.random import Key
+from portanet.typing import Array, Params, Shape
+
+
+@dataclass(frozen=True)
+class Parallel(Layer):
+    """The features parted among several layers, and what these make of them put side by side.
+
+    Forward   y  = [f₁(x₁), …, fₖ(xₖ)]   where x = [x₁, …, xₖ]
+    Backward  dx = [f₁'s dx, …, fₖ's dx], each from its own part of dy;  the layers' own gradients
+    Shapes    x (..., n, Σ sizes), y (..., n, Σ units of the layers)
+    Source    Collobert, Kavukcuoglu & Farabet 2011, Torch7 (its module of this name)
+
+    An Embedding for a categorical feature beside numbers that pass as they are (Flatten leaves a row a row)::
+
+        Parallel([Sequential([Embedding(7, 3), Flatten()]), Flatten()], sizes=[1, 4])
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        At least one; each makes a row of a row.
+    sizes : sequence of int
+        How many of the features each layer takes, from the first feature to the last.
+    """
+
+    layers: Sequence[Layer]
+    sizes: Sequence[int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", check_layers(self.layers, "Parallel"))
+        sizes = self.sizes
+        counts = isinstance(sizes, tuple | list) and all(type(size) is int and size > 0 for size in sizes)
+        if not counts or len(sizes) != len(self.layers):
+            message = (
+                f"Parallel: sizes must be a whole number of 1 or more for each of the {len(self.layers)} layers, got "
+                f"{sizes!r:.60}"
+            )
+            raise ConfigError(message)
+        object.__setattr__(self, "sizes", tuple(sizes))
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        if tuple(in_shape) != (sum(self.sizes),):
+            message = (
+                f"expected {sum(self.sizes)} features for the sizes {self.sizes}, got samples of shape "
+                f"{tuple(in_shape)}; let the sizes add up to the features"
+            )
+            raise ShapeError(message)
+        params: Params = {}
+        units = 0
+        for i, (layer, size) in enumerate(zip(self.layers, self.sizes, strict=True)):
+            try:
+                own, shape = layer.init(rng, (size,))
+                if len(shape) != 1:
+                    message = f"expected a layer that makes a row of a row, got outputs of shape {shape}; add Flatten()"
+                    raise ShapeError(message)
+            except ShapeError as error:
+                raise within(error, layer, i) from None
+            params.update({f"{i}.{name}": value for name, value in own.items()})
+            units += shape[0]
+        return params, (units,)
+
+    def init_buffers(self, in_shape: Shape) -> Params:
+        return self._of_each(lambda layer, shape: layer.init_buffers(shape))
+
+    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
+        return self._of_each(lambda layer, shape: layer.buffer_shapes(shape))
+
+    def _of_each(self, what: Callable[[Layer, Shape], dict[str, Any]]) -> dict[str, Any]:
+        return {
+            f"{i}.{name}": value
+            for i, (layer, size) in enumerate(zip(self.layers, self.sizes, strict=True))
+            for name, value in what(layer, (size,)).items()
+        }
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = namespace(x)
+        split = self.split(params)
+        found, caches = [], []
+        for i, (layer, part) in enumerate(zip(self.layers, parted(x, self.sizes), strict=True)):
+            try:
+                y, cache = layer.forward(split[i], part, train=train, key=key and key.child(i))
+            except ShapeError as error:
+                raise within(error, layer, i) from None
+            found.append(y)
+            caches.append(cache)
+        # The units of each layer are kept: they tell which part of dy is whose.
+        return xp.concat(found, axis=-1), (split, caches, [y.shape[-1] for y in found])
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        split, caches, units = cache
+        found, grads = [], {}
+        for i, (layer, part) in enumerate(zip(self.layers, parted(dy, units), strict=True)):
+            dx, own = layer.backward(split[i], part, caches[i], need_dx=need_dx)
+            found.append(dx)
+            grads.update({f"{i}.{name}": value for name, value in own.items()})
+        return (namespace(dy).concat(found, axis=-1) if need_dx else None), grads
+
+    def updated_buffers(self, params: Params, cache: Any) -> Params:
+        split, caches, _ = cache
+        return {
+            f"{i}.{name}": value
+            for i, layer in enumerate(self.layers)
+            for name, value in layer.updated_buffers(split[i], caches[i]).items()
+        }
+
+    def config(self) -> dict[str, Any]:
+        return {"type": "Parallel", "layers": [layer.config() for layer in self.layers], "sizes": list(self.sizes)}
+
+    def split(self, params: Params) -> list[Params]:
+        """Return the parameters of each layer under their own names."""
+        return Sequential(self.layers).split(params)
+
+
+def parted(x: Array, sizes: Sequence[int]) -> list[Array]:
+    """Return `x` in parts of these sizes along its last axis."""
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    return [x[..., end - size : end] for size, end in zip(sizes, ends, strict=True)]

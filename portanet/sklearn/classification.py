@@ -1,0 +1,217 @@
+"""What classifiers share: labels to targets, outputs to labels and probabilities."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from array_api_compat import array_namespace
+from scipy.sparse import issparse
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+
+from portanet import losses
+from portanet.errors import ConfigError
+from portanet.layers import Layer, Sigmoid, Softmax
+from portanet.losses import Loss
+from portanet.sklearn import inputs
+from portanet.sklearn.base import BaseMLP, can_partial_fit
+from portanet.sklearn.labels import Labels
+from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
+from portanet.sklearn.protocol import with_callbacks
+from portanet.typing import Array
+
+
+class BaseClassifier(ClassifierMixin, BaseMLP):
+    """A network whose outputs are the probabilities of classes."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CONSTRAINTS,
+        "class_weight": [dict, "array-like", str, None],
+        "loss": [*OUR_LOSSES, str],
+    }
+
+    class_weight: Any
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Fit the network to samples and labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples: on the host, or an array of CuPy, torch or JAX, which is then trained on where it lives.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, or a row of 0 and 1 a sample where it can have several.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss.
+        X_val, y_val : array-like, default=None
+            Samples and labels that are scored behind each epoch; with `early_stopping` they decide, and nothing is
+            split off.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+        return self
+
+    @available_if(can_partial_fit)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train for one epoch more on these samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        if _check_partial_fit_first_call(self, classes):
+            several = type_of_target(inputs.host(y)).startswith("multilabel")
+            self._know(inputs.host(y) if several else classes)
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Return the label of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The labels; where X lives, if they are numbers.
+        """
+        outputs = self._outputs(X, "predict")
+        return self._in_place(self._labels.decode(inputs.host(outputs)), outputs)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        p : array of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        return self._proba(X, "predict_proba")
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        log_p : array of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        p = self._proba(X, "predict_log_proba")
+        with inputs.place_of(p).activate(self._dtype):
+            return array_namespace(p).log(p)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy; several labels a sample must all be right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            Share of the samples whose label is right.
+        """
+        found = self._labels.decode(inputs.host(self._outputs(X, "score")))
+        return float(accuracy_score(inputs.host(y), found, sample_weight=inputs.host(sample_weight)))
+
+    def _proba(self, X: Any, method: str) -> Array:
+        p = self._outputs(X, method)
+        return array_namespace(p).concat([1.0 - p, p], axis=1) if self.n_outputs_ == 1 else p
+
+    def _in_place(self, labels: Any, like: Array) -> Array:
+        """Return labels where the outputs are, if they are numbers."""
+        if issparse(labels) or labels.dtype.kind not in "biuf":
+            return labels
+        return inputs.returned(inputs.place_of(like), labels)
+
+    def _read_targets(self, x: Any, y: Any, *, first: bool, incremental: bool) -> tuple[Any, Any]:
+        y = inputs.targets(x, y, numeric=False)
+        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
+            self._know(y)
+        else:
+            self._labels.check(y, same=bool(self.warm_start))
+        return self._labels.encode(y), y
+
+    def _know(self, y: Any) -> None:
+        self._labels = Labels(y)
+        self.classes_, self.n_outputs_ = self._labels.classes, self._labels.outputs
+
+    def _weights(self, x: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
+        own = super()._weights(x, y, sample_weight, incremental=incremental)
+        if self.class_weight is None:
+            return own
+        if incremental and isinstance(self.class_weight, str):
+            message = (
+                "class_weight 'balanced' is not supported for partial_fit, which does not see all labels; give the "
+                "weights as a dict"
+            )
+            raise ValueError(message)
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if own is None else own * by_class
+
+    def _make_loss(self) -> tuple[Loss, Layer | None]:
+        exclusive = self._labels.kind == "multiclass"
+        output = Softmax if exclusive else Sigmoid
+        self.out_activation_ = "softmax" if exclusive else "logistic"
+        if self.loss == "log_loss":
+            return losses.SoftmaxCrossEntropy() if exclusive else losses.BinaryCrossEntropy(), None
+        loss = losses.get(self.loss)
+        if loss.output not in (None, output):
+            wanted = "SoftmaxCrossEntropy" if exclusive else "BinaryCrossEntropy"
+            kind = self._labels.kind
+            message = f"loss: {type(loss).__name__} does not fit {kind} labels; use {wanted}, or 'log_loss' for either"
+            raise ConfigError(message)
+        return loss, None if loss.output else output()
+
+    def _strata(self, y: Any) -> Any:
+        return y if self.n_outputs_ == 1 else None  # what scikit-learn does, so that its split is ours
+
+    def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        return float(accuracy_score(y, self._labels.decode(outputs), sample_weight=weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,184 @@
+"""The classifier of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from array_api_compat import array_namespace
+from sklearn.utils._param_validation import Interval
+
+from portanet.errors import ConfigError
+from portanet.layers import Augment, Conv2D, Flatten, Layer, MaxPool2D, Reshape
+from portanet.layers.windows import pair, whole
+from portanet.sklearn import inputs
+from portanet.sklearn.classification import BaseClassifier
+from portanet.sklearn.documentation import documented
+from portanet.sklearn.network import Network, build, each, followed
+
+_WHOLE = Interval(Integral, 1, None, closed="left")
+_SHAPES = (2, 3)  # axes of an image
+
+
+@documented
+class CNNClassifier(BaseClassifier):
+    """Convolutional network that classifies images.
+
+    Blocks of a convolution (padded, so that it keeps the size), BatchNorm if asked for, activation and max-pooling;
+    behind them the layers of :class:`MLPClassifier`, whose arguments these are, too. Images are (n, height, width),
+    (n, height, width, channels) or flat rows with `image_shape`. Scale them to about 0 … 1 first.
+
+    See Also
+    --------
+    MLPClassifier : The same for rows of features.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from portanet.sklearn import CNNClassifier
+    >>> digits = load_digits()
+    >>> X, y = digits.images / 16, digits.target
+    >>> model = CNNClassifier((8,), (32,), learning_rate_init=0.01, tol=0.01, random_state=0).fit(X[:1000], y[:1000])
+    >>> model.score(X[1000:], y[1000:]) > 0.9
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseClassifier._parameter_constraints,
+        "filters": ["array-like", _WHOLE],
+        "kernel_size": ["array-like", _WHOLE],
+        "pool_size": ["array-like", _WHOLE],
+        "image_shape": ["array-like", None],
+        "shift": [Interval(Real, 0, None, closed="left")],
+        "rotate": [Interval(Real, 0, 180, closed="both")],
+        "flip": ["boolean"],
+    }
+
+    filters: Any
+    kernel_size: Any
+    pool_size: Any
+    image_shape: Any
+    shift: float
+    rotate: float
+    flip: bool
+    image_shape_: tuple[int, int, int]
+
+    def __init__(
+        self,
+        filters: Any = (16, 32),
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        kernel_size: Any = 3,
+        pool_size: Any = 2,
+        image_shape: Any = None,
+        shift: float = 0.0,
+        rotate: float = 0.0,
+        flip: bool = False,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool | str = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        backend: Any = None,
+        dtype: str | None = None,
+        class_weight: Any = None,
+        loss: Any = "log_loss",
+        dropout: Any = 0.0,
+        batch_norm: bool = False,
+        optimizer: Any = None,
+        schedule: Any = None,
+        callbacks: Any = None,
+    ) -> None:
+        self._keep(locals())
+
+    def _samples(self, X: Any, *, reset: bool) -> Any:
+        """Return checked images as rows of numbers, as their pixels stand in memory; the network shapes them again."""
+        if isinstance(X, list | tuple) and np.ndim(X) > 2:
+            X = np.asarray(X)
+        shape = tuple(getattr(X, "shape", ()))
+        found = known = self._given_shape() if reset else self.image_shape_
+        if len(shape) - 1 in _SHAPES:
+            height, width, channels = (*shape[1:], 1)[:3]
+            found = height, width, channels
+            if known not in (None, found):
+                whose = "image_shape" if reset else "fit"
+                message = (
+                    f"expected images of shape {known} (height, width, channels), as {whose} had them, got {found}"
+                )
+                raise ValueError(message)
+            X = array_namespace(X).reshape(X, (shape[0], math.prod(found)))
+        x = inputs.samples(self, X, reset=reset)
+        if reset:
+            self.image_shape_ = found or (1, self.n_features_in_, 1)
+            if math.prod(self.image_shape_) != self.n_features_in_:
+                message = (
+                    f"image_shape: {self.image_shape_} is {math.prod(self.image_shape_)} numbers an image, the samples "
+                    f"have {self.n_features_in_}; give (height, width, channels) of your images"
+                )
+                raise ConfigError(message)
+        return x
+
+    def _given_shape(self) -> tuple[int, int, int] | None:
+        if self.image_shape is None:
+            return None
+        given = tuple(self.image_shape)
+        if len(given) not in _SHAPES or any(not isinstance(n, Integral) or n < 1 for n in given):
+            message = f"image_shape: expected (height, width) or (height, width, channels), got {self.image_shape!r}"
+            raise ConfigError(message)
+        height, width, channels = (*(int(n) for n in given), 1)[:3]
+        return height, width, channels
+
+    def _network_of(self, sizes: list[int], output: Layer | None) -> Network:
+        given = self.filters if isinstance(self.filters, Iterable) else [self.filters]
+        filters = [whole(_plain(n), "filters", 1) for n in given]
+        activations = each(self.activation, len(filters) + len(sizes), "activation")
+        front = self._blocks(filters, activations[: len(filters)])
+        rest = activations[len(filters) :]
+        return build(sizes, self.n_outputs_, rest, self.dropout, self.batch_norm, output, front)
+
+    def _blocks(self, filters: Sequence[int], activations: Sequence[Any]) -> list[Layer]:
+        """Return the layers from flat rows to the flat outputs of the last block."""
+        layers: list[Layer] = [Reshape(self.image_shape_)]
+        if self.shift or self.rotate or self.flip:
+            layers.append(Augment(float(self.shift), float(self.rotate), bool(self.flip)))
+        kernel = pair(_plain(self.kernel_size), "kernel_size", 1)
+        pool = pair(_plain(self.pool_size), "pool_size", 1)
+        size = self.image_shape_[:2]
+        for units, activation in zip(filters, activations, strict=True):
+            # Taps that touch no pixel from any place would be weights that nothing trains.
+            reach = tuple(min(k, 2 * s - 1) for k, s in zip(kernel, size, strict=True))
+            layers += followed(Conv2D(units, (reach[0], reach[1]), padding="same"), self.batch_norm, activation)
+            window = tuple(min(p, s) for p, s in zip(pool, size, strict=True))
+            layers += [MaxPool2D((window[0], window[1]))] if max(window) > 1 else []
+            size = size[0] // window[0], size[1] // window[1]
+        return [*layers, Flatten()]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _plain(value: Any) -> Any:
+    """Return a size, or two of them, as Python's numbers."""
+    return np.asarray(value).tolist()
