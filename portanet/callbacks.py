@@ -37,6 +37,10 @@ class Callback:
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Behind each epoch; `row` is its line of the history."""
 
+    def on_divergence(self, trainer: Trainer, message: str) -> bool:
+        """When the loss or a weight is no longer finite; return whether training goes on from what was put in place."""
+        return False
+
     def on_fit_end(self, trainer: Trainer) -> None:
         """Behind the last epoch, also when training ended by an error."""
 

@@ -22,6 +22,7 @@ from portanet.data.batches import Batches
 from portanet.data.sparse import SparseRows
 from portanet.errors import ConfigError, DataError
 from portanet.meter import Meter
+from portanet.rollback import optimizer_state
 from portanet.saving import check_shapes, describe, write
 
 if TYPE_CHECKING:
@@ -148,13 +149,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
             message = f"the optimizer's {slot} does not fit the weights"
             raise DataError(message)
     trainer.adopt(state["params"], state["buffers"], state["input_shape"], out_shape)
-    with trainer.backend.activate(trainer.dtype):
-        put = trainer.backend.asarray
-        copy = trainer.backend.xp.asarray  # an optimizer writes into its arrays
-        trainer.opt_state = {
-            slot: {name: copy(put(a, trainer.dtype), copy=True) for name, a in own.items()} if slot != "t" else own
-            for slot, own in state["optimizer"].items()
-        }
+    trainer.opt_state = optimizer_state(trainer, state["optimizer"])
     trainer.epoch, trainer.position = int(state["epoch"]), int(state["position"])
     trainer.history.rows = [dict(row) for row in state["history"]]
     trainer.meter = Meter(trainer.backend, trainer.metrics)

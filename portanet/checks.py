@@ -9,7 +9,7 @@ from typing import Any
 
 from portanet.errors import ConfigError
 
-__all__ = ["check_fields", "check_number"]
+__all__ = ["check_count", "check_fields", "check_number"]
 
 _LARGEST = 2**31 - 1  # of a whole number: no axis of an array is longer
 _NOT_NEGATIVE = ("lr", "eps", "weight_decay")
@@ -50,4 +50,11 @@ def check_number(name: str, value: Any, least: float | None = None) -> None:
     if not number or not math.isfinite(value) or (least is not None and value < least):
         bound = "" if least is None else f" of {least:g} or more"
         message = f"{name} must be a finite number{bound}, got {value!r:.60}"
+        raise ConfigError(message)
+
+
+def check_count(name: str, value: Any, least: int) -> None:
+    """Raise ConfigError where `value` is no whole number, or below `least`; NumPy's whole numbers are some too."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        message = f"{name} must be a whole number of {least} or more, got {value!r:.60}"
         raise ConfigError(message)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from portanet import backends, checkpoint, divergence, losses, optimizers, schedules
+from portanet import backends, checkpoint, divergence, losses, optimizers, rollback, schedules
 from portanet.callbacks import Callback
+from portanet.checks import check_count
 from portanet.data import prepare
 from portanet.data.batches import Batches, Order
 from portanet.data.dataset import Dataset
-from portanet.errors import ConfigError, DataError, DivergedError
+from portanet.errors import ConfigError, DataError, DivergedError, unknown
 from portanet.history import History
 from portanet.interrupt import held_interrupt
 from portanet.layers import Layer
@@ -24,6 +26,8 @@ from portanet.progress import Progress
 from portanet.typing import Params, Shape
 
 __all__ = ["Trainer"]
+
+ON_DIVERGENCE = ("stop", "lower_lr")
 
 
 class Trainer(EpochLoop):
@@ -103,7 +107,7 @@ class Trainer(EpochLoop):
         with self.backend.activate(self.dtype):
             self.opt_state = self.optimizer.init(self.params)
         self.epoch, self.history, self.schedule = 0, History(), copy.deepcopy(self._schedule)
-        self.position, self._resumed = 0, None
+        self.position, self._resumed, self.rate_factor = 0, None, 1.0
 
     def fit(
         self,
@@ -117,6 +121,7 @@ class Trainer(EpochLoop):
         validation_fraction: float = 0.0,
         shuffle: bool | Order = True,
         callbacks: Sequence[Callback] = (),
+        on_divergence: str = "stop",
         verbose: bool = True,
     ) -> History:
         """Train for `epochs` more epochs; a second call goes on where the first one ended, also within an epoch.
@@ -139,6 +144,10 @@ class Trainer(EpochLoop):
             Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
             numbers in the next epoch's order.
         callbacks : sequence of Callback
+        on_divergence : "stop" or "lower_lr"
+            What to do when the loss or a weight is no longer finite: raise DivergedError, or go back to the last good
+            weights and on with half the learning rate, ten times at most: :class:`~portanet.LowerRate`, which also
+            takes other numbers, as one of the callbacks.
         verbose : bool
             Whether progress is shown on stderr.
 
@@ -147,18 +156,24 @@ class Trainer(EpochLoop):
         ConfigError, DataError, ShapeError
             For arguments and data that cannot be.
         DivergedError
-            If the loss or a weight is no longer finite behind an epoch.
+            If the loss or a weight is no longer finite behind an epoch, or at a look into a long one. The trainer is
+            then back at the last weights known to be good, those of the epoch's begin as a rule.
         KeyboardInterrupt
             Behind the batch in which it came, so that the trainer can go on or be saved.
         """
         if isinstance(x, Dataset):
             self.classes = self.classes or x.classes
             x, y = x.x, x.y
-        _check_count("epochs", epochs, 0)
+        check_count("fit: epochs", epochs, 0)
         if batch_size is not None:
-            _check_count("batch_size", batch_size, 1)
+            check_count("fit: batch_size", batch_size, 1)
+        if on_divergence not in ON_DIVERGENCE:
+            raise ConfigError("fit: " + unknown("on_divergence", on_divergence, ON_DIVERGENCE))
         train, validation = self._parts(x, y, sample_weight, validation_data, validation_fraction, batch_size)
-        hooks = sorted(_checked(callbacks) + ([Progress()] if verbose else []), key=lambda hook: hook.runs_last)
+        hooks = _checked(callbacks) + ([Progress()] if verbose else [])
+        if on_divergence == "lower_lr" and not any(isinstance(hook, rollback.LowerRate) for hook in hooks):
+            hooks.append(rollback.LowerRate())
+        hooks.sort(key=lambda hook: hook.runs_last)
         before = self._fitted
         order = "a function's" if callable(shuffle) else shuffle
         self._fitted = {"batch_size": train.batch_size, "shuffle": order, "samples": train.n, "data": train}
@@ -175,10 +190,16 @@ class Trainer(EpochLoop):
             if self._resumed is not None:
                 checkpoint.take_up(self, self._resumed)
                 self._stop = self._finished
+            self._keep()
             while self.epoch < self._end and not self._stop:
                 row = self._run_epoch(train, validation, shuffle=shuffle)
+                due = time.monotonic() >= self._due
                 # Weights that nobody sees are not looked at: the next epoch's loss would tell.
-                self._check_finite(row, weights=bool(hooks or self._stop) or self.epoch == self._end)
+                seen = bool(hooks or self._stop or self.position) or self.epoch == self._end or due
+                if not self._is_good(row, train, shuffle, weights=seen):
+                    continue
+                if due:
+                    self._keep()
                 if self.position:  # stopped within the epoch: the rest of it is the next fit's
                     break
                 self.history.rows.append(row)
@@ -227,7 +248,7 @@ class Trainer(EpochLoop):
         data = self._fitted.get("data")
         if isinstance(data, Batches):  # its fingerprint is still wanted where an epoch is half done
             self._fitted["data"] = checkpoint.fingerprint(data) if self.position else None
-        self._hooks = []
+        self._hooks, self._kept = [], None
 
     def _parts(
         self, x: Any, y: Any, weight: Any, validation_data: Any, fraction: float, batch_size: int | None
@@ -261,13 +282,23 @@ class Trainer(EpochLoop):
             xv, yv, wv = (*validation_data, None)[:3]
             return train, self._batches(xv, yv, wv, CHUNK, what="validation ")
 
-    def _check_finite(self, row: dict[str, float], *, weights: bool) -> None:
-        """Tell a loss, or weights behind its last step, that are no longer finite."""
+    def _is_good(self, row: dict[str, float], train: Batches, shuffle: bool | Order, *, weights: bool) -> bool:
+        """Return False where the epoch diverged and a callback has gone back; raise DivergedError where none has."""
         message = divergence.in_words(self, row, weights=weights)
-        if message:
-            self.history.rows.append(row)
-            self.history.stopped = "diverged"
-            raise DivergedError(message)
+        if not message:
+            return True
+        if any(hook.on_divergence(self, message) for hook in self._hooks):
+            self.epoch, self.position = int(row["epoch"]) - 1, 0  # it is run again
+            self._keep()
+            return False
+        assert self._kept is not None
+        began, good = "", self._kept
+        if not callable(shuffle):  # an order that a function drew cannot be drawn again
+            began, good = divergence.trace(self, self._kept, int(row["epoch"]), train, shuffle)
+        rollback.go_back(self, good)
+        self.history.rows.append(row)
+        self.history.stopped = "diverged"
+        raise DivergedError("; ".join(part for part in (message, began, divergence.HELP) if part))
 
 
 def _checked(callbacks: Sequence[Callback]) -> list[Callback]:
@@ -278,9 +309,3 @@ def _checked(callbacks: Sequence[Callback]) -> list[Callback]:
             message = f"fit: callbacks must be a list of Callback, got {hook!r} in it{hint}"
             raise ConfigError(message)
     return list(callbacks)
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        message = f"fit: {name} must be a whole number of {least} or more, got {value!r}"
-        raise ConfigError(message)

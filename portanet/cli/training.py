@@ -137,6 +137,7 @@ class Training:
                     batch_size=None if self.options.batch_size == "full" else int(self.options.batch_size),
                     validation_data=self._validation,
                     callbacks=[interrupts, recorder, *self._callbacks(), saved],
+                    on_divergence=self.options.on_divergence,
                     verbose=verbose,
                 )
                 report["metrics"] = recorder.metrics
