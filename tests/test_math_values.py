@@ -214,6 +214,49 @@ def test_dropout_scales_what_it_keeps():
     assert pn.Dropout(0).forward({}, x, train=True)[0] is x
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (2, 2, 2, 3)])
+def test_batch_norm(shape):
+    layer = pn.BatchNorm(momentum=0.7, eps=0.1)
+    x = RNG.normal(size=shape) * 3 + 1
+    params = {"scale": np.array([2.0, 1.0, 0.5]), "shift": np.array([0.0, 1.0, -1.0])}
+    buffers = {"mean": np.array([5.0, 6.0, 7.0]), "variance": np.array([1.0, 2.0, 3.0])}
+    names = list(layer.init(None, shape[1:])[0])
+    everything = {**dict(zip(names, params.values(), strict=True)), **buffers}
+    y, cache = layer.forward(everything, x, train=True)
+    still, _ = layer.forward(everything, x)
+    new = layer.updated_buffers(everything, cache)
+    for j in range(3):
+        values = x[..., j].reshape(-1)
+        mean = sum(values) / len(values)
+        squares = sum((v - mean) ** 2 for v in values)
+        scale, shift = params["scale"][j], params["shift"][j]
+        z = (values - mean) / math.sqrt(squares / len(values) + 0.1)
+        np.testing.assert_allclose(y[..., j].reshape(-1), scale * z + shift, rtol=1e-12)
+        z = (values - buffers["mean"][j]) / math.sqrt(buffers["variance"][j] + 0.1)
+        np.testing.assert_allclose(still[..., j].reshape(-1), scale * z + shift, rtol=1e-12)
+        assert new["mean"][j] == pytest.approx(0.7 * buffers["mean"][j] + 0.3 * mean, rel=1e-12)
+        variance = squares / (len(values) - 1)  # the unbiased one, as torch and Keras keep it
+        assert new["variance"][j] == pytest.approx(0.7 * buffers["variance"][j] + 0.3 * variance, rel=1e-12)
+
+
+def test_layer_norm():
+    layer = pn.LayerNorm(eps=0.1)
+    params = dict(zip(layer.init(None, (3,))[0], (np.array([2.0, 1.0, 0.5]), np.array([0.0, 1.0, -1.0])), strict=True))
+    y, _ = layer.forward(params, Z)
+    for row, out in zip(Z, y, strict=True):
+        mean = sum(row) / 3
+        deviation = math.sqrt(sum((v - mean) ** 2 for v in row) / 3 + 0.1)
+        np.testing.assert_allclose(out, np.array([2, 1, 0.5]) * (row - mean) / deviation + np.array([0, 1, -1]))
+
+
+def test_what_layers_begin_with():
+    assert (pn.BatchNorm().momentum, pn.BatchNorm().eps, pn.LayerNorm().eps) == (0.9, 1e-5, 1e-5)
+    assert pn.BatchNorm(momentum=0.0).momentum == 0.0
+    for make in (lambda: pn.BatchNorm(eps=math.nan), lambda: pn.Dense(3, bias="yes")):
+        with pytest.raises(pn.ConfigError, match="must be"):
+            make()
+
+
 STEPS = 60
 GRADIENTS = RNG.normal(size=STEPS) * np.exp(RNG.normal(size=STEPS))
 
@@ -270,7 +313,8 @@ def test_optimizers(name):
     optimizer, rule = OPTIMIZERS[name]
     params = {"weight": np.array([1.0])}
     state = optimizer.init(params)
-    expected, kept = 1.0, {}
+    expected = 1.0
+    kept: dict[str, float] = {}
     for t, g in enumerate(GRADIENTS, 1):
         params, state = optimizer.update(params, {"weight": np.array([g])}, state, 0.05)
         expected = rule(expected, g, t, kept)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 ARITHMETIC = {
@@ -74,11 +75,11 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.stmt, Callable[[], Any]]]:
             if isinstance(statement, ast.Import | ast.ImportFrom | ast.Raise):
                 continue
             if isinstance(statement, ast.Expr | ast.AugAssign) and body is not tree.body:
-                yield statement, lambda s=statement: _delete(s)
+                yield statement, partial(_delete, statement)
             if isinstance(statement, ast.Return) and statement.value is not None:
-                yield statement, lambda s=statement: setattr(s, "value", ast.Constant(None))
+                yield statement, partial(setattr, statement, "value", ast.Constant(None))
             if isinstance(statement, ast.If | ast.While):
-                yield statement, lambda s=statement: setattr(s, "test", ast.UnaryOp(ast.Not(), s.test))
+                yield statement, partial(setattr, statement, "test", ast.UnaryOp(ast.Not(), statement.test))
             if isinstance(statement, ast.Assign) and _named(statement, ("__all__", "message", "mend")):
                 continue
             for node in _expressions(statement):
@@ -136,23 +137,26 @@ def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
 
 def _of_expression(node: ast.expr) -> Iterator[Callable[[], Any]]:
     if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-        yield lambda: setattr(node, "op", ARITHMETIC[type(node.op)]())
+        yield partial(setattr, node, "op", ARITHMETIC[type(node.op)]())
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
-        yield lambda: setattr(node, "op", ast.UAdd()) if isinstance(node.op, ast.USub) else _drop_not(node)
+        yield partial(_without_sign, node)
     elif isinstance(node, ast.Compare):
         for i, op in enumerate(node.ops):
-            yield lambda i=i, op=op: node.ops.__setitem__(i, COMPARISONS[type(op)]())
+            yield partial(node.ops.__setitem__, i, COMPARISONS[type(op)]())
     elif isinstance(node, ast.BoolOp):
-        yield lambda: setattr(node, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
+        yield partial(setattr, node, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
     elif isinstance(node, ast.IfExp):
-        yield lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
+        yield partial(setattr, node, "test", ast.UnaryOp(ast.Not(), node.test))
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield lambda: setattr(node, "value", not node.value)
+        yield partial(setattr, node, "value", not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         other = node.value + 1 if isinstance(node.value, int) else (2 * node.value or 1.0)
-        yield lambda: setattr(node, "value", other)
+        yield partial(setattr, node, "value", other)
 
 
-def _drop_not(node: ast.UnaryOp) -> None:
-    """Turn ``not x`` into ``not (not x)``."""
-    node.operand = ast.UnaryOp(ast.Not(), node.operand)
+def _without_sign(node: ast.UnaryOp) -> None:
+    """Turn ``-x`` into ``+x``, and ``not x`` into ``not (not x)``."""
+    if isinstance(node.op, ast.USub):
+        node.op = ast.UAdd()
+    else:
+        node.operand = ast.UnaryOp(ast.Not(), node.operand)

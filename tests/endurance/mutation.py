@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 LEAST = 0.9
 
-LAYERS = ["test_layers.py", "test_layer_arguments.py", "test_math_values.py", "test_config.py"]
+LAYERS = ["test_math_values.py", "test_layer_arguments.py", "test_layers.py", "test_config.py"]  # the quick ones first
 WINDOWS = [*LAYERS, "test_adjoint.py"]
 TESTS = {
     "layers/dense": LAYERS,
@@ -41,13 +41,13 @@ TESTS = {
     "layers/pool": WINDOWS,
     "layers/windows": WINDOWS,
     "layers/augment": ["test_augment.py", *WINDOWS],
-    "losses": ["test_losses.py", "test_math_values.py"],
-    "optimizers": ["test_optimizers.py", "test_math_values.py"],
+    "losses": ["test_math_values.py", "test_losses.py"],
+    "optimizers": ["test_math_values.py", "test_optimizers.py"],
     "schedules": ["test_schedules.py"],
     "initializers": ["test_initializers.py"],
     "metrics": ["test_metrics.py"],
     "random": ["test_random.py"],
-    "step": ["test_step.py", "test_math_values.py"],
+    "step": ["test_step.py"],
 }
 OTHER_BACKENDS = "not strict and not torch and not jax and not cupy"
 
