@@ -139,7 +139,12 @@ _ALL = (
         "warm-up:epochs=2,then=cosine.",
     ),
     _option("--epochs", type=click.IntRange(min=0), default=10),
-    _option("--batch-size", type=BATCH_SIZE, default="128", help="Samples a step, or full."),
+    _option(
+        "--batch-size",
+        type=BATCH_SIZE,
+        default="128",
+        help="Samples a step, full, or auto: a 64th of them, 16 to 256, that fits.",
+    ),
     _option(
         "--val-fraction",
         type=click.FloatRange(0, 1, max_open=True),

@@ -12,6 +12,8 @@ from portanet.data.sparse import SparseRows
 from portanet.random import generator
 from portanet.typing import Array
 
+SMALL = 1 << 20  # bytes that always fit
+
 Order: TypeAlias = Callable[[int], Any]
 """From the number of samples to the rows' numbers in the order of the next epoch."""
 
@@ -53,8 +55,8 @@ class Batches:
         self.backend, self.batch_size = backend, batch_size
         self.n = int(x.shape[0])
         self.host_weight = weight
-        memory = backend.memory()
         size = sum(a.nbytes for a in (x, y) if isinstance(a, np.ndarray))
+        memory = backend.memory() if size > SMALL else None  # to ask takes longer than a small step
         fits = memory is None or size <= memory.free // 2 or not isinstance(x, np.ndarray)
         self.resident = fits and not isinstance(x, SparseRows)
         self.x, self.y = (backend.asarray(x), backend.asarray(y)) if self.resident else (x, y)

@@ -121,7 +121,7 @@ def _defaults(function: ast.FunctionDef) -> list[ast.expr]:
 
 def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     """Yield the expressions that belong to the statement itself, without those of statements within it."""
-    waiting: list[ast.AST] = _defaults(statement) if isinstance(statement, ast.FunctionDef) else []
+    waiting: list[ast.AST] = [*_defaults(statement)] if isinstance(statement, ast.FunctionDef) else []
     for field, value in ast.iter_fields(statement):
         if field in ("body", "orelse", "finalbody", "handlers", "annotation", "returns", "decorator_list", "args"):
             continue
