@@ -12,15 +12,15 @@ import hashlib
 import json
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portanet import weights_file
 from portanet.backends import Backend
 from portanet.callbacks import Callback
+from portanet.checks import check_count, check_number, check_path
 from portanet.data.batches import Batches
 from portanet.data.sparse import SparseRows
-from portanet.errors import ConfigError, DataError
+from portanet.errors import DataError
 from portanet.meter import Meter
 from portanet.rollback import optimizer_state
 from portanet.saving import check_shapes, describe, write
@@ -54,11 +54,11 @@ class TrainingCheckpoint(Callback):
     runs_last = True  # what the other callbacks have noted behind an epoch is part of it
 
     def __init__(self, path: str | os.PathLike[str], *, steps: int | None = None, minutes: float | None = None) -> None:
-        for name, value in (("steps", steps), ("minutes", minutes)):
-            if value is not None and not value > 0:
-                message = f"TrainingCheckpoint: {name} must be above 0, got {value!r}"
-                raise ConfigError(message)
-        self.path, self.steps, self.minutes = Path(path), steps, minutes
+        if steps is not None:
+            check_count("TrainingCheckpoint: steps", steps, 1)
+        if minutes is not None:
+            check_number("TrainingCheckpoint: minutes", minutes, 0)
+        self.path, self.steps, self.minutes = check_path("TrainingCheckpoint: path", path), steps, minutes
         self.every_batch = steps is not None  # type: ignore[misc]  # by minutes, several batches may be trained in one go
         self._since, self._saved = 0, 0.0
 

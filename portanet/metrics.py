@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from array_api_compat import array_namespace, device
 
 from portanet.backends.host import host_array
+from portanet.checks import check_count, check_fields
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import Sigmoid
 from portanet.losses import Loss, aligned, weighted_mean
@@ -29,6 +30,9 @@ class Metric:
     name: str
     ranks_only: ClassVar[bool] = False
     """Whether the order of the outputs is enough, so that the loss's link need not be applied to them."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         """Return the batch's numbers, shape () or (k,), on the device; `loss` tells what the outputs mean."""
@@ -70,6 +74,9 @@ class TopK(Metric):
 
     k: int = 5
     ranks_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_count("TopK: k", self.k, 1)
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -56,6 +56,9 @@ class Model:
         check_number("Trainer: l2", l2, 0)
         self.net = net if isinstance(net, Layer) else Sequential(tuple(net))
         self.loss = losses.get(loss)
+        if isinstance(metrics, str):  # else each letter would be looked up
+            message = f"Trainer: metrics must be a list, got {metrics!r}; write [{metrics!r}]"
+            raise ConfigError(message)
         self.metrics = [metric(m) for m in metrics]
         self.backend = backends.get(backend)
         self.dtype, self.seed, self.l1, self.l2 = dtype, int(seed), l1, l2

@@ -289,7 +289,8 @@ class Trainer(EpochLoop):
             if validation_data is None:
                 return train, None
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                message = "fit: validation_data must be (x, y) or (x, y, sample_weight)"
+                what = type(validation_data).__name__
+                message = f"fit: validation_data must be (x, y) or (x, y, sample_weight), got a {what}"
                 raise ConfigError(message)
             xv, yv, wv = (*validation_data, None)[:3]
             return train, self._batches(xv, yv, wv, None, what="validation ")
@@ -315,6 +316,10 @@ class Trainer(EpochLoop):
 
 def _checked(callbacks: Sequence[Callback]) -> list[Callback]:
     """Return the callbacks as a list; tell one that is none."""
+    if not isinstance(callbacks, list | tuple):
+        what = type(callbacks).__name__
+        message = f"fit: callbacks must be a list of Callback, got a single {what}; put it into a list"
+        raise ConfigError(message)
     for hook in callbacks:
         if not isinstance(hook, Callback):
             hint = f"; make one of it: {hook.__name__}(...)" if isinstance(hook, type) else ""
