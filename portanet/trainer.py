@@ -216,7 +216,10 @@ class Trainer(EpochLoop):
                         hook.on_epoch_end(self, row)
                 self.history.stopped = self._stop or "epochs"
         except OutOfMemoryError as error:
-            raise memory.explained(error, self, train) from error
+            told = memory.explained(error, self, train)
+            if told is error:
+                raise
+            raise told from error
         return self.history
 
     def stop(self, reason: str, *, finished: bool = False) -> None:

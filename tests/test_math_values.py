@@ -82,6 +82,11 @@ def test_losses(name, weight):
     values, caches = loss.forward(stack, target, weight)
     assert values[0] == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(loss.backward(caches)[0], loss.backward(cache), rtol=1e-12)
+    if weight is not None:  # each network may have targets and weights of its own
+        values, caches = loss.forward(stack, np.stack([target, target]), np.stack([weight[::-1], weight]))
+        second, cache = loss.forward(2 * Z, target, weight)
+        assert values[1] == pytest.approx(second, rel=1e-12)
+        np.testing.assert_allclose(loss.backward(caches)[1], loss.backward(cache), rtol=1e-12)
     alone, _ = loss.forward(stack[:, :1], target[:1])  # of a single sample
     assert alone[0] == pytest.approx(of_a_sample(Z[0], target[0]), rel=1e-12)
 
