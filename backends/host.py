@@ -90,7 +90,20 @@ def keep_memory() -> bool:
 
 
 def host_memory() -> tuple[int, int] | None:
-    """Return the host's free and total memory in bytes, or None where the system does not tell."""
+    """Return the host's free and total memory in bytes, or None where the system does not tell.
+
+    That is what this process may have of it: a container's limit and that of ``ulimit -v`` count.
+    """
+    found = _system_memory()
+    if found is None:
+        return None
+    free, total = found
+    for left, limit in (_container_memory(), _address_space()):
+        free, total = min(free, max(left, 0)), min(total, limit)
+    return free, total
+
+
+def _system_memory() -> tuple[int, int] | None:
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = (line.split() for line in meminfo.read_text().splitlines())
@@ -102,3 +115,35 @@ def host_memory() -> tuple[int, int] | None:
         return os.sysconf("SC_AVPHYS_PAGES") * page, os.sysconf("SC_PHYS_PAGES") * page
     except (AttributeError, ValueError, OSError):  # no sysconf on Windows, no such name on macOS
         return None
+
+
+def _container_memory() -> tuple[int, int]:
+    """Return what the control group leaves and allows, as a container sees its own (version 2, else version 1)."""
+    for folder, most, now, cache in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            limit, used = (int((Path(folder) / name).read_text()) for name in (most, now))
+            lines = (line.split() for line in (Path(folder) / "memory.stat").read_text().splitlines())
+            return limit - used + next((int(n) for name, n in lines if name == cache), 0), limit
+        except (OSError, ValueError):  # no such file, or "max": no limit
+            continue
+    return _ENDLESS
+
+
+def _address_space() -> tuple[int, int]:
+    """Return what the limit of the process's addresses leaves and allows."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return _ENDLESS
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError, ValueError):  # Windows, macOS
+        return _ENDLESS
+    return limit - used, limit
+
+
+_ENDLESS = (1 << 63, 1 << 63)

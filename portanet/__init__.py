@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from portanet.losses import *
     from portanet.metrics import *
     from portanet.optimizers import *
+    from portanet.rollback import *
     from portanet.saving import *
     from portanet.schedules import *
     from portanet.trainer import *
@@ -39,6 +40,7 @@ _MODULES = (
     "trainer",
     "callbacks",
     "checkpoint",
+    "rollback",
     "saving",
     "gradient_check",
     "errors",

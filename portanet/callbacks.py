@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from portanet.checks import check_count, check_flag, check_number, check_path, check_text
 from portanet.errors import ConfigError, DataError
 from portanet.schedules import Schedule, improved, monitored
 from portanet.schedules import get as get_schedule
@@ -36,6 +37,10 @@ class Callback:
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Behind each epoch; `row` is its line of the history."""
+
+    def on_divergence(self, trainer: Trainer, message: str) -> bool:
+        """When the loss or a weight is no longer finite; return whether training goes on from what was put in place."""
+        return False
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Behind the last epoch, also when training ended by an error."""
@@ -66,9 +71,10 @@ class EarlyStopping(Callback):
     def __init__(
         self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0, *, restore_best: bool = True
     ) -> None:
-        if patience < 1:
-            message = f"EarlyStopping: patience must be 1 or more, got {patience!r}"
-            raise ConfigError(message)
+        check_text("EarlyStopping: monitor", monitor)
+        check_count("EarlyStopping: patience", patience, 1)
+        check_number("EarlyStopping: min_delta", min_delta, 0)
+        check_flag("EarlyStopping: restore_best", restore_best)
         self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
         self.best: float | None = None
         self.best_epoch = 0
@@ -112,10 +118,10 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1) -> None:
-        if every < 1:
-            message = f"Checkpoint: every must be 1 or more, got {every!r}"
-            raise ConfigError(message)
-        self.path, self.monitor, self.every = Path(path), monitor, every
+        if monitor is not None:
+            check_text("Checkpoint: monitor", monitor)
+        check_count("Checkpoint: every", every, 1)
+        self.path, self.monitor, self.every = check_path("Checkpoint: path", path), monitor, every
         self.best: float | None = None
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
@@ -139,7 +145,7 @@ class JSONLLogger(Callback):
     """Appends each epoch's row to a file as one line of JSON."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = check_path("JSONLLogger: path", path)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         _append(self.path, json.dumps(row) + "\n")
@@ -152,7 +158,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = check_path("CSVLogger: path", path)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         lines = io.StringIO(newline="")
@@ -180,7 +186,11 @@ class LearningRateSchedule(Callback):
     """Gives the trainer another schedule for this fit; the one it had comes back behind it."""
 
     def __init__(self, schedule: Schedule | str) -> None:
-        self.schedule = get_schedule(schedule)
+        try:
+            self.schedule = get_schedule(schedule)
+        except ConfigError as error:
+            message = f"LearningRateSchedule: {error}"
+            raise ConfigError(message) from None
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         self._before, trainer.schedule = trainer.schedule, self.schedule
@@ -193,6 +203,7 @@ class TimeLimit(Callback):
     """Ends the training behind the batch in which `seconds` have passed since it began."""
 
     def __init__(self, seconds: float) -> None:
+        check_number("TimeLimit: seconds", seconds, 0)
         self.seconds = seconds
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:

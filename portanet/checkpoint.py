@@ -12,16 +12,17 @@ import hashlib
 import json
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portanet import weights_file
 from portanet.backends import Backend
 from portanet.callbacks import Callback
+from portanet.checks import check_count, check_number, check_path
 from portanet.data.batches import Batches
 from portanet.data.sparse import SparseRows
-from portanet.errors import ConfigError, DataError
+from portanet.errors import DataError
 from portanet.meter import Meter
+from portanet.rollback import optimizer_state
 from portanet.saving import check_shapes, describe, write
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ class TrainingCheckpoint(Callback):
     runs_last = True  # what the other callbacks have noted behind an epoch is part of it
 
     def __init__(self, path: str | os.PathLike[str], *, steps: int | None = None, minutes: float | None = None) -> None:
-        for name, value in (("steps", steps), ("minutes", minutes)):
-            if value is not None and not value > 0:
-                message = f"TrainingCheckpoint: {name} must be above 0, got {value!r}"
-                raise ConfigError(message)
-        self.path, self.steps, self.minutes = Path(path), steps, minutes
+        if steps is not None:
+            check_count("TrainingCheckpoint: steps", steps, 1)
+        if minutes is not None:
+            check_number("TrainingCheckpoint: minutes", minutes, 0)
+        self.path, self.steps, self.minutes = check_path("TrainingCheckpoint: path", path), steps, minutes
         self.every_batch = steps is not None  # type: ignore[misc]  # by minutes, several batches may be trained in one go
         self._since, self._saved = 0, 0.0
 
@@ -148,13 +149,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
             message = f"the optimizer's {slot} does not fit the weights"
             raise DataError(message)
     trainer.adopt(state["params"], state["buffers"], state["input_shape"], out_shape)
-    with trainer.backend.activate(trainer.dtype):
-        put = trainer.backend.asarray
-        copy = trainer.backend.xp.asarray  # an optimizer writes into its arrays
-        trainer.opt_state = {
-            slot: {name: copy(put(a, trainer.dtype), copy=True) for name, a in own.items()} if slot != "t" else own
-            for slot, own in state["optimizer"].items()
-        }
+    trainer.opt_state = optimizer_state(trainer, state["optimizer"])
     trainer.epoch, trainer.position = int(state["epoch"]), int(state["position"])
     trainer.history.rows = [dict(row) for row in state["history"]]
     trainer.meter = Meter(trainer.backend, trainer.metrics)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from portanet.errors import ConfigError
 
-__all__ = ["check_fields", "check_number"]
+__all__ = ["check_count", "check_fields", "check_flag", "check_number", "check_path", "check_text"]
 
 _LARGEST = 2**31 - 1  # of a whole number: no axis of an array is longer
-_NOT_NEGATIVE = ("lr", "eps", "weight_decay")
+_NOT_NEGATIVE = ("lr", "eps", "weight_decay", "gamma", "start", "final", "min_delta")
 
 
 def check_fields(thing: Any) -> None:
@@ -39,9 +41,10 @@ def check_fields(thing: Any) -> None:
         elif kind == "int" and (isinstance(value, bool) or not isinstance(value, Integral) or int(value) > _LARGEST):
             message = f"{name} must be a whole number of 1 or more, and at most {_LARGEST}, got {value!r:.60}"
             raise ConfigError(message)
-        elif kind == "bool" and not (isinstance(value, Integral | bool) or type(value).__name__ == "bool_"):
-            message = f"{name} must be True or False, got {value!r:.60}"
-            raise ConfigError(message)
+        elif kind == "bool":
+            check_flag(name, value)
+        elif kind == "str":
+            check_text(name, value)
 
 
 def check_number(name: str, value: Any, least: float | None = None) -> None:
@@ -50,4 +53,33 @@ def check_number(name: str, value: Any, least: float | None = None) -> None:
     if not number or not math.isfinite(value) or (least is not None and value < least):
         bound = "" if least is None else f" of {least:g} or more"
         message = f"{name} must be a finite number{bound}, got {value!r:.60}"
+        raise ConfigError(message)
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raise ConfigError where `value` is neither true nor false."""
+    if not (isinstance(value, Integral | bool) or type(value).__name__ == "bool_"):
+        message = f"{name} must be True or False, got {value!r:.60}"
+        raise ConfigError(message)
+
+
+def check_text(name: str, value: Any) -> None:
+    """Raise ConfigError where `value` is no text, or empty."""
+    if not isinstance(value, str) or not value:
+        message = f"{name} must be a name, got {value!r:.60}"
+        raise ConfigError(message)
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return `value` as a path; raise ConfigError where it is none."""
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        message = f"{name} must be the path of a file, got {value!r:.60}"
+        raise ConfigError(message)
+    return Path(value)
+
+
+def check_count(name: str, value: Any, least: int) -> None:
+    """Raise ConfigError where `value` is no whole number, or below `least`; NumPy's whole numbers are some too."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        message = f"{name} must be a whole number of {least} or more, got {value!r:.60}"
         raise ConfigError(message)

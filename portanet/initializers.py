@@ -122,6 +122,16 @@ INITIALIZERS: dict[str, Callable[..., HostArray]] = {
 }
 
 
+def check_initializers(layer: Any, *fields: str) -> None:
+    """Tell an initializer that is none where it was written: with the layer and its argument."""
+    for field in fields:
+        try:
+            initializer(getattr(layer, field))
+        except ConfigError as error:
+            message = f"{type(layer).__name__}: {field}: {error}"
+            raise ConfigError(message) from None
+
+
 def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], HostArray]:
     """Return the function ``(rng, shape) -> float64 array`` that `spec` names.
 

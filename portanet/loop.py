@@ -6,6 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+from portanet import rollback
 from portanet.callbacks import Callback
 from portanet.data.batches import Batches, Order, Rows
 from portanet.meter import Meter
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from portanet.trainer import Trainer
 
 TOGETHER = 16  # steps in one call where the backend can: few enough for Ctrl-C to be heard soon
-LOOK = 10.0  # seconds between looks at the loss within an epoch
+LOOK = 10.0  # seconds between looks at loss and weights within an epoch
+KEEP = 2.0  # seconds, at least, between copies of what is good; they take no more than a hundredth of the time
 
 
 class EpochLoop(Model):
@@ -33,6 +35,8 @@ class EpochLoop(Model):
         Number of steps done in the epoch after them; 0 unless training was stopped within one.
     meter : Meter
         Of that epoch.
+    rate_factor : float
+        What the learning rate is multiplied by, beside what the schedule says; below 1 where :class:`LowerRate` acted.
     """
 
     optimizer: Optimizer
@@ -47,7 +51,10 @@ class EpochLoop(Model):
         self._stop = ""
         self._hooks: list[Callback] = []
         metrics, shared = tuple(self.meter.metrics), self.penalty_per_sample
-        step = Step(self.body, self.loss, self.optimizer, metrics, self.dtype, self.l1, self.l2, shared)
+        self.rate_factor = 1.0
+        self._kept: dict[str, Any] | None = None
+        self._due = 0.0
+        self.step = step = Step(self.body, self.loss, self.optimizer, metrics, self.dtype, self.l1, self.l2, shared)
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = self.backend.scan(drawn(step))
         self._total = self.backend.compile(total)
@@ -76,8 +83,10 @@ class EpochLoop(Model):
                 hook.on_batch_end(cast("Trainer", self), self.position, n)
             if time.monotonic() - looked >= LOOK:  # a long epoch: nobody shall wait for its end in vain
                 looked = time.monotonic()
-                if not math.isfinite(self.meter.result()["loss"]):
+                if not (math.isfinite(self.meter.result()["loss"]) and self.finite()):
                     break
+                if looked >= self._due:
+                    self._keep()
             if self._stop:
                 break
         row = {"epoch": self.epoch + 1, **self.meter.result()}
@@ -92,7 +101,7 @@ class EpochLoop(Model):
 
     def _rate(self, i: int, n: int) -> float:
         """Return the learning rate in the middle of step `i` of the `n` of this epoch."""
-        return self.optimizer.lr * self.schedule.factor(self.epoch + (i + 0.5) / n, self._end)
+        return self.optimizer.lr * self.rate_factor * self.schedule.factor(self.epoch + (i + 0.5) / n, self._end)
 
     def _run_many(self, train: Batches, part: Rows, seed: int) -> float:
         """Train on several batches in one call of the backend; return the last one's learning rate."""
@@ -107,9 +116,22 @@ class EpochLoop(Model):
         self.meter.add_many(part.sizes, measured)
         return rates[-1]
 
+    def _keep(self) -> None:
+        """Copy what the training would go back to, should it diverge."""
+        began = time.monotonic()
+        self._kept = rollback.keep(cast("Trainer", self))
+        now = time.monotonic()
+        self._due = now + max(KEEP, 100 * (now - began))
+
+    @property
+    def stopping(self) -> str:
+        """Why training is to end behind the current batch; empty if it is not."""
+        return self._stop
+
     def finite(self) -> bool:
         """Return whether no weight is inf or nan; waits for the device."""
-        if not self.params or math.isfinite(float(self._total(self.params))):
-            return True
-        xp = self.backend.xp  # the sum of large weights may be more than a float holds
-        return bool(self.backend.fetch([xp.all(xp.isfinite(p)) for p in self.params.values()]).all())
+        with self.backend.activate(self.dtype):
+            if not self.params or math.isfinite(float(self._total(self.params))):
+                return True
+            xp = self.backend.xp  # the sum of large weights may be more than a float holds
+            return bool(self.backend.fetch([xp.all(xp.isfinite(p)) for p in self.params.values()]).all())

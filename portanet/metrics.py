@@ -16,6 +16,7 @@ from array_api_compat import device
 
 from portanet.backends.host import host_array
 from portanet.backends.namespace import namespace
+from portanet.checks import check_count, check_fields
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import Sigmoid
 from portanet.losses import Loss, aligned, weighted_mean
@@ -30,6 +31,9 @@ class Metric:
     name: str
     ranks_only: ClassVar[bool] = False
     """Whether the order of the outputs is enough, so that the loss's link need not be applied to them."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         """Return the batch's numbers, shape () or (k,), on the device; `loss` tells what the outputs mean."""
@@ -71,6 +75,9 @@ class TopK(Metric):
 
     k: int = 5
     ranks_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_count("TopK: k", self.k, 1)
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from portanet import backends, losses
+from portanet import backends, losses, memory
 from portanet.checks import check_number
 from portanet.data import prepare
 from portanet.data.batches import Batches
@@ -19,7 +19,7 @@ from portanet.random import generator
 from portanet.step import as_float, penalty
 from portanet.typing import Array, Params, Shape
 
-CHUNK = 2048  # rows of an evaluation or a prediction at a time
+CHUNK = 2048  # rows of an evaluation or a prediction at a time, at most: fewer where they would not fit
 
 
 class Model:
@@ -56,12 +56,16 @@ class Model:
         check_number("Trainer: l2", l2, 0)
         self.net = net if isinstance(net, Layer) else Sequential(tuple(net))
         self.loss = losses.get(loss)
+        if isinstance(metrics, str):  # else each letter would be looked up
+            message = f"Trainer: metrics must be a list, got {metrics!r}; write [{metrics!r}]"
+            raise ConfigError(message)
         self.metrics = [metric(m) for m in metrics]
         self.backend = backends.get(backend)
         self.dtype, self.seed, self.l1, self.l2 = dtype, int(seed), l1, l2
         self.penalty_per_sample = False
         self.classes = tuple(classes)
         self.input_shape: Shape | None = None
+        self.need: memory.Need | None = None  # of a prediction, once it was wanted
         self.outputs = 0
         self.params: Params = {}
         self.buffers: Params = {}
@@ -84,7 +88,7 @@ class Model:
                 f"expected a network with one axis of outputs, got outputs of shape {out_shape}; end it with Dense"
             )
             raise ConfigError(message)
-        self.input_shape, self.outputs = tuple(input_shape), out_shape[0]
+        self.input_shape, self.outputs, self.need = tuple(input_shape), out_shape[0], None
         self.restore({"params": params, "buffers": buffers})
 
     def snapshot(self) -> dict[str, Params]:
@@ -110,7 +114,7 @@ class Model:
             x, y = x.x, x.y
         self._check_weights("evaluate")
         with self.backend.activate(self.dtype):
-            return self._evaluate(self._batches(x, y, sample_weight, CHUNK))
+            return self._evaluate(self._batches(x, y, sample_weight, None))
 
     def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array:
         """Return the network's outputs for `x`, shape (n, outputs), on the target's scale.
@@ -126,11 +130,16 @@ class Model:
         """
         self._check_weights("predict")
         x = prepare.samples(x, self.dtype, self.input_shape)
+        rows = memory.rows_at_a_time(self, x.shape[0], CHUNK)
+        return memory.by_fewer(rows, lambda rows: self._predict(x, rows, raw=raw, to_numpy=to_numpy))
+
+    def _predict(self, x: Array, rows: int, *, raw: bool, to_numpy: bool) -> Array:
+        """Return the outputs for checked samples, so many at a time."""
         everything = {**self.params, **self.buffers}
         with self.backend.activate(self.dtype):
             found = []
-            for start in range(0, x.shape[0], CHUNK):
-                part = x[start : min(start + CHUNK, x.shape[0]), ...]
+            for start in range(0, x.shape[0], rows):
+                part = x[start : min(start + rows, x.shape[0]), ...]
                 output = self._forward(everything, self.backend.asarray(part))
                 output = output if raw else self.loss.link(output)
                 found.append(self.backend.to_numpy(output) if to_numpy else output)
@@ -157,16 +166,24 @@ class Model:
         save(self, path)
 
     def _batches(
-        self, x: Any, y: Any, weight: Any, batch_size: int, *, what: str = "", class_weight: Any = None
+        self, x: Any, y: Any, weight: Any, batch_size: int | None, *, what: str = "", class_weight: Any = None
     ) -> Batches:
-        """Return checked data in batches; `what` stands in front of the arrays' names in errors."""
+        """Return checked data in batches, None for what fits; `what` stands in front of the arrays' names in errors."""
         x = prepare.samples(x, self.dtype, self.input_shape, what=f"{what}x")
         n = x.shape[0]
         y = prepare.targets(y, n, self.outputs, self.loss, self.dtype, what=f"{what}y")
         weight = prepare.weights(weight, class_weight, y, n, self.outputs, self.dtype, what=f"{what}sample_weight")
-        return Batches(self.backend, x, y, weight, batch_size)
+        return Batches(self.backend, x, y, weight, batch_size or memory.rows_at_a_time(self, n, CHUNK))
 
     def _evaluate(self, batches: Batches) -> dict[str, float]:
+        return memory.by_fewer(batches.batch_size, lambda rows: self._evaluate_by(batches, rows))
+
+    def _evaluate_by(self, batches: Batches, rows: int) -> dict[str, float]:
+        batches.batch_size = rows  # the next epoch's validation begins with what fitted
+        with self.backend.activate(self.dtype):
+            return self._measured(batches)
+
+    def _measured(self, batches: Batches) -> dict[str, float]:
         everything = {**self.params, **self.buffers}
         meter = Meter(self.backend, self.metrics)
         whole = [m for m in self.metrics if isinstance(m, ScikitMetric)]

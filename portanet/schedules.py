@@ -112,7 +112,11 @@ class WarmUp(Schedule):
         super().__post_init__()
         _check(self, "epochs", self.epochs > 0, "above 0")
         if not isinstance(self.then, Schedule):
-            object.__setattr__(self, "then", get(self.then))
+            try:
+                object.__setattr__(self, "then", get(self.then))
+            except ConfigError as error:
+                message = f"WarmUp: then: {error}"
+                raise ConfigError(message) from None
 
     def factor(self, epoch: float, epochs: float) -> float:
         return min(epoch / self.epochs, 1.0) * self.then.factor(epoch, epochs)

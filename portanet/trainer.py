@@ -5,25 +5,29 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from portanet import backends, checkpoint, divergence, losses, optimizers, schedules
+from portanet import backends, checkpoint, divergence, losses, memory, optimizers, rollback, schedules
 from portanet.callbacks import Callback
+from portanet.checks import check_count
 from portanet.data import prepare
 from portanet.data.batches import Batches, Order
 from portanet.data.dataset import Dataset
-from portanet.errors import ConfigError, DataError, DivergedError
+from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, unknown
 from portanet.history import History
 from portanet.interrupt import held_interrupt
 from portanet.layers import Layer
 from portanet.loop import EpochLoop
 from portanet.metrics import Metric
-from portanet.model import CHUNK, class_indices
+from portanet.model import class_indices
 from portanet.progress import Progress
 from portanet.typing import Params, Shape
 
 __all__ = ["Trainer"]
+
+ON_DIVERGENCE = ("stop", "lower_lr")
 
 
 class Trainer(EpochLoop):
@@ -103,7 +107,7 @@ class Trainer(EpochLoop):
         with self.backend.activate(self.dtype):
             self.opt_state = self.optimizer.init(self.params)
         self.epoch, self.history, self.schedule = 0, History(), copy.deepcopy(self._schedule)
-        self.position, self._resumed = 0, None
+        self.position, self._resumed, self.rate_factor = 0, None, 1.0
 
     def fit(
         self,
@@ -111,12 +115,13 @@ class Trainer(EpochLoop):
         y: Any = None,
         *,
         epochs: int = 10,
-        batch_size: int | None = 128,
+        batch_size: int | str | None = 128,
         sample_weight: Any = None,
         validation_data: tuple[Any, ...] | None = None,
         validation_fraction: float = 0.0,
         shuffle: bool | Order = True,
         callbacks: Sequence[Callback] = (),
+        on_divergence: str = "stop",
         verbose: bool = True,
     ) -> History:
         """Train for `epochs` more epochs; a second call goes on where the first one ended, also within an epoch.
@@ -127,8 +132,9 @@ class Trainer(EpochLoop):
             Host array, or an array of the backend's library. Images of bytes stay bytes until the batch.
         y : array, shape (n,) or (n, outputs)
             Class indices, numbers, or a row of numbers a sample.
-        batch_size : int or None
-            Samples a step: 1 trains one by one, None on all at once.
+        batch_size : int, "auto" or None
+            Samples a step: 1 trains one by one, None on all at once. "auto" takes the number of samples / 64, as a
+            power of two from 16 to 256; less where a step on so many would not fit into half of the free memory.
         sample_weight : array, shape (n,), optional
             Weight of each sample in the loss and the metrics.
         validation_data : (x, y) or (x, y, sample_weight), optional
@@ -139,6 +145,10 @@ class Trainer(EpochLoop):
             Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
             numbers in the next epoch's order.
         callbacks : sequence of Callback
+        on_divergence : "stop" or "lower_lr"
+            What to do when the loss or a weight is no longer finite: raise DivergedError, or go back to the last good
+            weights and on with half the learning rate, ten times at most: :class:`~portanet.LowerRate`, which also
+            takes other numbers, as one of the callbacks.
         verbose : bool
             Whether progress is shown on stderr.
 
@@ -147,18 +157,30 @@ class Trainer(EpochLoop):
         ConfigError, DataError, ShapeError
             For arguments and data that cannot be.
         DivergedError
-            If the loss or a weight is no longer finite behind an epoch.
+            If the loss or a weight is no longer finite behind an epoch, or at a look into a long one. The trainer is
+            then back at the last weights known to be good, those of the epoch's begin as a rule.
+        OutOfMemoryError
+            If the memory of host or device does not suffice; with the batch size that would fit.
         KeyboardInterrupt
             Behind the batch in which it came, so that the trainer can go on or be saved.
         """
         if isinstance(x, Dataset):
             self.classes = self.classes or x.classes
             x, y = x.x, x.y
-        _check_count("epochs", epochs, 0)
-        if batch_size is not None:
-            _check_count("batch_size", batch_size, 1)
-        train, validation = self._parts(x, y, sample_weight, validation_data, validation_fraction, batch_size)
-        hooks = sorted(_checked(callbacks) + ([Progress()] if verbose else []), key=lambda hook: hook.runs_last)
+        check_count("fit: epochs", epochs, 0)
+        if isinstance(batch_size, str) and batch_size != "auto":
+            message = f"fit: batch_size must be a whole number of 1 or more, 'auto', or None, got {batch_size!r}"
+            raise ConfigError(message)
+        if batch_size is not None and not isinstance(batch_size, str):
+            check_count("fit: batch_size", batch_size, 1)
+        if on_divergence not in ON_DIVERGENCE:
+            raise ConfigError("fit: " + unknown("on_divergence", on_divergence, ON_DIVERGENCE))
+        with self.backend.activate(self.dtype):
+            train, validation = self._parts(x, y, sample_weight, validation_data, validation_fraction, batch_size)
+        hooks = _checked(callbacks) + ([Progress()] if verbose else [])
+        if on_divergence == "lower_lr" and not any(isinstance(hook, rollback.LowerRate) for hook in hooks):
+            hooks.append(rollback.LowerRate())
+        hooks.sort(key=lambda hook: hook.runs_last)
         before = self._fitted
         order = "a function's" if callable(shuffle) else shuffle
         self._fitted = {"batch_size": train.batch_size, "shuffle": order, "samples": train.n, "data": train}
@@ -167,25 +189,37 @@ class Trainer(EpochLoop):
         self._stop = self._finished = ""
         self.history.stopped = "error"  # what it says if an error ends the training
         self._hooks, self._end = hooks, self.epoch + epochs
-        with held_interrupt(self.stop), self.backend.activate(self.dtype), contextlib.ExitStack() as begun:
-            begun.callback(self._release)
-            for hook in hooks:
-                begun.callback(hook.on_fit_end, self)
-                hook.on_fit_begin(self, self._end)
-            if self._resumed is not None:
-                checkpoint.take_up(self, self._resumed)
-                self._stop = self._finished
-            while self.epoch < self._end and not self._stop:
-                row = self._run_epoch(train, validation, shuffle=shuffle)
-                # Weights that nobody sees are not looked at: the next epoch's loss would tell.
-                self._check_finite(row, weights=bool(hooks or self._stop) or self.epoch == self._end)
-                if self.position:  # stopped within the epoch: the rest of it is the next fit's
-                    break
-                self.history.rows.append(row)
-                self.schedule.observe(row)
+        try:
+            with held_interrupt(self.stop), self.backend.activate(self.dtype), contextlib.ExitStack() as begun:
+                begun.callback(self._release)
                 for hook in hooks:
-                    hook.on_epoch_end(self, row)
-            self.history.stopped = self._stop or "epochs"
+                    begun.callback(hook.on_fit_end, self)
+                    hook.on_fit_begin(self, self._end)
+                if self._resumed is not None:
+                    checkpoint.take_up(self, self._resumed)
+                    self._stop = self._finished
+                self._keep()
+                while self.epoch < self._end and not self._stop:
+                    row = self._run_epoch(train, validation, shuffle=shuffle)
+                    due = time.monotonic() >= self._due
+                    # Weights that nobody sees are not looked at: the next epoch's loss would tell.
+                    seen = bool(hooks or self._stop or self.position) or self.epoch == self._end or due
+                    if not self._is_good(row, train, shuffle, weights=seen):
+                        continue
+                    if due:
+                        self._keep()
+                    if self.position:  # stopped within the epoch: the rest of it is the next fit's
+                        break
+                    self.history.rows.append(row)
+                    self.schedule.observe(row)
+                    for hook in hooks:
+                        hook.on_epoch_end(self, row)
+                self.history.stopped = self._stop or "epochs"
+        except OutOfMemoryError as error:
+            told = memory.explained(error, self, train)
+            if told is error:
+                raise
+            raise told from error
         return self.history
 
     def stop(self, reason: str, *, finished: bool = False) -> None:
@@ -227,10 +261,10 @@ class Trainer(EpochLoop):
         data = self._fitted.get("data")
         if isinstance(data, Batches):  # its fingerprint is still wanted where an epoch is half done
             self._fitted["data"] = checkpoint.fingerprint(data) if self.position else None
-        self._hooks = []
+        self._hooks, self._kept = [], None
 
     def _parts(
-        self, x: Any, y: Any, weight: Any, validation_data: Any, fraction: float, batch_size: int | None
+        self, x: Any, y: Any, weight: Any, validation_data: Any, fraction: float, batch_size: int | str | None
     ) -> tuple[Batches, Batches | None]:
         """Return the training and the validation part in batches; draws the initial weights where there are none."""
         x = prepare.samples(x, self.dtype, self.input_shape)
@@ -251,36 +285,47 @@ class Trainer(EpochLoop):
                 tuple(None if a is None else prepare.take_rows(a, rows) for a in (x, y, weight)) for rows in chosen
             )
         with self.backend.activate(self.dtype):
-            size = batch_size or x.shape[0]
+            size = int(x.shape[0] if batch_size in (None, "auto") else batch_size)
             train = self._batches(x, y, weight, size, class_weight=self.class_weight)
+            if batch_size == "auto":
+                train.batch_size = memory.auto_batch_size(self, train.x, train.y)
             if validation_data is None:
                 return train, None
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                message = "fit: validation_data must be (x, y) or (x, y, sample_weight)"
+                what = type(validation_data).__name__
+                message = f"fit: validation_data must be (x, y) or (x, y, sample_weight), got a {what}"
                 raise ConfigError(message)
             xv, yv, wv = (*validation_data, None)[:3]
-            return train, self._batches(xv, yv, wv, CHUNK, what="validation ")
+            return train, self._batches(xv, yv, wv, None, what="validation ")
 
-    def _check_finite(self, row: dict[str, float], *, weights: bool) -> None:
-        """Tell a loss, or weights behind its last step, that are no longer finite."""
+    def _is_good(self, row: dict[str, float], train: Batches, shuffle: bool | Order, *, weights: bool) -> bool:
+        """Return False where the epoch diverged and a callback has gone back; raise DivergedError where none has."""
         message = divergence.in_words(self, row, weights=weights)
-        if message:
-            self.history.rows.append(row)
-            self.history.stopped = "diverged"
-            raise DivergedError(message)
+        if not message:
+            return True
+        if any(hook.on_divergence(self, message) for hook in self._hooks):
+            self.epoch, self.position = int(row["epoch"]) - 1, 0  # it is run again
+            self._keep()
+            return False
+        assert self._kept is not None
+        began, good = "", self._kept
+        if not callable(shuffle):  # an order that a function drew cannot be drawn again
+            began, good = divergence.trace(self, self._kept, int(row["epoch"]), train, shuffle)
+        rollback.go_back(self, good)
+        self.history.rows.append(row)
+        self.history.stopped = "diverged"
+        raise DivergedError("; ".join(part for part in (message, began, divergence.HELP) if part))
 
 
 def _checked(callbacks: Sequence[Callback]) -> list[Callback]:
     """Return the callbacks as a list; tell one that is none."""
+    if not isinstance(callbacks, list | tuple):
+        what = type(callbacks).__name__
+        message = f"fit: callbacks must be a list of Callback, got a single {what}; put it into a list"
+        raise ConfigError(message)
     for hook in callbacks:
         if not isinstance(hook, Callback):
             hint = f"; make one of it: {hook.__name__}(...)" if isinstance(hook, type) else ""
             message = f"fit: callbacks must be a list of Callback, got {hook!r} in it{hint}"
             raise ConfigError(message)
     return list(callbacks)
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        message = f"fit: {name} must be a whole number of {least} or more, got {value!r}"
-        raise ConfigError(message)

@@ -116,8 +116,8 @@ def test_a_monitor_that_is_not_there():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: pn.EarlyStopping(patience=0), "EarlyStopping: patience must be 1 or more, got 0"),
-        (lambda: pn.Checkpoint("x", every=0), "Checkpoint: every must be 1 or more, got 0"),
+        (lambda: pn.EarlyStopping(patience=0), "EarlyStopping: patience must be a whole number of 1 or more, got 0"),
+        (lambda: pn.Checkpoint("x", every=0), "Checkpoint: every must be a whole number of 1 or more, got 0"),
         (lambda: pn.LearningRateSchedule("fast"), "unknown schedule 'fast'"),
     ],
 )

@@ -244,5 +244,5 @@ def test_what_is_no_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"minutes": -1}])
 def test_arguments(options):
-    with pytest.raises(pn.ConfigError, match="must be above 0"):
+    with pytest.raises(pn.ConfigError, match="must be a"):
         pn.TrainingCheckpoint("a", **options)

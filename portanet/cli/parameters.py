@@ -55,15 +55,15 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # generic from clic
 
 
 class _BatchSize(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on only
-    """A number of samples, or ``full`` for all at once."""
+    """A number of samples, ``full`` for all at once, or ``auto``."""
 
-    name = "n|full"
+    name = "n|full|auto"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value == "full":
-            return "full"
+        if value in ("full", "auto"):
+            return str(value)
         if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"expected a whole number of 1 or more, or full, got {value!r}", param, ctx)
+            self.fail(f"expected a whole number of 1 or more, full or auto, got {value!r}", param, ctx)
         return int(value)
 
 

@@ -60,6 +60,7 @@ class Options:
     val_fraction: float | None
     early_stop: int | None
     time_limit: float | None
+    on_divergence: str
     checkpoint_every: str
     backend: str
     dtype: str
@@ -138,7 +139,12 @@ _ALL = (
         "warm-up:epochs=2,then=cosine.",
     ),
     _option("--epochs", type=click.IntRange(min=0), default=10),
-    _option("--batch-size", type=BATCH_SIZE, default="128", help="Samples a step, or full."),
+    _option(
+        "--batch-size",
+        type=BATCH_SIZE,
+        default="128",
+        help="Samples a step, full, or auto: a 64th of them, 16 to 256, that fits.",
+    ),
     _option(
         "--val-fraction",
         type=click.FloatRange(0, 1, max_open=True),
@@ -148,6 +154,12 @@ _ALL = (
         "--early-stop", type=click.IntRange(min=1), metavar="N", help="Stop when val_loss has not fallen for N epochs."
     ),
     _option("--time-limit", type=DURATION, help="Stop after 30s, 10m or 2h."),
+    _option(
+        "--on-divergence",
+        type=click.Choice(["stop", "lower_lr"]),
+        default="stop",
+        help="When loss or weights are no longer finite: stop, or go back and on with half the learning rate.",
+    ),
     _option(
         "--checkpoint-every",
         type=EVERY,

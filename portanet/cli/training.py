@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from portanet import losses, optimizers
+from portanet import losses, memory, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit
 from portanet.checkpoint import TrainingCheckpoint
 from portanet.cli import network, run_folder, schedule, toml_text
@@ -24,6 +25,8 @@ from portanet.saving import read
 from portanet.trainer import Trainer
 
 __all__ = ["Training"]
+
+logger = logging.getLogger("portanet")
 
 VAL_FRACTION = 0.1  # where something watches the validation and the user names no share
 
@@ -82,8 +85,17 @@ class Training:
             loss=_name(loss),
             lr=self.trainer.optimizer.lr,
             val_fraction=fraction,
+            batch_size=self._batch_size(options),
             backend=self.trainer.backend.spec,
         )
+
+    def _batch_size(self, options: Options) -> int | str:
+        """Return the batch size, a number where it was left to us: so a resumed run takes the same one anywhere."""
+        if options.batch_size != "auto":
+            return options.batch_size
+        size = memory.auto_batch_size(self.trainer, self._part.x, self._part.y)
+        logger.info("--batch-size auto: %d", size)
+        return size
 
     def in_words(self) -> list[str]:
         """Return what was decided, for the user to see."""
@@ -137,6 +149,7 @@ class Training:
                     batch_size=None if self.options.batch_size == "full" else int(self.options.batch_size),
                     validation_data=self._validation,
                     callbacks=[interrupts, recorder, *self._callbacks(), saved],
+                    on_divergence=self.options.on_divergence,
                     verbose=verbose,
                 )
                 report["metrics"] = recorder.metrics

@@ -9,8 +9,11 @@ import numpy as np
 
 from portanet.backends import Backend
 from portanet.data.sparse import SparseRows
+from portanet.errors import ConfigError
 from portanet.random import generator
 from portanet.typing import Array
+
+SMALL = 1 << 20  # bytes that always fit
 
 Order: TypeAlias = Callable[[int], Any]
 """From the number of samples to the rows' numbers in the order of the next epoch."""
@@ -53,8 +56,8 @@ class Batches:
         self.backend, self.batch_size = backend, batch_size
         self.n = int(x.shape[0])
         self.host_weight = weight
-        memory = backend.memory()
         size = sum(a.nbytes for a in (x, y) if isinstance(a, np.ndarray))
+        memory = backend.memory() if size > SMALL else None  # to ask takes longer than a small step
         fits = memory is None or size <= memory.free // 2 or not isinstance(x, np.ndarray)
         self.resident = fits and not isinstance(x, SparseRows)
         self.x, self.y = (backend.asarray(x), backend.asarray(y)) if self.resident else (x, y)
@@ -75,6 +78,8 @@ class Batches:
             yield from self.in_order(skip)
             return
         drawn = shuffle(self.n) if callable(shuffle) else generator(seed, "shuffle", epoch).permutation(self.n)
+        if callable(shuffle):
+            _check_order(np.asarray(drawn), self.n)
         order = np.asarray(drawn).astype(np.int32)  # the widest that all libraries have
         xp = self.backend.xp
         rows = self.backend.asarray(order)
@@ -118,3 +123,15 @@ class Batches:
             sizes = np.add.reduceat(weight, list(starts), dtype="float64").tolist()
         for start, size in zip(starts, sizes, strict=True):
             yield start, min(start + self.batch_size, self.n), size
+
+
+def _check_order(order: np.ndarray[Any, Any], n: int) -> None:
+    """Tell an order of the user's own that has another length, or names rows that are not there."""
+    what = ""
+    if order.shape != (n,) or order.dtype.kind not in "iu":
+        what = f"an array of shape {order.shape} and dtype {order.dtype}"
+    elif order.min() < 0 or order.max() >= n:
+        what = f"row {order.min() if order.min() < 0 else order.max()}"
+    if what:
+        message = f"fit: shuffle must give each of the {n} rows once, got {what}; return a permutation of range({n})"
+        raise ConfigError(message)

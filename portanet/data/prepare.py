@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,10 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str =
     if host:
         y = _numbers(y, what)
     if y.ndim == 0 or y.shape[0] != n:
-        message = f"{what}: expected one target for each of the {n} samples, got an array of shape {tuple(y.shape)}"
+        message = (
+            f"{what}: expected one target for each of the {n} samples, got an array of shape {tuple(y.shape)}; give "
+            "samples and targets of one set"
+        )
         raise ShapeError(message)
     if (y.ndim == 2 and y.shape[1] != outputs) or y.ndim > 2:
         mend = "; y.reshape(-1) makes class indices of a column" if tuple(y.shape) == (n, 1) else ""
@@ -98,7 +102,10 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str =
     low, high = loss.target_range
     least, most = float(xp.min(y)), float(xp.max(y))
     if least < low or most > high:
-        message = f"{what}: {type(loss).__name__} expects targets from {low:g} to {high:g}, got {least:g} to {most:g}"
+        message = (
+            f"{what}: {type(loss).__name__} expects targets from {low:g} to {high:g}, got {least + 0.0:g} to "
+            f"{most + 0.0:g}; mend them, or take a loss that is made for such"
+        )
         raise DataError(message)
     if isinstance(loss, SoftmaxCrossEntropy) and y.ndim == 2:
         sums = xp.sum(xp.astype(y, getattr(xp, dtype)), axis=1)
@@ -258,27 +265,35 @@ def _numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
         raise DataError(message)
     try:
         array = np.asarray(x)
-    except ValueError as error:
-        message = f"{what}: expected rows of equal length, got a ragged list ({error})"
+    except ValueError:
+        message = f"{what}: expected rows of equal length, got a ragged list; make all rows of one length"
         raise DataError(message) from None
     if array.dtype.kind not in "biuf":
-        message = f"{what}: expected real numbers, got {_seen(x, array)}"
+        message = f"{what}: expected real numbers, got {_seen(x, array, what)}"
         raise DataError(message)
     return array
 
 
-def _seen(x: Any, array: np.ndarray[Any, Any]) -> str:
+def _seen(x: Any, array: np.ndarray[Any, Any], what: str) -> str:
     """Return what `x` is, in words, and what can be done about it."""
     if array.dtype.kind == "c":
         return f"complex numbers ({array.dtype}); take their real parts or magnitudes"
     first = array.flat[0] if array.size else None
+    if isinstance(first, str) and array.ndim == 0 and what.endswith("x"):
+        return f"the text {str(first)!r:.60}; load it first: portanet.data.load({str(first)!r:.60})"
     if isinstance(first, str):
-        return f"text such as {str(first)!r}; number it first: names, numbers = np.unique(labels, return_inverse=True)"
+        mend = "read it as numbers first, x.astype('float32') say"
+        if what.endswith("y"):
+            mend = "number it first: names, numbers = np.unique(labels, return_inverse=True)"
+        return f"text such as {str(first)!r:.60}; {mend}"
     if hasattr(x, "toarray"):
         return f"a sparse {type(x).__name__}; make it dense first: x.toarray()"
     if array.dtype.kind == "O" and array.ndim == 0:
         return f"{x if x is None else type(x).__name__}; give an array, or what np.asarray makes one of"
     if array.dtype.kind == "O":
+        odd = next((entry for entry in array.flat if not isinstance(entry, Real)), None)
+        if odd is not None or any(entry is None for entry in array.flat):
+            return f"an array of objects, among them {odd!r:.60}; leave these out, or make numbers of them"
         return f"an array of objects, the first a {type(first).__name__}; convert it first, x.astype('float32') say"
     return f"an array of {array.dtype}; convert it first, x.astype('float32') say"
 

@@ -9,7 +9,7 @@ from typing import Any
 from portanet.backends.host import cache_budget
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
-from portanet.initializers import Initializer, initializer
+from portanet.initializers import Initializer, check_initializers, initializer
 from portanet.layers.base import Layer
 from portanet.layers.windows import (
     Axis,
@@ -70,7 +70,7 @@ class Conv2D(Layer):
         if self.units % self.groups:
             message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
             raise ConfigError(message)
-        initializer(self.weight_init), initializer(self.bias_init)
+        check_initializers(self, "weight_init", "bias_init")
         super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:

@@ -8,8 +8,9 @@ from typing import Any
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
+from portanet.checks import check_count
 from portanet.errors import ConfigError, ShapeError
-from portanet.initializers import Initializer, initializer
+from portanet.initializers import Initializer, check_initializers, initializer
 from portanet.layers.base import Layer, sum_leading
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -48,7 +49,9 @@ class Dense(Layer):
         if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
             message = f"Dense: units must be a whole number of 1 or more, got {self.units!r}"
             raise ConfigError(message)
-        initializer(self.weight_init), initializer(self.bias_init)  # an unknown name is told where it was written
+        check_initializers(self, "weight_init", "bias_init")
+        if self.in_features is not None:
+            check_count("Dense: in_features", self.in_features, 1)
         super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:

@@ -9,7 +9,7 @@ from array_api_compat import device
 
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError
-from portanet.initializers import Initializer, initializer
+from portanet.initializers import Initializer, check_initializers, initializer
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -45,7 +45,7 @@ class Embedding(Layer):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 message = f"Embedding: {name} must be a whole number of 1 or more, got {value!r}"
                 raise ConfigError(message)
-        initializer(self.weight_init)
+        check_initializers(self, "weight_init")
         super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:

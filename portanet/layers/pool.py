@@ -29,7 +29,7 @@ class _Pool(Layer):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        pair(self.kernel, f"{name}: kernel", 1), pair(self.stride or 1, f"{name}: stride", 1)
+        pair(self.kernel, f"{name}: kernel", 1), pair(1 if self.stride is None else self.stride, f"{name}: stride", 1)
         check_padding(self.padding, f"{name}: padding")
         least = min(pair(self.kernel, "kernel", 1))
         if not isinstance(self.padding, str) and self.padding >= least:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from portanet.errors import ShapeError
+from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -55,6 +55,13 @@ class Standardize(Layer):
 
     mean: Any = field(default=None, repr=False, compare=False)
     inverse_std: Any = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "inverse_std"):
+            value = getattr(self, name)
+            if value is not None and not hasattr(value, "shape"):
+                message = f"Standardize: {name} must be a host array, got {value!r:.60}; make it by Standardize.of(x)"
+                raise ConfigError(message)
 
     @classmethod
     def of(cls, x: Any) -> Standardize:

@@ -38,7 +38,7 @@ def pair(value: Any, name: str, least: int) -> Pair:
         If they are no whole numbers of at least `least`.
     """
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in both):
+    if len(both) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or not least <= v < 2**31 for v in both):
         message = f"{name}: expected a whole number of {least} or more, or two of them, got {value!r}"
         raise ConfigError(message)
     return both[0], both[1]
@@ -54,7 +54,9 @@ def whole(value: Any, name: str, least: int) -> int:
 
 def check_padding(value: Any, name: str) -> None:
     """Raise ConfigError where `value` is no padding that :func:`axis` knows."""
-    if value in ("valid", "same") or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+    if isinstance(value, str) and value in ("valid", "same"):
+        return
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
         return
     message = f"{name}: expected 'valid', 'same' or one number of pixels of 0 or more, got {value!r}"
     raise ConfigError(message)

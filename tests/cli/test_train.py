@@ -218,3 +218,22 @@ def test_validation_samples_are_not_trained_on(cli, monkeypatch):
     assert (len(train), len(validation)) == (600, 200)
     assert train | validation == {row.tobytes() for row in load("moons").x}
     assert not train & validation
+
+
+def test_a_batch_size_is_found(cli):
+    done = cli("train", "moons", *QUICK, "--batch-size", "auto")
+    assert done.code == 0, done.err
+    assert "portanet: --batch-size auto: 16" in done.err
+    assert tomllib.loads(Path("runs/moons/config.toml").read_text())["batch_size"] == 16
+
+
+def test_a_training_that_diverges_goes_on_with_a_lower_rate(cli):
+    words = ("train", "moons", *QUICK, "--optimizer", "sgd", "--lr", "30", "--loss", "mean_squared_error")
+    assert cli(*words, "--output-activation", "linear").code == 5
+    done = cli(*words, "--output-activation", "linear", "--on-divergence", "lower_lr", "--out", "lower")
+    assert done.code == 0, done.err
+    assert "back to the first weights, and on with 0.5 times the learning rate (1 of at most 10 times)" in done.err
+    rows = [json.loads(line) for line in Path("lower/metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[-1]["lr"] < 30
+    assert tomllib.loads(Path("lower/config.toml").read_text())["on_divergence"] == "lower_lr"

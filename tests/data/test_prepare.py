@@ -65,13 +65,13 @@ def nan(place, value=np.nan):
 
 REFUSED = [
     (None, DataError, "x: expected real numbers, got None; give an array"),
-    ("data.csv", DataError, "x: expected real numbers, got text such as 'data.csv'"),
+    ("data.csv", DataError, "x: expected real numbers, got the text 'data.csv'; load it first"),
     ({"a": 1}, DataError, "x: expected real numbers, got dict; give an array"),
     (5.0, ShapeError, "x: expected rows of samples, got an array of shape ()"),
     (X[0], ShapeError, "got an array of shape (3,); reshape one feature to (n, 1)"),
     (np.zeros((0, 3)), DataError, "x: expected at least one sample, got an array of shape (0, 3)"),
     ([[1.0, 2.0], [3.0]], DataError, "x: expected rows of equal length, got a ragged list"),
-    (np.asarray([[1, "a"]], dtype=object), DataError, "an array of objects, the first a int; convert it first"),
+    (np.asarray([[1, "a"]], dtype=object), DataError, "an array of objects, among them 'a'; leave these out"),
     (np.asarray([["1", "2"]]), DataError, "got text such as '1'"),
     (np.asarray([["a", 2]], dtype=object), DataError, "got text such as 'a'"),
     (X * 1j, DataError, "got complex numbers (complex128); take their real parts or magnitudes"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import portanet as pn
+from portanet.backends import get
 from portanet.errors import DataError, PortanetError
 
 RNG = np.random.default_rng(0)
@@ -40,9 +41,12 @@ SAMPLES = {
     "long double": (X.astype("g"), WORKS),
     "masked": (np.ma.masked_array(X, X > 1), "masked entries; fill them"),
     "objects": (X.astype(object), "an array of objects, the first a float; convert it first"),
-    "objects of a kind each": (np.array([[1, "a", None, 2.0]] * 30, dtype=object), "an array of objects"),
+    "objects of a kind each": (
+        np.array([[1, "a", None, 2.0]] * 30, dtype=object),
+        "an array of objects, among them 'a'",
+    ),
     "complex": (X * 1j, "complex numbers (complex64); take their real parts"),
-    "text": (X.astype(str), "got text such as"),
+    "text": (X.astype(str), "read it as numbers first, x.astype('float32') say"),
     "bytes": (X.astype("S"), "got an array of |S"),
     "dates": (X.astype("M8[s]"), "got an array of datetime64[s]"),
     "records": (np.zeros(30, [("a", "f4")]), "expected real numbers"),
@@ -52,12 +56,12 @@ SAMPLES = {
     "three axes": (X[:, :, None], "samples of shape (4,"),
     "a number": (3, "expected rows of samples"),
     "None": (None, "got None; give an array"),
-    "a word": ("digits", "got text such as 'digits'"),
+    "a word": ("digits", "got the text 'digits'; load it first: portanet.data.load('digits')"),
     "1e300": (np.full(X.shape, 1e300), "expected finite numbers in float32, got 1e+300 at index (0, 0)"),
     "NaN": (np.where(X > 1, np.nan, X), "got nan at index"),
     "infinity": (np.where(X > 1, np.inf, X), "got inf at index"),
     "sparse": (Sparse(), "got a sparse Sparse; make it dense first: x.toarray()"),
-    "ragged": ([[1, 2], [3]], "got a ragged list"),
+    "ragged": ([[1, 2], [3]], "got a ragged list; make all rows of one length"),
     "a generator": ((row for row in X), "got generator"),
     "a dict": ({"a": X}, "got dict"),
     "numbers of 30 digits": ([[10**30] * 4] * 30, "an array of objects"),
@@ -87,7 +91,7 @@ TARGETS = {
     "a number": (1, "one target for each of the"),
     "masked": (np.ma.masked_array(Y, Y > 1), "masked entries"),
     "rows that do not sum to 1": (np.full((30, 3), 0.7), "rows of shares that sum to 1, got 2.1 at row 0"),
-    "negative rows": (-np.eye(3)[Y], "expects targets from 0 to 1"),
+    "negative rows": (-np.eye(3)[Y], "expects targets from 0 to 1, got -1 to 0; mend them, or take a loss"),
     "sparse": (Sparse(), "make it dense first"),
 }
 
@@ -181,6 +185,51 @@ ARGUMENTS = {
     "batches of 0": (lambda: fit(batch_size=0), "fit: batch_size must be a whole number of 1 or more, got 0"),
     "a fraction of 1": (lambda: fit(validation_fraction=1.0), "expected a number above 0 and below 1, got 1.0"),
     "a fraction NaN": (lambda: fit(validation_fraction=np.nan), "expected a number above 0 and below 1, got nan"),
+    "a batch size in words": (
+        lambda: fit(batch_size="all"),
+        "fit: batch_size must be a whole number of 1 or more, 'auto', or None, got 'all'",
+    ),
+    "no policy for divergence": (lambda: fit(on_divergence="skip"), "unknown on_divergence 'skip'"),
+    "callbacks that are none": (lambda: fit(callbacks=[print]), "fit: callbacks must be a list of Callback, got"),
+    "a callback alone": (
+        lambda: fit(callbacks=pn.EarlyStopping("loss")),
+        "fit: callbacks must be a list of Callback, got a single EarlyStopping; put it into a list",
+    ),
+    "validation data alone": (
+        lambda: fit(validation_data=X),
+        "fit: validation_data must be (x, y) or (x, y, sample_weight)",
+    ),
+    "an order that is too short": (
+        lambda: fit(shuffle=lambda n: np.arange(n - 1), batch_size=5),
+        "fit: shuffle must give each of the 30 rows once, got an array of shape (29,)",
+    ),
+    "metrics as a word": (lambda: trainer(metrics="accuracy"), "Trainer: metrics must be a list, got 'accuracy'"),
+    "a class instead of a layer": (
+        lambda: pn.Trainer([pn.ReLU], backend="numpy"),  # type: ignore[list-item]
+        "make one of it: ReLU(...)",
+    ),
+    "no layers": (lambda: pn.Trainer([], backend="numpy"), "expected"),
+    "patience NaN": (
+        lambda: pn.EarlyStopping(patience=np.nan),
+        "EarlyStopping: patience must be a whole number of 1 or more, got nan",
+    ),
+    "min_delta as text": (
+        lambda: pn.EarlyStopping(min_delta="x"),
+        "EarlyStopping: min_delta must be a finite number of 0 or more, got 'x'",
+    ),
+    "a time limit NaN": (lambda: pn.TimeLimit(np.nan), "TimeLimit: seconds must be a finite number of 0 or more"),
+    "a path that is none": (lambda: pn.Checkpoint(3), "Checkpoint: path must be the path of a file, got 3"),
+    "a factor of 2": (lambda: pn.LowerRate(2.0), "LowerRate: factor must be above 0 and below 1, got 2.0"),
+    "k of 0": (lambda: pn.metrics.TopK(0), "TopK: k must be a whole number of 1 or more, got 0"),
+    "a class weight NaN": (
+        lambda: trainer(class_weight={0: np.nan}).fit(X, Y, verbose=False),
+        "class_weight: expected finite weights of 0 or more, got [nan, 1.0, 1.0]",
+    ),
+    "weights of too few classes": (
+        lambda: trainer(class_weight=[1, 2]).fit(X, Y, verbose=False),
+        "class_weight: expected a weight for each of the 3 classes, got [1, 2]",
+    ),
+    "to evaluate before it is trained": (lambda: trainer().evaluate(X, Y), "this network has no weights yet"),
     "activations in a list": (
         lambda: pn.Sequential.from_config([{"output_dim": 3, "activation": ["relu"]}]),
         "unknown activation",
@@ -202,6 +251,21 @@ def test_arguments_that_cannot_be(name):
         call()
     assert says in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_arrays_of_different_libraries_and_devices_come_together(backend):
+    """Each of x, y and the weights may lie elsewhere: on the host, in another library, on another device."""
+    strict = get("strict:device1")
+    here = trainer(backend=backend).fit(X, Y, sample_weight=np.ones(30), epochs=2, verbose=False)
+    with backend.activate():
+        kinds = [X, backend.asarray(X), strict.asarray(X)]
+        targets = [Y, backend.asarray(Y.astype("int32")), strict.asarray(Y)]
+        weights = [np.ones(30), backend.asarray(np.ones(30, "float32")), strict.asarray(np.ones(30, "float32"))]
+    for i in range(3):
+        mixed = trainer(backend=backend)
+        history = mixed.fit(kinds[i], targets[(i + 1) % 3], sample_weight=weights[(i + 2) % 3], epochs=2, verbose=False)
+        assert history["loss"] == here["loss"]
+        assert mixed.predict(kinds[i]).shape == (30, 3)
 
 
 def test_what_is_unusual_and_works():
@@ -234,3 +298,9 @@ def test_any_array_is_taken_or_told(x):
     except DataError:
         return  # told; any other error fails
     assert found.shape == (len(x), 3)
+
+
+def test_the_page_is_what_is_said():
+    from tests.hostile.page import PAGE, page
+
+    assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: python -m tests.hostile.page"

@@ -1,0 +1,134 @@
+"""Memory that does not suffice, for real: a process that the system gives no more than so much."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import portanet as pn
+from portanet import memory
+from portanet.backends.host import host_memory
+from tests.backends.at_hand import require
+from tests.small import trainer
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are tried on Linux")
+
+ROOM = 400  # MiB beyond what the imports take
+
+SCRIPT = """
+import json, resource, sys
+import numpy as np
+import portanet as pn
+from portanet.cli.main import run
+
+def trainer():
+    # 0.8 MB a sample and array of it: 1000 samples never fit, 256 do not either
+    return pn.Trainer([pn.Dense(200_000), pn.ReLU(), pn.Dense(2)], optimizer="sgd", backend=sys.argv[1])
+
+x, y = np.random.default_rng(0).normal(size=(1000, 4)).astype("float32"), np.arange(1000) % 2
+small = trainer()
+small.fit(x[:2], y[:2], epochs=1, verbose=False)  # what libraries load when they are first used is there
+small.predict(x[:8])
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (int(sys.argv[2]) << 20),) * 2)
+found = {}
+try:
+    trainer().fit(x, y, epochs=1, batch_size=None, verbose=False)
+except pn.OutOfMemoryError as error:
+    found["said"], found["code"] = str(error), error.exit_code
+auto = trainer()
+auto.fit(x[:600], y[:600], epochs=1, batch_size="auto", verbose=False)
+found["auto"] = auto._fitted["batch_size"]
+usual = trainer()
+usual.fit(np.repeat(x, 17, axis=0)[:2], y[:2], epochs=1, verbose=False)
+found["scarce"] = pn.memory.auto_batch_size(usual, np.repeat(x, 17, axis=0), np.repeat(y, 17).astype("int32"))
+found["rows"] = pn.memory.rows_at_a_time(usual, 1000, 2048)
+found["predicted"] = list(usual.predict(x).shape)
+found["loss"] = usual.evaluate(x, y)["loss"]
+found["batch"] = int(found["said"].partition("batch_size=")[2].partition(" ")[0])
+auto.fit(x[:600], y[:600], epochs=1, batch_size=found["batch"], verbose=False)
+found["memory"] = auto.backend.memory().total
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_process_with_little_memory(backend):
+    require(backend)
+    # A threshold of glibc's own choosing keeps what was freed, now and then until nothing is left for torch.
+    one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(128 << 10)}
+    environment = {**os.environ, **one}
+    words = [sys.executable, "-c", SCRIPT, backend, str(ROOM)]
+    ended = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["code"] == 6
+    said = found["said"]
+    assert "out of memory: " in said
+    assert "llocate" in said  # what was asked for
+    assert " GiB free)" in said
+    assert "a step on 1000 samples takes about" in said
+    assert "would fit, and batch_size='auto' finds one" in said
+    assert 8 <= found["batch"] <= 128  # and it did fit
+    assert found["auto"] == 16  # 600 / 64, but no fewer than 16
+    assert found["scarce"] < 256 == memory.usual_batch_size(17_000)
+    assert found["rows"] < 1000
+    assert found["predicted"] == [1000, 2]
+    assert np.isfinite(found["loss"])
+    assert found["memory"] < host_memory()[1]
+
+
+@pytest.mark.parametrize(
+    ("n", "size"), [(1, 1), (10, 10), (20, 16), (1500, 16), (2047, 16), (2048, 32), (10_000, 128), (10**6, 256)]
+)
+def test_the_usual_batch_size(n, size):
+    assert memory.usual_batch_size(n) == size
+
+
+def test_auto_is_a_number_that_a_resumed_training_takes_too(tmp_path, backend):
+    x, y = np.random.default_rng(0).normal(size=(4000, 3)), np.arange(4000) % 2
+    first, second = (trainer([pn.Dense(2)], backend=backend) for _ in range(2))
+    saved = pn.TrainingCheckpoint(tmp_path / "training")
+    first.fit(x, y, epochs=1, batch_size="auto", callbacks=[saved], verbose=False)
+    second.resume(tmp_path / "training")
+    second.fit(x, y, epochs=0, batch_size=32, callbacks=[saved], verbose=False)
+    assert first._fitted["batch_size"] == 32
+
+
+def test_what_a_step_is_told_to_take_it_takes():
+    """The estimate from a few samples beside the peak of a step on many."""
+    model = trainer([pn.Conv2D(8), pn.ReLU(), pn.MaxPool2D(2), pn.Flatten(), pn.Dense(10)], dtype="float32")
+    x, y = np.zeros((512, 20, 20, 3), "float32"), np.arange(512) % 10
+    model.fit(x[:4], y[:4], epochs=1, verbose=False)
+    need = memory.of_a_step(model, x, y)
+    counters = {"lr": 0.0, "seed": 0, "step": 0}
+    peak = memory._peak(lambda: model.step(model.params, {}, model.opt_state, x, y.astype("int32"), None, counters))
+    assert 0.7 < (need.fixed + 512 * need.sample) / peak < 1.4
+
+
+def test_a_layer_that_does_not_run_on_the_host_is_predicted_as_ever(backend):
+    class Elsewhere(pn.layers.Layer):
+        def forward(self, params, x, *, train=False, key=None):
+            if isinstance(x, np.ndarray) and not train:
+                raise TypeError
+            return x, None
+
+        def backward(self, params, dy, cache, *, need_dx=True):
+            return dy, {}
+
+    model = trainer([Elsewhere()], backend="numpy")
+    model.init((2,))
+    assert memory.of_a_prediction(model) is None
+    assert memory.rows_at_a_time(model, 5000, 2048) == 2048
+
+
+def test_a_word_that_is_no_batch_size():
+    with pytest.raises(
+        pn.ConfigError, match="batch_size must be a whole number of 1 or more, 'auto', or None, got 'al"
+    ):
+        trainer().fit(np.zeros((4, 2)), np.arange(4) % 2, batch_size="all")
