@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from portanet.errors import ConfigError, DataError
+from portanet.errors import ConfigError
 from portanet.schedules import Schedule, improved, monitored
 from portanet.schedules import get as get_schedule
+from portanet.writing import append
 
 if TYPE_CHECKING:
     from portanet.trainer import Trainer
@@ -142,7 +143,7 @@ class JSONLLogger(Callback):
         self.path = Path(path)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        _append(self.path, json.dumps(row) + "\n")
+        append(self.path, json.dumps(row) + "\n")
 
 
 class CSVLogger(Callback):
@@ -167,7 +168,7 @@ class CSVLogger(Callback):
             )
             raise ConfigError(message)
         writer.writerow(row.values())
-        _append(self.path, lines.getvalue())
+        append(self.path, lines.getvalue())
 
     def _header(self) -> list[str]:
         if not self.path.is_file():
@@ -201,12 +202,3 @@ class TimeLimit(Callback):
     def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
         if time.monotonic() >= self._until:
             trainer.stop(f"time limit of {self.seconds:g} s")
-
-
-def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", newline="", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        message = f"{path}: cannot be written ({error.strerror or error}); give a file in a folder that exists"
-        raise DataError(message) from None

@@ -22,7 +22,8 @@ from portanet.data.batches import Batches
 from portanet.data.sparse import SparseRows
 from portanet.errors import ConfigError, DataError
 from portanet.meter import Meter
-from portanet.saving import check_shapes, describe, write
+from portanet.saving import check_shapes, describe
+from portanet.writing import write
 
 if TYPE_CHECKING:
     from portanet.trainer import Trainer
@@ -148,13 +149,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
             message = f"the optimizer's {slot} does not fit the weights"
             raise DataError(message)
     trainer.adopt(state["params"], state["buffers"], state["input_shape"], out_shape)
-    with trainer.backend.activate(trainer.dtype):
-        put = trainer.backend.asarray
-        copy = trainer.backend.xp.asarray  # an optimizer writes into its arrays
-        trainer.opt_state = {
-            slot: {name: copy(put(a, trainer.dtype), copy=True) for name, a in own.items()} if slot != "t" else own
-            for slot, own in state["optimizer"].items()
-        }
+    trainer.adopt_state(state["optimizer"])
     trainer.epoch, trainer.position = int(state["epoch"]), int(state["position"])
     trainer.history.rows = [dict(row) for row in state["history"]]
     trainer.meter = Meter(trainer.backend, trainer.metrics)
