@@ -17,7 +17,7 @@ from portanet.backends.probe import probe
 from portanet.callbacks import Callback
 from portanet.cli.output import as_json
 from portanet.data import Dataset, fingerprint
-from portanet.errors import ConfigError, DataError, PortanetError
+from portanet.errors import ConfigError, DataError
 from portanet.trainer import Trainer
 from portanet.writing import sweep
 from portanet.writing import write as write_text
@@ -131,13 +131,13 @@ def begun(folder: Path) -> Iterator[None]:
     try:
         (folder / CHECKPOINT).parent.mkdir()
         yield
-    except (OSError, PortanetError) as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             for name in (CONFIG, ENVIRONMENT, _LOCK):
                 (folder / name).unlink(missing_ok=True)
             (folder / CHECKPOINT).parent.rmdir()
             folder.rmdir()
-        if isinstance(error, PortanetError):
+        if not isinstance(error, OSError):
             raise
         message = f"{error.filename or folder}: cannot be made ({error.strerror}); give a place that has room"
         raise DataError(message) from None
