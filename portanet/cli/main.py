@@ -45,6 +45,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return 1
         except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else 1
+        except DataError as error:  # what it quotes of a file may have lines of its own
+            return _tell(error, str(error).replace("\n", "\\n"), error.exit_code, debug=state.debug)
         except PortanetError as error:
             return _tell(error, str(error), error.exit_code, debug=state.debug)
         except MemoryError as error:

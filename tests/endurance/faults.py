@@ -30,8 +30,11 @@ import portanet as pn
 from portanet.cli.main import run
 from tests.endurance.layer import FAULTS, KILLED, Layer
 
-WORDS = ("train", "moons", "--layers", "6", "--dropout", ".2", "--optimizer", "adam", "--schedule", "cosine")
-WORDS += ("--batch-size", "200", "--val-fraction", ".1", "--checkpoint-every", "3", "--backend", "numpy")
+WORDS = (
+    *("train", "moons", "--layers", "6", "--dropout", ".2", "--optimizer", "adam", "--schedule", "cosine"),
+    *("--batch-size", "200", "--val-fraction", ".1", "--checkpoint-every", "3", "--backend", "numpy"),
+)
+
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a disk takes milliseconds for each fsync
 
 

@@ -1,4 +1,4 @@
-"""Trainings that are killed at random moments (SIGKILL) and resumed: all end with the same weights, nothing is left over.
+"""Trainings killed at random moments (SIGKILL) and resumed: all end with the same weights, and nothing is left over.
 
 usage: python -m tests.endurance.kills [--kills 200] [--seed 0] [--twice 0.25]
 
@@ -21,9 +21,11 @@ from pathlib import Path
 
 from tests.endurance.faults import command, final, leftovers
 
-WORDS = ("train", "moons", "--layers", "16,8", "--dropout", ".2", "--optimizer", "adam", "--schedule", "cosine")
-WORDS += ("--batch-size", "50", "--epochs", "5", "--val-fraction", ".1", "--checkpoint-every", "4")
-WORDS += ("--backend", "numpy", "--quiet")
+WORDS = (
+    *("train", "moons", "--layers", "16,8", "--dropout", ".2", "--optimizer", "adam", "--schedule", "cosine"),
+    *("--batch-size", "50", "--epochs", "5", "--val-fraction", ".1", "--checkpoint-every", "4"),
+    *("--backend", "numpy", "--quiet"),
+)
 
 
 def forked(*words: str) -> int:

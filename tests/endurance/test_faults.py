@@ -122,8 +122,10 @@ def test_a_log_on_a_full_disk(tmp_path, stream, code):
     """What cannot be printed ends no training; a result that cannot be printed is told."""
     words = [sys.executable, "-m", "portanet", "train", "moons", "--epochs", "2", "--layers", "6", "--backend", "numpy"]
     with open("/dev/full", "w") as full:
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: full}
-        done = subprocess.run([*words, "--out", "run"], cwd=tmp_path, text=True, timeout=60, check=False, **streams)
+        out, err = (full if name == stream else subprocess.PIPE for name in ("stdout", "stderr"))
+        done = subprocess.run(
+            [*words, "--out", "run"], cwd=tmp_path, stdout=out, stderr=err, text=True, timeout=60, check=False
+        )
     assert done.returncode == code
     if stream == "stdout":
         told = "Error: standard output: cannot be written (No space left on device); make room"
