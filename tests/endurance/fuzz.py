@@ -125,11 +125,14 @@ class Harness:
         self.name, self.reader, self.place = name, READERS[name], place
         self.codes: Counter[int] = Counter()
         self.crashes: dict[str, bytes] = {}
+        self.slowest = 0.0
 
     def __call__(self, place: int, view: int, changes: list[Change]) -> str:
         damage = Damage(self.name, place, view, changes)
         with damage.made(self.place) as folder:
+            began = time.process_time()
             code, wrong = read(self.reader, folder)
+            self.slowest = max(self.slowest, time.process_time() - began)
         self.codes[code] += 1
         if wrong:
             wrong = wrong.replace(str(self.place), "")
@@ -187,15 +190,16 @@ def work(name: str, args: argparse.Namespace) -> int:
             run(["predict", "no.safetensors", "moons"])
         if STATUS.exists():
             resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + ROOM,) * 2)
-        began = time.perf_counter()
         if args.examples:
             harness.by_hypothesis(args.examples)
         else:
             harness.by_chance(args.seconds, args.seed)
-        seconds = time.perf_counter() - began
     counts, crashes = harness.codes, harness.crashes
     told = sum(n for code, n in counts.items() if code > 0)
-    print(f"{name:>12}{counts.total():>10,}{counts[0]:>10,}{told:>10,}{len(crashes):>10}{seconds:>8.0f} s", flush=True)
+    print(
+        f"{name:>12}{counts.total():>10,}{counts[0]:>10,}{told:>10,}{len(crashes):>10}{harness.slowest:>10.2f} s",
+        flush=True,
+    )
     for i, (words, content) in enumerate(crashes.items()):
         print(f"  {words}")
         if args.keep:
@@ -216,7 +220,7 @@ def main() -> int:
     names = args.readers or list(READERS)
     if args.here:
         return max(work(name, args) for name in names)
-    print(f"{'reader':>12}{'inputs':>10}{'read':>10}{'refused':>10}{'crashes':>10}", flush=True)
+    print(f"{'reader':>12}{'inputs':>10}{'read':>10}{'refused':>10}{'crashes':>10}{'slowest':>10}", flush=True)
     options = [word for word in sys.argv[1:] if word not in names]
     done = [
         subprocess.run([sys.executable, "-m", "tests.endurance.fuzz", name, "--here", *options], check=False).returncode
