@@ -189,7 +189,8 @@ def work(name: str, args: argparse.Namespace) -> int:
         with contextlib.redirect_stderr(io.StringIO()):
             run(["predict", "no.safetensors", "moons"])
         if STATUS.exists():
-            resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + ROOM,) * 2)
+            most = resource.getrlimit(resource.RLIMIT_AS)[1]
+            resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + ROOM, most))
         if args.examples:
             harness.by_hypothesis(args.examples)
         else:

