@@ -96,6 +96,8 @@ class EarlyStopping(Callback):
         return {"best": self.best, "best_epoch": self.best_epoch, "weights": self._weights}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        check_noted(best=(state["best"], float | int | None), best_epoch=(state["best_epoch"], int))
+        check_noted(weights=(state["weights"], dict | None))
         self.best, self.best_epoch, self._weights = state["best"], state["best_epoch"], state["weights"]
 
 
@@ -133,6 +135,7 @@ class Checkpoint(Callback):
         return {"best": self.best}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        check_noted(best=(state["best"], float | int | None))
         self.best = state["best"]
 
 
@@ -202,3 +205,11 @@ class TimeLimit(Callback):
     def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
         if time.monotonic() >= self._until:
             trainer.stop(f"time limit of {self.seconds:g} s")
+
+
+def check_noted(**fields: tuple[Any, Any]) -> None:
+    """Raise TypeError where a value of a checkpoint is not of the kind that was put in."""
+    for name, (value, kind) in fields.items():
+        if not isinstance(value, kind):
+            message = f"{name} is {value!r:.40}"
+            raise TypeError(message)

@@ -166,6 +166,16 @@ def take_up(trainer: Trainer, state: dict[str, Any]) -> None:
         If the fit is to other data, by other batches, or with other callbacks.
     """
     trainer._resumed = None
+    try:
+        _take_up(trainer, state)
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"fit: its checkpoint is damaged or was edited ({error!r}); take the checkpoint of another run"
+        raise DataError(message) from None
+
+
+def _take_up(trainer: Trainer, state: dict[str, Any]) -> None:
     now = fitted(trainer) if state["fitted"].get("data") else {}
     different = [key for key in now if state["fitted"].get(key) != now[key]]
     kept, came = [c["type"] for c in state["callbacks"]], [type(hook).__name__ for hook in _with_state(trainer)]
@@ -178,6 +188,9 @@ def take_up(trainer: Trainer, state: dict[str, Any]) -> None:
         )
         raise DataError(message)
     for name, value in state["schedule"].items():
+        if name not in _noted(trainer.schedule) or not isinstance(value, int | float | None):
+            message = f"the schedule has noted {name!r:.40} = {value!r:.40}"
+            raise ValueError(message)
         setattr(trainer.schedule, name, value)
     for hook, noted in zip(_with_state(trainer), state["callbacks"], strict=True):
         hook.load_state(noted["state"])
@@ -204,8 +217,7 @@ def _state(trainer: Trainer) -> dict[str, Any]:
         "params": trainer.params,
         "buffers": trainer.buffers,
         "optimizer": optimizer,
-        # A schedule that learns notes it in the fields that are no arguments.
-        "schedule": {f.name: getattr(schedule, f.name) for f in dataclasses.fields(schedule) if not f.init},  # type: ignore[arg-type]
+        "schedule": {name: getattr(schedule, name) for name in _noted(schedule)},
         "epoch": trainer.epoch,
         "position": trainer.position,
         "end": trainer._end,
@@ -224,6 +236,11 @@ def fitted(trainer: Trainer) -> dict[str, Any]:
     if isinstance(data, Batches):
         trainer._fitted["data"] = fingerprint(data)
     return dict(trainer._fitted)
+
+
+def _noted(schedule: Any) -> list[str]:
+    """Return in which fields a schedule notes what it learns: those that are no arguments."""
+    return [field.name for field in dataclasses.fields(schedule) if not field.init]
 
 
 def _with_state(trainer: Trainer) -> list[Callback]:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import portanet
 from portanet.backends import blas
 from portanet.backends.probe import probe
-from portanet.callbacks import Callback
+from portanet.callbacks import Callback, check_noted
 from portanet.cli.output import as_json
 from portanet.data import Dataset, fingerprint
 from portanet.errors import ConfigError, DataError
@@ -203,7 +203,11 @@ class Recorder(Callback):
         return {"lines": self._lines, "best": self.best}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self._lines, self.best = list(state["lines"]), dict(state["best"])
+        lines, best = state["lines"], state["best"]
+        check_noted(lines=(lines, list), best=(best, dict))
+        check_noted(**{f"line {i + 1}": (line, str) for i, line in enumerate(lines)})
+        check_noted(**{name: (value, int | float) for name, value in best.items()})
+        self._lines, self.best = list(lines), dict(best)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if trainer.position and trainer.history.stopped not in ("error", "diverged"):
