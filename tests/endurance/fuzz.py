@@ -3,7 +3,7 @@
 usage: python -m tests.endurance.fuzz [READER ...] [--seconds 60] [--examples N] [--seed 0] [--keep FOLDER]
 
 Files of ``seeds/`` are changed (`mutate`), and the command line reads what comes out. It must end with exit code 0 or
-3 (a file of options: what the value stands for), in one line of error, within 10 seconds, and never take more than
+3 (a file of options: what the value stands for), in one line of error, within 10 seconds of processor time, and never take more than
 200 MB beyond what the process had before: a larger block is refused by the system. `--seconds` for each reader tries
 what chance makes; `--examples` a fixed number, by hypothesis, which finds the shortest damage that does harm. Prints
 the inputs tried by reader, and the crashes. Each reader runs in a process of its own.
@@ -94,15 +94,15 @@ def read(reader: Reader, folder: Path) -> tuple[int, str]:
         raise BaseExceptionGroup(message, [KeyboardInterrupt()])  # nothing on the way catches this one
 
     out, err = io.StringIO(), io.StringIO()
-    signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(10)
+    signal.signal(signal.SIGPROF, hangs)
+    signal.setitimer(signal.ITIMER_PROF, 10)  # of this process' own time: the machine may be busy
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run(reader.command(folder))
     except BaseException as error:
         return -1, f"{type(error).__name__}: {error}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     told = [line for line in err.getvalue().splitlines() if not line.startswith(("portanet: ", "Usage: ", "Try "))]
     text = err.getvalue().strip()
     if code not in reader.codes:
