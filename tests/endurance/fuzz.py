@@ -3,10 +3,10 @@
 usage: python -m tests.endurance.fuzz [READER ...] [--seconds 60] [--examples N] [--seed 0] [--keep FOLDER]
 
 Files of ``seeds/`` are changed (`mutate`), and the command line reads what comes out. It must end with exit code 0 or
-3 (a file of options: what the value stands for), in one line of error, within 10 seconds of processor time, and never take more than
-200 MB beyond what the process had before: a larger block is refused by the system. `--seconds` for each reader tries
-what chance makes; `--examples` a fixed number, by hypothesis, which finds the shortest damage that does harm. Prints
-the inputs tried by reader, and the crashes. Each reader runs in a process of its own.
+3 (a file of options: what the value stands for), in one line of error, within 10 seconds of processor time, and never
+take more than 200 MB beyond what the process had before: a larger block is refused by the system. `--seconds` for each
+reader tries what chance makes; `--examples` a fixed number, by hypothesis, which finds the shortest damage that does
+harm. Prints the inputs tried by reader, and the crashes. Each reader runs in a process of its own.
 """
 
 from __future__ import annotations
