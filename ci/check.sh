@@ -1,5 +1,6 @@
 #!/bin/sh
-# All that CI runs, also by hand: lint, format, types, the README's own test command, and the wheel in an empty folder.
+# All that CI runs, also by hand: lint, format, types, the README's own test command, the wheel in an empty folder, and
+# known holes in what it depends on.
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python}
@@ -37,4 +38,23 @@ trainer.fit(numpy.eye(4), numpy.arange(4) % 2, epochs=2, verbose=False)
 print("imported and trained from the wheel:", trainer.history)
 P
 (cd "$folder" && ./venv/bin/portanet --version)
+echo "== pip-audit, where it is installed and an index can be reached"
+# Known holes are told and fail; that nobody can be asked does not.
+if ! "$PYTHON" -m pip_audit --version >/dev/null 2>&1; then
+    echo "skipped: pip-audit is not installed (pip install pip-audit)"
+else
+    code=0
+    # What the wheel brought with it: what a user installs.
+    timeout 120 "$PYTHON" -m pip_audit --progress-spinner off --timeout 15 --path "$folder"/venv/lib/python*/site-packages \
+        >"$folder/audit.log" 2>&1 || code=$?
+    if [ "$code" -eq 0 ]; then
+        head -n 1 "$folder/audit.log"
+    elif grep -q '^Found [0-9]* known vulnerabilit' "$folder/audit.log"; then
+        cat "$folder/audit.log"
+        exit 1
+    else
+        echo "skipped: $(tail -n 1 "$folder/audit.log" | cut -c1-200)"
+    fi
+fi
+
 echo "== all well"

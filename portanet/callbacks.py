@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from portanet.checks import check_count, check_flag, check_number, check_path, check_text
-from portanet.errors import ConfigError, DataError
+from portanet.errors import ConfigError
 from portanet.schedules import Schedule, improved, monitored
 from portanet.schedules import get as get_schedule
+from portanet.writing import append
 
 if TYPE_CHECKING:
     from portanet.trainer import Trainer
@@ -101,6 +102,8 @@ class EarlyStopping(Callback):
         return {"best": self.best, "best_epoch": self.best_epoch, "weights": self._weights}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        check_noted(best=(state["best"], float | int | None), best_epoch=(state["best_epoch"], int))
+        check_noted(weights=(state["weights"], dict | None))
         self.best, self.best_epoch, self._weights = state["best"], state["best_epoch"], state["weights"]
 
 
@@ -138,6 +141,7 @@ class Checkpoint(Callback):
         return {"best": self.best}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        check_noted(best=(state["best"], float | int | None))
         self.best = state["best"]
 
 
@@ -148,7 +152,7 @@ class JSONLLogger(Callback):
         self.path = check_path("JSONLLogger: path", path)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        _append(self.path, json.dumps(row) + "\n")
+        append(self.path, json.dumps(row) + "\n")
 
 
 class CSVLogger(Callback):
@@ -173,7 +177,7 @@ class CSVLogger(Callback):
             )
             raise ConfigError(message)
         writer.writerow(row.values())
-        _append(self.path, lines.getvalue())
+        append(self.path, lines.getvalue())
 
     def _header(self) -> list[str]:
         if not self.path.is_file():
@@ -214,10 +218,9 @@ class TimeLimit(Callback):
             trainer.stop(f"time limit of {self.seconds:g} s")
 
 
-def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", newline="", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        message = f"{path}: cannot be written ({error.strerror or error}); give a file in a folder that exists"
-        raise DataError(message) from None
+def check_noted(**fields: tuple[Any, Any]) -> None:
+    """Raise TypeError where a value of a checkpoint is not of the kind that was put in."""
+    for name, (value, kind) in fields.items():
+        if not isinstance(value, kind):
+            message = f"{name} is {value!r:.40}"
+            raise TypeError(message)

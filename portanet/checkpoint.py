@@ -22,8 +22,8 @@ from portanet.data.batches import Batches
 from portanet.data.sparse import SparseRows
 from portanet.errors import DataError
 from portanet.meter import Meter
-from portanet.rollback import optimizer_state
-from portanet.saving import check_shapes, describe, write
+from portanet.saving import check_shapes, describe
+from portanet.writing import write
 
 if TYPE_CHECKING:
     from portanet.trainer import Trainer
@@ -149,7 +149,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
             message = f"the optimizer's {slot} does not fit the weights"
             raise DataError(message)
     trainer.adopt(state["params"], state["buffers"], state["input_shape"], out_shape)
-    trainer.opt_state = optimizer_state(trainer, state["optimizer"])
+    trainer.adopt_state(state["optimizer"])
     trainer.epoch, trainer.position = int(state["epoch"]), int(state["position"])
     trainer.history.rows = [dict(row) for row in state["history"]]
     trainer.meter = Meter(trainer.backend, trainer.metrics)
@@ -166,6 +166,16 @@ def take_up(trainer: Trainer, state: dict[str, Any]) -> None:
         If the fit is to other data, by other batches, or with other callbacks.
     """
     trainer._resumed = None
+    try:
+        _take_up(trainer, state)
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"fit: its checkpoint is damaged or was edited ({error!r}); take the checkpoint of another run"
+        raise DataError(message) from None
+
+
+def _take_up(trainer: Trainer, state: dict[str, Any]) -> None:
     now = fitted(trainer) if state["fitted"].get("data") else {}
     different = [key for key in now if state["fitted"].get(key) != now[key]]
     kept, came = [c["type"] for c in state["callbacks"]], [type(hook).__name__ for hook in _with_state(trainer)]
@@ -178,6 +188,9 @@ def take_up(trainer: Trainer, state: dict[str, Any]) -> None:
         )
         raise DataError(message)
     for name, value in state["schedule"].items():
+        if name not in _noted(trainer.schedule) or not isinstance(value, int | float | None):
+            message = f"the schedule has noted {name!r:.40} = {value!r:.40}"
+            raise ValueError(message)
         setattr(trainer.schedule, name, value)
     for hook, noted in zip(_with_state(trainer), state["callbacks"], strict=True):
         hook.load_state(noted["state"])
@@ -204,8 +217,7 @@ def _state(trainer: Trainer) -> dict[str, Any]:
         "params": trainer.params,
         "buffers": trainer.buffers,
         "optimizer": optimizer,
-        # A schedule that learns notes it in the fields that are no arguments.
-        "schedule": {f.name: getattr(schedule, f.name) for f in dataclasses.fields(schedule) if not f.init},  # type: ignore[arg-type]
+        "schedule": {name: getattr(schedule, name) for name in _noted(schedule)},
         "epoch": trainer.epoch,
         "position": trainer.position,
         "end": trainer._end,
@@ -224,6 +236,11 @@ def fitted(trainer: Trainer) -> dict[str, Any]:
     if isinstance(data, Batches):
         trainer._fitted["data"] = fingerprint(data)
     return dict(trainer._fitted)
+
+
+def _noted(schedule: Any) -> list[str]:
+    """Return in which fields a schedule notes what it learns: those that are no arguments."""
+    return [field.name for field in dataclasses.fields(schedule) if not field.init]
 
 
 def _with_state(trainer: Trainer) -> list[Callback]:

@@ -125,7 +125,8 @@ class _Replay:
 
     def run(self) -> str:
         trainer, kept, backend = self.trainer, self.kept, self.trainer.backend
-        shadow = copy.copy(trainer)  # has the trainer's description, and weights of its own
+        shadow = object.__new__(type(trainer))  # has the trainer's description, and weights of its own
+        vars(shadow).update(vars(trainer))
         rollback.go_back(shadow, {**kept, "meter": None})
         shadow.schedule = copy.copy(kept["schedule"])
         watched: Any = Watched(trainer.optimizer)

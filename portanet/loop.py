@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from portanet import rollback
 from portanet.callbacks import Callback
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 TOGETHER = 16  # steps in one call where the backend can: few enough for Ctrl-C to be heard soon
 LOOK = 10.0  # seconds between looks at loss and weights within an epoch
 KEEP = 2.0  # seconds, at least, between copies of what is good; they take no more than a hundredth of the time
+
+
+_COMPILED = ("_forward", "step", "_step", "_scan", "_total")
 
 
 class EpochLoop(Model):
@@ -50,14 +55,50 @@ class EpochLoop(Model):
         self.meter, self._spent = Meter(self.backend, self.metrics), 0.0  # seconds of the epoch that is half done
         self._stop = ""
         self._hooks: list[Callback] = []
-        metrics, shared = tuple(self.meter.metrics), self.penalty_per_sample
         self.rate_factor = 1.0
         self._kept: dict[str, Any] | None = None
         self._due = 0.0
+        self._compile_step()
+
+    def _compile_step(self) -> None:
+        metrics, shared = tuple(self.meter.metrics), self.penalty_per_sample
         self.step = step = Step(self.body, self.loss, self.optimizer, metrics, self.dtype, self.l1, self.l2, shared)
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = self.backend.scan(drawn(step))
         self._total = self.backend.compile(total)
+
+    def __copy__(self) -> Self:
+        """Return a trainer of its own: a step writes over arrays, which two trainers cannot share."""
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but what is compiled, and the callbacks of a fit that runs; arrays on the host."""
+        from portanet import checkpoint
+
+        state = {name: value for name, value in vars(self).items() if name not in _COMPILED}
+        state |= {**self.snapshot(), "opt_state": self.host_state(), "meter": self.meter.state()}
+        state |= {"_hooks": [], "_kept": None, "_fitted": checkpoint.fitted(cast("Trainer", self))}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.restore({"params": self.params, "buffers": self.buffers})
+        self.adopt_state(self.opt_state)
+        self.meter = Meter(self.backend, self.metrics)
+        self.meter.load_state(state["meter"])
+        self._compile()
+        self._compile_step()
+
+    def host_state(self) -> dict[str, Any]:
+        """Return the optimizer's state as copies on the host."""
+        with self.backend.activate(self.dtype):
+            return _each(self.opt_state, lambda a: self.backend.to_numpy(a).copy())
+
+    def adopt_state(self, state: dict[str, Any]) -> None:
+        """Take host arrays as the optimizer's state."""
+        put, xp = self.backend.asarray, self.backend.xp
+        with self.backend.activate(self.dtype):  # copies: an optimizer writes into its arrays
+            self.opt_state = _each(state, lambda a: xp.asarray(put(a, self.dtype), copy=True))
 
     def _run_epoch(self, train: Batches, validation: Batches | None, *, shuffle: bool | Order) -> dict[str, float]:
         """Return the row of an epoch, or of the part of it that was done when it was stopped."""
@@ -135,3 +176,11 @@ class EpochLoop(Model):
                 return True
             xp = self.backend.xp  # the sum of large weights may be more than a float holds
             return bool(self.backend.fetch([xp.all(xp.isfinite(p)) for p in self.params.values()]).all())
+
+
+def _each(state: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return an optimizer's state with each array changed; ``t``, the number of its steps, as a plain number."""
+    return {
+        slot: int(own) if slot == "t" else {name: change(array) for name, array in own.items()}
+        for slot, own in state.items()
+    }

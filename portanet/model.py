@@ -69,7 +69,11 @@ class Model:
         self.outputs = 0
         self.params: Params = {}
         self.buffers: Params = {}
-        self.body = body = without_output(self.net, self.loss)
+        self.body = without_output(self.net, self.loss)
+        self._compile()
+
+    def _compile(self) -> None:
+        body, dtype = self.body, self.dtype
 
         def forward(everything: Params, x: Array) -> Array:
             return body.forward(everything, as_float(x, dtype))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,8 @@ class Progress(Callback):
         if left >= 1:
             line += f"  {_clock(left)} left"
         if self._bar is None:
-            print(line, file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # a log on a full disk is no reason to stop
+                print(line, file=sys.stderr, flush=True)
         else:
             self._bar.console.print(line, highlight=False)
 

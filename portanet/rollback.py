@@ -21,15 +21,9 @@ logger = logging.getLogger("portanet")
 
 def keep(trainer: Trainer) -> dict[str, Any]:
     """Return copies of weights, buffers and optimizer state on the host, and the place within the training."""
-    to_numpy = trainer.backend.to_numpy
-    with trainer.backend.activate(trainer.dtype):
-        optimizer = {
-            slot: int(own) if slot == "t" else {name: to_numpy(a).copy() for name, a in own.items()}
-            for slot, own in trainer.opt_state.items()
-        }
     return {
         **trainer.snapshot(),
-        "optimizer": optimizer,
+        "optimizer": trainer.host_state(),
         "epoch": trainer.epoch,
         "position": trainer.position,
         "meter": trainer.meter.state() if trainer.position else None,
@@ -37,20 +31,10 @@ def keep(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def optimizer_state(trainer: Trainer, kept: dict[str, Any]) -> dict[str, Any]:
-    """Return an optimizer's state of host arrays as one on the device."""
-    put, asarray = trainer.backend.asarray, trainer.backend.xp.asarray  # copies: an optimizer writes into its arrays
-    with trainer.backend.activate(trainer.dtype):
-        return {
-            slot: own if slot == "t" else {n: asarray(put(a, trainer.dtype), copy=True) for n, a in own.items()}
-            for slot, own in kept.items()
-        }
-
-
 def put_back(trainer: Trainer, kept: dict[str, Any]) -> None:
     """Give a trainer the weights, the buffers and the optimizer's state that :func:`keep` returned."""
     trainer.restore({"params": kept["params"], "buffers": kept["buffers"]})
-    trainer.opt_state = optimizer_state(trainer, kept["optimizer"])
+    trainer.adopt_state(kept["optimizer"])
 
 
 def go_back(trainer: Trainer, kept: dict[str, Any]) -> None:

@@ -6,13 +6,10 @@ What is saved are host arrays, so that a network trained on any backend is loade
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portanet import backends, losses, optimizers, weights_file
@@ -21,6 +18,7 @@ from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
 from portanet.layers.config import from_config
 from portanet.typing import Shape
+from portanet.writing import write
 
 if TYPE_CHECKING:
     from portanet.model import Model
@@ -152,53 +150,6 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arrays in a file by their names, and its description. Raises DataError like :func:`load`."""
     with weights_file.opened(path) as file:
         return file.arrays(), file.about
-
-
-def write(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Write `content` to a temporary file beside `path`, then put it in the place of `path` in one step.
-
-    Raises
-    ------
-    DataError
-        If the folder is missing or cannot be written to.
-    """
-    path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
-            _sync_folder(path.parent)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        message = f"{path}: cannot be written ({error.strerror or error}); give a folder that exists and has room"
-        raise DataError(message) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let a new name in a folder outlast a power failure, where the system has a way to ask for it."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        with contextlib.suppress(OSError):  # not every file system syncs folders
-            os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def check_shapes(net: Layer, shapes: dict[str, Shape], buffers: Sequence[str], input_shape: Shape) -> Shape:

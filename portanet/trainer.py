@@ -7,6 +7,7 @@ import copy
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from portanet import backends, checkpoint, divergence, losses, memory, optimizers, rollback, schedules
@@ -24,6 +25,7 @@ from portanet.metrics import Metric
 from portanet.model import class_indices
 from portanet.progress import Progress
 from portanet.typing import Params, Shape
+from portanet.writing import sweep
 
 __all__ = ["Trainer"]
 
@@ -248,6 +250,8 @@ class Trainer(EpochLoop):
             next fit raises it where data, batch size or callbacks are others.
         """
         state = checkpoint.load(self, path)
+        place = Path(path)
+        sweep(place.parent, place.name)  # the training may have been killed while it wrote
         try:
             checkpoint.restore(self, state)
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -246,3 +247,38 @@ def test_what_is_no_checkpoint(tmp_path):
 def test_arguments(options):
     with pytest.raises(pn.ConfigError, match="must be a"):
         pn.TrainingCheckpoint("a", **options)
+
+
+def edited(path, change):
+    """Change the state in a checkpoint as one would who edits it."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    about = json.loads(header["__metadata__"]["portanet"])
+    change(about["training"])
+    header["__metadata__"]["portanet"] = json.dumps(about)
+    new = json.dumps(header).encode()
+    path.write_bytes(len(new).to_bytes(8, "little") + new + content[8 + size :])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state["callbacks"][0].pop("state"),
+        lambda state: state["callbacks"][0].pop("type"),
+        lambda state: state["callbacks"][0]["state"].update(best="low"),
+        lambda state: state["callbacks"][0]["state"].update(weights=[1]),
+        lambda state: state.update(callbacks=3),
+        lambda state: state["schedule"].update(factor=1.0),
+        lambda state: state["schedule"].update(current="fast"),
+        lambda state: state.pop("finished"),
+    ],
+)
+def test_what_callbacks_and_schedule_had_noted_is_damaged(change, tmp_path):
+    path = tmp_path / "a.safetensors"
+    fit(make(schedule=SCHEDULES["plateau"]), 3, StopAt(2, 2), pn.EarlyStopping(), pn.TrainingCheckpoint(path))
+    edited(path, change)
+    trainer = make(schedule=SCHEDULES["plateau"])
+    trainer.resume(path)
+    with pytest.raises(pn.DataError, match="fit: its checkpoint is damaged or was edited"):
+        fit(trainer, 2, pn.EarlyStopping())

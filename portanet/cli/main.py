@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -11,9 +12,11 @@ import click
 
 from portanet.cli.group import State, group
 from portanet.cli.output import logging_to_stderr, say
-from portanet.errors import OutOfMemoryError, PortanetError
+from portanet.errors import DataError, OutOfMemoryError, PortanetError
 
 __all__ = ["run"]
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -38,18 +41,35 @@ def run(arguments: Sequence[str] | None = None) -> int:
             click.echo("portanet: interrupted", err=True)
             return 130
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until the process ends
+            _close_stdout()
             return 1
         except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else 1
+        except DataError as error:  # what it quotes of a file may have lines of its own
+            return _tell(error, str(error).replace("\n", "\\n"), error.exit_code, debug=state.debug)
         except PortanetError as error:
             return _tell(error, str(error), error.exit_code, debug=state.debug)
         except MemoryError as error:
             words_ = f"out of memory ({error}); use smaller data, a smaller --batch-size, or --dtype float32"
             return _tell(error, words_, OutOfMemoryError.exit_code, debug=state.debug)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                return _internal(error, debug=state.debug)
+            _close_stdout()
+            words_ = f"{error.filename or 'standard output'}: cannot be written ({error.strerror}); make room"
+            return _tell(error, words_, DataError.exit_code, debug=state.debug)
         except Exception as error:
-            words_ = f"internal error, {type(error).__name__}: {error}\nRun it again with --debug for the traceback."
-            return _tell(error, words_, 1, debug=state.debug)
+            return _internal(error, debug=state.debug)
+
+
+def _internal(error: Exception, *, debug: bool) -> int:
+    words = f"internal error, {type(error).__name__}: {error}\nRun it again with --debug for the traceback."
+    return _tell(error, words, 1, debug=debug)
+
+
+def _close_stdout() -> None:
+    """Let what is still to be written go nowhere: the interpreter would try it again, and complain."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until the process ends
 
 
 def _tell(error: BaseException, message: str, code: int, *, debug: bool) -> int:

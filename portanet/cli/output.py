@@ -35,8 +35,9 @@ def plain(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """Print a line on stderr."""
-    click.echo(plain(line), err=True)
+    """Print a line on stderr; one that finds no room there is no reason to end."""
+    with contextlib.suppress(OSError):
+        click.echo(plain(line), err=True)
 
 
 def echo(line: str) -> None:

@@ -48,7 +48,7 @@ def predict(
     A table may lack the target's column.
     """
     from portanet.cli import stored, unlabelled
-    from portanet.saving import write
+    from portanet.writing import write
 
     net = stored.model(run, which, backend)
     x = None if target is not None else unlabelled.read(data, net)

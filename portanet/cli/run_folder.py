@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import logging
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import portanet
 from portanet.backends import blas
 from portanet.backends.probe import probe
-from portanet.callbacks import Callback
+from portanet.callbacks import Callback, check_noted
 from portanet.cli.output import as_json
 from portanet.data import Dataset, fingerprint
-from portanet.errors import ConfigError
-from portanet.saving import write as write_text
+from portanet.errors import ConfigError, DataError
 from portanet.trainer import Trainer
+from portanet.writing import sweep
+from portanet.writing import write as write_text
 
 __all__ = [
     "BEST",
@@ -29,6 +31,7 @@ __all__ = [
     "REPORT",
     "Recorder",
     "alone_in",
+    "begun",
     "create",
     "environment",
     "refuse_taken",
@@ -36,17 +39,23 @@ __all__ = [
     "write_text",
 ]
 
+logger = logging.getLogger("portanet")
+
 BEST, LAST = "best.safetensors", "last.safetensors"
 CONFIG, METRICS, ENVIRONMENT, REPORT = "config.toml", "metrics.jsonl", "environment.json", "report.json"
 
 CHECKPOINT = "checkpoint/training.safetensors"
+
+_LOCK = ".lock"
 
 NOT_METRICS = ("epoch", "lr", "seconds")
 
 
 def refuse_taken(out: str | None) -> None:
     """Tell a folder that holds something already; before any work is done."""
-    if out is not None and Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
+    if out is None or not Path(out).exists():
+        return
+    if not Path(out).is_dir() or any(path.name != _LOCK for path in Path(out).iterdir()):
         message = f"--out {out}: it is there already, and runs are never written over; name a new folder, or remove it"
         raise ConfigError(message)
 
@@ -68,7 +77,7 @@ def create(out: str | None, name: str) -> Path:
                 return path
             i += 1
     except OSError as error:
-        message = f"the run folder {error.filename} cannot be made ({error.strerror}); name another by --out"
+        message = f"the run folder {error.filename or out} cannot be made ({error.strerror}); name another by --out"
         raise ConfigError(message) from None
 
 
@@ -76,23 +85,62 @@ def create(out: str | None, name: str) -> Path:
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes from training in the same folder, as long as this one lives and the block runs.
 
+    What a process that was killed left half written there is removed.
+
     Raises
     ------
     ConfigError
         If another one does.
+    DataError
+        If the folder cannot be written to.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with (folder / ".lock").open("w") as lock:
+    with _lock_file(folder) as lock:
         try:
+            import fcntl
+
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except ImportError:  # Windows
+            pass
+        except BlockingIOError:
             message = f"{folder}: another process is training in it; wait for it, or train in a folder of its own"
             raise ConfigError(message) from None
+        except OSError as error:  # a network's file system, perhaps
+            logger.warning("%s: it cannot be locked (%s); let no other process train in it", folder, error.strerror)
+        for place in (folder, (folder / CHECKPOINT).parent):
+            sweep(place)
         yield
+
+
+@contextlib.contextmanager
+def _lock_file(folder: Path) -> Iterator[IO[str]]:
+    try:
+        lock = (folder / _LOCK).open("w")
+    except OSError as error:
+        message = f"{folder}: the run folder cannot be written to ({error.strerror}); let it be written to"
+        raise DataError(message) from None
+    try:
+        yield lock
+    finally:
+        with contextlib.suppress(OSError):  # nothing was written to it
+            lock.close()
+
+
+@contextlib.contextmanager
+def begun(folder: Path) -> Iterator[None]:
+    """Remove what the block has written of a run, and the folder, if it ends in an error: there is no run then."""
+    try:
+        (folder / CHECKPOINT).parent.mkdir()
+        yield
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            for name in (CONFIG, ENVIRONMENT, _LOCK):
+                (folder / name).unlink(missing_ok=True)
+            (folder / CHECKPOINT).parent.rmdir()
+            folder.rmdir()
+        if not isinstance(error, OSError):
+            raise
+        message = f"{error.filename or folder}: cannot be made ({error.strerror}); give a place that has room"
+        raise DataError(message) from None
 
 
 def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
@@ -155,7 +203,11 @@ class Recorder(Callback):
         return {"lines": self._lines, "best": self.best}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self._lines, self.best = list(state["lines"]), dict(state["best"])
+        lines, best = state["lines"], state["best"]
+        check_noted(lines=(lines, list), best=(best, dict))
+        check_noted(**{f"line {i + 1}": (line, str) for i, line in enumerate(lines)})
+        check_noted(**{name: (value, int | float) for name, value in best.items()})
+        self._lines, self.best = list(lines), dict(best)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if trainer.position and trainer.history.stopped not in ("error", "diverged"):

@@ -64,18 +64,20 @@ def train(
         click.echo(training.config(), nl=False)
         return
     state: State = ctx.find_root().obj
-    folder = training.prepare(state.arguments) if resume is None else resume
-    if not quiet:
-        say(f"run      {folder}")
+    folder = run_folder.create(options.out, training.dataset.name) if resume is None else resume
     report: dict[str, Any] = {}
     try:
         with run_folder.alone_in(folder):
+            if resume is None:
+                training.prepare(folder, state.arguments)
+            if not quiet:
+                say(f"run      {folder}")
             code = training.run(folder, report, resume=resume is not None, verbose=not quiet)
     except DivergedError:
         say(f"The last good weights stand in {folder / run_folder.LAST}.")
         raise
     finally:
-        if json_wanted:
+        if json_wanted and report:
             print_json(report)
     if options.plots:
         for path in training.draw(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
@@ -115,13 +116,13 @@ class Training:
                 del values[name]
         return toml_text.dumps(values)
 
-    def prepare(self, arguments: Sequence[str]) -> Path:
-        """Make the run's folder, with what is known before the first step, and return it."""
-        folder = run_folder.create(self.options.out, self.dataset.name)
-        run_folder.write_text(folder / run_folder.CONFIG, self.config())
-        about = run_folder.environment(self.trainer, self.dataset, arguments)
-        run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
-        return folder
+    def prepare(self, folder: Path, arguments: Sequence[str]) -> None:
+        """Write what is known before the first step into the run's folder."""
+        run_folder.refuse_taken(str(folder))  # again: now no other process can take it
+        with run_folder.begun(folder):
+            run_folder.write_text(folder / run_folder.CONFIG, self.config())
+            about = run_folder.environment(self.trainer, self.dataset, arguments)
+            run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
 
     def run(self, folder: Path, report: dict[str, Any], *, resume: bool = False, verbose: bool) -> int:
         """Train, evaluate the test part, and fill in and write the report, however it ends; return the exit code.
@@ -138,8 +139,7 @@ class Training:
         if resume:
             self.trainer.resume(saved.path)
             epochs = max(epochs - self.trainer.epoch, 0)
-        saved.path.parent.mkdir(exist_ok=True)
-        refused = False
+        refused = ended = False
         report.update({"run": str(folder), "metrics": {}, "stopped": "interrupted"})
         with Interrupts(self.trainer) as interrupts:
             try:
@@ -156,6 +156,7 @@ class Training:
                 if not interrupts.received:
                     report["stopped"] = history.stopped
                     report["metrics"] |= self._test(folder, recorder)
+                ended = True
             except PortanetError as error:
                 refused = resume and isinstance(error, DataError)
                 report["stopped"] = _reason(error)
@@ -166,8 +167,10 @@ class Training:
                 report["epochs"] = recorder.epochs
                 report["best_epoch"] = recorder.best.get("epoch", 0)
                 report["seconds"] = round(time.perf_counter() - began, 3)
-                if not refused:  # else the report there is still the one of what was done
-                    run_folder.write_json(folder / run_folder.REPORT, report)
+                # An error on its way is the one to tell, also where it leaves no room for a report.
+                with contextlib.nullcontext() if ended else contextlib.suppress(DataError):
+                    if not refused:  # else the report there is still the one of what was done
+                        run_folder.write_json(folder / run_folder.REPORT, report)
         return interrupts.exit_code if interrupts.received else 0
 
     def draw(self, folder: Path) -> list[Path]:

@@ -178,7 +178,13 @@ def _labels(y: HostArray, n: int, place: str) -> Labels:
         if y.size != n:
             message = f"{place}: expected one label a sample, got the shape {y.shape}; give one column"
             raise DataError(message)
-        return [str(label) for label in y.ravel().astype(str).tolist()]
+        try:
+            labels = [str(label) for label in y.ravel().astype(str).tolist()]
+            "".join(labels).encode()  # halves of characters can be neither printed nor saved
+        except (SystemError, ValueError):  # SystemError: NumPy takes any four bytes for a character
+            message = f"{place}: expected labels of text, got characters that do not exist; save it again"
+            raise DataError(message) from None
+        return labels
     if y.dtype.kind not in "biuf":
         message = f"{place}: expected numbers or text, got the type {y.dtype}; convert the targets"
         raise DataError(message)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from portanet.data.dataset import HostArray
-from portanet.data.files import reworded
 from portanet.errors import DataError
+from portanet.writing import replacing
 
 __all__ = ["write_csv"]
 
@@ -49,19 +49,14 @@ def write_csv(
             f"got {len(labels)} labels and {len(header)} names"
         )
         raise DataError(message)
-    with reworded(path):
-        handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-        try:
-            with open(handle, "w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                if header:
-                    writer.writerow(header)
-                for start in range(0, len(rows), _ROWS):
-                    stop = start + _ROWS
-                    writer.writerows(
-                        [label, *row] for label, row in zip(labels[start:stop], rows[start:stop].tolist(), strict=True)
-                    )
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+    with replacing(path) as raw:
+        file = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+        writer = csv.writer(file, lineterminator="\n")
+        if header:
+            writer.writerow(header)
+        for start in range(0, len(rows), _ROWS):
+            stop = start + _ROWS
+            writer.writerows(
+                [label, *row] for label, row in zip(labels[start:stop], rows[start:stop].tolist(), strict=True)
+            )
+        file.detach()  # written out; who opened it closes it

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +87,53 @@ def test_second_signal_ends_at_once():
         with pytest.raises(SystemExit) as stop:
             t.fit(X, Y, epochs=3, batch_size=10, callbacks=callbacks, verbose=False)
     assert stop.value.code == 130
+
+
+SLOW = """
+import sys, time
+from portanet import checkpoint
+from portanet.cli.main import run
+def save(*_):
+    print("saving", file=sys.stderr, flush=True)
+    time.sleep(600)
+checkpoint.save = save
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("first", "second", "code"), [("SIGINT", "SIGINT", 130), ("SIGINT", "SIGTERM", 143)])
+def test_second_signal_ends_a_process_that_is_still_saving(cli, first, second, code):
+    words = ("train", "spirals", "--epochs", "3", "--layers", "6", "--backend", "numpy", "--out", "run")
+    assert cli(*words).code == 0
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    command = [
+        sys.executable,
+        "-c",
+        SLOW,
+        "train",
+        "--resume",
+        "run",
+        "--epochs",
+        "1000000",
+        "--checkpoint-every",
+        "9h",
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8")
+    while "/1000000" not in process.stderr.readline():  # a line an epoch
+        assert process.poll() is None
+    process.send_signal(getattr(signal, first))
+    while "saving" not in process.stderr.readline():
+        assert process.poll() is None
+    began = time.monotonic()
+    process.send_signal(getattr(signal, second))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert time.monotonic() - began < 30
+    assert "Traceback" not in err
+    checkpoint = Path("run/checkpoint/training.safetensors")
+    assert checkpoint.read_bytes() == before[checkpoint]
+    assert set(before) == {path for path in Path("run").rglob("*") if path.is_file()}
+    assert cli("train", "--resume", "run", "--epochs", "5").code == 0
 
 
 def test_signal_before_the_first_batch_is_not_forgotten():

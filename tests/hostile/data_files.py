@@ -195,6 +195,7 @@ TABLES = {
         "a.csv", b"a\x1b[2J,b\n\x1b]0;me\x07,1\n2,3\n", r"column 1 (a\x1b[2J): expected a number, got '\x1b]0;me\x07'"
     ),
     "a formula": plain("a.csv", b"a,b\n=cmd|'/c calc'!A1,1\n2,3\n", "expected a number"),
+    "a header of several lines": plain("a.csv", b'"a\nb\n",c\n', r"a header alone (a\nb, c)"),
     "UTF-16 that breaks off": plain("a.csv", b"\xff\xfe1\0,\0" + b"2", "expected"),
     "a pickle": plain("a.csv", pickle.dumps(Boom(), protocol=4), "a pickle, which can run code"),
     "an old pickle": plain("a.csv", pickle.dumps(Boom(), protocol=0), "expected"),
@@ -213,6 +214,12 @@ ARRAYS = {
     ),
     "objects as labels within npz": plain(
         "a.npz", arrays_zip(member("y.npy", npy(np.array([Boom()] * 7, dtype=object)))), "holds Python objects (pickle)"
+    ),
+    "labels of characters that do not exist": pair(
+        npy(X), "expected labels of text", shaped("(7,)", "'<U1'", b"\xff" * 28)
+    ),
+    "labels of halves of characters": pair(
+        npy(X), "expected labels of text", shaped("(7,)", "'<U1'", b"\x00\xd8\0\0" * 7)
     ),
     "objects within a record": pair(shaped("(7,)", "[('a', '|O')]"), "it holds Python objects (pickle)"),
     "2^60 elements": pair(shaped("(1073741824, 1073741824)"), "the file cannot hold more than"),
