@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from portanet.optimizers import *
     from portanet.saving import *
     from portanet.schedules import *
+    from portanet.trackers import *
     from portanet.trainer import *
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ _MODULES = (
     "metrics",
     "trainer",
     "callbacks",
+    "trackers",
     "checkpoint",
     "saving",
     "gradient_check",

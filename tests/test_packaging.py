@@ -58,8 +58,8 @@ def test_versions_agree():
 
 def test_the_light_extra_holds_neither_torch_nor_jax_nor_cupy():
     extras = PROJECT["project"]["optional-dependencies"]
-    assert extras["all"] == ["portanet[sklearn,plot,data]"]
-    light = " ".join(itertools.chain.from_iterable(extras[name] for name in ("sklearn", "plot", "data")))
+    assert extras["all"] == ["portanet[sklearn,plot,data,onnx]"]
+    light = " ".join(itertools.chain.from_iterable(extras[name] for name in ("sklearn", "plot", "data", "onnx")))
     assert not any(heavy in light for heavy in ("torch", "jax", "cupy"))
 
 

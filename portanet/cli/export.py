@@ -19,7 +19,7 @@ _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy
 @click.command("export")
 @click.argument("run", metavar="RUN")
 @click.option(
-    "--to", "form", type=click.Choice([*_SUFFIX]), required=True, help="numpy: a script that needs NumPy alone."
+    "--to", "form", type=click.Choice([*_ENDING]), required=True, help="numpy: a script that needs NumPy alone."
 )
 @click.option(
     "-o",
