@@ -75,9 +75,8 @@ def test_an_estimators_network_is_saved_exported_and_trained_on(tmp_path):
 
 
 def test_estimators_are_exported_as_they_are(tmp_path):
-    onnx_export = pytest.importorskip(
-        "onnxruntime", reason="ONNX files are run by onnxruntime: pip install onnxruntime"
-    )
+    runtime = pytest.importorskip("onnxruntime", reason="ONNX files are run by onnxruntime: pip install onnxruntime")
+    pytest.importorskip("onnx", reason="ONNX files are written by the package onnx: pip install onnx")
     from portanet.export import onnx_model
 
     x, y = blobs()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -83,9 +85,10 @@ def test_a_whole_network_by_file(tmp_path):
     model, x = cnn()
     path = tmp_path / "net.safetensors"
     to_torch(model, path)
-    space = {}
+    space: dict[str, Any] = {}
     exec(torch_code(model), space)  # what a reader would copy
-    net = space["net"].eval()
+    net = space["net"]
+    net.eval()
     net.load_state_dict(load_file(path))
     expected = model.predict(x, raw=True)
     np.testing.assert_allclose(theirs(net, x), expected, atol=1e-4, rtol=1e-5)
@@ -117,7 +120,7 @@ def test_weights_trained_in_torch_come_over():
     model = from_torch(net, "softmax_cross_entropy", (8, 9, 3), backend="numpy", classes=["a", "b", "c"])
     np.testing.assert_allclose(model.predict(x), torch.softmax(torch.from_numpy(theirs(net, x)), 1).numpy(), atol=1e-6)
     assert model.classes == ("a", "b", "c")
-    assert model.net.layers[1].momentum == pytest.approx(0.9)
+    assert model.net.config()["layers"][1]["momentum"] == pytest.approx(0.9)
     model.fit(x, np.arange(6) % 3, epochs=1, verbose=False)  # and are trained on here
 
 
