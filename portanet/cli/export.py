@@ -33,10 +33,10 @@ _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy
 @which_option
 @json_option
 def export(run: str, form: str, out: Path | None, which: str, *, raw: bool, force: bool, json_wanted: bool) -> None:
-    """Write a trained network for ONNX, torch, or NumPy alone; RUN is a run folder or a .safetensors file.
+    """Write a trained network for ONNX, torch, or NumPy alone.
 
-    torch's file is a state_dict, whose torch.nn.Sequential `portanet info FILE` prints. numpy writes a script and its
-    weights beside it. The paths of what is written are printed.
+    RUN is a run folder or a .safetensors file. torch's file is a state_dict, whose torch.nn.Sequential `portanet info
+    FILE` prints. numpy writes a script and its weights beside it. The paths of what is written are printed.
     """
     from portanet import export as to
     from portanet.cli import stored
