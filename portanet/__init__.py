@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from portanet.rollback import *
     from portanet.saving import *
     from portanet.schedules import *
+    from portanet.trackers import *
     from portanet.trainer import *
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ _MODULES = (
     "metrics",
     "trainer",
     "callbacks",
+    "trackers",
     "checkpoint",
     "rollback",
     "saving",

@@ -13,7 +13,7 @@ from portanet import backends
 from portanet.errors import DataError
 from portanet.typing import Params, Shape
 
-__all__ = ["FORMAT", "WeightsFile", "opened"]
+__all__ = ["FORMAT", "WeightsFile", "foreign_arrays", "foreign_header", "opened"]
 
 FORMAT = 1
 
@@ -22,6 +22,9 @@ _HEADER = 1 << 20
 times its size in memory."""
 
 _DTYPES = ("F32", "F64")
+
+_PICKLES = (b"PK\x03\x04", b"\x80\x02\x8a\x0a")
+"""How files of torch.save begin, since torch 1.6 and before."""
 
 
 class WeightsFile:
@@ -98,6 +101,51 @@ def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[Weig
                 )
                 raise DataError(message)
         yield WeightsFile(path, file, about, {name: tuple(part.get_shape()) for name, part in parts.items()})
+
+
+def foreign_header(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, tuple[str, Shape]]]:
+    """Return the metadata, and dtype and shape of each array, of a safetensors file of whatever program.
+
+    Raises
+    ------
+    DataError
+        If it is damaged or no such file.
+    """
+    with _foreign(path) as file:
+        parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no dict
+        shapes = {name: (str(part.get_dtype()), tuple(part.get_shape())) for name, part in parts.items()}
+        return dict(file.metadata() or {}), shapes
+
+
+def foreign_arrays(path: str | os.PathLike[str]) -> Params:
+    """Return the arrays (host arrays) in a safetensors file of whatever program; raises as :func:`foreign_header`."""
+    with _foreign(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
+
+
+@contextlib.contextmanager
+def _foreign(path: str | os.PathLike[str]) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    place = Path(path)
+    if place.is_file():
+        with place.open("rb") as stream:
+            start = stream.read(4)
+        if start in _PICKLES:  # as the length of a header these would be beyond all bounds
+            message = (
+                f"{path}: refused: it is a pickle, as torch.save writes it, which can run code; in torch, save the "
+                "weights by safetensors.torch.save_file(net.state_dict(), path)"
+            )
+            raise DataError(message)
+    _check_size(path, _HEADER)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        message = (
+            f"{path}: expected a safetensors file of float32 or float64, got one that is damaged or another ({error})"
+        )
+        raise DataError(message) from None
 
 
 def _check_size(path: str | os.PathLike[str], header: int) -> None:

@@ -17,6 +17,7 @@ HELP = {
     "train": "Train a network on DATA.",
     "evaluate": "Print loss and metrics of a trained network on DATA.",
     "predict": "Write a trained network's predictions for DATA as CSV.",
+    "export": "Write a trained network for ONNX, torch, or NumPy alone.",
     "info": "Describe a run, a model's file, or data.",
     "plot": "Draw the curves of one RUN, or of several in one picture.",
     "doctor": "Tell what runs here, what does not, why, and what mends it.",

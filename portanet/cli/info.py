@@ -27,11 +27,15 @@ _LARGEST = 1 << 20  # bytes of a report
 def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: bool) -> None:
     """Describe a run, a model's file, or data.
 
-    Of a network its layers, classes and size are printed; of data their samples and classes.
+    Of a network its layers, classes and size are printed; of data their samples and classes; of what is exported, and
+    of other programs' files (.onnx, .safetensors, .npz), what comes in and out, and the arrays.
     """
-    from portanet.cli import stored
+    from portanet.cli import foreign, stored
 
-    if stored.is_stored(what):
+    exported = foreign.describe(Path(what))
+    if exported is not None:
+        found, show = exported, foreign.show
+    elif stored.is_stored(what):
         found = _of_model(stored.find(what, which), Path(what))
         show = _show_model
     else:

@@ -9,7 +9,7 @@ import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from portanet.data.table import looks_like_pixels
 from portanet.data.zips import capacity, open_zip
 from portanet.errors import DataError
 
-__all__ = ["read_npy", "read_npz", "recognises_folder", "recognises_zip"]
+__all__ = ["array_shapes", "read_npy", "read_npz", "recognises_folder", "recognises_zip"]
 
 logger = logging.getLogger("portanet")
 
@@ -201,8 +201,26 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str) -> Host
         return _array(stream, capacity(info), place)
 
 
-def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
-    """Read one array. NumPy's own reader takes memory by the header's word; here the sizes are compared first."""
+def array_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the dtype and the shape of each array in an archive, by its name; no array is read.
+
+    Raises
+    ------
+    DataError
+        If the archive or a header in it is damaged.
+    """
+    found = {}
+    with open_zip(path) as archive:
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            with reworded(f"{path}, {name}"), archive.open(info) as stream:
+                shape, _, dtype = _header(stream, f"{path}, {name}")
+            found[name] = str(dtype), shape
+    return found
+
+
+def _header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, whether it is in Fortran's order, and the dtype that an array is announced with."""
     form = np.lib.format
     try:
         version = form.read_magic(stream)
@@ -221,6 +239,12 @@ def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
     if len(shape) > _AXES or any(not 0 <= n <= _LONGEST for n in shape):
         message = f"{place}: expected sizes from 0 to 2^48 on at most {_AXES} axes, got {shape!s:.60}; save it again"
         raise DataError(message)
+    return shape, fortran, dtype
+
+
+def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
+    """Read one array. NumPy's own reader takes memory by the header's word; here the sizes are compared first."""
+    shape, fortran, dtype = _header(stream, place)
     if dtype.hasobject:
         message = (
             f"{place}: refused: it holds Python objects (pickle), which can run code; "

@@ -1,0 +1,72 @@
+"""``portanet export``: a trained network for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from portanet.cli.output import echo, print_json, say
+from portanet.cli.parameters import json_option, which_option
+from portanet.errors import ConfigError
+
+__all__ = ["export"]
+
+_ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy": "_predict.py"}
+
+
+@click.command("export")
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--to", "form", type=click.Choice([*_ENDING]), required=True, help="numpy: a script that needs NumPy alone."
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write. Default: RUN/model.onnx, .torch.safetensors, .npz or _predict.py; of a file beside it.",
+)
+@click.option("--raw", is_flag=True, help="Let logits come out instead of probabilities (onnx, numpy).")
+@click.option("--force", is_flag=True, help="Replace what is there already.")
+@which_option
+@json_option
+def export(run: str, form: str, out: Path | None, which: str, *, raw: bool, force: bool, json_wanted: bool) -> None:
+    """Write a trained network for ONNX, torch, or NumPy alone.
+
+    RUN is a run folder or a .safetensors file. torch's file is a state_dict, whose torch.nn.Sequential `portanet info
+    FILE` prints. numpy writes a script and its weights beside it. The paths of what is written are printed.
+    """
+    from portanet import export as to
+    from portanet.cli import stored
+    from portanet.export.numpy_script import script_files
+
+    if raw and form not in ("onnx", "numpy"):
+        message = f"--raw: --to {form} has no use for it: there the network ends in front of the loss; leave it out"
+        raise ConfigError(message)
+    net = stored.model(run, which)
+    file = _file(Path(run), form) if out is None else out
+    written = [*script_files(file)] if form == "numpy" else [file]
+    for path in written:
+        if path.exists() and not force:
+            message = f"{path}: it is there already; replace it by --force, or name another file by -o"
+            raise ConfigError(message)
+    options: dict[str, Any] = {"raw": raw} if form in ("onnx", "numpy") else {}
+    write = {"onnx": to.to_onnx, "torch": to.to_torch, "npz": to.to_npz, "numpy": to.to_numpy_script}[form]
+    write(net, file, **options)
+    if json_wanted:
+        sizes = [path.stat().st_size for path in written]
+        print_json({"to": form, "files": [str(path) for path in written], "bytes": sum(sizes)})
+        return
+    for path in written:
+        echo(str(path))
+    if form == "torch":
+        say(f"its torch.nn.Sequential: portanet info {file}")
+    elif form == "numpy":
+        say(f"to predict: python {file} SAMPLES.npy")
+
+
+def _file(run: Path, form: str) -> Path:
+    """Return where the file goes if nobody says: into the run's folder, or beside the network's file."""
+    return run / f"model{_ENDING[form]}" if run.is_dir() else run.with_name(run.stem + _ENDING[form])

@@ -1,0 +1,127 @@
+"""What files hold that are neither a run nor data: exported networks, and other programs' arrays."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from portanet.cli.output import echo, print_table
+from portanet.errors import DataError
+
+__all__ = ["describe", "show"]
+
+_TOLD = {"input_shape": "samples", "output": "gives", "portanet": "portanet", "portanet_version": "portanet"}
+"""What exporters write into the metadata, and what it is called here."""
+
+
+def describe(path: Path) -> dict[str, Any] | None:
+    """Return what is in an ``.onnx`` file, a ``.safetensors`` file not of trainer.save, or an ``.npz`` without samples.
+
+    None stands for all else. Nothing in the file is run, and of its arrays only the shapes are looked at.
+
+    Raises
+    ------
+    DataError
+        If an .onnx file is damaged.
+    ConfigError
+        If it takes onnx to read it, and that is not installed.
+    """
+    if not path.is_file():
+        return None
+    kind = {".onnx": _onnx, ".safetensors": _safetensors, ".npz": _npz}.get(path.suffix)
+    found = None if kind is None else kind(path)
+    return (
+        None if found is None else {"kind": path.suffix[1:], "file": str(path), "bytes": path.stat().st_size, **found}
+    )
+
+
+def _safetensors(path: Path) -> dict[str, Any] | None:
+    from portanet.weights_file import foreign_header
+
+    try:
+        about, shapes = foreign_header(path)
+    except DataError:
+        return None  # a damaged file of portanet's own is told by whoever loads it
+    return None if "portanet" in about else {"arrays": _rows(shapes), "metadata": about}
+
+
+def _npz(path: Path) -> dict[str, Any] | None:
+    from portanet.data.arrays import KEYS, array_shapes
+
+    shapes = array_shapes(path)
+    return None if {name.lower() for name in shapes} & {*KEYS} else {"arrays": _rows(shapes), "metadata": {}}
+
+
+def _onnx(path: Path) -> dict[str, Any]:
+    from portanet.export.source import needed
+
+    onnx = needed("onnx", "onnx", f"{path}: telling what is in an ONNX file")
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's errors are of several kinds
+        message = f"{path}: expected an ONNX file, got one that is damaged or another ({error}); export it again"
+        raise DataError(message) from None
+    graph = model.graph
+    dtypes = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
+    shapes = {array.name: (dtypes.get(array.data_type, "?"), tuple(array.dims)) for array in graph.initializer}
+    named = {*shapes}
+    return {
+        "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        "inputs": [_value(value, dtypes) for value in graph.input if value.name not in named],
+        "outputs": [_value(value, dtypes) for value in graph.output],
+        "operators": dict(Counter(node.op_type for node in graph.node)),
+        "arrays": _rows(shapes),
+        "metadata": {entry.key: entry.value for entry in model.metadata_props},
+    }
+
+
+def _value(value: Any, dtypes: dict[int, str]) -> dict[str, Any]:
+    kind = value.type.tensor_type
+    shape = [axis.dim_param or axis.dim_value or "?" for axis in kind.shape.dim]
+    return {"name": value.name, "shape": shape, "dtype": dtypes.get(kind.elem_type, "?")}
+
+
+def _rows(shapes: dict[str, tuple[str, tuple[int, ...]]]) -> list[dict[str, Any]]:
+    return [{"name": name, "shape": list(shape), "dtype": dtype} for name, (dtype, shape) in shapes.items()]
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print what :func:`describe` found."""
+    about = found["metadata"]
+    kind = {"onnx": "an ONNX network", "safetensors": "arrays", "npz": "arrays"}[found["kind"]]
+    if "torch" in about:
+        kind = "a state_dict for torch"
+    echo(f"{found['file']}: {kind}, {found['bytes'] / 1e6:.2f} MB")
+    rows = [(row["name"], _shape(row["shape"]), row["dtype"]) for row in found["arrays"]]
+    numbers = sum(math.prod(row["shape"]) for row in found["arrays"])
+    print_table(["array", "shape", "type"], [*rows, ("all", f"{numbers:,} numbers", "")])
+    for name in ("inputs", "outputs"):
+        for value in found.get(name, ()):
+            echo(f"{name[:-1]:8} {value['name']} {_shape(value['shape'])} {value['dtype']}")
+    if found["kind"] == "onnx":
+        echo(f"nodes    {', '.join(f'{count} {name}' for name, count in found['operators'].items())}")
+        echo(f"opset    {', '.join(f'{domain} {version}' for domain, version in found['opset'].items())}")
+    for name, word in _TOLD.items():
+        if name in about:
+            echo(f"{word:8} {about[name]}")
+    classes = _classes(about)
+    if classes:
+        echo(f"classes  {', '.join(classes)}")
+    if "torch" in about:
+        echo(f"\n{about['torch']}")
+
+
+def _shape(shape: list[Any]) -> str:
+    return f"({', '.join(map(str, shape))})"
+
+
+def _classes(about: dict[str, str]) -> list[str]:
+    try:
+        found = json.loads(about.get("classes", "[]"))
+    except ValueError:
+        return []
+    return [str(name) for name in found] if isinstance(found, list) else []

@@ -1,0 +1,25 @@
+"""Pieces of our own source, for files that are to stand alone: what is printed there is what is tested here."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["excerpt"]
+
+
+def excerpt(module: str, names: Iterable[str]) -> list[str]:
+    """Return the source of functions and classes of a module of this folder, in its order; the module is not imported.
+
+    Those that they call in turn come with them.
+    """
+    text = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    found = {n.name: n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    wanted, rest = set(), list(names)
+    while rest:
+        name = rest.pop()
+        if name in found and name not in wanted:
+            wanted.add(name)
+            rest += [node.id for node in ast.walk(found[name]) if isinstance(node, ast.Name)]
+    return [ast.get_source_segment(text, node) or "" for name, node in found.items() if name in wanted]

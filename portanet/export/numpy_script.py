@@ -1,0 +1,264 @@
+"""To a script that predicts with NumPy alone, short enough to be read in class, with its weights beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import portanet
+from portanet import layers
+from portanet.errors import ConfigError
+from portanet.export.excerpt import excerpt
+from portanet.export.npz import npz_bytes
+from portanet.export.source import Exp, Source, Step, cannot, read
+from portanet.layers import Layer
+from portanet.layers.windows import Axis, pair
+from portanet.writing import write
+
+__all__ = ["numpy_script", "script_files", "to_numpy_script"]
+
+_INDENT = "    "
+
+
+def to_numpy_script(model: Any, path: str | os.PathLike[str], *, raw: bool = False) -> None:
+    """Write a trained network as a script that needs NumPy alone, and its weights as an ``.npz`` beside it.
+
+    ``python model.py samples.npy`` predicts on the command line, ``from model import predict`` in Python: `predict`
+    takes and returns what :meth:`portanet.Trainer.predict` does, in the network's own dtype.
+
+    Parameters
+    ----------
+    model : Trainer, or a fitted MLPClassifier or MLPRegressor of portanet.sklearn or scikit-learn
+    path : str or path
+        Of the script; it ends in ``.py``. The weights have the same name, and end in ``.npz``.
+    raw : bool
+        Whether logits come out instead of probabilities.
+
+    Raises
+    ------
+    ConfigError
+        If a layer is one's own, there are no weights yet, or `path` does not end in ``.py``.
+    DataError
+        If a file cannot be written.
+    """
+    source = read(model, raw=raw, what="to_numpy_script")
+    script, weights = script_files(path)
+    text = _script(source)
+    write(weights, npz_bytes(source.arrays))
+    write(script, text)
+
+
+def script_files(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Return the two files, of the script and of its weights; raises ConfigError where the first is no ``.py``."""
+    path = Path(path)
+    if path.suffix != ".py":
+        message = f"to_numpy_script: expected a path that ends in .py, got {path}"
+        raise ConfigError(message)
+    return path, path.with_suffix(".npz")
+
+
+def numpy_script(model: Any, *, raw: bool = False) -> str:
+    """Return the text of the script that :func:`to_numpy_script` writes."""
+    return _script(read(model, raw=raw, what="numpy_script"))
+
+
+def _script(source: Source) -> str:
+    lines = list(_forward(source.steps, 0))
+    body = "\n".join(_INDENT + line for line in lines)
+    names = {word for line in lines for word in re.findall(r"(\w+)\(x", line)}
+    functions = "\n\n\n".join(excerpt("numpy_functions", names))
+    sigmoid = bool(source.steps) and isinstance(source.steps[-1].layer, layers.Sigmoid)
+    labels = source.output == "probabilities" or (source.output == "values" and bool(source.classes))
+    if not labels:
+        answer, told = '", ".join(f"{value:.9g}" for value in row)', f"its {source.output}"
+    elif source.outputs == 1:
+        answer, told = "CLASSES[int(row[0] > 0.5)]", "its class"
+    elif sigmoid and source.output == "probabilities":
+        answer, told = '", ".join(name for name, p in zip(CLASSES, row) if p > 0.5)', "its classes"
+    else:
+        answer, told = "CLASSES[int(row.argmax())]", "its class"
+    classes = list(source.classes) or [str(i) for i in range(max(source.outputs, 2))]
+    parts = _TEMPLATE.replace("from pathlib", "import math\nfrom pathlib") if "math." in functions else _TEMPLATE
+    parts = parts.replace("import sys\nimport math", "import math\nimport sys")
+    for mark, text in {
+        "<VERSION>": portanet.__version__,
+        "<SAMPLES>": _shape(source.input_shape),
+        "<OUTPUTS>": _shape((source.outputs,)),
+        "<OUTPUT>": source.output,
+        "<TOLD>": told,
+        "<SHAPE>": repr(source.input_shape),
+        "<DTYPE>": source.dtype,
+        "<ANSWER>": answer,
+        "<FUNCTIONS>\n\n\n": f"{functions}\n\n\n" if functions else "",
+        "<FORWARD>": body,
+        "<CLASSES>\n": f"CLASSES = {classes!r}\n" if labels else "",  # last: a name may look like a mark
+    }.items():
+        parts = parts.replace(mark, text)
+    return parts
+
+
+def _shape(sample: Sequence[int]) -> str:
+    return f"(n, {', '.join(map(str, sample))})"
+
+
+def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
+    """Yield a line for each layer that does something at inference."""
+    for step in steps:
+        kind = type(step.layer)
+        if kind in (layers.Dropout, layers.Augment):
+            continue
+        note = f"  # {step.place}, {step.out_shape}"
+        if kind is layers.Residual:
+            yield f"skip{depth} = x{note}"
+            yield from _forward(step.inner, depth + 1)
+            yield f"x = skip{depth} + x"
+            continue
+        if kind is layers.Parallel:
+            yield f"whole{depth}, sides{depth} = x, []{note}"
+            start = 0
+            for branch, size in zip(step.branches, step.layer.sizes, strict=True):
+                yield f"x = whole{depth}[:, {start}:{start + size}]"
+                yield from _forward(branch, depth + 1)
+                yield f"sides{depth}.append(x)"
+                start += size
+            yield f"x = np.concatenate(sides{depth}, axis=1)"
+            continue
+        if kind not in _LINES:
+            raise cannot(step, "NumPy")
+        yield f"x = {_LINES[kind](step)}{note}"
+
+
+def _array(step: Step, name: str) -> str:
+    return f'W["{step.prefix}{name}"]' if name in step.arrays else "None"
+
+
+def _arrays(step: Step, *names: str) -> str:
+    return ", ".join(_array(step, name) for name in names)
+
+
+def _dense(step: Step) -> str:
+    return f"x @ {_array(step, 'weight')}" + (f" + {_array(step, 'bias')}" if "bias" in step.arrays else "")
+
+
+def _rescale(step: Step) -> str:
+    scale, offset = float(step.layer.scale), float(step.layer.offset)
+    return f"x * {scale!r}" + (f" {'-' if offset < 0 else '+'} {abs(offset)!r}" if offset else "")
+
+
+def _reshape(step: Step) -> str:
+    return f"x.reshape(len(x), {', '.join(map(str, step.out_shape))})"
+
+
+def _settings(**given: Any) -> str:
+    """Return keyword arguments, without those that say what the functions take by themselves."""
+    plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+    return "".join(f", {name}={value}" for name, value in given.items() if value != plain.get(name))
+
+
+def _padding(rows: Axis, columns: Axis) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (rows.before, rows.after), (columns.before, columns.after)
+
+
+def _conv(step: Step) -> str:
+    layer = step.layer
+    rows, columns = layer.axes(*step.in_shape[:2])
+    padding, dilation = _padding(rows, columns), pair(layer.dilation, "dilation", 1)
+    settings = _settings(stride=(rows.stride, columns.stride), padding=padding, dilation=dilation, groups=layer.groups)
+    return f"conv2d(x, {_arrays(step, 'weight', 'bias')}{settings})"
+
+
+def _pool(name: str) -> Callable[[Step], str]:
+    def line(step: Step) -> str:
+        rows, columns = step.layer.axes(*step.in_shape[:2])
+        kernel, stride = (rows.kernel, columns.kernel), (rows.stride, columns.stride)
+        return f"{name}(x, kernel={kernel}, stride={stride}{_settings(padding=_padding(rows, columns))})"
+
+    return line
+
+
+def _function(name: str, *settings: str, arrays: Sequence[str] = ()) -> Callable[[Step], str]:
+    def line(step: Step) -> str:
+        words = ["x", *(_array(step, a) for a in arrays), *(repr(float(getattr(step.layer, s))) for s in settings)]
+        return f"{name}({', '.join(words)})"
+
+    return line
+
+
+_LINES: dict[type[Layer], Callable[[Step], str]] = {
+    layers.AvgPool2D: _pool("avg_pool"),
+    layers.BatchNorm: _function("batch_norm", "eps", arrays=("gamma", "beta", "mean", "variance")),
+    layers.Conv2D: _conv,
+    layers.Dense: _dense,
+    layers.ELU: _function("elu", "alpha"),
+    layers.Embedding: _function("embedding", arrays=("weight",)),
+    layers.Flatten: _reshape,
+    layers.GELU: _function("gelu"),
+    layers.GlobalAvgPool2D: lambda step: "x.mean(axis=(1, 2))",
+    layers.LayerNorm: _function("layer_norm", "eps", arrays=("gamma", "beta")),
+    layers.LeakyReLU: _function("leaky_relu", "slope"),
+    layers.MaxPool2D: _pool("max_pool"),
+    layers.ReLU: _function("relu"),
+    layers.Rescale: _rescale,
+    layers.Reshape: _reshape,
+    layers.Sigmoid: _function("sigmoid"),
+    layers.Softmax: _function("softmax"),
+    layers.Softplus: _function("softplus"),
+    layers.Standardize: lambda step: f"(x - {_array(step, 'mean')}) * {_array(step, 'inverse_std')}",
+    layers.Swish: _function("swish"),
+    layers.Tanh: lambda step: "np.tanh(x)",
+    Exp: lambda step: "np.exp(x)",
+}
+
+_TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, and the .npz of its own name beside it.
+
+usage: python THIS.py SAMPLES.npy [OUT.npy]
+
+SAMPLES.npy holds samples, <SAMPLES>. Of each, <TOLD> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+<CLASSES>
+W = dict(np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False))
+
+
+<FUNCTIONS>
+
+
+def forward(x: np.ndarray) -> np.ndarray:
+<FORWARD>
+    return x
+
+
+def predict(x: np.ndarray) -> np.ndarray:
+    """Return <OUTPUT>, <OUTPUTS>, for samples x, <SAMPLES>."""
+    x = np.asarray(x, dtype="<DTYPE>")
+    if x.shape[1:] != <SHAPE>:
+        raise ValueError(f"expected samples of shape <SAMPLES>, got an array of shape {x.shape}")
+    return np.concatenate([forward(x[i : i + 500]) for i in range(0, max(len(x), 1), 500)])
+
+
+def main() -> None:
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    try:
+        y = predict(np.load(sys.argv[1], allow_pickle=False))
+    except (OSError, ValueError) as error:
+        sys.exit(f"{sys.argv[1]}: {error}")
+    if len(sys.argv) == 3:
+        np.save(sys.argv[2], y)
+    for row in y:
+        print(<ANSWER>)
+
+
+if __name__ == "__main__":
+    main()
+'''

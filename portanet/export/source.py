@@ -1,0 +1,195 @@
+"""What every exporter reads: a trained network as a plain list of layers, each with its arrays and its shapes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from portanet import losses
+from portanet.errors import ConfigError
+from portanet.initializers import ShapesOnly
+from portanet.layers import Layer, LeakyReLU, Parallel, Residual, Sequential, Sigmoid, Softmax
+from portanet.model import Model
+from portanet.typing import Array, Params, Shape
+
+__all__ = ["Exp", "Source", "Step", "cannot", "check", "needed", "read", "transposed"]
+
+
+@dataclass(frozen=True)
+class _Exp(Layer):
+    """What turns the outputs of a network with the Poisson loss into rates, y = exp(x); no layer of a network."""
+
+
+Exp = _Exp
+
+
+@dataclass(frozen=True)
+class Step:
+    """A layer in its place.
+
+    Attributes
+    ----------
+    place : str
+        Where it stands, in words: ``Residual 3 > Dense 0``.
+    prefix : str
+        What stands in front of its arrays' names: ``"3.0."``.
+    arrays : dict of host arrays
+        Its parameters and buffers, under its own names.
+    inner : tuple of Step
+        The layers of a Residual.
+    branches : tuple of tuples of Step
+        The layers of a Parallel, for each part of the features.
+    """
+
+    place: str
+    prefix: str
+    layer: Any
+    arrays: Params
+    in_shape: Shape
+    out_shape: Shape
+    inner: tuple[Step, ...] = ()
+    branches: tuple[tuple[Step, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained network for an exporter; nested Sequentials are laid flat, what does nothing at inference stays.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        All layers, the one that turns logits into probabilities included, unless raw outputs were asked for.
+    arrays : dict of host arrays
+        All parameters and buffers, under portanet's names.
+    output : str
+        What comes out: ``"probabilities"``, ``"rates"``, ``"values"`` or ``"logits"``.
+    """
+
+    steps: tuple[Step, ...]
+    arrays: Params
+    input_shape: Shape
+    outputs: int
+    classes: tuple[str, ...]
+    dtype: str
+    output: str
+
+
+def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
+    """Return what there is to export.
+
+    Parameters
+    ----------
+    model : Trainer, or a fitted MLPClassifier or MLPRegressor of portanet.sklearn or scikit-learn
+    raw : bool
+        Whether the outputs are to stay as the loss takes them (logits), as in ``predict(x, raw=True)``.
+    what : str
+        Who asks, for messages.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these, has no weights yet, or its loss puts the outputs on a scale of its own.
+    """
+    if not isinstance(model, Model):
+        from portanet.export.sklearn_import import from_sklearn
+
+        model = from_sklearn(model, backend="numpy")
+    model._check_weights(what)
+    snapshot = model.snapshot()
+    arrays = {**snapshot["params"], **snapshot["buffers"]}
+    body = model.body
+    steps = list(_laid_flat(body, "", "", arrays, model.input_shape))
+    link, output = (None, "logits") if raw else _link(model.loss, what)
+    if raw and model.loss.output is None and not isinstance(model.loss, losses.Poisson):
+        output = "values"
+    if link is not None:
+        shape = (model.outputs,)
+        steps.append(Step(type(link).__name__.strip("_"), f"{len(steps)}.", link, {}, shape, shape))
+    named = len(model.classes) in (model.outputs, max(model.outputs, 2))
+    classes = tuple(model.classes) if named else ()
+    shape = tuple(model.input_shape)
+    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output)
+
+
+def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
+    """Return the layer that does what the loss's ``link`` does, and what comes out behind it."""
+    link = type(loss).link
+    for kind, layer, output in (
+        (losses.SoftmaxCrossEntropy, Softmax(), "probabilities"),
+        (losses.BinaryCrossEntropy, Sigmoid(), "probabilities"),
+        (losses.Poisson, Exp(), "rates"),
+        (losses.Loss, None, "values"),
+    ):
+        if link is kind.link:
+            return layer, output
+    message = (
+        f"{what}: {type(loss).__name__} puts the outputs on a scale of its own, which no other library knows; "
+        "export them as they are, raw=True, and bring them to that scale behind it"
+    )
+    raise ConfigError(message)
+
+
+def _laid_flat(layer: Layer, prefix: str, place: str, arrays: Params, shape: Shape) -> Iterator[Step]:
+    """Yield the steps of a layer; those of a Sequential one by one."""
+    name = type(layer).__name__
+    if type(layer) is Sequential:
+        where = "" if not place else f"{place} > "
+        for i, (inner, out) in enumerate(zip(layer.layers, layer.shapes(shape), strict=True)):
+            yield from _laid_flat(inner, f"{prefix}{i}.", f"{where}{type(inner).__name__} {i}", arrays, shape)
+            shape = out
+        return
+    inner_steps: tuple[Step, ...] = ()
+    if type(layer) is Residual:
+        inner_steps = tuple(_laid_flat(layer.inner, prefix, place or name, arrays, shape))
+    branches: tuple[tuple[Step, ...], ...] = ()
+    if type(layer) is Parallel:
+        branches = tuple(
+            tuple(_laid_flat(inner, f"{prefix}{i}.", f"{place or name} > {type(inner).__name__} {i}", arrays, (size,)))
+            for i, (inner, size) in enumerate(zip(layer.layers, layer.sizes, strict=True))
+        )
+    own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+    out = layer.init(ShapesOnly(), shape)[1]
+    own = {} if inner_steps or branches else own
+    yield Step(place or name, prefix, layer, own, shape, tuple(out), inner_steps, branches)
+
+
+def cannot(step: Step, to: str, why: str = "") -> ConfigError:
+    """Return the error that tells which layer cannot be exported, why, and what to do instead."""
+    kind = type(step.layer)
+    if why:
+        return ConfigError(f"[{step.place}] it cannot be exported to {to}: {why}")
+    name = f" {step.layer.name!r}" if hasattr(step.layer, "name") else ""
+    message = (
+        f"[{step.place}] it cannot be exported to {to}: {kind.__name__}{name} is a layer of your own, which nothing "
+        "but your own code computes; put layers of portanet in its place, or keep to trainer.save and portanet.load"
+    )
+    return ConfigError(message)
+
+
+def check(step: Step, to: str) -> None:
+    """Refuse the one number with which a layer of ours is not what others call by its name."""
+    if isinstance(step.layer, LeakyReLU) and step.layer.slope > 1:
+        raise cannot(step, to, f"a slope of {step.layer.slope:g} is above 1, where max(x, a x) is no leaky rectifier")
+
+
+def needed(package: str, extra: str, what: str) -> Any:
+    """Return the package, imported.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed; with the command that installs it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        message = f'{what} needs {package}, which cannot be imported ({error}); pip install "portanet[{extra}]"'
+        raise ConfigError(message) from None
+
+
+def transposed(array: Array, axes: tuple[int, ...]) -> Array:
+    """Return the array with its axes in another order, in one piece, as files hold it."""
+    found = array.transpose(axes)
+    return found.copy(order="C")
