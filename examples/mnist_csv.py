@@ -158,6 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     train(warm_up, 100, 0.1, 1, args.backend)  # what is loaded at the first use is nobody's training time
     curves = {}
+    total: dict[str, float] = {}
     print(f"\n{'784-200-10, no biases':22}{'':12}{'epochs':>6}{'seconds':>9}{'of PyTorch':>12}{'test accuracy':>15}")
     for way, (batch_size, lr, epochs) in WAYS.items():
         turns = train(data, batch_size, lr, 2 if args.smoke else epochs, args.backend)
@@ -166,7 +167,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             ratio = f"{seconds[name] / seconds['PyTorch']:.2f}" if "PyTorch" in seconds else "-"
             accuracy = f"{run[-1]['val_accuracy']:.2%}"
             print(f"{way:22}{name:12}{len(run):6}{seconds[name]:9.2f}{ratio:>12}{accuracy:>15}", flush=True)
+            total[name] = total.get(name, 0.0) + seconds[name]
         curves[way] = rows
+    for name, spent in total.items():
+        ratio = f"{spent / total['PyTorch']:.2f}" if "PyTorch" in total else "-"
+        print(f"{'both':22}{name:12}{'':6}{spent:9.2f}{ratio:>12}")
     draw(curves, args.out / "curves.png")
     print("picture:", args.out / "curves.png")
 
