@@ -151,10 +151,18 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
     trainer.adopt(state["params"], state["buffers"], state["input_shape"], out_shape)
     trainer.adopt_state(state["optimizer"])
     trainer.epoch, trainer.position = int(state["epoch"]), int(state["position"])
-    trainer.history.rows = [dict(row) for row in state["history"]]
+    trainer.history.rows = [_row(row) for row in state["history"]]
     trainer.meter = Meter(trainer.backend, trainer.metrics)
     trainer.meter.load_state(state["meter"])
-    trainer._spent = float(state["seconds"])
+    trainer._spent, trainer._end = float(state["seconds"]), int(state["end"])
+
+
+def _row(row: dict[str, Any]) -> dict[str, float]:
+    """Return a row of the history, or raise ValueError where it is none."""
+    if not {"epoch", "loss"} <= set(row) or not all(isinstance(value, int | float) for value in row.values()):
+        message = f"the history has a row {_short(row)}"
+        raise ValueError(message)
+    return dict(row)
 
 
 def take_up(trainer: Trainer, state: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from portanet import backends
 from portanet.backends.base import dtype_name
 from portanet.data.batches import Batches
 from portanet.errors import OutOfMemoryError
+from portanet.layers import Sequential
 from portanet.typing import Array, Params
 
 if TYPE_CHECKING:
@@ -74,12 +76,21 @@ def rows_at_a_time(model: Model, n: int, most: int) -> int:
     """Return how many of `n` samples are to be predicted at a time, at most `most`, so that they fit."""
     if n <= FEW:  # a row at a time is to be predicted at once
         return n
+    if _outputs(model) * min(n, most) <= LARGE >> 8:  # so small that a trial would cost more than it could save
+        return most
     need = of_a_prediction(model)
     if need is None or need.fixed + need.sample * min(n, most) <= LARGE >> 4:
         return most
     memory = model.backend.memory()
     free = LARGE if memory is None else min(LARGE, memory.free // (2 * SHARE))
     return max(1, min(most, need.fits(free)))
+
+
+def _outputs(model: Model) -> int:
+    """Return the bytes of all layers' outputs for a sample; what they take on the way may be some times as much."""
+    body = model.body if isinstance(model.body, Sequential) else Sequential((model.body,))
+    bits = int(model.dtype.removeprefix("float"))
+    return bits // 8 * sum(math.prod(shape) for shape in body.shapes(model.input_shape or ()))
 
 
 def by_fewer(rows: int, run: Callable[[int], T]) -> T:

@@ -258,7 +258,7 @@ class Trainer(EpochLoop):
             message = f"{path}: it is damaged or was edited ({error}); take the checkpoint of another run"
             raise DataError(message) from None
         self._resumed = state
-        return int(state["end"]) - self.epoch
+        return self._end - self.epoch
 
     def _release(self) -> None:
         """Let go of what belongs to a fit alone."""

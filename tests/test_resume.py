@@ -282,3 +282,26 @@ def test_what_callbacks_and_schedule_had_noted_is_damaged(change, tmp_path):
     trainer.resume(path)
     with pytest.raises(pn.DataError, match="fit: its checkpoint is damaged or was edited"):
         fit(trainer, 2, pn.EarlyStopping())
+
+
+@pytest.mark.parametrize("name", ["end", "epoch", "position", "seconds", "history", "meter", "optimizer"])
+def test_a_state_that_lacks_something(name, tmp_path):
+    path = tmp_path / "a.safetensors"
+    fit(make(), 1, pn.TrainingCheckpoint(path))
+    edited(path, lambda state: state.pop(name))
+    refused(path)
+
+
+@pytest.mark.parametrize("name", ["epoch", "loss"])
+def test_a_row_of_the_history_that_is_none(name, tmp_path):
+    path = tmp_path / "a.safetensors"
+    fit(make(), 1, pn.TrainingCheckpoint(path))
+    edited(path, lambda state: state["history"][0].pop(name))
+    refused(path)
+    edited(path, lambda state: state["history"][0].update({name: "two"}))
+    refused(path)
+
+
+def refused(path):
+    with pytest.raises(pn.DataError, match="it is damaged or was edited"):
+        make().resume(path)

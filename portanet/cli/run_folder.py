@@ -207,6 +207,8 @@ class Recorder(Callback):
         check_noted(lines=(lines, list), best=(best, dict))
         check_noted(**{f"line {i + 1}": (line, str) for i, line in enumerate(lines)})
         check_noted(**{name: (value, int | float) for name, value in best.items()})
+        if best:
+            check_noted(epoch=(best["epoch"], int | float), loss=(best["loss"], int | float))
         self._lines, self.best = list(lines), dict(best)
 
     def on_fit_end(self, trainer: Trainer) -> None:
