@@ -182,6 +182,12 @@ def test_activations(layer):
     assert layer.kinks == ((0.0,) if type(layer).__name__ in ("ReLU", "LeakyReLU", "ELU") else ())
 
 
+@pytest.mark.parametrize("layer", ACTIVATIONS, ids=str)
+def test_activations_of_far_inputs_overflow_in_no_precision(layer):
+    y, _ = layer.forward({}, np.array([POINTS], "float32"))  # a warning of NumPy would be an error here
+    assert np.isfinite(y).all()
+
+
 @pytest.mark.parametrize("shift", [-1000.0, 0.0, 1000.0])
 def test_softmax(shift):
     exps = [math.exp(v) for v in (0.5, -1.0, 2.0)]
@@ -219,7 +225,7 @@ def test_dropout_scales_what_it_keeps():
     assert pn.Dropout(0).forward({}, x, train=True)[0] is x
 
 
-@pytest.mark.parametrize("shape", [(5, 3), (2, 2, 2, 3)])
+@pytest.mark.parametrize("shape", [(5, 3), (2, 3), (2, 2, 2, 3), (1, 2, 2, 3)])
 def test_batch_norm(shape):
     layer = pn.BatchNorm(momentum=0.7, eps=0.1)
     x = RNG.normal(size=shape) * 3 + 1
@@ -256,6 +262,7 @@ def test_layer_norm():
 
 def test_what_layers_begin_with():
     assert (pn.BatchNorm().momentum, pn.BatchNorm().eps, pn.LayerNorm().eps) == (0.9, 1e-5, 1e-5)
+    assert (pn.ELU().alpha, pn.LeakyReLU().slope) == (1.0, 0.01)
     assert pn.BatchNorm(momentum=0.0).momentum == 0.0
     for make in (lambda: pn.BatchNorm(eps=math.nan), lambda: pn.Dense(3, bias="yes")):
         with pytest.raises(pn.ConfigError, match="must be"):
