@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.layers import conv
 
 RNG = np.random.default_rng(2)
 
@@ -31,7 +34,7 @@ def windows(x, kernel, stride, padding, dilation=(1, 1)):
             yield p, q, [tap for tap in taps if tap[2] is not None and tap[3] is not None]
 
 
-CONVOLUTIONS = {
+CONVOLUTIONS: dict[str, tuple[pn.Conv2D, tuple[int, ...], dict[str, Any]]] = {
     "plain": (pn.Conv2D(2), (4, 5, 3), {}),
     "of one pixel": (pn.Conv2D(2, 1, bias=False), (2, 3, 2), {"kernel": (1, 1)}),
     "strided, padded": (pn.Conv2D(4, (2, 3), (2, 1), 1), (5, 4, 2), {"kernel": (2, 3), "stride": (2, 1), "padding": 1}),
@@ -41,8 +44,10 @@ CONVOLUTIONS = {
 }
 
 
+@pytest.mark.parametrize("budget", [None, 1], ids=["whole", "image by image"])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_convolution(name):
+def test_convolution(name, budget, monkeypatch):
+    monkeypatch.setattr(conv, "cache_budget", lambda x: budget)
     layer, shape, told = CONVOLUTIONS[name]
     told = {"kernel": (3, 3), "stride": (1, 1), "padding": "valid", "groups": 1, **told}
     groups = told.pop("groups")
@@ -78,7 +83,20 @@ def test_convolution(name):
             np.testing.assert_allclose(of_weights["bias"], [dy[..., u].sum() for u in range(layer.units)], rtol=1e-12)
 
 
-POOLS = {
+@pytest.mark.parametrize(
+    ("budget", "parts"), [(None, [5]), (1, [1] * 5), (40, [1] * 5), (80, [2, 2, 1]), (200, [5]), (1000, [5])]
+)
+def test_parts_of_a_batch_fit_the_budget(budget, parts, monkeypatch):
+    monkeypatch.setattr(conv, "cache_budget", lambda x: budget)
+    x = np.arange(5.0).reshape(5, 1, 1, 1)
+    found = list(conv._chunks(10, x, 2 * x))  # 10 numbers an image, of 4 bytes
+    assert [len(a) for a, _ in found] == parts
+    np.testing.assert_array_equal(np.concatenate([a for a, _ in found]), x)
+    np.testing.assert_array_equal(np.concatenate([b for _, b in found]), 2 * x)
+    assert (found[0][0] is x) == (parts == [5])
+
+
+POOLS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
     "tiles": ((4, 6), {"kernel": (2, 3)}),
     "a rest is left out": ((5, 7), {"kernel": (2, 2)}),
     "overlapping": ((6, 6), {"kernel": (3, 3), "stride": (2, 2)}),
@@ -130,7 +148,20 @@ def test_global_pooling():
 
 
 def test_what_layers_of_images_begin_with():
-    conv, pool = pn.Conv2D(4), pn.MaxPool2D()
-    assert (conv.kernel, conv.stride, conv.padding, conv.dilation, conv.groups) == (3, 1, "valid", 1, 1)
-    assert conv.bias
+    layer, pool = pn.Conv2D(4), pn.MaxPool2D()
+    assert (layer.kernel, layer.stride, layer.padding, layer.dilation, layer.groups) == (3, 1, "valid", 1, 1)
+    assert layer.bias
+    assert (layer.weight_init, layer.bias_init) == ("he_normal", "zeros")
     assert (pool.kernel, pool.stride, pool.padding) == (2, None, "valid")
+
+
+def test_lists_of_two_numbers_are_kept_as_tuples():
+    assert pn.Conv2D(4, [2, 3], [1, 2]) == pn.Conv2D(4, (2, 3), (1, 2))
+    assert pn.MaxPool2D([2, 3], [1, 2]) == pn.MaxPool2D((2, 3), (1, 2))
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 3), (2, 4, 5, 2)])
+def test_what_is_no_image_of_the_layer(shape):
+    params, _ = pn.Conv2D(2).init(RNG, (4, 5, 3))
+    with pytest.raises(pn.ShapeError, match=r"expected images \(n, height, width, 3\), got an array of shape"):
+        pn.Conv2D(2).forward(params, np.zeros(shape))

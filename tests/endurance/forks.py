@@ -41,6 +41,7 @@ def apart(work: Callable[[], Any], seconds: float | None = None) -> Any:
             nothing = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
                 os.dup2(nothing, stream)
+            answer: tuple[Any, str | None]
             try:
                 answer = work(), None
             except Exception:
