@@ -34,6 +34,8 @@ from portanet.random import generator
         (lambda: pn.Augment(shift=-1), "Augment: shift must be a number of pixels, 0 or more, got -1"),
         (lambda: pn.Augment(rotate=200), "Augment: rotate must be a number of degrees from 0 to 180, got 200"),
         (lambda: pn.Augment(shift=float("nan")), "Augment: shift must be a number of pixels, 0 or more, got nan"),
+        (lambda: pn.Augment(rotate=181), "Augment: rotate must be a number of degrees from 0 to 180, got 181"),
+        (lambda: pn.Augment(shift=float("inf")), "Augment: shift must be a finite number, got inf"),
         (lambda: pn.Augment(flip=1), "Augment: flip must be True or False, got 1"),
         (lambda: pn.Dense(3, in_features=0), "Dense: in_features must be a whole number of 1 or more, got 0"),
         (lambda: pn.Reshape("ab"), "Reshape: shape must be whole numbers of 1 or more, such as (28, 28, 1), got 'ab'"),
