@@ -76,7 +76,13 @@ def collected(module: str, *plugins: object) -> int:
     import pytest
 
     sys.dont_write_bytecode = True
-    hypothesis.settings.register_profile("quick", phases=[hypothesis.Phase.generate], database=None, derandomize=True)
+    hypothesis.settings.register_profile(
+        "quick",
+        phases=[hypothesis.Phase.generate],
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),  # a slow machine kills no mutant
+    )
     hypothesis.settings.load_profile("quick")
     tests = [str(ROOT / "tests" / test) for test in TESTS[module]]
     options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=no", "--assert=plain", "-k", OTHER_BACKENDS]
