@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,22 @@ def test_it_is_interpolation_at_the_places(shape):
         for channel in range(picture.shape[-1]):
             expected = ndimage.map_coordinates(picture[..., channel], [rows[i], columns[i]], order=1, mode="nearest")
             np.testing.assert_allclose(out[i, ..., channel].ravel(), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_places_are_rotated_and_shifted_ones():
+    x = images(6, 3, 4, 1)
+    _, (rows, columns) = augmented(pn.Augment(shift=0.7, rotate=50, flip=True), x)
+    draws = 2 * uniform(x, (4, 6, 1), Key(5, 3))[..., 0] - 1  # of each image: down, along, the angle, mirrored or not
+    assert {draw < 0 for draw in draws[3]} == {True, False}
+    for i in range(6):
+        down, along, angle = 0.7 * draws[0, i], 0.7 * draws[1, i], math.radians(50 * draws[2, i])
+        for p in range(12):
+            row, column = p // 4 - 1.0, p % 4 - 1.5  # from the middle
+            column = -column if draws[3, i] < 0 else column
+            down_at = math.cos(angle) * row - math.sin(angle) * column + down + 1.0
+            along_at = math.sin(angle) * row + math.cos(angle) * column + along + 1.5
+            assert rows[i, p] == pytest.approx(min(max(down_at, 0.0), 2.0), abs=1e-12)
+            assert columns[i, p] == pytest.approx(min(max(along_at, 0.0), 3.0), abs=1e-12)
 
 
 def test_shifts_and_angles_stay_within_their_bounds():

@@ -9,7 +9,7 @@ import pytest
 
 import portanet as pn
 from portanet.errors import ConfigError
-from portanet.initializers import INITIALIZERS, fans, initializer
+from portanet.initializers import INITIALIZERS, ShapesOnly, fans, initializer
 from portanet.random import generator
 
 IN, OUT = 400, 250
@@ -69,6 +69,12 @@ def test_uniform(spec, low, high):
 @pytest.mark.parametrize(("spec", "value"), [("zeros", 0), ("ones", 1), ("constant", 0), ("constant:-2.5", -2.5)])
 def test_constants(spec, value):
     np.testing.assert_array_equal(drawn(spec, (3, 2)), np.full((3, 2), float(value)))
+
+
+@pytest.mark.parametrize("spec", ["ones", "constant:-2.5", "he_normal"])
+def test_where_shapes_alone_are_wanted_no_memory_is_taken(spec):
+    assert initializer(spec)(ShapesOnly(), (2**24, 2**24)).shape == (2**24, 2**24)
+    assert drawn(spec, (3, 2)).flags.writeable  # an array of its own
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5), (3, 3, 2, 8), (7,)])

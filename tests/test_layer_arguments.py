@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import portanet as pn
+from portanet.random import generator
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,10 @@ import portanet as pn
         (lambda: pn.Conv2D(4, padding=(1, 2)), "Conv2D: padding: expected 'valid', 'same' or one number of pixels"),
         (lambda: pn.Conv2D(4, padding=-1), "Conv2D: padding: expected 'valid', 'same' or one number of pixels"),
         (lambda: pn.MaxPool2D(padding="smae"), "MaxPool2D: padding: expected 'valid', 'same' or one number"),
+        (lambda: pn.Conv2D(4, weight_init="he_norml"), "unknown initializer 'he_norml'; did you mean 'he_normal'?"),
+        (lambda: pn.Conv2D(4, bias="yes"), "Conv2D: bias must be True or False, got 'yes'"),
+        (lambda: pn.MaxPool2D(0), "MaxPool2D: kernel: expected a whole number of 1 or more"),
+        (lambda: pn.AvgPool2D(2, 0), "AvgPool2D: stride: expected a whole number of 1 or more"),
         (lambda: pn.AvgPool2D(padding=(1, 0)), "AvgPool2D: padding: expected 'valid', 'same' or one number"),
         (lambda: pn.Embedding(0, 3), "Embedding: categories must be a whole number of 1 or more, got 0"),
         (lambda: pn.BatchNorm(momentum=1.0), "BatchNorm: momentum must be at least 0 and below 1, got 1.0"),
@@ -29,7 +34,18 @@ import portanet as pn
         (lambda: pn.Augment(shift=-1), "Augment: shift must be a number of pixels, 0 or more, got -1"),
         (lambda: pn.Augment(rotate=200), "Augment: rotate must be a number of degrees from 0 to 180, got 200"),
         (lambda: pn.Augment(shift=float("nan")), "Augment: shift must be a number of pixels, 0 or more, got nan"),
+        (lambda: pn.Augment(rotate=181), "Augment: rotate must be a number of degrees from 0 to 180, got 181"),
+        (lambda: pn.Augment(shift=float("inf")), "Augment: shift must be a finite number, got inf"),
         (lambda: pn.Augment(flip=1), "Augment: flip must be True or False, got 1"),
+        (lambda: pn.Dense(3, in_features=0), "Dense: in_features must be a whole number of 1 or more, got 0"),
+        (lambda: pn.Reshape("ab"), "Reshape: shape must be whole numbers of 1 or more, such as (28, 28, 1), got 'ab'"),
+        (lambda: pn.Reshape(()), "Reshape: shape must be whole numbers of 1 or more"),
+        (lambda: pn.Reshape((2, 0)), "Reshape: shape must be whole numbers of 1 or more"),
+        (lambda: pn.Reshape((2, 1.5)), "Reshape: shape must be whole numbers of 1 or more"),
+        (lambda: pn.Embedding(3, 2, "he_norml"), "unknown initializer 'he_norml'; did you mean 'he_normal'?"),
+        (lambda: pn.Embedding(2**31, 3), "Embedding: categories must be a whole number of 1 or more, and at most"),
+        (lambda: pn.Dropout(1.0), "Dropout: rate must be a number, at least 0 and below 1, got 1.0"),
+        (lambda: pn.Dropout(False), "Dropout: rate must be a finite number, got False"),
         (lambda: pn.Dropout("half"), "Dropout: rate must be a number, at least 0 and below 1, got 'half'"),
     ],
 )
@@ -37,3 +53,10 @@ def test_arguments_that_cannot_be(make, message):
     with pytest.raises(pn.ConfigError) as caught:
         make()
     assert message in str(caught.value)
+
+
+def test_the_least_that_can_be():
+    assert pn.Dense(1, in_features=1).in_features == 1
+    assert pn.MaxPool2D(1, 1).axes(2, 3) == pn.Conv2D(1, 1).axes(2, 3)
+    assert pn.Embedding(1, 1).init(generator(0), (2,))[1] == (2, 1)
+    assert pn.Reshape([2, 1]) == pn.Reshape((2, 1))

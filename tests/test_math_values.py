@@ -182,6 +182,12 @@ def test_activations(layer):
     assert layer.kinks == ((0.0,) if type(layer).__name__ in ("ReLU", "LeakyReLU", "ELU") else ())
 
 
+@pytest.mark.parametrize("layer", ACTIVATIONS, ids=str)
+def test_activations_of_far_inputs_overflow_in_no_precision(layer):
+    y, _ = layer.forward({}, np.array([POINTS], "float32"))  # a warning of NumPy would be an error here
+    assert np.isfinite(y).all()
+
+
 @pytest.mark.parametrize("shift", [-1000.0, 0.0, 1000.0])
 def test_softmax(shift):
     exps = [math.exp(v) for v in (0.5, -1.0, 2.0)]
@@ -209,6 +215,45 @@ def test_dense():
     np.testing.assert_allclose(of_all["weight"], 4 * grads["weight"], rtol=1e-12)
 
 
+def test_embedding():
+    layer, params = pn.Embedding(4, 2), {"weight": RNG.normal(size=(4, 2))}
+    x = np.array([[3.0, 0.0, 3.0], [2.0, 7.0, -1.0]])  # the last two are beyond the categories
+    y, cache = layer.forward(params, x)
+    w, zero = params["weight"], np.zeros(2)
+    np.testing.assert_array_equal(y, [[w[3], w[0], w[3]], [w[2], zero, zero]])
+    dy = RNG.normal(size=y.shape)
+    dx, grads = layer.backward(params, dy, cache)
+    np.testing.assert_allclose(grads["weight"], [dy[0, 1], zero, dy[1, 0], dy[0, 0] + dy[0, 2]], rtol=1e-12)
+    np.testing.assert_array_equal(dx, np.zeros((2, 3)))
+
+
+def test_rescale():
+    assert pn.Rescale(3.0) == pn.Rescale(3.0, 0.0)
+    for layer, scale, offset in ((pn.Rescale(0.5, -2.0), 0.5, -2.0), (pn.Rescale(4.0), 4.0, 0.0)):
+        np.testing.assert_allclose(layer.forward({}, Z)[0], [[scale * v + offset for v in row] for row in Z])
+    numbers = Z.ravel().tolist()
+    mean = sum(numbers) / 15
+    deviation = math.sqrt(sum((v - mean) ** 2 for v in numbers) / 15)
+    of = pn.Rescale.of(Z)
+    assert [of.scale, of.offset] == pytest.approx([1 / deviation, -mean / deviation])
+    assert pn.Rescale.of(np.full((2, 3), 5.0)) == pn.Rescale(1.0, -5.0)  # what never changes is only centred
+
+
+def test_standardize():
+    x = np.column_stack([Z, np.full(5, 7.0)])
+    layer = pn.Standardize.of(x)
+    buffers = layer.init_buffers((4,))
+    assert {name: array.shape for name, array in buffers.items()} == layer.buffer_shapes((4,))
+    assert repr(layer) == "Standardize()"
+    y, cache = layer.forward(buffers, 2 * x)
+    dx, _ = layer.backward({}, np.ones_like(x), cache)
+    for j in range(4):
+        mean = sum(x[:, j]) / 5
+        deviation = math.sqrt(sum((v - mean) ** 2 for v in x[:, j]) / 5) or 1.0
+        np.testing.assert_allclose(y[:, j], [(2 * v - mean) / deviation for v in x[:, j]], rtol=1e-12)
+        np.testing.assert_allclose(dx[:, j], 1 / deviation, rtol=1e-12)
+
+
 def test_dropout_scales_what_it_keeps():
     x = np.ones((400, 50))
     y, cache = pn.Dropout(0.2).forward({}, x, train=True, key=Key(0, 0))
@@ -219,7 +264,7 @@ def test_dropout_scales_what_it_keeps():
     assert pn.Dropout(0).forward({}, x, train=True)[0] is x
 
 
-@pytest.mark.parametrize("shape", [(5, 3), (2, 2, 2, 3)])
+@pytest.mark.parametrize("shape", [(5, 3), (2, 3), (2, 2, 2, 3), (1, 2, 2, 3)])
 def test_batch_norm(shape):
     layer = pn.BatchNorm(momentum=0.7, eps=0.1)
     x = RNG.normal(size=shape) * 3 + 1
@@ -256,6 +301,7 @@ def test_layer_norm():
 
 def test_what_layers_begin_with():
     assert (pn.BatchNorm().momentum, pn.BatchNorm().eps, pn.LayerNorm().eps) == (0.9, 1e-5, 1e-5)
+    assert (pn.ELU().alpha, pn.LeakyReLU().slope) == (1.0, 0.01)
     assert pn.BatchNorm(momentum=0.0).momentum == 0.0
     for make in (lambda: pn.BatchNorm(eps=math.nan), lambda: pn.Dense(3, bias="yes")):
         with pytest.raises(pn.ConfigError, match="must be"):

@@ -47,6 +47,20 @@ def test_rises_and_falls(schedule, turns):
         assert falling[-1] < falling[0]
 
 
+def test_what_schedules_begin_with():
+    assert StepDecay() == StepDecay(every=10.0, gamma=0.1)
+    assert Exponential() == Exponential(gamma=0.95)
+    assert OneCycle() == OneCycle(start=0.04, rise=0.3, final=1e-4)
+    assert WarmUp() == WarmUp(epochs=1.0, then=Constant())
+    assert Plateau() == Plateau("val_loss", gamma=0.1, patience=5, min_delta=0.0)
+    assert (Plateau().waited, Plateau().current, Plateau().best) == (0, 1.0, None)
+
+
+@pytest.mark.parametrize(("value", "best", "is_so"), [(0.9, 1.0, True), (1.0, 1.0, False), (9.0, None, True)])
+def test_improved(value, best, is_so):
+    assert schedules.improved(value, best, "loss") is is_so
+
+
 def test_plateau():
     plateau = Plateau("val_loss", gamma=0.5, patience=2, min_delta=0.1)
     seen = []
@@ -120,6 +134,13 @@ def test_a_column_that_is_not_there(row, said):
         (lambda: schedules.get(3), "unknown schedule 3"),
         (lambda: schedules.get("cosine", finl=0.1), "schedule 'cosine': unknown option 'finl'; did you mean 'final'?"),
         (lambda: schedules.get("plateau", best=1.0), "unknown option 'best'"),  # a state, not an option
+        (lambda: schedules.get("plateau", waited=1), "unknown option 'waited'"),
+        (lambda: schedules.get("plateau", current=1.0), "unknown option 'current'"),
+        (lambda: Exponential(math.nan), "Exponential: gamma must be a finite number"),
+        (lambda: StepDecay(gamma=math.nan), "StepDecay: gamma must be a finite number"),
+        (lambda: OneCycle(start=math.nan), "OneCycle: start must be a finite number"),
+        (lambda: WarmUp(math.inf), "WarmUp: epochs must be a finite number"),
+        (lambda: Plateau(gamma=math.nan), "Plateau: gamma must be a finite number"),
         (lambda: StepDecay(0), "StepDecay: every must be above 0, got 0"),
         (lambda: WarmUp(0), "WarmUp: epochs must be above 0, got 0"),
         (lambda: WarmUp(1, "fast"), "unknown schedule 'fast'"),

@@ -38,9 +38,10 @@ COMPARISONS = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: in which line, from what to what, and the whole source with it."""
+    """One change: in which lines, from what to what, and the whole source with it."""
 
     line: int
+    last: int
     before: str
     after: str
     source: str
@@ -57,13 +58,19 @@ def mutants(source: str) -> Iterator[Mutant]:
     for i in range(count):
         tree = ast.parse(source)
         node, change = next(found for j, found in enumerate(_changes(tree)) if j == i)
-        before = _text(node)
+        before, last = _text(node), _last(node)
         change()
-        yield Mutant(node.lineno, before, _text(node), ast.unparse(ast.fix_missing_locations(tree)))
+        yield Mutant(node.lineno, last, before, _text(node), ast.unparse(ast.fix_missing_locations(tree)))
 
 
 def _text(statement: ast.stmt) -> str:
     return ast.unparse(statement).partition("\n")[0]
+
+
+def _last(statement: ast.stmt) -> int:
+    """Return its last line, without the statements within it."""
+    body = getattr(statement, "body", None)
+    return max(statement.lineno, body[0].lineno - 1) if body else statement.end_lineno or statement.lineno
 
 
 def _changes(tree: ast.Module) -> Iterator[tuple[ast.stmt, Callable[[], Any]]]:

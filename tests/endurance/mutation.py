@@ -2,7 +2,8 @@
 
     python -m tests.endurance.mutation [MODULE ...] [--every N]
 
-Each mutant runs the module's own quick tests, on NumPy alone, in a process of its own, until the first one fails.
+Each mutant runs the module's own quick tests, on NumPy alone, until the first one fails: in a fork that has collected
+them already, and where it lives on, in one that imports all of portanet anew.
 Prints the survivors and a table; exit code 1 where less than 90 % of a module's mutants are killed. Survivors that no
 test can tell from the module stand in `equivalent.txt`, each with the reason.
 """
@@ -13,12 +14,12 @@ import argparse
 import importlib
 import importlib.abc
 import importlib.util
-import os
-import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+from tests.endurance.forks import Loop, apart
 from tests.endurance.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 LEAST = 0.9
 
 LAYERS = ["test_math_values.py", "test_layer_arguments.py", "test_layers.py", "test_config.py"]  # the quick ones first
-WINDOWS = [*LAYERS, "test_adjoint.py"]
+WINDOWS = ["test_math_values_images.py", *LAYERS, "test_adjoint.py"]
 TESTS = {
     "layers/dense": LAYERS,
     "layers/activations": LAYERS,
@@ -34,18 +35,19 @@ TESTS = {
     "layers/dropout": [*LAYERS, "test_random.py"],
     "layers/embedding": LAYERS,
     "layers/norm": LAYERS,
+    "layers/parallel": ["test_math_values_nets.py", *LAYERS],
     "layers/preprocess": LAYERS,
     "layers/reshape": LAYERS,
-    "layers/sequential": LAYERS,
+    "layers/sequential": ["test_math_values_nets.py", *LAYERS],
     "layers/conv": WINDOWS,
     "layers/pool": WINDOWS,
-    "layers/windows": WINDOWS,
+    "layers/windows": ["test_windows.py", *WINDOWS],
     "layers/augment": ["test_augment.py", *WINDOWS],
     "losses": ["test_math_values.py", "test_losses.py"],
     "optimizers": ["test_math_values.py", "test_optimizers.py"],
     "schedules": ["test_schedules.py"],
     "initializers": ["test_initializers.py"],
-    "metrics": ["test_metrics.py"],
+    "metrics": ["test_metrics_values.py", "test_metrics.py"],
     "random": ["test_random.py"],
     "step": ["test_step.py"],
 }
@@ -68,43 +70,44 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.source, str(self.path), "exec"), module.__dict__)
 
 
-def passes(module: str, source: str, seconds: float) -> bool:
-    """Tell whether the module's tests pass with this source; tests that take longer than so many seconds do not."""
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            os.setsid()
-            nothing = os.open(os.devnull, os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(nothing, stream)
-            code = _run(module, source)
-        finally:
-            os._exit(code)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status) == 0
-        time.sleep(0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
-
-
-def _run(module: str, source: str) -> int:
+def collected(module: str, *plugins: object) -> int:
+    """Run pytest on the module's tests, on NumPy alone, and return its exit code."""
     import hypothesis
     import pytest
 
     sys.dont_write_bytecode = True
-    name = "portanet." + module.replace("/", ".")
-    sys.meta_path.insert(0, Planted(name, ROOT / "portanet" / f"{module}.py", source))
-    hypothesis.settings.register_profile("quick", phases=[hypothesis.Phase.generate], database=None, derandomize=True)
-    hypothesis.settings.load_profile("quick")
-    tests = [str(ROOT / "tests" / test) for test in TESTS[module] if (ROOT / "tests" / test).exists()]
-    return int(
-        pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--tb=no", "--assert=plain", "-k", OTHER_BACKENDS, *tests])
+    hypothesis.settings.register_profile(
+        "quick",
+        phases=[hypothesis.Phase.generate],
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),  # a slow machine kills no mutant
     )
+    hypothesis.settings.load_profile("quick")
+    tests = [str(ROOT / "tests" / test) for test in TESTS[module]]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=no", "--assert=plain", "-k", OTHER_BACKENDS]
+    return int(pytest.main([*options, *tests], plugins=list(plugins)))
+
+
+def name(module: str) -> str:
+    return "portanet." + module.replace("/", ".")
+
+
+def path(module: str) -> Path:
+    return ROOT / "portanet" / f"{module}.py"
+
+
+def in_forks(module: str, tried: list[Mutant]) -> tuple[list[Mutant], float] | None:
+    """Return the mutants that pass in forks, and how long the tests take; None where they fail as it is."""
+    loop = Loop(name(module), str(path(module)), tried)
+    collected(module, loop)
+    return (loop.alive, sum(test.seconds for test in loop.tests)) if loop.tests else None
+
+
+def passes(module: str, source: str) -> bool:
+    """Tell whether the module's tests pass where it is imported from this source."""
+    sys.meta_path.insert(0, Planted(name(module), path(module), source))
+    return collected(module) == 0
 
 
 def explained() -> dict[str, dict[str, str]]:
@@ -120,11 +123,13 @@ def explained() -> dict[str, dict[str, str]]:
     return found
 
 
-def survivors(module: str, every: int, seconds: float) -> tuple[list[Mutant], int]:
-    """Return the mutants of a module that its tests let pass, and how many were tried."""
-    source = (ROOT / "portanet" / f"{module}.py").read_text(encoding="utf-8")
-    tried = list(mutants(source))[::every]
-    return [mutant for mutant in tried if passes(module, mutant.source, seconds)], len(tried)
+def survivors(module: str, tried: list[Mutant]) -> tuple[list[Mutant], float] | None:
+    """Return the mutants that a module's tests let pass, and how long these take; None where they fail as it is."""
+    found = apart(lambda: in_forks(module, tried))
+    if found is None or not apart(lambda: passes(module, path(module).read_text(encoding="utf-8"))):
+        return None
+    alive, took = found
+    return [mutant for mutant in alive if apart(partial(passes, module, mutant.source), 30 + 5 * took)], took
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -133,18 +138,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="Try each N-th mutant alone.")
     options = parser.parse_args(argv)
     # What all mutants import, once; portanet itself is imported by each.
-    for name in ("array_api_compat.numpy", "hypothesis.extra.numpy", "numpy.testing", "pytest", "safetensors.numpy"):
-        importlib.import_module(name)
+    for common in ("array_api_compat.numpy", "hypothesis.extra.numpy", "numpy.testing", "pytest", "safetensors.numpy"):
+        importlib.import_module(common)
 
     known, rows, enough = explained(), [], True
     for module in options.modules or TESTS:
-        source = (ROOT / "portanet" / f"{module}.py").read_text(encoding="utf-8")
         began = time.monotonic()
-        if not passes(module, source, 600):
+        tried = list(mutants(path(module).read_text(encoding="utf-8")))[:: options.every]
+        found = survivors(module, tried)
+        if found is None:
             print(f"{module}: its tests fail as it is", file=sys.stderr)
             return 1
-        took = time.monotonic() - began
-        alive, count = survivors(module, options.every, 10 + 5 * took)
+        (alive, took), count = found, len(tried)
         reasons = known.get(module, {})
         for mutant in alive:
             told = reasons.get(mutant.key)

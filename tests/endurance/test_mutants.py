@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import os
+
+import pytest
 
 from tests.endurance.mutants import mutants
+
+forks = pytest.importorskip("tests.endurance.forks", reason="forks need Unix")
 
 SOURCE = '''
 """A text."""
@@ -44,3 +50,29 @@ def test_each_mutant_is_a_program_of_its_own():
     for source in sources:
         compile(source, "mutant", "exec")
         assert ast.dump(ast.parse(source)) != ast.dump(ast.parse(SOURCE))
+
+
+def test_a_change_within_a_function_is_put_into_the_one_that_is_there(tmp_path):
+    file = tmp_path / "planted.py"
+    file.write_text(SOURCE, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("planted", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    held = module.f
+    found = {(m.before, m.after): m.source for m in mutants(SOURCE)}
+    assert forks.planted(module, found["x += 1", "x += 2"])
+    assert held(1) == -3
+    assert not forks.planted(module, found["SIZE = 2", "SIZE = 3"])
+    assert not forks.planted(module, found["def f(x, unused=1, used=True):", "def f(x, unused=1, used=False):"])
+
+
+def test_what_a_fork_returns():
+    def endless():
+        while True:
+            pass
+
+    assert forks.apart(lambda: [1, 2]) == [1, 2]
+    assert forks.apart(lambda: os._exit(1)) is None
+    assert forks.apart(endless, seconds=0.1) is None
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        forks.apart(lambda: 1 / 0)
