@@ -130,6 +130,12 @@ class Fleet:
     def __iter__(self) -> Iterator[Trainer]:
         return iter(self.members)
 
+    def init(self, input_shape: Sequence[int]) -> None:
+        """Draw the initial weights of the members that have none, for samples of `input_shape`."""
+        for member in self.members:
+            if member.input_shape is None:
+                member.init(tuple(input_shape))
+
     @property
     def histories(self) -> list[History]:
         """What each member saw; ``stopped`` is "diverged" where one ended so."""
@@ -182,9 +188,7 @@ class Fleet:
             raise ConfigError(message)
         first = self.members[0]
         x = prepare.samples(x, first.dtype, first.input_shape)
-        for member in self.members:
-            if member.input_shape is None:
-                member.init(tuple(x.shape[1:]))
+        self.init(x.shape[1:])
         n = int(x.shape[0])
         rows = [np.arange(n)] * len(self) if folds is None else []
         validation: list[Batches | None] = [None] * len(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from portanet.trainer import Trainer
 HostRows = np.ndarray[Any, Any]
 
 
-def split(y: Any, k: int, seed: int, *, stratify: bool) -> list[tuple[HostRows, HostRows]]:
+def split(y: Any, k: int, seed: int, *, names: Sequence[str] = (), what: str = "y") -> list[tuple[HostRows, HostRows]]:
     """Return k pairs of training and validation rows; every row is validated once.
 
     Parameters
@@ -26,8 +26,11 @@ def split(y: Any, k: int, seed: int, *, stratify: bool) -> list[tuple[HostRows, 
         2 ≤ k ≤ n.
     seed : int
         Names the order in which rows are dealt out.
-    stratify : bool
-        Whether each class (y holds their indices) is dealt out by itself: its counts in the folds differ by 1 at most.
+    names : sequence of str
+        Of the classes, where y holds their indices: each is then dealt out by itself, so that its counts in the folds
+        differ by 1 at most.
+    what : str
+        What the data is called in errors.
 
     Raises
     ------
@@ -36,15 +39,15 @@ def split(y: Any, k: int, seed: int, *, stratify: bool) -> list[tuple[HostRows, 
     """
     n = len(y)
     if n < k:
-        message = f"expected at least one sample for each of the {k} folds, got {n}; take fewer folds"
+        message = f"{what}: expected at least one sample for each of the {k} folds, got {n}; take fewer folds"
         raise DataError(message)
     order = generator(seed, "folds").permutation(n)
-    if stratify:
+    if names:
         classes, counts = np.unique(y, return_counts=True)
         if counts.min() < k:
             message = (
-                f"expected at least {k} samples of each class, one a fold, got {counts.min()} of class "
-                f"{classes[counts.argmin()]}; take fewer folds, or leave that class out"
+                f"{what}: expected at least {k} samples of each class, one a fold, got {counts.min()} of "
+                f"{names[classes[counts.argmin()]]!r}; take fewer folds, or leave that class out"
             )
             raise DataError(message)
         order = order[np.argsort(y[order], kind="stable")]

@@ -32,14 +32,14 @@ def softmax(x: Array) -> Array:
     return e
 
 
-class Activation(Layer):
+class _Activation(Layer):
     """Base of the layers that leave the shape alone and mix the last axis at most."""
 
     stacks: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
-class ReLU(Activation):
+class ReLU(_Activation):
     """Rectifier, y = max(x, 0).
 
     Forward   y  = max(x, 0)
@@ -61,7 +61,7 @@ class ReLU(Activation):
 
 
 @dataclass(frozen=True)
-class LeakyReLU(Activation):
+class LeakyReLU(_Activation):
     """Rectifier that lets a little through, y = x where x > 0, else a x.
 
     Forward   y  = max(x, a x),  0 ≤ a < 1
@@ -83,7 +83,7 @@ class LeakyReLU(Activation):
 
 
 @dataclass(frozen=True)
-class ELU(Activation):
+class ELU(_Activation):
     """Exponential linear unit, y = x where x > 0, else a (exp(x) - 1).
 
     Forward   y  = max(x, 0) + a (exp(min(x, 0)) - 1)
@@ -106,7 +106,7 @@ class ELU(Activation):
 
 
 @dataclass(frozen=True)
-class Sigmoid(Activation):
+class Sigmoid(_Activation):
     """Logistic function, y = 1 / (1 + exp(-x)).
 
     Forward   y  = 1 / (1 + exp(-x))
@@ -127,7 +127,7 @@ class Sigmoid(Activation):
 
 
 @dataclass(frozen=True)
-class Tanh(Activation):
+class Tanh(_Activation):
     """Hyperbolic tangent, y = tanh(x).
 
     Forward   y  = tanh(x)
@@ -145,7 +145,7 @@ class Tanh(Activation):
 
 
 @dataclass(frozen=True)
-class Softplus(Activation):
+class Softplus(_Activation):
     """Smooth rectifier, y = log(1 + exp(x)).
 
     Forward   y  = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow
@@ -163,7 +163,7 @@ class Softplus(Activation):
 
 
 @dataclass(frozen=True)
-class GELU(Activation):
+class GELU(_Activation):
     """Gaussian error linear unit, in its tanh form (the standard has no erf).
 
     Forward   y  = x/2 (1 + t),  t = tanh(u),  u = √(2/π) (x + 0.044715 x³)
@@ -185,7 +185,7 @@ class GELU(Activation):
 
 
 @dataclass(frozen=True)
-class Swish(Activation):
+class Swish(_Activation):
     """Self-gated unit, y = x s with s the logistic function of x.
 
     Forward   y  = x s,   s = 1 / (1 + exp(-x))
@@ -204,7 +204,7 @@ class Swish(Activation):
 
 
 @dataclass(frozen=True)
-class Softmax(Activation):
+class Softmax(_Activation):
     """Probabilities of the last axis, y = exp(x) / Σ exp(x). With cross-entropy use the loss alone: it takes logits.
 
     Forward   y  = exp(x - max x) / Σ exp(x - max x)
