@@ -16,7 +16,7 @@ from portanet.errors import DivergedError
 if TYPE_CHECKING:
     from portanet.fleet import Fleet
 
-__all__ = ["cv"]
+__all__ = ["batch_size", "cv"]
 
 
 @click.command()
@@ -55,7 +55,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
         dataset.x,
         dataset.y,
         epochs=options.epochs,
-        batch_size=_batch_size(options.batch_size, min(len(train) for train, _ in pairs)),
+        batch_size=batch_size(options.batch_size, min(len(train) for train, _ in pairs)),
         folds=[(train, None) for train, _ in pairs],
         on_epoch=None if quiet else _tell,
     )
@@ -106,7 +106,7 @@ def _fleet(options: Options, dataset: Any, pairs: Any) -> Fleet:
     )
 
 
-def _batch_size(asked: int | str, n: int) -> int | None:
+def batch_size(asked: int | str, n: int) -> int | None:
     """Return the samples a step, for `n` of them."""
     from portanet.memory import usual_batch_size
 
