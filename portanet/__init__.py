@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from portanet.callbacks import *
     from portanet.checkpoint import *
     from portanet.errors import *
+    from portanet.fleet import *
     from portanet.gradient_check import *
     from portanet.initializers import *
     from portanet.layers import *
@@ -39,6 +40,7 @@ _MODULES = (
     "schedules",
     "metrics",
     "trainer",
+    "fleet",
     "callbacks",
     "trackers",
     "checkpoint",

@@ -121,12 +121,14 @@ class R2(Metric):
         xp = namespace(prediction)
         t = aligned(prediction, target, xp)
 
+        each = None if weight is None else weight[..., None, :]
+
         def mean(columns: Array) -> Array:  # over the samples, for each output
-            return weighted_mean(xp.matrix_transpose(columns), weight, xp)[0]
+            return weighted_mean(xp.matrix_transpose(columns), each, xp)[0]
 
         centre = mean(t)
-        e = t - centre
-        return xp.stack([centre, mean(e), mean(e * e), mean((prediction - t) ** 2)])
+        e = t - centre[..., None, :]
+        return xp.stack([centre, mean(e), mean(e * e), mean((prediction - t) ** 2)], axis=-2)
 
     def merge(self, values: Any, sizes: Any) -> float:
         share = _shares(sizes)[:, None]

@@ -58,7 +58,16 @@ class Optimizer:
             state[slot] = {name: namespace(p).zeros_like(p) for name, p in params.items()}
         return state
 
-    def update(self, params: Params, grads: Params, state: dict[str, Any], lr: float) -> tuple[Params, dict[str, Any]]:
+    def update(
+        self,
+        params: Params,
+        grads: Params,
+        state: dict[str, Any],
+        lr: Any,
+        *,
+        stacked: bool = False,
+        weight_decay: Any = None,
+    ) -> tuple[Params, dict[str, Any]]:
         """Return the parameters after one step, and the new state.
 
         Parameters
@@ -69,17 +78,25 @@ class Optimizer:
             What :meth:`init` or the last update returned.
         lr : float
             The learning rate of this step.
+        stacked : bool
+            Whether the first axis of every array is a stack of k networks, each of which is clipped by its own norm.
+            `lr` may then be an array of their rates, (k,), in the dtype of the parameters.
+        weight_decay : array, shape (k,), optional
+            Their decays, in place of the optimizer's own.
         """
-        grads = self.clipped(grads)
+        grads = self.clipped(grads, stacked=stacked)
         t = state["t"] + 1
         numbers = self.numbers(lr, t)
         running = [state[slot] for slot in self.slots]
         new: Params = {}
         moved: list[Params] = [{} for _ in running]
+        decays = weight_decay is not None or self.weight_decay
+        left = 1.0 - lr * (self.weight_decay if weight_decay is None else weight_decay) if decays else 1.0
         for name, p in params.items():
-            if self.weight_decay and is_weight(name):
-                p *= 1.0 - lr * self.weight_decay
-            new[name], *arrays = self.rule(p, grads[name], *[slot[name] for slot in running], *numbers)
+            if decays and is_weight(name):
+                p *= _of_each(left, p)
+            each = [_of_each(number, p) for number in numbers] if stacked else numbers
+            new[name], *arrays = self.rule(p, grads[name], *[slot[name] for slot in running], *each)
             for slot, array in zip(moved, arrays, strict=True):
                 slot[name] = array
         return new, {"t": t, **dict(zip(self.slots, moved, strict=True))}
@@ -92,18 +109,25 @@ class Optimizer:
         """Return p and the slots' arrays after a step along g; p and the slots' arrays are owned, g is not."""
         raise NotImplementedError
 
-    def clipped(self, grads: Params) -> Params:
-        """Return the gradients held within `clip_value` and `clip_norm`."""
+    def clipped(self, grads: Params, *, stacked: bool = False) -> Params:
+        """Return the gradients held within `clip_value` and `clip_norm`, each network of a stack by its own norm."""
         if self.clip_value is not None:
             c = self.clip_value
             for_each = ((name, g, namespace(g)) for name, g in grads.items())
             grads = {name: xp.minimum(xp.maximum(g, -c), c) for name, g, xp in for_each}
         if self.clip_norm is not None and grads:
             xp = namespace(next(iter(grads.values())))
-            square: Any = sum(xp.sum(g * g) for g in grads.values())
+            square: Any = sum(xp.sum(g * g, axis=tuple(range(1, g.ndim)) if stacked else None) for g in grads.values())
             factor = xp.minimum(self.clip_norm / (xp.sqrt(square) + 1e-30), 1.0)  # stays on the device: no sync
-            grads = {name: g * factor for name, g in grads.items()}
+            grads = {name: g * _of_each(factor, g) for name, g in grads.items()}
         return grads
+
+
+def _of_each(number: Any, p: Array) -> Any:
+    """Return a number for each network of a stack, (k,), in the shape that goes with p, (k, ...); a scalar as it is."""
+    if not getattr(number, "ndim", 0):
+        return number
+    return namespace(p).reshape(number, (-1,) + (1,) * (p.ndim - 1))
 
 
 def is_weight(name: str) -> bool:

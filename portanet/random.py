@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import device
@@ -23,9 +23,12 @@ _MASK31 = 0x7FFFFFFF
 
 
 class Key(NamedTuple):
-    """What a mask depends on besides its elements' indices; `seed` and `step` may be traced, `path` is the layer's."""
+    """What a mask depends on besides its elements' indices; `seed` and `step` may be traced, `path` is the layer's.
 
-    seed: int
+    The seeds of a stack of k networks are an array, (k, 1): each then has the mask that it would have alone.
+    """
+
+    seed: Any
     step: int
     path: int = 0
 
@@ -70,7 +73,8 @@ def _bits(like: Array, shape: Shape, key: Key) -> Array:
     shifts are made logical by their masks.
     """
     xp = namespace(like)
-    bits = xp.arange(math.prod(shape), dtype=xp.int32, device=device(like))
+    stack = math.prod(getattr(key.seed, "shape", ()))  # 1 unless the seeds are those of several networks
+    bits = xp.arange(math.prod(shape) // stack, dtype=xp.int32, device=device(like))
     bits = _mix(bits ^ key.seed)
     bits = _mix(bits ^ (key.step ^ key.path))
     return xp.reshape(bits, shape)

@@ -64,6 +64,11 @@ class Step:
         weight : array, shape (n,), or None
         counters : dict
             ``"lr"``, the learning rate; ``"seed"`` and ``"step"``, which name the random numbers of this step.
+
+        Notes
+        -----
+        With a leading axis on every array, k, it is the step of a stack of k networks whose layers all take one; lr may
+        be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"``, (k,).
         """
         everything = {**params, **buffers}
         key = Key(counters["seed"], counters["step"])
@@ -73,10 +78,11 @@ class Step:
         _, grads = self.net.backward(params, self.loss.backward(loss_cache), cache, need_dx=False)
         if self.l1 or self.l2:
             share = sample_share(x.shape[0], weight) if self.per_sample else 1.0
-            value = value + penalty(params, self.l1, self.l2, share)
+            value = value + penalty(params, self.l1, self.l2, share, stack=value.ndim)
             grads = {name: penalised(name, params[name], g, self.l1, self.l2, share) for name, g in grads.items()}
         buffers = {**buffers, **self.net.updated_buffers(everything, cache)}
-        params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"])
+        own: dict[str, Any] = {"stacked": True, "weight_decay": counters.get("weight_decay")} if value.ndim else {}
+        params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"], **own)
         return params, buffers, opt_state, value, measured
 
 
@@ -124,16 +130,19 @@ def sample_share(n: int, weight: Array | None) -> Any:
     return total / xp.maximum(total * total, 1e-30)
 
 
-def penalty(params: Params, l1: float, l2: float, share: Any = 1.0) -> Any:
-    """Return `share` times l1 Σ|W| + l2/2 Σ W² over the weights; 0.0 where there are none."""
+def penalty(params: Params, l1: float, l2: float, share: Any = 1.0, *, stack: int = 0) -> Any:
+    """Return `share` times l1 Σ|W| + l2/2 Σ W² over the weights; 0.0 where there are none.
+
+    The first `stack` axes are left: a number for each network.
+    """
     total: Any = 0.0
     for name, p in params.items():
         if is_weight(name):
-            xp = namespace(p)
+            xp, axes = namespace(p), tuple(range(stack, p.ndim)) if stack else None
             if l1:
-                total = total + (share * l1) * xp.sum(xp.abs(p))
+                total = total + (share * l1) * xp.sum(xp.abs(p), axis=axes)
             if l2:
-                total = total + (share * (0.5 * l2)) * xp.sum(p * p)
+                total = total + (share * (0.5 * l2)) * xp.sum(p * p, axis=axes)
     return total
 
 

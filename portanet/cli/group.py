@@ -15,6 +15,8 @@ __all__ = ["HELP", "State", "group"]
 
 HELP = {
     "train": "Train a network on DATA.",
+    "tune": "Search settings of a network on DATA.",
+    "cv": "Cross-validate a network on DATA.",
     "evaluate": "Print loss and metrics of a trained network on DATA.",
     "predict": "Write a trained network's predictions for DATA as CSV.",
     "export": "Write a trained network for ONNX, torch, or NumPy alone.",

@@ -10,7 +10,7 @@ import click
 
 from portanet.cli.parameters import BATCH_SIZE, DURATION, EVERY, LAYERS, backend_option
 
-__all__ = ["OF_HIDDEN_LAYERS", "Options", "train_options"]
+__all__ = ["OF_HIDDEN_LAYERS", "Options", "fleet_options", "train_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -174,6 +174,22 @@ _ALL = (
     ),
     _option("--plots", is_flag=True, help="Draw the run's pictures into its folder."),
 )
+
+
+OF_A_RUN: dict[str, Any] = {
+    **{"model": "mlp", "shift": 0.0, "rotate": 0.0, "flip": False, "class_weight": None, "val_fraction": None},
+    **{"early_stop": None, "time_limit": None, "on_divergence": "stop", "checkpoint_every": "1m"},
+    **{"plots": False, "out": None},
+}
+"""What a training of its own has and a fleet has not, as a fleet leaves it."""
+
+
+def fleet_options(command: F) -> F:
+    """Give `command` the options of a training that many networks at once have too."""
+    command = train_options(command)
+    known: Any = command
+    known.__click_params__ = [option for option in known.__click_params__ if option.name not in OF_A_RUN]
+    return command
 
 
 def train_options(command: F) -> F:

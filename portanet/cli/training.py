@@ -25,7 +25,7 @@ from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryEr
 from portanet.saving import read
 from portanet.trainer import Trainer
 
-__all__ = ["Training"]
+__all__ = ["Training", "optimizer"]
 
 logger = logging.getLogger("portanet")
 
@@ -68,7 +68,7 @@ class Training:
         self.trainer = Trainer(
             network.build(options, self._part, loss),
             loss,
-            _optimizer(options),
+            optimizer(options),
             network.metrics(self.dataset),
             backend=options.backend,
             dtype=options.dtype,
@@ -195,7 +195,14 @@ class Training:
         return {f"test_{name}": value for name, value in self.trainer.evaluate(data.x_test, data.y_test).items()}
 
 
-def _optimizer(options: Options) -> optimizers.Optimizer:
+def optimizer(options: Options) -> optimizers.Optimizer:
+    """Return the optimizer that the options ask for.
+
+    Raises
+    ------
+    ConfigError
+        If its name is unknown, or it has no such setting.
+    """
     if options.momentum is not None and options.optimizer in optimizers.OPTIMIZERS and options.optimizer != "sgd":
         message = f"--momentum: {options.optimizer} has none of its own to set; it belongs to --optimizer sgd"
         raise ConfigError(message)

@@ -32,8 +32,14 @@ def softmax(x: Array) -> Array:
     return e
 
 
+class _Activation(Layer):
+    """Base of the layers that leave the shape alone and mix the last axis at most."""
+
+    stacks: ClassVar[bool] = True
+
+
 @dataclass(frozen=True)
-class ReLU(Layer):
+class ReLU(_Activation):
     """Rectifier, y = max(x, 0).
 
     Forward   y  = max(x, 0)
@@ -55,7 +61,7 @@ class ReLU(Layer):
 
 
 @dataclass(frozen=True)
-class LeakyReLU(Layer):
+class LeakyReLU(_Activation):
     """Rectifier that lets a little through, y = x where x > 0, else a x.
 
     Forward   y  = max(x, a x),  0 ≤ a < 1
@@ -77,7 +83,7 @@ class LeakyReLU(Layer):
 
 
 @dataclass(frozen=True)
-class ELU(Layer):
+class ELU(_Activation):
     """Exponential linear unit, y = x where x > 0, else a (exp(x) - 1).
 
     Forward   y  = max(x, 0) + a (exp(min(x, 0)) - 1)
@@ -100,7 +106,7 @@ class ELU(Layer):
 
 
 @dataclass(frozen=True)
-class Sigmoid(Layer):
+class Sigmoid(_Activation):
     """Logistic function, y = 1 / (1 + exp(-x)).
 
     Forward   y  = 1 / (1 + exp(-x))
@@ -121,7 +127,7 @@ class Sigmoid(Layer):
 
 
 @dataclass(frozen=True)
-class Tanh(Layer):
+class Tanh(_Activation):
     """Hyperbolic tangent, y = tanh(x).
 
     Forward   y  = tanh(x)
@@ -139,7 +145,7 @@ class Tanh(Layer):
 
 
 @dataclass(frozen=True)
-class Softplus(Layer):
+class Softplus(_Activation):
     """Smooth rectifier, y = log(1 + exp(x)).
 
     Forward   y  = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow
@@ -157,7 +163,7 @@ class Softplus(Layer):
 
 
 @dataclass(frozen=True)
-class GELU(Layer):
+class GELU(_Activation):
     """Gaussian error linear unit, in its tanh form (the standard has no erf).
 
     Forward   y  = x/2 (1 + t),  t = tanh(u),  u = √(2/π) (x + 0.044715 x³)
@@ -179,7 +185,7 @@ class GELU(Layer):
 
 
 @dataclass(frozen=True)
-class Swish(Layer):
+class Swish(_Activation):
     """Self-gated unit, y = x s with s the logistic function of x.
 
     Forward   y  = x s,   s = 1 / (1 + exp(-x))
@@ -198,7 +204,7 @@ class Swish(Layer):
 
 
 @dataclass(frozen=True)
-class Softmax(Layer):
+class Softmax(_Activation):
     """Probabilities of the last axis, y = exp(x) / Σ exp(x). With cross-entropy use the loss alone: it takes logits.
 
     Forward   y  = exp(x - max x) / Σ exp(x - max x)

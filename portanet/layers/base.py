@@ -24,6 +24,9 @@ class Layer:
     kinks: ClassVar[tuple[float, ...]] = ()
     """Inputs at which the layer has no derivative; a gradient check keeps away from them."""
 
+    stacks: ClassVar[bool] = False
+    """Whether it takes leading axes before the batch's, in inputs and parameters: a stack of networks in one call."""
+
     def __post_init__(self) -> None:
         check_fields(self)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
 from portanet.errors import CheckError, ConfigError
@@ -39,6 +39,7 @@ class CustomActivation(Layer):
     function: Callable[[Array], Array] = field(repr=False)
     derivative: Callable[[Array], Array] = field(repr=False)
     kinks: tuple[float, ...] = ()  # type: ignore[misc]  # a hyper-parameter here, a constant of the class elsewhere
+    stacks: ClassVar[bool] = True
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         return self.function(x), x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from array_api_compat import device
 
@@ -44,6 +44,7 @@ class Dense(Layer):
     weight_init: Initializer = "glorot_uniform"
     bias_init: Initializer = "zeros"
     in_features: int | None = None
+    stacks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:

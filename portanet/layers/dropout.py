@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError
@@ -28,6 +28,7 @@ class Dropout(Layer):
     """
 
     rate: float
+    stacks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (isinstance(self.rate, int | float) and 0 <= self.rate < 1):

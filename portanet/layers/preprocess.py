@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
@@ -21,6 +21,7 @@ class Rescale(Layer):
 
     scale: float
     offset: float = 0.0
+    stacks: ClassVar[bool] = True
 
     @classmethod
     def of(cls, x: Any) -> Rescale:
@@ -55,6 +56,7 @@ class Standardize(Layer):
 
     mean: Any = field(default=None, repr=False, compare=False)
     inverse_std: Any = field(default=None, repr=False, compare=False)
+    stacks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("mean", "inverse_std"):

@@ -41,6 +41,18 @@ def canvas(width: float, height: float) -> Figure:
     return figure
 
 
+def check(path: str | os.PathLike[str]) -> None:
+    """Tell, before anything is worked out, that no picture can be written to a file of that name.
+
+    Raises
+    ------
+    ConfigError
+        If matplotlib is not installed, or the suffix is none of .png, .svg and .pdf.
+    """
+    canvas(1, 1)
+    _suffix(path)
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure to `path` in one piece or not at all, in the format of its suffix: .png, .svg or .pdf.
 
@@ -51,10 +63,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     DataError
         If the file cannot be written.
     """
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        message = f"{path}: expected a name that ends in .{', .'.join(FORMATS)}, got {suffix or 'no suffix'!r}"
-        raise ConfigError(message)
+    suffix = _suffix(path)
     file = io.BytesIO()
     figure.savefig(file, format=suffix, dpi=DPI)
     write(path, file.getvalue())
@@ -119,3 +128,11 @@ def percent(share: float) -> str:
     if (text == "100.0" and share < 1) or (text == "0.0" and share > 0):
         text = "> 99.9" if share > 0.5 else "< 0.1"
     return f"{text}%"
+
+
+def _suffix(path: str | os.PathLike[str]) -> str:
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        message = f"{path}: expected a name that ends in .{', .'.join(FORMATS)}, got {suffix or 'no suffix'!r}"
+        raise ConfigError(message)
+    return suffix

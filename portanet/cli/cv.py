@@ -1,0 +1,119 @@
+"""``portanet cv``: k networks, each trained without its fold and evaluated on it, as one fleet."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from portanet.cli.output import only_warnings, print_json, print_table, say
+from portanet.cli.parameters import json_option
+from portanet.cli.train_options import OF_A_RUN, Options, fleet_options
+from portanet.errors import DivergedError
+
+if TYPE_CHECKING:
+    from portanet.fleet import Fleet
+
+__all__ = ["batch_size", "cv"]
+
+
+@click.command()
+@click.argument("data", default="digits")
+@click.option("-k", "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Number of folds.")
+@fleet_options
+@json_option
+@click.option("--quiet", is_flag=True, help="Print warnings and the result alone.")
+def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
+    """Cross-validate a network on DATA.
+
+    Each of the folds holds its share of every class. A network is trained on the others and evaluated on it, all of
+    them together, with one seed. A table is standardized by each network's own training rows; pixels by all of them.
+    Where DATA brings a test part, that is left alone. Nothing is written.
+    """
+    from portanet.backends import keep_memory
+    from portanet.cli.describe import count, data_in_words, net_in_words
+    from portanet.data import load
+    from portanet.fleet.folds import split
+
+    keep_memory()
+    if quiet:
+        only_warnings()
+    options = Options(**OF_A_RUN, **given)
+    began = time.perf_counter()
+    whole = load(options.data, target=options.target, task=options.task)
+    dataset = dataclasses.replace(whole, x=whole.x.reshape(len(whole.x), -1), x_test=None, y_test=None)
+    pairs = split(dataset.y, folds, options.seed, names=dataset.classes, what=dataset.name)
+    fleet = _fleet(options, dataset, pairs)
+    if not quiet:
+        say(f"data     {data_in_words(whole)}")
+        fleet.init(dataset.x.shape[1:])
+        first = fleet[0]
+        say(f"network  {folds} times {net_in_words(first.net)}: {count(first.params):,} parameters")
+    fleet.fit(
+        dataset.x,
+        dataset.y,
+        epochs=options.epochs,
+        batch_size=batch_size(options.batch_size, min(len(train) for train, _ in pairs)),
+        folds=[(train, None) for train, _ in pairs],
+        on_epoch=None if quiet else _tell,
+    )
+    diverged = [str(i + 1) for i, history in enumerate(fleet.histories) if history.stopped == "diverged"]
+    if diverged:
+        message = f"fold {', '.join(diverged)} of {folds}: the loss or a weight is no longer finite; try a smaller --lr"
+        raise DivergedError(message)
+    rows: list[dict[str, Any]] = []
+    for i, (member, (_, held)) in enumerate(zip(fleet, pairs, strict=True)):
+        rows.append({"fold": i + 1, "samples": len(held), **member.evaluate(dataset.x[held], dataset.y[held])})
+    names = [name for name in rows[0] if name not in ("fold", "samples")]
+    mean = {name: sum(row[name] for row in rows) / folds for name in names}
+    spread = {name: (sum((row[name] - mean[name]) ** 2 for row in rows) / folds) ** 0.5 for name in names}
+    if json_wanted:
+        seconds = round(time.perf_counter() - began, 3)
+        print_json({"data": dataset.name, "folds": rows, "mean": mean, "spread": spread, "seconds": seconds})
+        return
+    lines = [[str(row["fold"]), str(row["samples"]), *(f"{row[name]:.4f}" for name in names)] for row in rows]
+    lines += [[what, "", *(f"{own[name]:.4f}" for name in names)] for what, own in (("mean", mean), ("spread", spread))]
+    print_table(["fold", "samples", *names], lines, right=range(1, 2 + len(names)))
+
+
+def _fleet(options: Options, dataset: Any, pairs: Any) -> Fleet:
+    """Return the networks, one a fold."""
+    from portanet.cli import network, schedule, training
+    from portanet.fleet import Fleet
+
+    loss = network.choose_loss(options, dataset)
+
+    def net(i: int) -> Any:
+        rows = slice(None) if dataset.scale is not None else pairs[i][0]
+        part = dataclasses.replace(dataset, x=dataset.x[rows], y=dataset.y[rows])
+        return network.build(options, part, loss)
+
+    return Fleet(
+        net,
+        len(pairs),
+        loss,
+        training.optimizer(options),
+        network.metrics(dataset),
+        seeds=options.seed,
+        backend=options.backend,
+        dtype=options.dtype,
+        schedule=schedule.parse(options.schedule),
+        l1=options.l1,
+        l2=options.l2,
+        classes=dataset.classes,
+    )
+
+
+def batch_size(asked: int | str, n: int) -> int | None:
+    """Return the samples a step, for `n` of them."""
+    from portanet.memory import usual_batch_size
+
+    return None if asked == "full" else usual_batch_size(n) if asked == "auto" else int(asked)
+
+
+def _tell(fleet: Fleet) -> None:
+    rows = [history[-1] for history in fleet.histories if history.stopped != "diverged"]
+    loss = sum(row["loss"] for row in rows) / len(rows)
+    say(f"epoch {rows[0]['epoch']}  mean loss {loss:.4f}")

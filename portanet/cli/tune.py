@@ -1,0 +1,166 @@
+"""``portanet tune``: a search among settings, trained as fleets."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from portanet.cli.config import read_toml
+from portanet.cli.output import only_warnings, print_json, print_table, say
+from portanet.cli.parameters import BATCH_SIZE, LAYERS, json_option
+from portanet.cli.train_options import OF_A_RUN, Options, fleet_options
+from portanet.errors import ConfigError, DivergedError
+
+if TYPE_CHECKING:
+    from portanet.fleet import Fleet
+    from portanet.fleet.search import Trial
+
+__all__ = ["tune"]
+
+_TEXT = ("activation", "init", "optimizer")
+
+
+@click.command()
+@click.argument("data", default="digits")
+@click.option(
+    "--space", required=True, metavar="FILE", type=click.Path(path_type=Path), help="TOML file of what is searched."
+)
+@click.option("--search", type=click.Choice(["random", "halving"]), default="random", show_default=True)
+@click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True, help="How many are drawn.")
+@click.option("--val-fraction", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2)
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the trials: .png, .svg or .pdf.")
+@fleet_options
+@json_option
+@click.option("--quiet", is_flag=True, help="Print warnings and the result alone.")
+def tune(
+    space: Path,
+    search: str,
+    trials: int,
+    val_fraction: float,
+    plot: Path | None,
+    *,
+    json_wanted: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Search settings of a network on DATA.
+
+    The file of --space holds a list of choices for each setting, layers = ["64", "128,64"], or a range for lr and
+    weight_decay, lr = {min = 1e-4, max = 0.1}, on a logarithmic scale unless log = false. Trials that differ in these
+    two alone are trained together. halving trains all for a few epochs, and a third of them, the best, three times as
+    long. Where DATA brings a test part, that is left alone.
+    """
+    from portanet.backends import keep_memory
+    from portanet.data import load, prepare
+    from portanet.fleet import search as searching
+    from portanet.plot import style
+
+    keep_memory()
+    if quiet:
+        only_warnings()
+    options = Options(**{**OF_A_RUN, "val_fraction": val_fraction}, **given)
+    if search == "halving" and options.schedule != "constant":
+        message = "--schedule: halving does not know how long a trial will be trained; leave it out, or --search random"
+        raise ConfigError(message)
+    if not options.epochs:
+        message = "--epochs 0: nothing would be learned; take 1 or more"
+        raise ConfigError(message)
+    if plot is not None:  # told now, not behind the search
+        style.check(plot)
+    found = read_toml(space)
+    searching.check_space(found, str(space))
+    found = {key: [_choice(space, key, v) for v in own] if isinstance(own, list) else own for key, own in found.items()}
+    whole = load(options.data, target=options.target, task=options.task)
+    x = whole.x.reshape(len(whole.x), -1)
+    rows = prepare.split(whole.y, val_fraction, options.seed, stratify=bool(whole.classes))
+    part, held = (dataclasses.replace(whole, x=x[r], y=whole.y[r], x_test=None, y_test=None) for r in rows)
+    drawn = searching.draw(found, trials, options.seed)
+    plan = [(trials, options.epochs)] if search == "random" else searching.rungs(trials, options.epochs)
+
+    def fit(fleet: Fleet, trial: Trial, epochs: int) -> None:
+        from portanet.cli.cv import batch_size
+
+        own = dataclasses.replace(options, **trial.settings)
+        size = batch_size(own.batch_size, len(part.x))
+        fleet.fit(part.x, part.y, epochs=epochs, batch_size=size, validation_data=(held.x, held.y))
+
+    best = searching.run(
+        drawn,
+        lambda own: _fleet(options, part, own),
+        fit,
+        plan,
+        None if quiet else lambda count, epochs: say(f"{count} trials to epoch {epochs}"),
+    )
+    if not best[0].result:
+        message = f"all {trials} trials diverged; search smaller rates"
+        raise DivergedError(message)
+    if plot is not None:
+        from portanet.plot.trials import trials as draw
+
+        style.save(draw(best), plot)
+    _print(best, json_wanted=json_wanted)
+
+
+def _choice(space: Path, key: str, value: Any) -> Any:
+    """Return a choice as the option of that name has it."""
+    kind: Any = {"layers": LAYERS, "batch_size": BATCH_SIZE}.get(key, click.STRING if key in _TEXT else click.FLOAT)
+    if isinstance(value, list):
+        value = ",".join(map(str, value)) or "none"
+    try:
+        if isinstance(value, bool | dict):
+            kind.fail(f"got {value!r:.60}", None, None)
+        return kind.convert(str(value), None, None)
+    except click.BadParameter as error:
+        message = f"{space}: {key}: {error.message}"
+        raise ConfigError(message) from None
+
+
+def _fleet(options: Options, part: Any, own: list[Trial]) -> Fleet:
+    """Return the networks of trials that differ in their rates and decays alone."""
+    from portanet.cli import network, schedule, training
+    from portanet.fleet import Fleet
+
+    each = [dataclasses.replace(options, **trial.settings) for trial in own]
+    first, optimizers = each[0], [training.optimizer(one) for one in each]
+    loss = network.choose_loss(first, part)
+    return Fleet(
+        network.build(first, part, loss),
+        len(own),
+        loss,
+        optimizers[0],
+        network.metrics(part),
+        seeds=options.seed,
+        lr=[one.lr for one in optimizers],
+        weight_decay=[one.weight_decay for one in optimizers],
+        backend=options.backend,
+        dtype=options.dtype,
+        schedule=schedule.parse(options.schedule),
+        l1=first.l1,
+        l2=first.l2,
+        classes=part.classes,
+    )
+
+
+def _print(found: list[Trial], *, json_wanted: bool) -> None:
+    from portanet.fleet.search import in_words
+
+    keys = list(found[0].settings)
+    names = [name for name in found[0].result if name.startswith("val_")]
+    if json_wanted:
+        results = [{name: trial.result.get(name) for name in names} for trial in found]
+        about = [{"trial": t.number, **t.settings, "epochs": t.epochs} for t in found]
+        print_json([{**trial, **result} for trial, result in zip(about, results, strict=True)])
+        return
+    lines = [
+        [
+            str(t.number),
+            *(in_words(t.settings[key]) for key in keys),
+            str(t.epochs),
+            *(f"{t.result[n]:.4f}" if t.result else "diverged" for n in names),
+        ]
+        for t in found
+    ]
+    print_table(["trial", *keys, "epochs", *names], lines, right=[0, *range(len(keys) + 1, len(keys) + 2 + len(names))])

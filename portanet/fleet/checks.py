@@ -1,0 +1,59 @@
+"""What the networks and the settings of a fleet must be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from portanet.checks import check_number
+from portanet.errors import ConfigError
+from portanet.layers import Layer, Residual, Sequential
+
+
+def check_alike(nets: Sequence[Layer]) -> None:
+    """Tell a layer that takes no leading axes, and a network that is not the first one's.
+
+    Raises
+    ------
+    ConfigError
+        With the layer's place, or the member.
+    """
+    odd = not_stackable(nets[0])
+    if odd:
+        message = (
+            f"Fleet: expected layers that take leading axes (Layer.stacks), got {odd}; leave it out (samples given "
+            "as rows need no Flatten), or train one Trainer after the other"
+        )
+        raise ConfigError(message)
+    for i, net in enumerate(nets):
+        if net.config() != nets[0].config():
+            message = f"Fleet: expected one network for all members, got another for member {i}; make two fleets"
+            raise ConfigError(message)
+
+
+def not_stackable(layer: Layer, place: str = "") -> str:
+    """Return the first layer within that takes no leading axes, with its place; empty where all do."""
+    if isinstance(layer, Sequential | Residual):
+        inner = (
+            not_stackable(own, f"{place} > {type(own).__name__} {i}" if place else f"{type(own).__name__} {i}")
+            for i, own in enumerate(layer.layers)
+        )
+        return next((found for found in inner if found), "")
+    return "" if layer.stacks else place or type(layer).__name__
+
+
+def setting(name: str, given: Any, default: Any, k: int) -> list[Any]:
+    """Return a setting of each member."""
+    if given is None:
+        return list(range(k)) if default is None else [default] * k
+    found = [given] * k if not np.ndim(given) else list(given)
+    if len(found) != k:
+        message = f"Fleet: {name} must be one number, or one for each of the {k} members, got {len(found)}"
+        raise ConfigError(message)
+    if name == "seeds":
+        return found
+    for value in found:
+        check_number(f"Fleet: {name}", value, 0)
+    return [float(value) for value in found]
