@@ -69,9 +69,7 @@ def test_a_change_within_a_function_is_put_into_the_one_that_is_there(tmp_path):
 
 
 FORKS = """
-import subprocess
-import sys
-from pathlib import Path
+import os
 from tests.endurance import forks
 
 def endless():
