@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -224,3 +225,17 @@ def check_noted(**fields: tuple[Any, Any]) -> None:
         if not isinstance(value, kind):
             message = f"{name} is {value!r:.40}"
             raise TypeError(message)
+
+
+def checked(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return the callbacks as a list; tell one that is none."""
+    if not isinstance(callbacks, list | tuple):
+        what = type(callbacks).__name__
+        message = f"fit: callbacks must be a list of Callback, got a single {what}; put it into a list"
+        raise ConfigError(message)
+    for hook in callbacks:
+        if not isinstance(hook, Callback):
+            hint = f"; make one of it: {hook.__name__}(...)" if isinstance(hook, type) else ""
+            message = f"fit: callbacks must be a list of Callback, got {hook!r} in it{hint}"
+            raise ConfigError(message)
+    return list(callbacks)

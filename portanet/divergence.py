@@ -18,7 +18,8 @@ from portanet.backends.namespace import namespace
 from portanet.data.batches import Batches
 from portanet.errors import OutOfMemoryError
 from portanet.layers import Layer, Parallel, Residual, Sequential
-from portanet.optimizers import Optimizer, is_weight
+from portanet.optimizers import Optimizer
+from portanet.optimizers.base import is_weight
 from portanet.random import epoch_word
 from portanet.typing import Array, Params
 

@@ -19,7 +19,8 @@ from portanet.backends.namespace import namespace
 from portanet.checks import check_count, check_fields
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import Sigmoid
-from portanet.losses import Loss, aligned, weighted_mean
+from portanet.losses import Loss
+from portanet.losses.base import aligned, weighted_mean
 from portanet.typing import Array
 
 __all__ = ["R2", "Accuracy", "MeanAbsoluteErrorMetric", "Metric", "ScikitMetric", "TopK", "confusion_matrix"]

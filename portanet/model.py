@@ -7,7 +7,7 @@ from typing import Any
 
 from portanet import backends, losses, memory
 from portanet.checks import check_number
-from portanet.data import prepare
+from portanet.data import prepare, weighting
 from portanet.data.batches import Batches
 from portanet.data.dataset import Dataset
 from portanet.errors import ConfigError
@@ -176,7 +176,7 @@ class Model:
         x = prepare.samples(x, self.dtype, self.input_shape, what=f"{what}x")
         n = x.shape[0]
         y = prepare.targets(y, n, self.outputs, self.loss, self.dtype, what=f"{what}y")
-        weight = prepare.weights(weight, class_weight, y, n, self.outputs, self.dtype, what=f"{what}sample_weight")
+        weight = weighting.weights(weight, class_weight, y, n, self.outputs, self.dtype, what=f"{what}sample_weight")
         return Batches(self.backend, x, y, weight, batch_size or memory.rows_at_a_time(self, n, CHUNK))
 
     def _evaluate(self, batches: Batches) -> dict[str, float]:

@@ -10,7 +10,8 @@ from portanet.backends.namespace import namespace
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.metrics import Metric, measure
-from portanet.optimizers import Optimizer, is_weight
+from portanet.optimizers import Optimizer
+from portanet.optimizers.base import is_weight
 from portanet.random import Key
 from portanet.typing import Array, Params
 

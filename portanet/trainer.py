@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from portanet import backends, checkpoint, divergence, losses, memory, optimizers, rollback, schedules
-from portanet.callbacks import Callback
+from portanet.callbacks import Callback, checked
 from portanet.checks import check_count
 from portanet.data import prepare
 from portanet.data.batches import Batches, Order
@@ -179,7 +179,7 @@ class Trainer(EpochLoop):
             raise ConfigError("fit: " + unknown("on_divergence", on_divergence, ON_DIVERGENCE))
         with self.backend.activate(self.dtype):
             train, validation = self._parts(x, y, sample_weight, validation_data, validation_fraction, batch_size)
-        hooks = _checked(callbacks) + ([Progress()] if verbose else [])
+        hooks = checked(callbacks) + ([Progress()] if verbose else [])
         if on_divergence == "lower_lr" and not any(isinstance(hook, rollback.LowerRate) for hook in hooks):
             hooks.append(rollback.LowerRate())
         hooks.sort(key=lambda hook: hook.runs_last)
@@ -319,17 +319,3 @@ class Trainer(EpochLoop):
         self.history.rows.append(row)
         self.history.stopped = "diverged"
         raise DivergedError("; ".join(part for part in (message, began, divergence.HELP) if part))
-
-
-def _checked(callbacks: Sequence[Callback]) -> list[Callback]:
-    """Return the callbacks as a list; tell one that is none."""
-    if not isinstance(callbacks, list | tuple):
-        what = type(callbacks).__name__
-        message = f"fit: callbacks must be a list of Callback, got a single {what}; put it into a list"
-        raise ConfigError(message)
-    for hook in callbacks:
-        if not isinstance(hook, Callback):
-            hint = f"; make one of it: {hook.__name__}(...)" if isinstance(hook, type) else ""
-            message = f"fit: callbacks must be a list of Callback, got {hook!r} in it{hint}"
-            raise ConfigError(message)
-    return list(callbacks)

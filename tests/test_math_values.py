@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.losses.base import aligned
 from portanet.random import Key
 
 RNG = np.random.default_rng(0)
@@ -134,7 +135,7 @@ def test_targets_of_another_dtype_are_cast_and_those_of_the_same_are_not():
     prediction = Z.astype("float32")
     value, _ = pn.MeanSquaredError().forward(prediction, NUMBERS)
     assert value.dtype == np.float32
-    assert pn.losses.aligned(Z, NUMBERS, np) is NUMBERS
+    assert aligned(Z, NUMBERS, np) is NUMBERS
 
 
 def test_by_name_or_as_it_is():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,7 +12,8 @@ from portanet import optimizers
 from portanet.agree import TOLERANCE, _difference, run_optimizer
 from portanet.backends import get
 from portanet.errors import ConfigError
-from portanet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop, one_minus_power
+from portanet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
+from portanet.optimizers.rules import one_minus_power
 from tests.cases import OPTIMIZER_CASES
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZER_CASES)
@@ -177,3 +179,25 @@ def test_bias_correction_does_not_cancel(beta, backend):
 def test_bad_arguments(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+@pytest.mark.parametrize("clip", [{}, {"clip_norm": 0.5}, {"clip_value": 0.3}])
+@every_optimizer
+def test_a_stack_moves_as_each_of_its_networks_alone(optimizer, clip):
+    optimizer = dataclasses.replace(optimizer, **clip)
+    rng = np.random.default_rng(0)
+    start = {"0.weight": rng.normal(size=(3, 4, 2)), "0.bias": rng.normal(size=(3, 2))}
+    steps = [{name: scale * rng.normal(size=p.shape) for name, p in start.items()} for scale in (1.0, 0.1, 5.0)]
+    rates, decays = np.array([0.1, 0.01, 0.3]), np.array([0.0, 0.5, 0.1])
+    params = {name: p.copy() for name, p in start.items()}
+    state = optimizer.init(params)
+    for grads in steps:
+        params, state = optimizer.update(params, grads, state, rates, stacked=True, weight_decay=decays)
+    for i in range(3):
+        own = dataclasses.replace(optimizer, weight_decay=float(decays[i]))
+        alone = {name: p[i].copy() for name, p in start.items()}
+        state = own.init(alone)
+        for grads in steps:
+            alone, state = own.update(alone, {name: g[i] for name, g in grads.items()}, state, float(rates[i]))
+        for name, p in alone.items():
+            np.testing.assert_allclose(params[name][i], p, rtol=1e-12, atol=1e-14)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.losses import Loss, Poisson, SumSquaredError, aligned, weighted_mean
+from portanet.losses import Loss, Poisson, SumSquaredError
+from portanet.losses.base import aligned, weighted_mean
 from portanet.typing import Array
 
 

@@ -7,7 +7,7 @@ import pytest
 import sklearn.utils
 
 from portanet import backends
-from portanet.data import prepare
+from portanet.data import prepare, weighting
 from portanet.errors import ConfigError, DataError
 
 X = np.arange(12.0).reshape(4, 3)
@@ -15,7 +15,7 @@ Y = [0, 2, 1, 2]
 
 
 def weights(weight=None, class_weight=None, y=(0, 2, 1, 2), outputs=3, dtype="float64"):
-    return prepare.weights(weight, class_weight, np.asarray(y), len(y), outputs, dtype)
+    return weighting.weights(weight, class_weight, np.asarray(y), len(y), outputs, dtype)
 
 
 @pytest.mark.parametrize(

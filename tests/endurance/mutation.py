@@ -27,6 +27,8 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 LEAST = 0.9
 
 LAYERS = ["test_math_values.py", "test_layer_arguments.py", "test_layers.py", "test_config.py"]  # the quick ones first
+LOSSES = ["test_math_values.py", "test_losses.py"]
+OPTIMIZERS = ["test_math_values.py", "test_optimizers.py"]
 WINDOWS = ["test_math_values_images.py", *LAYERS, "test_adjoint.py"]
 TESTS = {
     "layers/dense": LAYERS,
@@ -43,12 +45,15 @@ TESTS = {
     "layers/pool": WINDOWS,
     "layers/windows": ["test_windows.py", *WINDOWS],
     "layers/augment": ["test_augment.py", *WINDOWS],
-    "losses": ["test_math_values.py", "test_losses.py"],
-    "optimizers": ["test_math_values.py", "test_optimizers.py"],
+    "losses/base": LOSSES,
+    "losses/cross_entropy": LOSSES,
+    "losses/regression": LOSSES,
+    "optimizers/base": OPTIMIZERS,
+    "optimizers/rules": OPTIMIZERS,
     "schedules": ["test_schedules.py"],
     "initializers": ["test_initializers.py"],
     "metrics": ["test_metrics_values.py", "test_metrics.py"],
-    "random": ["test_random.py"],
+    "random": ["test_random.py", "test_augment.py"],
     "step": ["test_step.py"],
 }
 OTHER_BACKENDS = "not strict and not torch and not jax and not cupy"

@@ -1,0 +1,50 @@
+"""Losses: a number to be made small, and its gradient with respect to the prediction.
+
+``forward(prediction, target, weight) -> (value, cache)``, ``backward(cache) -> ∂value/∂prediction``. Predictions have
+shape (..., n, outputs). Targets have the same shape, or lack its last axis: class indices (integers, at more than one
+output) or one number a sample (at one output). The value is the mean over the samples, weighted where weights (n,) are
+given: Σ w l / Σ w. Leading axes are a stack of networks, and the value has one entry for each.
+"""
+
+from __future__ import annotations
+
+from portanet.errors import ConfigError, unknown
+from portanet.losses.base import Loss
+from portanet.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
+from portanet.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, SumSquaredError
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "Huber",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Poisson",
+    "SoftmaxCrossEntropy",
+    "SumSquaredError",
+]
+
+LOSSES: dict[str, type[Loss]] = {
+    "softmax_cross_entropy": SoftmaxCrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "sum_squared_error": SumSquaredError,
+    "mean_squared_error": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "huber": Huber,
+    "poisson": Poisson,
+}
+
+
+def get(spec: str | Loss) -> Loss:
+    """Return the loss that `spec` is or names.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown; the nearest known one is told.
+    """
+    if isinstance(spec, Loss):
+        return spec
+    if not isinstance(spec, str) or spec not in LOSSES:
+        raise ConfigError(unknown("loss", spec, LOSSES))
+    return LOSSES[spec]()

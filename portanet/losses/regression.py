@@ -1,0 +1,132 @@
+"""Losses of numbers: squared and absolute errors, and counts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from portanet.backends.namespace import namespace
+from portanet.errors import ConfigError
+from portanet.losses.base import Loss, aligned, weighted_mean
+from portanet.typing import Array
+
+
+@dataclass(frozen=True)
+class SumSquaredError(Loss):
+    """Half the squared distance, summed over the outputs of a sample.
+
+    Forward   l  = ½ Σ (y - t)²
+    Backward  dy = y - t
+    Source    Rumelhart, Hinton & Williams 1986, Nature 323, eq. 3
+    """
+
+    def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
+        xp = namespace(prediction)
+        e = prediction - aligned(prediction, target, xp)
+        value, share = weighted_mean(0.5 * xp.vecdot(e, e), weight, xp)
+        return value, (e, share)
+
+    def backward(self, cache: Any) -> Array:
+        e, share = cache
+        return e * share
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """Squared error, averaged over the m outputs of a sample.
+
+    Forward   l  = Σ (y - t)² / m
+    Backward  dy = 2 (y - t) / m
+    Source    Bishop 2006, Pattern Recognition and Machine Learning, eq. 5.14
+    """
+
+    def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
+        xp = namespace(prediction)
+        e = prediction - aligned(prediction, target, xp)
+        value, share = weighted_mean(xp.mean(e * e, axis=-1), weight, xp)
+        return value, (e, share)
+
+    def backward(self, cache: Any) -> Array:
+        e, share = cache
+        return (2.0 / e.shape[-1]) * e * share
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Loss):
+    """Absolute error, averaged over the m outputs of a sample; its minimum is the median.
+
+    Forward   l  = Σ |y - t| / m
+    Backward  dy = sign(y - t) / m     (0 where they are equal)
+    Source    Bishop 2006, Pattern Recognition and Machine Learning, sec. 1.5.5
+    """
+
+    def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
+        xp = namespace(prediction)
+        e = prediction - aligned(prediction, target, xp)
+        value, share = weighted_mean(xp.mean(xp.abs(e), axis=-1), weight, xp)
+        return value, (e, share)
+
+    def backward(self, cache: Any) -> Array:
+        e, share = cache
+        return namespace(e).sign(e) * (1.0 / e.shape[-1]) * share
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """Squared error near 0 and absolute error far away, averaged over the m outputs of a sample.
+
+    Forward   l  = Σ g (e - g/2) / m,  e = y - t,  g = e held within ±delta
+    Backward  dy = g / m
+    Source    Huber 1964, Annals of Mathematical Statistics 35
+
+    Parameters
+    ----------
+    delta : float
+        Where the square passes into the line; above 0.
+    """
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.delta > 0:
+            message = f"Huber: delta must be above 0, got {self.delta!r}"
+            raise ConfigError(message)
+
+    def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
+        xp = namespace(prediction)
+        e = prediction - aligned(prediction, target, xp)
+        g = xp.minimum(xp.maximum(e, -self.delta), self.delta)
+        value, share = weighted_mean(xp.mean(g * (e - 0.5 * g), axis=-1), weight, xp)
+        return value, (g, share)
+
+    def backward(self, cache: Any) -> Array:
+        g, share = cache
+        return (1.0 / g.shape[-1]) * g * share
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """Negative log-likelihood of counts from the logarithm z of their rates, averaged over the m outputs of a sample.
+
+    Forward   l  = Σ (exp(z) - t z) / m     (without log t!, which no prediction changes)
+    Backward  dz = (exp(z) - t) / m
+    Source    McCullagh & Nelder 1989, Generalized Linear Models, ch. 6
+    """
+
+    target_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
+        xp = namespace(prediction)
+        t = aligned(prediction, target, xp)
+        rate = xp.exp(prediction)
+        value, share = weighted_mean(xp.mean(rate - t * prediction, axis=-1), weight, xp)
+        return value, (rate, t, share)
+
+    def backward(self, cache: Any) -> Array:
+        rate, t, share = cache
+        return (1.0 / t.shape[-1]) * (rate - t) * share
+
+    def link(self, prediction: Array) -> Array:
+        return namespace(prediction).exp(prediction)

@@ -1,0 +1,127 @@
+"""What all optimizers share: a step over all parameters, decay, clipping, and stacks of networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from portanet.backends.namespace import namespace
+from portanet.checks import check_fields
+from portanet.errors import ConfigError
+from portanet.typing import Array, Params
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Base of all optimizers. A new one names its `slots` and writes its :meth:`rule` for a single array.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate; a schedule multiplies it.
+    weight_decay : float
+        Decoupled decay w: weights (not biases) shrink by the factor 1 - lr w a step (Loshchilov & Hutter 2019).
+    clip_norm : float, optional
+        Largest Euclidean norm of all gradients taken together; above it all are scaled down (Pascanu et al. 2013).
+    clip_value : float, optional
+        Largest absolute value of any entry of a gradient.
+    """
+
+    lr: float = 0.01
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+    slots: ClassVar[tuple[str, ...]] = ()
+    """Names of the running arrays that the rule keeps beside each parameter; they begin at 0."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for field in ("clip_norm", "clip_value"):
+            value = getattr(self, field)
+            if value is not None and not value > 0:
+                message = f"{type(self).__name__}: {field} must be above 0, or None for no limit, got {value!r}"
+                raise ConfigError(message)
+
+    def init(self, params: Params) -> dict[str, Any]:
+        """Return the state before the first step: a step count ``"t"``, and for each slot an array per parameter."""
+        state: dict[str, Any] = {"t": 0}
+        for slot in self.slots:
+            state[slot] = {name: namespace(p).zeros_like(p) for name, p in params.items()}
+        return state
+
+    def update(
+        self,
+        params: Params,
+        grads: Params,
+        state: dict[str, Any],
+        lr: Any,
+        *,
+        stacked: bool = False,
+        weight_decay: Any = None,
+    ) -> tuple[Params, dict[str, Any]]:
+        """Return the parameters after one step, and the new state.
+
+        Parameters
+        ----------
+        params, grads : dict of arrays
+            The same names and shapes.
+        state : dict
+            What :meth:`init` or the last update returned.
+        lr : float
+            The learning rate of this step.
+        stacked : bool
+            Whether the first axis of every array is a stack of k networks, each of which is clipped by its own norm.
+            `lr` may then be an array of their rates, (k,), in the dtype of the parameters.
+        weight_decay : array, shape (k,), optional
+            Their decays, in place of the optimizer's own.
+        """
+        grads = self.clipped(grads, stacked=stacked)
+        t = state["t"] + 1
+        numbers = self.numbers(lr, t)
+        running = [state[slot] for slot in self.slots]
+        new: Params = {}
+        moved: list[Params] = [{} for _ in running]
+        decays = weight_decay is not None or self.weight_decay
+        left = 1.0 - lr * (self.weight_decay if weight_decay is None else weight_decay) if decays else 1.0
+        for name, p in params.items():
+            if decays and is_weight(name):
+                p *= _of_each(left, p)
+            each = [_of_each(number, p) for number in numbers] if stacked else numbers
+            new[name], *arrays = self.rule(p, grads[name], *[slot[name] for slot in running], *each)
+            for slot, array in zip(moved, arrays, strict=True):
+                slot[name] = array
+        return new, {"t": t, **dict(zip(self.slots, moved, strict=True))}
+
+    def numbers(self, lr: float, t: int) -> tuple[float, ...]:
+        """Return the scalars of step `t` (1, 2, ...) that the rule takes; worked out once a step, not once an array."""
+        return (lr,)
+
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        """Return p and the slots' arrays after a step along g; p and the slots' arrays are owned, g is not."""
+        raise NotImplementedError
+
+    def clipped(self, grads: Params, *, stacked: bool = False) -> Params:
+        """Return the gradients held within `clip_value` and `clip_norm`, each network of a stack by its own norm."""
+        if self.clip_value is not None:
+            c = self.clip_value
+            for_each = ((name, g, namespace(g)) for name, g in grads.items())
+            grads = {name: xp.minimum(xp.maximum(g, -c), c) for name, g, xp in for_each}
+        if self.clip_norm is not None and grads:
+            xp = namespace(next(iter(grads.values())))
+            square: Any = sum(xp.sum(g * g, axis=tuple(range(1, g.ndim)) if stacked else None) for g in grads.values())
+            factor = xp.minimum(self.clip_norm / (xp.sqrt(square) + 1e-30), 1.0)  # stays on the device: no sync
+            grads = {name: g * _of_each(factor, g) for name, g in grads.items()}
+        return grads
+
+
+def _of_each(number: Any, p: Array) -> Any:
+    """Return a number for each network of a stack, (k,), in the shape that goes with p, (k, ...); a scalar as it is."""
+    if not getattr(number, "ndim", 0):
+        return number
+    return namespace(p).reshape(number, (-1,) + (1,) * (p.ndim - 1))
+
+
+def is_weight(name: str) -> bool:
+    """Whether the parameter of that name decays and is penalised: weights do, biases do not."""
+    return name.rpartition(".")[2] == "weight"

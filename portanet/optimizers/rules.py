@@ -1,0 +1,193 @@
+"""The rules: how one array moves along its gradient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from portanet.backends.namespace import namespace
+from portanet.errors import ConfigError
+from portanet.optimizers.base import Optimizer
+from portanet.typing import Array
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent, plain, with momentum, or with Nesterov's.
+
+    Rule      plain: p ← p - lr g;   v ← m v + g,  p ← p - lr v;   Nesterov: p ← p - lr (g + m v)
+    Source    Robbins & Monro 1951; Polyak 1964; Sutskever et al. 2013, ICML
+
+    Parameters
+    ----------
+    momentum : float
+        m, 0 ≤ m < 1.
+    nesterov : bool
+        Whether the gradient is taken ahead; needs a momentum.
+    """
+
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_share(self, "momentum")
+        if self.nesterov and not self.momentum:
+            message = "SGD: nesterov needs a momentum above 0, got 0; give momentum=0.9, say"
+            raise ConfigError(message)
+
+    @property
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # one that is not used is not kept
+        return ("velocity",) if self.momentum else ()
+
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        *slots, lr = args
+        if not slots:
+            p -= lr * g
+            return (p,)
+        (v,) = slots
+        v *= self.momentum
+        v += g
+        p -= lr * (g + self.momentum * v) if self.nesterov else lr * v
+        return p, v
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Steps scaled by the root of a running mean of squares.
+
+    Rule      s ← r s + (1 - r) g²,   p ← p - lr g / (√s + eps)
+    Source    Tieleman & Hinton 2012, Coursera lecture 6.5
+    """
+
+    lr: float = 0.001
+    rho: float = 0.9
+    eps: float = 1e-8
+    slots: ClassVar[tuple[str, ...]] = ("square",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_share(self, "rho")
+
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        s, lr = args
+        s *= self.rho
+        s += (1.0 - self.rho) * (g * g)
+        root = namespace(p).sqrt(s)
+        root += self.eps
+        p -= lr * g / root
+        return p, s
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Steps scaled by the root of the sum of all squares so far.
+
+    Rule      s ← s + g²,   p ← p - lr g / (√s + eps)
+    Source    Duchi, Hazan & Singer 2011, JMLR 12
+    """
+
+    lr: float = 0.01
+    eps: float = 1e-10
+    slots: ClassVar[tuple[str, ...]] = ("square",)
+
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        s, lr = args
+        s += g * g
+        root = namespace(p).sqrt(s)
+        root += self.eps
+        p -= lr * g / root
+        return p, s
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Momentum and root-mean-square scaling, both freed of their bias towards 0.
+
+    Rule      m ← b₁ m + (1 - b₁) g,   v ← b₂ v + (1 - b₂) g²
+              p ← p - lr m̂ / (√v̂ + eps),   m̂ = m / (1 - b₁ᵗ),   v̂ = v / (1 - b₂ᵗ)
+    Source    Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with the corrections moved into the two scalars (sec. 2)
+    """
+
+    lr: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    slots: ClassVar[tuple[str, ...]] = ("mean", "square")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_share(self, "beta1")
+        _check_share(self, "beta2")
+
+    def numbers(self, lr: float, t: int) -> tuple[float, ...]:
+        # The running arrays are kept without the factors 1 - b, M = m / (1 - b₁) and V = v / (1 - b₂): these stand in
+        # two scalars a step instead of two passes over all arrays.
+        root = (one_minus_power(self.beta2, t) / (1.0 - self.beta2)) ** 0.5
+        return lr * root * (1.0 - self.beta1) / one_minus_power(self.beta1, t), self.eps * root
+
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        m, v, rate, eps = args
+        m *= self.beta1
+        m += g
+        v *= self.beta2
+        v += g * g
+        step = namespace(p).sqrt(v)
+        step += eps
+        step = m / step
+        step *= rate
+        p -= step
+        return p, m, v
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay on by default.
+
+    Rule      Adam's, behind p ← (1 - lr w) p
+    Source    Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2
+    """
+
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """The sign of an interpolated momentum; every entry moves by lr. Take lr three to ten times below Adam's.
+
+    Rule      p ← p - lr sign(b₁ m + (1 - b₁) g),   m ← b₂ m + (1 - b₂) g
+    Source    Chen et al. 2023, arXiv:2302.06675, algorithm 2
+    """
+
+    lr: float = 0.0001
+    beta1: float = 0.9
+    beta2: float = 0.99
+    slots: ClassVar[tuple[str, ...]] = ("mean",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_share(self, "beta1")
+        _check_share(self, "beta2")
+
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        m, lr = args
+        direction = self.beta1 * m
+        direction += (1.0 - self.beta1) * g
+        p -= lr * namespace(p).sign(direction)
+        m *= self.beta2
+        m += (1.0 - self.beta2) * g
+        return p, m
+
+
+def one_minus_power(beta: float, t: Any) -> Any:
+    """Return 1 - beta^t without cancellation, for a Python int or, in a compiled step, an array t."""
+    exponent = t * math.log(beta) if beta > 0 else -math.inf
+    return -math.expm1(exponent) if isinstance(exponent, float) else -namespace(exponent).expm1(exponent)
+
+
+def _check_share(optimizer: Optimizer, field: str) -> None:
+    value = getattr(optimizer, field)
+    if not 0 <= value < 1:
+        message = f"{type(optimizer).__name__}: {field} must be at least 0 and below 1, got {value!r}"
+        raise ConfigError(message)
