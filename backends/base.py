@@ -54,12 +54,15 @@ class Backend:
         The device in the library's own terms, as its ``asarray(..., device=)`` takes it.
     xp : Any
         The library's namespace as array-api-compat gives it.
+    rows : int or None
+        Most samples of a batch that are best computed at a time; None where there is no such number.
     """
 
     name: str
     spec: str
     device: Any
     xp: Any
+    rows: int | None = None
 
     def asarray(self, x: Array, dtype: str | None = None) -> Array:
         """Return `x` on this backend's device, as `dtype` (a standard name; None keeps the dtype that `x` has).

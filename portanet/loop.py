@@ -62,7 +62,10 @@ class EpochLoop(Model):
 
     def _compile_step(self) -> None:
         metrics, shared = tuple(self.meter.metrics), self.penalty_per_sample
-        self.step = step = Step(self.body, self.loss, self.optimizer, metrics, self.dtype, self.l1, self.l2, shared)
+        rows = self.backend.rows if self.body.by_sample else None
+        self.step = step = Step(
+            self.body, self.loss, self.optimizer, metrics, self.dtype, self.l1, self.l2, shared, rows
+        )
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = self.backend.scan(drawn(step))
         self._total = self.backend.compile(total)

@@ -35,6 +35,9 @@ class Step:
     per_sample : bool
         Whether the penalties are divided by the number of the batch's samples (the sum of their weights), as
         scikit-learn divides its alpha.
+    rows : int, optional
+        Most samples that go through the network at a time; a larger batch goes in pieces. For networks that look at
+        each sample alone (``Layer.by_sample``).
     """
 
     net: Layer
@@ -45,6 +48,7 @@ class Step:
     l1: float = 0.0
     l2: float = 0.0
     per_sample: bool = False
+    rows: int | None = None
 
     def __call__(
         self,
@@ -71,20 +75,54 @@ class Step:
         With a leading axis on every array, k, it is the step of a stack of k networks whose layers all take one; lr may
         be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"``, (k,).
         """
-        everything = {**params, **buffers}
         key = Key(counters["seed"], counters["step"])
-        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=True, key=key)
-        value, loss_cache = self.loss.forward(prediction, y, weight)
+        if self.rows is None or x.shape[0] <= self.rows:
+            value, prediction, grads, moved = self.gradients(params, buffers, x, y, weight, key)
+        else:
+            value, prediction, grads, moved = self.by_pieces(self.rows, params, buffers, x, y, weight, key)
         measured = measure(self.metrics, self.loss, prediction, y, weight)
-        _, grads = self.net.backward(params, self.loss.backward(loss_cache), cache, need_dx=False)
         if self.l1 or self.l2:
             share = sample_share(x.shape[0], weight) if self.per_sample else 1.0
             value = value + penalty(params, self.l1, self.l2, share, stack=value.ndim)
             grads = {name: penalised(name, params[name], g, self.l1, self.l2, share) for name, g in grads.items()}
-        buffers = {**buffers, **self.net.updated_buffers(everything, cache)}
+        buffers = {**buffers, **moved}
         own: dict[str, Any] = {"stacked": True, "weight_decay": counters.get("weight_decay")} if value.ndim else {}
         params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"], **own)
         return params, buffers, opt_state, value, measured
+
+    def gradients(
+        self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key
+    ) -> tuple[Array, Array, Params, Params]:
+        """Return the loss, the prediction, the gradients of the parameters, and the buffers that have changed."""
+        everything = {**params, **buffers}
+        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=True, key=key)
+        value, loss_cache = self.loss.forward(prediction, y, weight)
+        _, grads = self.net.backward(params, self.loss.backward(loss_cache), cache, need_dx=False)
+        return value, prediction, grads, self.net.updated_buffers(everything, cache)
+
+    def by_pieces(
+        self, rows: int, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key
+    ) -> tuple[Array, Array, Params, Params]:
+        """Return the same, but for rounding, by means over pieces of at most so many rows, whose arrays a cache holds.
+
+        The mean over a batch is the mean over its pieces, each weighted by its share of the samples: a loss that is
+        written for one batch needs to know nothing of it, nor does a layer that looks at each sample alone.
+        """
+        xp = namespace(x)
+        n = x.shape[0]
+        shares: Any = 1.0 / n if weight is None else weight / xp.maximum(xp.sum(weight), 1e-30)
+        value: Any = 0.0
+        predictions: list[Array] = []
+        grads: Params = {}
+        for start in range(0, n, rows):
+            part = slice(start, min(start + rows, n))
+            w = None if weight is None else weight[part]
+            own, prediction, g, _ = self.gradients(params, buffers, x[part, ...], y[part, ...], w, key)
+            share = shares * (part.stop - start) if weight is None else xp.sum(shares[part])
+            value = value + share * own
+            predictions.append(prediction)
+            grads = {name: share * array + grads.get(name, 0.0) for name, array in g.items()}
+        return value, xp.concat(predictions), grads, {}
 
 
 def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:

@@ -73,6 +73,25 @@ def test_results_have_namespace_device_dtype_and_shape(case, backend, dtype):
 
 
 @every_layer
+def test_looks_at_each_sample_alone_where_it_says_so(case):
+    if not case.layer.by_sample:
+        pytest.skip("it mixes samples, or draws numbers for them")
+    params, x, dy = _inputs(case)
+    everything = _with_buffers(case, params)
+    y, cache = case.layer.forward(everything, x, train=True, key=KEY)
+    dx, grads = case.layer.backward(params, dy, cache)
+    parts = []
+    for part in (slice(0, 1), slice(1, 4)):
+        own, cache = case.layer.forward(everything, x[part], train=True, key=KEY)
+        parts.append((own, *case.layer.backward(params, dy[part], cache)))
+        assert not case.layer.updated_buffers(everything, cache)
+    np.testing.assert_allclose(np.concatenate([own for own, _, _ in parts]), y, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(np.concatenate([own for _, own, _ in parts]), dx, rtol=1e-12, atol=1e-13)
+    for name, g in grads.items():
+        np.testing.assert_allclose(parts[0][2][name] + parts[1][2][name], g, rtol=1e-12, atol=1e-13)
+
+
+@every_layer
 def test_runs_on_read_only_arrays_and_leaves_them_as_they_are(case):
     params, x, dy = _inputs(case)
     everything = _with_buffers(case, params)

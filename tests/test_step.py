@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,43 @@ def test_the_update_is_the_gradient_of_the_loss(l1, l2, per_sample):
     eps = 1e-6
     up, down = (run({n: a + sign * eps * direction[n] for n, a in params.items()}, 0.0)[3] for sign in (1, -1))
     assert (up - down) / (2 * eps) == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_pieces_give_what_the_whole_batch_gives(backend, weighted):
+    net = pn.Sequential([pn.Dense(6), pn.Tanh(), pn.Residual([pn.Dense(6), pn.ReLU()]), pn.Dense(3)])
+    assert net.by_sample
+    x, y = blobs(n=20)
+    start, _ = net.init(np.random.default_rng(0), (5,))
+    optimizer, shown = pn.Adam(lr=0.05), (metrics.Accuracy(), metrics.R2())
+    found = []
+    with backend.activate("float64"):
+        weight = np.linspace(0, 1, 20) * (np.arange(20) >= 7) if weighted else None  # one piece weighs nothing
+        for rows in (None, 20, 19, 7, 1):
+            step = Step(net, pn.SoftmaxCrossEntropy(), optimizer, shown, "float64", 0.01, 0.02, True, rows)
+            params = {n: backend.xp.asarray(backend.asarray(a, "float64"), copy=True) for n, a in start.items()}
+            w = None if weight is None else backend.asarray(weight, "float64")
+            arrays = (backend.asarray(x, "float64"), backend.asarray(y, "int32"), w)
+            found.append(flat(backend, step(params, {}, optimizer.init(params), *arrays, COUNTERS)))
+    for other in found[1:]:
+        for name, array in found[0].items():
+            np.testing.assert_allclose(other[name], array, rtol=1e-9, atol=1e-13, err_msg=name)
+
+
+def test_a_trainer_takes_large_batches_in_pieces_where_its_network_lets_it():
+    rows = pn.backends.get("numpy").rows
+    assert rows is not None
+    assert pn.Trainer([pn.Dense(3), pn.LayerNorm()], backend="numpy").step.rows == rows
+    for layer in (pn.BatchNorm(), pn.Dropout(0.5), pn.Residual([pn.Dense(3), pn.BatchNorm()])):
+        assert pn.Trainer([pn.Dense(3), layer], backend="numpy").step.rows is None
+    x, y = blobs(n=rows + 5)
+    trainers = [pn.Trainer([pn.Dense(3)], optimizer=pn.SGD(lr=0.1), backend="numpy", dtype="float64") for _ in "ab"]
+    trainers[1].step = dataclasses.replace(trainers[1].step, rows=None)
+    trainers[1]._step = trainers[1].step
+    for trainer in trainers:
+        trainer.fit(x, y, epochs=2, batch_size=None, verbose=False)
+    np.testing.assert_allclose(trainers[0].params["0.weight"], trainers[1].params["0.weight"], rtol=1e-9)
+    assert (trainers[0].params["0.weight"] != trainers[1].params["0.weight"]).any()  # rounding: so it went in pieces
 
 
 def test_penalties_are_of_the_weights_alone():

@@ -36,6 +36,7 @@ class _Activation(Layer):
     """Base of the layers that leave the shape alone and mix the last axis at most."""
 
     stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

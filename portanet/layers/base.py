@@ -27,6 +27,10 @@ class Layer:
     stacks: ClassVar[bool] = False
     """Whether it takes leading axes before the batch's, in inputs and parameters: a stack of networks in one call."""
 
+    by_sample: ClassVar[bool] = False
+    """Whether a sample's output depends on that sample alone, and not on its place in the batch: a large batch may then
+    go through in pieces. What mixes samples (BatchNorm) or draws numbers for them (Dropout) does not."""
+
     def __post_init__(self) -> None:
         check_fields(self)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from portanet.backends.host import cache_budget
 from portanet.backends.namespace import namespace
@@ -59,6 +59,7 @@ class Conv2D(Layer):
     bias: bool = True
     weight_init: Initializer = "he_normal"
     bias_init: Initializer = "zeros"
+    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         whole(self.units, "Conv2D: units", 1), whole(self.groups, "Conv2D: groups", 1)

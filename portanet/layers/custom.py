@@ -40,6 +40,7 @@ class CustomActivation(Layer):
     derivative: Callable[[Array], Array] = field(repr=False)
     kinks: tuple[float, ...] = ()  # type: ignore[misc]  # a hyper-parameter here, a constant of the class elsewhere
     stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         return self.function(x), x

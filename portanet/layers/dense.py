@@ -45,6 +45,7 @@ class Dense(Layer):
     bias_init: Initializer = "zeros"
     in_features: int | None = None
     stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from array_api_compat import device
 
@@ -38,6 +38,7 @@ class Embedding(Layer):
     categories: int
     units: int
     weight_init: Initializer = "normal:0.05"
+    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("categories", "units"):

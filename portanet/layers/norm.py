@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
@@ -108,6 +108,7 @@ class LayerNorm(Layer):
     """
 
     eps: float = 1e-5
+    by_sample: ClassVar[bool] = True
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         channels = in_shape[-1:]

@@ -50,6 +50,10 @@ class Parallel(Layer):
             raise ConfigError(message)
         object.__setattr__(self, "sizes", tuple(sizes))
 
+    @property
+    def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides
+        return all(layer.by_sample for layer in self.layers)
+
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if tuple(in_shape) != (sum(self.sizes),):
             message = (

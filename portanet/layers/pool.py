@@ -26,6 +26,7 @@ class _Pool(Layer):
 
     blank: ClassVar[float] = 0.0
     """What padding holds."""
+    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -133,6 +134,8 @@ class GlobalAvgPool2D(Layer):
     Shapes    x (n, h, w, c), y (n, c)
     Source    Lin, Chen & Yan 2014, arXiv:1312.4400
     """
+
+    by_sample: ClassVar[bool] = True
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:

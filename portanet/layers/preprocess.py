@@ -22,6 +22,7 @@ class Rescale(Layer):
     scale: float
     offset: float = 0.0
     stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
 
     @classmethod
     def of(cls, x: Any) -> Rescale:
@@ -57,6 +58,7 @@ class Standardize(Layer):
     mean: Any = field(default=None, repr=False, compare=False)
     inverse_std: Any = field(default=None, repr=False, compare=False)
     stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("mean", "inverse_std"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
@@ -20,6 +20,8 @@ class Flatten(Layer):
     Forward   y  = x as (n, product of a sample's axes)
     Backward  dx = dy in x's shape
     """
+
+    by_sample: ClassVar[bool] = True
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         return {}, (math.prod(in_shape),)
@@ -46,6 +48,7 @@ class Reshape(Layer):
     """
 
     shape: tuple[int, ...]
+    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         shape = self.shape

@@ -63,6 +63,10 @@ class Sequential(Layer):
 
         return from_config(config)
 
+    @property
+    def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides
+        return all(layer.by_sample for layer in self.layers)
+
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         params: Params = {}
         shape = tuple(in_shape)
@@ -170,6 +174,10 @@ class Residual(Layer):
     def inner(self) -> Sequential:
         """The layers as one."""
         return Sequential(self.layers)
+
+    @property
+    def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides
+        return all(layer.by_sample for layer in self.layers)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         params, out_shape = self.inner.init(rng, in_shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 from portanet.data.batches import Batches
 from portanet.optimizers import Adam, Optimizer
 from portanet.schedules import Schedule
-from portanet.step import Step
 from portanet.trainer import Trainer
 from portanet.typing import Array, Params
 
@@ -108,9 +108,7 @@ def minimise(
 
     backend, dtype = trainer.backend, trainer.dtype
     optimizer = _Gradients()
-    step = backend.compile(
-        Step(trainer.body, trainer.loss, optimizer, (), dtype, trainer.l1, trainer.l2, trainer.penalty_per_sample)
-    )
+    step = backend.compile(dataclasses.replace(trainer.step, optimizer=optimizer, metrics=()))
     with backend.activate(dtype):
         (batch,) = batches.in_order()
         state = optimizer.init(trainer.params)
