@@ -72,6 +72,20 @@ def test_results_have_namespace_device_dtype_and_shape(case, backend, dtype):
             assert result.dtype == x.dtype
 
 
+def test_layers_say_what_they_are():
+    cases = [case.values[0].layer for case in LAYER_CASES]
+    names = {type(layer).__name__ for layer in cases}
+    kept = {"BatchNorm", "Dropout", "Augment"}
+    assert {type(layer).__name__ for layer in cases if not layer.by_sample} - {
+        "Sequential",
+        "Residual",
+        "Parallel",
+    } == kept
+    one = {"Conv2D", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Reshape", "LayerNorm", "Embedding"}
+    one |= {"BatchNorm", "Augment", "Sequential", "Residual", "Parallel"}
+    assert {type(layer).__name__ for layer in cases if layer.stacks} == names - one
+
+
 @every_layer
 def test_looks_at_each_sample_alone_where_it_says_so(case):
     if not case.layer.by_sample:

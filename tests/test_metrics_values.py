@@ -30,9 +30,10 @@ def test_of_a_stack_it_is_that_of_each_network(name, loss, outputs, n):
     target = RNG.normal(size=(7, n, outputs)) if name == "mae" else (RNG.random((7, n, outputs)) < 0.5).astype(float)
     if loss is SOFTMAX:
         target = np.eye(outputs)[RNG.integers(0, outputs, (7, n))]
-    found = metric.batch(prediction, target, None, loss)
-    alone = [float(metric.batch(p, t, None, loss)) for p, t in zip(prediction, target, strict=True)]
-    np.testing.assert_allclose(found, alone, rtol=1e-12)
+    for weight in (RNG.random(n), None):
+        found = metric.batch(prediction, target, weight, loss)
+        alone = [float(metric.batch(p, t, weight, loss)) for p, t in zip(prediction, target, strict=True)]
+        np.testing.assert_allclose(found, alone, rtol=1e-12)
     if loss is SOFTMAX and n == 5:  # by counting
         ranks = [
             [sum(v > row[k] for v in row) for row, k in zip(p, t.argmax(1), strict=True)]

@@ -116,6 +116,21 @@ def test_each_layer_has_a_stream_of_its_own():
     assert root.child(2)._replace(path=0) == root
 
 
+def test_of_a_stack_of_seeds_each_has_the_mask_that_it_has_alone(backend):
+    with backend.activate():
+        seeds = backend.asarray([[7], [8], [7]], "int32")
+        like = backend.asarray([0.0], "float32")
+        found = backend.to_numpy(bernoulli(like, (3, 20, 5), 0.4, Key(seeds, 2).child(1)))
+    for i, seed in enumerate((7, 8, 7)):
+        np.testing.assert_array_equal(found[i], mask(Key(seed, 2).child(1), (20, 5), 0.4))
+
+
+def test_the_words_stay_what_they_are():
+    # A run that is resumed or repeated by a later version shall draw the same masks.
+    assert [epoch_word(0, 0), epoch_word(3, 7)] == [526617127, 1443015226]
+    assert [Key(0, 0).child(0).path, Key(0, 0).child(2).child(1).path] == [506952113, 1008949381]
+
+
 def test_generators_are_keyed():
     words = [("weights",), ("split",), ("shuffle", 0), ("shuffle", 1), ("mask", 0), ("mask", 1)]
     drawn = {generator(seed, *purpose).random() for seed in (0, 1, 2**40) for purpose in words}
