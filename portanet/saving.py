@@ -167,8 +167,8 @@ def check_shapes(net: Layer, shapes: dict[str, Shape], buffers: Sequence[str], i
 def _compare(wanted: Mapping[str, Shape], got: Mapping[str, Shape]) -> None:
     for name in sorted({*wanted, *got}):
         if wanted.get(name) != got.get(name):
-            expected, came = wanted.get(name, "no such array"), got.get(name, "none")
-            message = f"array {name!r}: expected shape {expected}, got {came!s:.60}"
+            expected = f"shape {wanted[name]}" if name in wanted else "no such array"
+            message = f"array {name!r}: expected {expected}, got {got.get(name, 'none')!s:.60}"
             raise DataError(message)
 
 

@@ -92,7 +92,7 @@ DAMAGED = {
     "another shape": (with_([5, 5], "input_shape"), "[Dense 1] expected samples with one axis"),
     "more units": (with_(9, "net", "layers", 1, "units"), "array '1.bias': expected shape (9,), got (8,)"),
     "an array missing": (dropped("1.weight"), "array '1.weight': expected shape (5, 8), got none"),
-    "an array too many": (put("9.weight", np.zeros(2)), "array '9.weight': expected shape no such array, got (2,)"),
+    "an array too many": (put("9.weight", np.zeros(2)), "array '9.weight': expected no such array, got (2,)"),
     "an array of another shape": (put("3.bias", np.zeros(2)), "array '3.bias': expected shape (3,), got (2,)"),
     "a buffer missing": (dropped("0.mean"), "array '0.mean': expected shape (5,), got none"),
     "a buffer of another shape": (put("0.mean", np.zeros(4)), "array '0.mean': expected shape (5,), got (4,)"),
