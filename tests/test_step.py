@@ -9,7 +9,7 @@ import pytest
 
 import portanet as pn
 from portanet import metrics
-from portanet.step import Step, as_float, penalised, penalty, sample_share
+from portanet.step import Step, as_float, drawn, penalised, penalty, sample_share
 from tests.small import blobs
 
 NET = pn.Sequential([pn.Standardize.of(blobs()[0]), pn.Dense(6), pn.Tanh(), pn.Dropout(0.3), pn.Dense(3)])
@@ -121,6 +121,41 @@ def test_a_trainer_takes_large_batches_in_pieces_where_its_network_lets_it():
         trainer.fit(x, y, epochs=2, batch_size=None, verbose=False)
     np.testing.assert_allclose(trainers[0].params["0.weight"], trainers[1].params["0.weight"], rtol=1e-9)
     assert (trainers[0].params["0.weight"] != trainers[1].params["0.weight"]).any()  # rounding: so it went in pieces
+
+
+@pytest.mark.parametrize("per_sample", [False, True])
+@pytest.mark.parametrize(("l1", "l2"), [(0.1, 0.0), (0.0, 0.2), (0.1, 0.2)])
+def test_the_loss_holds_the_penalties(l1, l2, per_sample):
+    backend = pn.backends.get("numpy")
+    arguments = state(backend, pn.SGD())
+    weights = [a for name, a in arguments[0].items() if name.endswith("weight")]
+    penalised_by = sum(l1 * np.abs(w).sum() + l2 / 2 * (w**2).sum() for w in weights)
+    share = 1 / arguments[5].sum() if per_sample else 1.0
+    plain = Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD(), dtype="float64")(*arguments)[3]
+    assert (plain.shape, Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD()).per_sample) == ((), False)
+    step = Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD(), (), "float64", l1, l2, per_sample)
+    assert step(*state(backend, pn.SGD()))[3] == pytest.approx(plain + share * penalised_by, rel=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_drawn_takes_its_rows_from_all_samples(backend, weighted):
+    step = Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD(lr=0.1), (metrics.Accuracy(),), "float64")
+    with backend.activate("float64"):
+        params, buffers, own, x, y, weight, _ = state(backend, step.optimizer)
+        rows = backend.asarray([3, 0, 17], "int32")
+        item = (rows, backend.asarray(0.05, "float64"), backend.asarray(3, "int32"))
+        shared = (x, y, weight if weighted else None, 77)
+        carry, measured = drawn(step)((params, buffers, own), shared, item)
+        found = {name: backend.to_numpy(a) for name, a in carry[0].items()}
+        seen = [float(backend.to_numpy(a)) for a in measured]
+        params, buffers, own, x, y, weight, counters = state(backend, step.optimizer)
+        part = [backend.asarray(backend.to_numpy(a)[[3, 0, 17]]) for a in (x, y, weight)]
+        if not weighted:
+            part[2] = None
+        expected = step(params, buffers, own, *part, counters)
+    for name, array in expected[0].items():
+        np.testing.assert_allclose(found[name], backend.to_numpy(array), rtol=1e-12)
+    assert seen == pytest.approx([float(expected[3]), *(float(m) for m in expected[4])])
 
 
 def test_penalties_are_of_the_weights_alone():

@@ -20,8 +20,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "hostile-files.md"
 HEAD = """# Hostile files, and the answer that each got
 
 Written by `python -m tests.hostile.files_page` from runs of `portanet {}`.
-`tests/hostile/test_files.py` asks the same files, also by `portanet info`, and holds them to exit code 3, one line, less
-than 5 seconds and less than 200 MB. Memory is the peak of the whole process, of which the imports take {:.0f} MB. Folders are cut from the answers.
+`tests/hostile/test_files.py` asks the same files, also by `portanet info`, and holds them to exit code 3, one line,
+less than 5 seconds and less than 200 MB. Memory is the peak of the whole process, of which the imports take {:.0f} MB.
+Folders are cut from the answers.
 
 Most memory of {} files: {:.0f} MB. Longest: {:.1f} s.
 """
