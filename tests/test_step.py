@@ -152,7 +152,7 @@ def test_drawn_takes_its_rows_from_all_samples(backend, weighted):
         part = [backend.asarray(backend.to_numpy(a)[[3, 0, 17]]) for a in (x, y, weight)]
         if not weighted:
             part[2] = None
-        expected = step(params, buffers, own, *part, counters)
+        expected = step(params, buffers, own, part[0], part[1], part[2], counters)
     for name, array in expected[0].items():
         np.testing.assert_allclose(found[name], backend.to_numpy(array), rtol=1e-12)
     assert seen == pytest.approx([float(expected[3]), *(float(m) for m in expected[4])])

@@ -33,7 +33,7 @@ WINDOWS = ["test_math_values_images.py", *LAYERS, "test_adjoint.py"]
 TESTS = {
     "layers/dense": LAYERS,
     "layers/activations": LAYERS,
-    "layers/base": LAYERS,
+    "layers/base": [*LAYERS, "test_saving.py"],
     "layers/dropout": [*LAYERS, "test_random.py"],
     "layers/embedding": LAYERS,
     "layers/norm": LAYERS,
