@@ -130,13 +130,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     args = parser.parse_args()
+    # First, while this process is small: a process begins with the peak of the one that started it.
+    print(f"peak memory of an epoch on 47 MB of bytes: portanet {peak_memory(HERE):5.0f} MB")
+    if importlib.util.find_spec("torch"):
+        print(f"peak memory of an epoch on 47 MB of bytes: torch    {peak_memory(TORCH):5.0f} MB")
     keep_memory()
     for name in ("mnist", "online"):
         fit_beside_steps(name, args.rounds)
     predictions(args.rounds)
-    print(f"peak memory of an epoch on 47 MB of bytes: portanet {peak_memory(HERE):5.0f} MB")
-    if importlib.util.find_spec("torch"):
-        print(f"peak memory of an epoch on 47 MB of bytes: torch    {peak_memory(TORCH):5.0f} MB")
 
 
 if __name__ == "__main__":
