@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from portanet.losses import *
     from portanet.metrics import *
     from portanet.optimizers import *
+    from portanet.ranks import *
     from portanet.rollback import *
     from portanet.saving import *
     from portanet.schedules import *
@@ -44,6 +45,7 @@ _MODULES = (
     "callbacks",
     "trackers",
     "checkpoint",
+    "ranks",
     "rollback",
     "saving",
     "gradient_check",

@@ -31,6 +31,9 @@ class Callback:
     runs_last: ClassVar[bool] = False
     """Whether it is called behind the others."""
 
+    writes: ClassVar[bool] = False
+    """Whether it writes files or prints, so that of several processes (:class:`portanet.Ranks`) one alone calls it."""
+
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         """Before the first epoch; training is to end behind epoch `end`."""
 
@@ -121,6 +124,8 @@ class Checkpoint(Callback):
         Number of epochs between saves; without `monitor`.
     """
 
+    writes = True
+
     def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1) -> None:
         if monitor is not None:
             check_text("Checkpoint: monitor", monitor)
@@ -149,6 +154,8 @@ class Checkpoint(Callback):
 class JSONLLogger(Callback):
     """Appends each epoch's row to a file as one line of JSON."""
 
+    writes = True
+
     def __init__(self, path: str | Path) -> None:
         self.path = check_path("JSONLLogger: path", path)
 
@@ -161,6 +168,8 @@ class CSVLogger(Callback):
 
     A later row has to have the same names, also where the file comes from an earlier training.
     """
+
+    writes = True
 
     def __init__(self, path: str | Path) -> None:
         self.path = check_path("CSVLogger: path", path)

@@ -51,6 +51,7 @@ class TrainingCheckpoint(Callback):
         Minutes between saves, at least; within an epoch too.
     """
 
+    writes = True
     runs_last = True  # what the other callbacks have noted behind an epoch is part of it
 
     def __init__(self, path: str | os.PathLike[str], *, steps: int | None = None, minutes: float | None = None) -> None:

@@ -39,7 +39,10 @@ def in_words(trainer: Trainer, row: dict[str, float], *, weights: bool = True) -
     bad = [f"{name} is {row[name]}" for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
     if not bad and (not weights or trainer.finite()):  # the last step's overflow is in no loss yet
         return ""
-    found = [bad[0] if bad else "there are weights that are not finite", *_first_step(trainer.meter)]
+    found = [
+        bad[0] if bad else "there are weights that are not finite",
+        *_first_step(trainer.meter, 1 if trainer.ranks is None else trainer.ranks.size),
+    ]
     name = first_parameter(trainer)
     if name:
         found.append(f"the first weights that are not finite: {name}")
@@ -57,15 +60,15 @@ def first_parameter(trainer: Trainer) -> str:
     return ""
 
 
-def _first_step(meter: Meter) -> list[str]:
-    """Return in which step the loss was first not finite, and what it was before."""
+def _first_step(meter: Meter, parts: int) -> list[str]:
+    """Return in which step, measured in so many parts, the loss was first not finite, and what it was before."""
     losses = meter.state()["columns"]
     values: Any = losses[0] if losses else []
     bad = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
     if bad is None:
         return []
     before = f", after {values[bad - 1]:.4g}" if bad else ""
-    return [f"first in step {bad + 1} of the epoch{before}"]
+    return [f"first in step {bad // parts + 1} of the epoch{before}"]
 
 
 def _in_order(params: Params) -> list[str]:

@@ -15,6 +15,7 @@ from portanet.meter import Meter
 from portanet.model import Model
 from portanet.optimizers import Optimizer
 from portanet.random import epoch_word
+from portanet.ranks.exchange import Exchange
 from portanet.schedules import Schedule
 from portanet.step import Step, drawn, total
 
@@ -26,7 +27,7 @@ LOOK = 10.0  # seconds between looks at loss and weights within an epoch
 KEEP = 2.0  # seconds, at least, between copies of what is good; they take no more than a hundredth of the time
 
 
-_COMPILED = ("_forward", "step", "_step", "_scan", "_total")
+_COMPILED = ("_forward", "step", "_step", "_scan", "_total", "_exchange")
 
 
 class EpochLoop(Model):
@@ -68,6 +69,10 @@ class EpochLoop(Model):
         )
         self._step = self.backend.compile(step, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = self.backend.scan(drawn(step))
+        self._exchange: Exchange | None = None
+        if self.ranks is not None:
+            self._exchange = Exchange(step, self.ranks, self.backend)
+            self._scan = None
         self._total = self.backend.compile(total)
 
     def __copy__(self) -> Self:
@@ -105,8 +110,9 @@ class EpochLoop(Model):
 
     def _run_epoch(self, train: Batches, validation: Batches | None, *, shuffle: bool | Order) -> dict[str, float]:
         """Return the row of an epoch, or of the part of it that was done when it was stopped."""
-        began, n, looked = time.perf_counter(), len(train), time.monotonic()
-        each_batch = [hook for hook in self._hooks if type(hook).on_batch_end is not Callback.on_batch_end]
+        began, n = time.perf_counter(), len(train)
+        each_batch = [hook for hook in self._called() if type(hook).on_batch_end is not Callback.on_batch_end]
+        self._looked = time.monotonic()
         if not self.position:
             self.meter, self._spent = Meter(self.backend, self.metrics), 0.0
         seed = epoch_word(self.seed, self.epoch)
@@ -118,20 +124,17 @@ class EpochLoop(Model):
                 self.position += len(part.sizes)
             else:
                 counters["lr"], counters["step"] = self._rate(self.position, n), self.position
-                self.params, self.buffers, self.opt_state, loss, measured = self._step(
-                    self.params, self.buffers, self.opt_state, part.x, part.y, part.weight, counters
-                )
-                self.meter.add(part.size, loss, measured)
+                self._run_one(part, counters)
                 self.position += 1
             for hook in each_batch:
                 hook.on_batch_end(cast("Trainer", self), self.position, n)
-            if time.monotonic() - looked >= LOOK:  # a long epoch: nobody shall wait for its end in vain
-                looked = time.monotonic()
+            if self._is_late():  # a long epoch: nobody shall wait for its end in vain
+                self._looked = time.monotonic()
                 if not (math.isfinite(self.meter.result()["loss"]) and self.finite()):
                     break
-                if looked >= self._due:
+                if self._is_due():
                     self._keep()
-            if self._stop:
+            if self._stops():
                 break
         row = {"epoch": self.epoch + 1, **self.meter.result()}
         self._spent += time.perf_counter() - began
@@ -142,6 +145,41 @@ class EpochLoop(Model):
         if validation is not None:
             row.update({f"val_{name}": value for name, value in self._evaluate(validation).items()})
         return {**row, "lr": counters["lr"], "seconds": self._spent + time.perf_counter() - began}
+
+    def _run_one(self, part: Any, counters: dict[str, Any]) -> None:
+        """Train on a batch, or on this process's part of it."""
+        state = self.params, self.buffers, self.opt_state
+        if self._exchange is None:
+            *state, loss, measured = self._step(*state, part.x, part.y, part.weight, counters)  # type: ignore[assignment]
+            self.meter.add(part.size, loss, measured)
+        else:
+            self._exchange.wanted = [bool(self._stop), time.monotonic() - self._looked >= LOOK]
+            counters = {**counters, "part": part.part, "size": part.size}
+            *state, loss, measured = self._exchange(*state, part.x, part.y, part.weight, counters)  # type: ignore[assignment]
+            self.meter.add_many(self._exchange.sizes, (loss, *measured))
+        self.params, self.buffers, self.opt_state = state
+
+    def _called(self) -> list[Callback]:
+        return self._hooks if self.ranks is None else self.ranks.called(self._hooks)
+
+    # Where several processes train, each of these questions has one answer for all of them.
+
+    def _is_late(self) -> bool:
+        return time.monotonic() - self._looked >= LOOK if self._exchange is None else self._exchange.agreed[1]
+
+    def _is_due(self) -> bool:
+        due = time.monotonic() >= self._due
+        return due if self.ranks is None else self.ranks.any(due)
+
+    def _stops(self) -> bool:
+        """Return whether the training is to end behind this step."""
+        return bool(self._stop) if self._exchange is None else self._exchange.agreed[0] and self._ends()
+
+    def _ends(self) -> bool:
+        """Return whether it is to end behind this epoch."""
+        if self.ranks is not None:
+            self._stop = next((reason for reason in self.ranks.gather(self._stop) if reason), "")
+        return bool(self._stop)
 
     def _rate(self, i: int, n: int) -> float:
         """Return the learning rate in the middle of step `i` of the `n` of this epoch."""

@@ -16,6 +16,8 @@ from portanet.meter import Meter
 from portanet.metrics import Metric, ScikitMetric, measure
 from portanet.metrics import get as metric
 from portanet.random import generator
+from portanet.ranks.communicator import Ranks, together
+from portanet.ranks.shards import Shards, gathered, own_rows
 from portanet.step import as_float, penalty
 from portanet.typing import Array, Params, Shape
 
@@ -63,6 +65,7 @@ class Model:
         self.backend = backends.get(backend)
         self.dtype, self.seed, self.l1, self.l2 = dtype, int(seed), l1, l2
         self.penalty_per_sample = False
+        self.ranks: Ranks | None = None
         self.classes = tuple(classes)
         self.input_shape: Shape | None = None
         self.need: memory.Need | None = None  # of a prediction, once it was wanted
@@ -112,6 +115,7 @@ class Model:
             }
         self.params, self.buffers = copies["params"], copies["buffers"]
 
+    @together
     def evaluate(self, x: Any, y: Any = None, *, sample_weight: Any = None) -> dict[str, float]:
         """Return the loss and the metrics on `x` and `y` (or a Dataset), without training."""
         if isinstance(x, Dataset):
@@ -177,6 +181,11 @@ class Model:
         n = x.shape[0]
         y = prepare.targets(y, n, self.outputs, self.loss, self.dtype, what=f"{what}y")
         weight = weighting.weights(weight, class_weight, y, n, self.outputs, self.dtype, what=f"{what}sample_weight")
+        if self.ranks is not None and batch_size:
+            return Shards(self.ranks, self.backend, x, y, weight, batch_size)
+        if self.ranks is not None:
+            a, b = own_rows(self.ranks, n)
+            x, y, n, weight = x[a:b, ...], y[a:b, ...], b - a, None if weight is None else weight[a:b]
         return Batches(self.backend, x, y, weight, batch_size or memory.rows_at_a_time(self, n, CHUNK))
 
     def _evaluate(self, batches: Batches) -> dict[str, float]:
@@ -192,6 +201,7 @@ class Model:
         meter = Meter(self.backend, self.metrics)
         whole = [m for m in self.metrics if isinstance(m, ScikitMetric)]
         outputs, targets = [], []
+        weight = batches.host_weight
         for batch in batches.in_order():
             prediction = self._forward(everything, batch.x)
             value, _ = self.loss.forward(prediction, batch.y, batch.weight)
@@ -199,6 +209,8 @@ class Model:
             if whole:
                 outputs.append(self.backend.to_numpy(prediction))
                 targets.append(self.backend.to_numpy(batch.y))
+        if self.ranks is not None:
+            outputs, targets, weight = gathered(self.ranks, meter, outputs, targets, weight)
         row = meter.result()
         share = 1.0 / max(sum(meter.sizes), 1e-30) if self.penalty_per_sample else 1.0
         row["loss"] += share * float(penalty(self.params, self.l1, self.l2))
@@ -207,7 +219,7 @@ class Model:
             output, target = xp.concat(outputs), xp.concat(targets)
             classes = class_indices(output, self.loss.threshold) if self.loss.output is not None else None
             for m in whole:
-                row[m.name] = m.whole(target, self.loss.link(output), classes, batches.host_weight)
+                row[m.name] = m.whole(target, self.loss.link(output), classes, weight)
         return row
 
     def _check_weights(self, what: str) -> None:

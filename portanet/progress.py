@@ -18,6 +18,7 @@ class Progress(Callback):
 
     interval = 0.5
     every_batch = False
+    writes = True
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         self._first, self._end, self._began = trainer.epoch, end, time.monotonic()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,19 +23,43 @@ from portanet.typing import Array, Shape
 _MASK31 = 0x7FFFFFFF
 
 
+class Part(NamedTuple):
+    """Which rows of a batch these are, where several processes have parts of it; the numbers may be traced.
+
+    Attributes
+    ----------
+    first, total : int
+        How many of the batch's rows come before these, and how many it has.
+    share : float
+        The sum of these rows' weights in that of the batch's (their number, without weights).
+    sample : float
+        1 / the sum of the batch's weights.
+    add : callable, optional
+        Adds an array up over the processes; None where statistics of a batch are to be those of the part alone.
+    """
+
+    first: Any
+    total: Any
+    share: Any
+    sample: Any
+    add: Callable[[Array], Array] | None = None
+
+
 class Key(NamedTuple):
     """What a mask depends on besides its elements' indices; `seed` and `step` may be traced, `path` is the layer's.
 
-    The seeds of a stack of k networks are an array, (k, 1): each then has the mask that it would have alone.
+    The seeds of a stack of k networks are an array, (k, 1): each then has the mask that it would have alone. With a
+    `part`, rows have the masks that they have in the whole batch.
     """
 
     seed: Any
     step: int
     path: int = 0
+    part: Part | None = None
 
     def child(self, index: int) -> Key:
         """Return the key of the `index`-th layer within the layer that holds this key."""
-        return Key(self.seed, self.step, ((self.path + index + 1) * 0x9E3779B1) & _MASK31)
+        return self._replace(path=((self.path + index + 1) * 0x9E3779B1) & _MASK31)
 
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:
@@ -58,14 +83,17 @@ def bernoulli(like: Array, shape: Shape, probability: float, key: Key) -> Array:
     return _bits(like, shape, key) < min(threshold, 2**31 - 1)
 
 
-def uniform(like: Array, shape: Shape, key: Key) -> Array:
-    """Return numbers from [0, 1) in the dtype of `like`, on its device; the same numbers on every backend."""
+def uniform(like: Array, shape: Shape, key: Key, *, rows: int = 0) -> Array:
+    """Return numbers from [0, 1) in the dtype of `like`, on its device; the same numbers on every backend.
+
+    `rows` is the axis of the batch's rows.
+    """
     xp = namespace(like)
     # The upper 24 bits: exact in float32 already.
-    return xp.astype((_bits(like, shape, key) >> 8) & 0xFFFFFF, like.dtype) * 2.0**-24
+    return xp.astype((_bits(like, shape, key, rows) >> 8) & 0xFFFFFF, like.dtype) * 2.0**-24
 
 
-def _bits(like: Array, shape: Shape, key: Key) -> Array:
+def _bits(like: Array, shape: Shape, key: Key, rows: int = 0) -> Array:
     """Return an owned int32 array of random bits on the device of `like`.
 
     Two rounds of the mixer "lowbias32" (C. Wellons, hash-prospector, 2018) over the elements' indices, keyed before
@@ -75,6 +103,12 @@ def _bits(like: Array, shape: Shape, key: Key) -> Array:
     xp = namespace(like)
     stack = math.prod(getattr(key.seed, "shape", ()))  # 1 unless the seeds are those of several networks
     bits = xp.arange(math.prod(shape) // stack, dtype=xp.int32, device=device(like))
+    if key.part is not None:  # from the elements' places in these rows to those in the whole batch
+        first, total, *_ = key.part
+        n, inner = shape[rows], math.prod(shape[rows + 1 :])
+        if rows:
+            bits = bits + bits // (n * inner) * ((total - n) * inner)
+        bits = bits + first * inner
     bits = _mix(bits ^ key.seed)
     bits = _mix(bits ^ (key.step ^ key.path))
     return xp.reshape(bits, shape)

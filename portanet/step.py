@@ -75,29 +75,49 @@ class Step:
         With a leading axis on every array, k, it is the step of a stack of k networks whose layers all take one; lr may
         be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"``, (k,).
         """
-        key = Key(counters["seed"], counters["step"])
+        grads, buffers, value, measured = self.before_update(params, buffers, x, y, weight, counters)
+        own: dict[str, Any] = {"stacked": True, "weight_decay": counters.get("weight_decay")} if value.ndim else {}
+        params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"], **own)
+        return params, buffers, opt_state, value, measured
+
+    def before_update(
+        self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, counters: dict[str, Any]
+    ) -> tuple[Params, Params, Array, tuple[Array, ...]]:
+        """Return the gradients, the new buffers, the loss and the metrics' numbers: all of a step but the update.
+
+        Where ``counters["part"]`` is there (a :class:`~portanet.random.Part`), x, y and weight are some rows of a
+        larger batch. Loss and metrics are then those of these rows, and the gradients their share of the larger
+        batch's: over all parts they add up to it.
+        """
+        part = counters.get("part")
+        key = Key(counters["seed"], counters["step"], part=part)
         if self.rows is None or x.shape[0] <= self.rows:
             value, prediction, grads, moved = self.gradients(params, buffers, x, y, weight, key)
         else:
             value, prediction, grads, moved = self.by_pieces(self.rows, params, buffers, x, y, weight, key)
         measured = measure(self.metrics, self.loss, prediction, y, weight)
         if self.l1 or self.l2:
-            share = sample_share(x.shape[0], weight) if self.per_sample else 1.0
+            of_whole = sample_share(x.shape[0], weight) if part is None else part.sample
+            share = of_whole if self.per_sample else 1.0
             value = value + penalty(params, self.l1, self.l2, share, stack=value.ndim)
-            grads = {name: penalised(name, params[name], g, self.l1, self.l2, share) for name, g in grads.items()}
-        buffers = {**buffers, **moved}
-        own: dict[str, Any] = {"stacked": True, "weight_decay": counters.get("weight_decay")} if value.ndim else {}
-        params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"], **own)
-        return params, buffers, opt_state, value, measured
+            own = share if part is None else share * part.share  # each process adds its share of the penalty's gradient
+            grads = {name: penalised(name, params[name], g, self.l1, self.l2, own) for name, g in grads.items()}
+        return grads, {**buffers, **moved}, value, measured
 
     def gradients(
         self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key
     ) -> tuple[Array, Array, Params, Params]:
-        """Return the loss, the prediction, the gradients of the parameters, and the buffers that have changed."""
+        """Return the loss, the prediction, the gradients of the parameters, and the buffers that have changed.
+
+        Of the rows that are a part of a batch, the gradients are their share of the batch's.
+        """
         everything = {**params, **buffers}
         prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=True, key=key)
         value, loss_cache = self.loss.forward(prediction, y, weight)
-        _, grads = self.net.backward(params, self.loss.backward(loss_cache), cache, need_dx=False)
+        dprediction = self.loss.backward(loss_cache)
+        if key.part is not None:
+            dprediction = dprediction * key.part.share
+        _, grads = self.net.backward(params, dprediction, cache, need_dx=False)
         return value, prediction, grads, self.net.updated_buffers(everything, cache)
 
     def by_pieces(

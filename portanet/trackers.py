@@ -46,6 +46,8 @@ class TensorBoard(Callback):
 
     every_batch = False
 
+    writes = True
+
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
         self.log_dir = Path(log_dir)
         self._writer: Any = None
@@ -107,6 +109,7 @@ class MLflow(Callback):
     """
 
     every_batch = False
+    writes = True
     runs_last = True  # behind what may put the best weights back
 
     def __init__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from portanet.loop import EpochLoop
 from portanet.metrics import Metric
 from portanet.model import class_indices
 from portanet.progress import Progress
+from portanet.ranks.communicator import Ranks, together
+from portanet.ranks.communicator import of as processes
 from portanet.typing import Params, Shape
 from portanet.writing import sweep
 
@@ -60,6 +61,9 @@ class Trainer(EpochLoop):
         Weight of each class in the loss.
     classes : sequence of str
         Names of the classes, saved with the network.
+    ranks : Ranks or "mpi", optional
+        The processes that mpiexec started, which train this network together: see :class:`portanet.Ranks`. Left out,
+        each process trains a network of its own.
 
     Attributes
     ----------
@@ -89,9 +93,10 @@ class Trainer(EpochLoop):
         penalty_per_sample: bool = False,
         class_weight: Any = None,
         classes: Sequence[str] = (),
+        ranks: Ranks | str | None = None,
     ) -> None:
         super().__init__(net, loss, metrics, backend=backend, dtype=dtype, seed=seed, l1=l1, l2=l2, classes=classes)
-        self.penalty_per_sample = penalty_per_sample
+        self.penalty_per_sample, self.ranks = penalty_per_sample, processes(ranks)
         self.optimizer = optimizers.get(optimizer)
         self._schedule = schedules.get(schedule)  # as given: one that learns, such as Plateau, is copied for each start
         self.schedule = copy.deepcopy(self._schedule)
@@ -111,6 +116,7 @@ class Trainer(EpochLoop):
         self.epoch, self.history, self.schedule = 0, History(), copy.deepcopy(self._schedule)
         self.position, self._resumed, self.rate_factor = 0, None, 1.0
 
+    @together
     def fit(
         self,
         x: Any,
@@ -194,18 +200,20 @@ class Trainer(EpochLoop):
         try:
             with held_interrupt(self.stop), self.backend.activate(self.dtype), contextlib.ExitStack() as begun:
                 begun.callback(self._release)
-                for hook in hooks:
+                for hook in (called := self._called()):
                     begun.callback(hook.on_fit_end, self)
                     hook.on_fit_begin(self, self._end)
                 if self._resumed is not None:
                     checkpoint.take_up(self, self._resumed)
                     self._stop = self._finished
+                if self.ranks is not None:
+                    self.ranks.equalise(self)
                 self._keep()
-                while self.epoch < self._end and not self._stop:
+                while self.epoch < self._end and not self._ends():
                     row = self._run_epoch(train, validation, shuffle=shuffle)
-                    due = time.monotonic() >= self._due
+                    due = self._is_due()
                     # Weights that nobody sees are not looked at: the next epoch's loss would tell.
-                    seen = bool(hooks or self._stop or self.position) or self.epoch == self._end or due
+                    seen = bool(hooks or self.ranks or self._stop or self.position) or self.epoch == self._end or due
                     if not self._is_good(row, train, shuffle, weights=seen):
                         continue
                     if due:
@@ -214,7 +222,7 @@ class Trainer(EpochLoop):
                         break
                     self.history.rows.append(row)
                     self.schedule.observe(row)
-                    for hook in hooks:
+                    for hook in called:
                         hook.on_epoch_end(self, row)
                 self.history.stopped = self._stop or "epochs"
         except OutOfMemoryError as error:
@@ -251,7 +259,8 @@ class Trainer(EpochLoop):
         """
         state = checkpoint.load(self, path)
         place = Path(path)
-        sweep(place.parent, place.name)  # the training may have been killed while it wrote
+        if self.ranks is None or self.ranks.rank == 0:
+            sweep(place.parent, place.name)  # the training may have been killed while it wrote
         try:
             checkpoint.restore(self, state)
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -292,7 +301,8 @@ class Trainer(EpochLoop):
             size = int(x.shape[0] if batch_size in (None, "auto") else batch_size)
             train = self._batches(x, y, weight, size, class_weight=self.class_weight)
             if batch_size == "auto":
-                train.batch_size = memory.auto_batch_size(self, train.x, train.y)
+                found = memory.auto_batch_size(self, train.x, train.y)
+                train.batch_size = found if self.ranks is None else min(self.ranks.gather(found))
             if validation_data is None:
                 return train, None
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
@@ -313,7 +323,8 @@ class Trainer(EpochLoop):
             return False
         assert self._kept is not None
         began, good = "", self._kept
-        if not callable(shuffle):  # an order that a function drew cannot be drawn again
+        # An order that a function drew cannot be drawn again; and a step of several processes is not one of its own.
+        if not callable(shuffle) and self.ranks is None:
             began, good = divergence.trace(self, self._kept, int(row["epoch"]), train, shuffle)
         rollback.go_back(self, good)
         self.history.rows.append(row)

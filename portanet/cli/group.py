@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import portanet
+from portanet.cli.ranks import refuse_several
 from portanet.errors import unknown
 
 __all__ = ["HELP", "State", "group"]
@@ -28,6 +29,9 @@ HELP = {
     "gradcheck": "Compare gradients with central differences.",
 }
 """The first line of each command's help: shown without importing the command."""
+
+JOINS = ("train",)
+"""The commands that the processes started by mpiexec do together."""
 
 
 @dataclass
@@ -57,6 +61,8 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args[0].startswith("-") and args[0] not in HELP:
             raise click.UsageError(unknown("command", args[0], HELP), ctx)
+        if args[0] not in JOINS:
+            refuse_several(args[0])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

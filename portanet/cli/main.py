@@ -12,6 +12,7 @@ import click
 
 from portanet.cli.group import State, group
 from portanet.cli.output import logging_to_stderr, say
+from portanet.cli.ranks import begun
 from portanet.errors import DataError, OutOfMemoryError, PortanetError
 
 __all__ = ["run"]
@@ -29,7 +30,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     state = State(words)
-    with logging_to_stderr():
+    with begun(), logging_to_stderr():
         try:
             code = group.main(words, prog_name="portanet", obj=state, standalone_mode=False)
             sys.stdout.flush()  # a reader that has gone is found out here, not while the interpreter shuts down

@@ -158,6 +158,7 @@ def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) ->
             "version": probe(backend.name).version,
         },
         "blas": vars(blas.describe()),
+        "ranks": 1 if trainer.ranks is None else trainer.ranks.size,
         "seed": trainer.seed,
         "data": {"name": dataset.name, "sha256": fingerprint(dataset)},
         "command": ["portanet", *arguments],
@@ -197,6 +198,7 @@ class Recorder(Callback):
         """What was measured in the best epoch."""
         return {name: value for name, value in self.best.items() if name not in NOT_METRICS}
 
+    writes = True
     runs_last = True  # behind what may put other weights in place of the last ones
 
     def state(self) -> dict[str, Any]:

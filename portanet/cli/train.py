@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,13 @@ from click.core import ParameterSource
 from portanet.cli.config import ConfigurableCommand, config_option, resume_option
 from portanet.cli.output import numbers, only_warnings, print_json, say
 from portanet.cli.parameters import json_option
+from portanet.cli.ranks import joined, on_first
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
 from portanet.errors import ConfigError, DivergedError
 
 if TYPE_CHECKING:
     from portanet.cli.group import State
+    from portanet.cli.training import Training
 
 __all__ = ["train"]
 
@@ -49,14 +52,23 @@ def train(
     _refuse_idle_options(ctx, options)
     if options.model == "cnn":
         options = _cnn_defaults(ctx, options)
-    if resume is None:
-        run_folder.refuse_taken(options.out)
-    elif options.out is not None:
+    if resume is not None and options.out is not None:
         message = "--out: a resumed run goes on in its own folder; leave it out"
         raise ConfigError(message)
     if quiet:
         only_warnings()
-    training = Training(options)
+    with joined(options.batch_norm) as ranks:
+        if resume is None:
+            on_first(ranks, lambda: run_folder.refuse_taken(options.out))
+        _train(ctx, Training(options, ranks), resume, print_config=print_config, json_wanted=json_wanted, quiet=quiet)
+
+
+def _train(
+    ctx: click.Context, training: Training, resume: Path | None, *, print_config: bool, json_wanted: bool, quiet: bool
+) -> None:
+    from portanet.cli import run_folder
+
+    options, ranks = training.options, training.trainer.ranks
     if not quiet:
         for line in training.in_words():
             say(line)
@@ -64,12 +76,12 @@ def train(
         click.echo(training.config(), nl=False)
         return
     state: State = ctx.find_root().obj
-    folder = run_folder.create(options.out, training.dataset.name) if resume is None else resume
+    folder = resume or on_first(ranks, lambda: run_folder.create(options.out, training.dataset.name))
     report: dict[str, Any] = {}
     try:
-        with run_folder.alone_in(folder):
+        with run_folder.alone_in(folder) if ranks is None or ranks.rank == 0 else contextlib.nullcontext():
             if resume is None:
-                training.prepare(folder, state.arguments)
+                on_first(ranks, lambda: training.prepare(folder, state.arguments))
             if not quiet:
                 say(f"run      {folder}")
             code = training.run(folder, report, resume=resume is not None, verbose=not quiet)
@@ -79,7 +91,7 @@ def train(
     finally:
         if json_wanted and report:
             print_json(report)
-    if options.plots:
+    if options.plots and (ranks is None or ranks.rank == 0):
         for path in training.draw(folder):
             if not quiet:
                 say(f"plot     {path}")

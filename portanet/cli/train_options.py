@@ -57,6 +57,7 @@ class Options:
     schedule: str
     epochs: int
     batch_size: int | str
+    batch_norm: str
     val_fraction: float | None
     early_stop: int | None
     time_limit: float | None
@@ -153,6 +154,12 @@ _ALL = (
     _option(
         "--early-stop", type=click.IntRange(min=1), metavar="N", help="Stop when val_loss has not fallen for N epochs."
     ),
+    _option(
+        "--batch-norm",
+        type=click.Choice(["global", "local"]),
+        default="global",
+        help="Under mpiexec, BatchNorm's statistics: of the whole batch, or of each process's rows.",
+    ),
     _option("--time-limit", type=DURATION, help="Stop after 30s, 10m or 2h."),
     _option(
         "--on-divergence",
@@ -179,6 +186,7 @@ _ALL = (
 OF_A_RUN: dict[str, Any] = {
     **{"model": "mlp", "shift": 0.0, "rotate": 0.0, "flip": False, "class_weight": None, "val_fraction": None},
     **{"early_stop": None, "time_limit": None, "on_divergence": "stop", "checkpoint_every": "1m"},
+    **{"batch_norm": "global"},
     **{"plots": False, "out": None},
 }
 """What a training of its own has and a fleet has not, as a fleet leaves it."""

@@ -22,6 +22,7 @@ from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import load, prepare
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
+from portanet.ranks import Ranks
 from portanet.saving import read
 from portanet.trainer import Trainer
 
@@ -44,7 +45,7 @@ class Training:
     trainer : Trainer
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, ranks: Ranks | None = None) -> None:
         if options.plots and importlib.util.find_spec("matplotlib") is None:  # told now, not behind hours of training
             message = '--plots needs matplotlib, which is not installed; install it: pip install "portanet[plot]"'
             raise ConfigError(message)
@@ -55,6 +56,7 @@ class Training:
             message = "--val-fraction 0: --early-stop and a plateau schedule watch the validation loss; give it a share"
             raise ConfigError(message)
         fraction = fraction if fraction is not None else VAL_FRACTION if watched else 0.0
+        self.ranks = ranks
         self.dataset = load(options.data, target=options.target, task=options.task)
         if options.class_weight and not self.dataset.classes:
             message = "--class-weight balanced: the targets are numbers, not classes; leave it out"
@@ -78,6 +80,7 @@ class Training:
             l2=options.l2,
             class_weight=options.class_weight,
             classes=self.dataset.classes,
+            ranks=ranks,
         )
         self.trainer.init(self.dataset.x.shape[1:])
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
@@ -95,16 +98,18 @@ class Training:
         if options.batch_size != "auto":
             return options.batch_size
         size = memory.auto_batch_size(self.trainer, self._part.x, self._part.y)
+        size = size if self.ranks is None else min(self.ranks.gather(size))
         logger.info("--batch-size auto: %d", size)
         return size
 
     def in_words(self) -> list[str]:
         """Return what was decided, for the user to see."""
         o, trainer = self.options, self.trainer
+        processes = "" if self.ranks is None else f", by {self.ranks.size} processes"
         return [
             f"data     {data_in_words(self.dataset)}",
             f"network  {net_in_words(trainer.net)}: {count(trainer.params):,} parameters",
-            f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}",
+            f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}{processes}",
         ]
 
     def config(self) -> str:
@@ -153,6 +158,8 @@ class Training:
                     verbose=verbose,
                 )
                 report["metrics"] = recorder.metrics
+                if self.ranks is not None:  # a signal may have come to one of the processes
+                    interrupts.received = max(self.ranks.gather(interrupts.received))
                 if not interrupts.received:
                     report["stopped"] = history.stopped
                     report["metrics"] |= self._test(folder, recorder)
@@ -169,7 +176,9 @@ class Training:
                 report["seconds"] = round(time.perf_counter() - began, 3)
                 # An error on its way is the one to tell, also where it leaves no room for a report.
                 with contextlib.nullcontext() if ended else contextlib.suppress(DataError):
-                    if not refused:  # else the report there is still the one of what was done
+                    if not refused and (
+                        self.ranks is None or self.ranks.rank == 0
+                    ):  # else the report there is still the one of what was done
                         run_folder.write_json(folder / run_folder.REPORT, report)
         return interrupts.exit_code if interrupts.received else 0
 
@@ -190,6 +199,8 @@ class Training:
             arrays, about = read(folder / run_folder.BEST)
             buffers = {name: arrays.pop(name) for name in about["buffers"]}
             self.trainer.restore({"params": arrays, "buffers": buffers})
+        if self.ranks is not None:  # rank 0 alone knows the best epoch
+            self.ranks.equalise(self.trainer)
         if data.x_test is None:
             return {}
         return {f"test_{name}": value for name, value in self.trainer.evaluate(data.x_test, data.y_test).items()}

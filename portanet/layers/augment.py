@@ -105,7 +105,7 @@ class Augment(Layer):
     def _places(self, x: Array, key: Key, xp: Any) -> tuple[Array, Array]:
         """Return the row and the column in x of each pixel of y, held within the image: both (n, h · w)."""
         n, h, w = x.shape[:3]
-        draws = 2.0 * uniform(x, (4, n, 1), key) - 1.0
+        draws = 2.0 * uniform(x, (4, n, 1), key, rows=1) - 1.0
         down, along = draws[0, ...] * self.shift, draws[1, ...] * self.shift
         angle = draws[2, ...] * math.radians(self.rotate)
         cos, sin = xp.cos(angle), xp.sin(angle)

@@ -54,39 +54,52 @@ class BatchNorm(Layer):
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
         axes = tuple(range(x.ndim - 1))
+        # Rows of a larger batch: the statistics are the whole batch's, added up over the processes that have its parts.
+        add = key.part.add if train and key is not None and key.part is not None else None
+        n: Any = math.prod(x.shape[:-1]) if add is None else math.prod(x.shape[1:-1]) * key.part.total  # type: ignore[union-attr]
         if train:
-            if math.prod(x.shape[:-1]) < 2:
+            if n < 2:
                 message = (
                     f"training needs two values a channel or more, got a batch of shape {tuple(x.shape)}; take larger "
                     f"batches, of which none is left with a single sample, or LayerNorm"
                 )
                 raise ShapeError(message)
-            mean = xp.mean(x, axis=axes)
+            mean = xp.mean(x, axis=axes) if add is None else add(xp.sum(x, axis=axes)) / n
             centred = x - mean
-            variance = xp.mean(centred * centred, axis=axes)
+            square = centred * centred
+            variance = xp.mean(square, axis=axes) if add is None else add(xp.sum(square, axis=axes)) / n
         else:
             mean, variance = params["mean"], params["variance"]
             centred = x - mean
         inverse = 1.0 / xp.sqrt(variance + self.eps)
         u = centred * inverse
-        return params["gamma"] * u + params["beta"], (u, params["gamma"] * inverse, mean, variance, train)
+        return params["gamma"] * u + params["beta"], (
+            u,
+            params["gamma"] * inverse,
+            mean,
+            variance,
+            n if train else 0,
+            add,
+        )
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         xp = namespace(dy)
-        u, scale, _, _, train = cache
+        u, scale, _, _, n, add = cache
         axes = tuple(range(dy.ndim - 1))
         dbeta, dgamma = xp.sum(dy, axis=axes), xp.sum(dy * u, axis=axes)
         grads = {"gamma": dgamma, "beta": dbeta}
         if not need_dx:
             return None, grads
-        if not train:
+        if not n:
             return scale * dy, grads
-        share = 1.0 / math.prod(dy.shape[:-1])  # 1 / N
+        if add is not None:  # dx takes the sums over the whole batch; the gradients stay these rows' part of them
+            both = add(xp.stack([dbeta, dgamma]))
+            dbeta, dgamma = both[0, ...], both[1, ...]
+        share = 1.0 / n  # 1 / N
         return scale * (dy - dbeta * share - u * (dgamma * share)), grads
 
     def updated_buffers(self, params: Params, cache: Any) -> Params:
-        u, _, mean, variance, _ = cache
-        n = math.prod(u.shape[:-1])
+        _, _, mean, variance, n, _ = cache
         keep, new = self.momentum, 1 - self.momentum
         unbiased = new * (n / max(n - 1, 1))  # the batch's own variance is too small by that
         return {"mean": keep * params["mean"] + new * mean, "variance": keep * params["variance"] + unbiased * variance}

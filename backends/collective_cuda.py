@@ -1,0 +1,119 @@
+"""Sums of CuPy's arrays over processes. None of this has been run on a GPU so far."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+import cupy
+import numpy as np
+
+from portanet.backends.base import Backend
+from portanet.backends.collective import FlatSum
+from portanet.typing import Array, Shape
+
+__all__ = ["PinnedSum", "cuda_sum"]
+
+
+class PinnedSum(FlatSum):
+    """By way of page-locked host memory, to and from which a GPU copies without a detour."""
+
+    def _allocate(self, size: int, dtype: str) -> Any:
+        kind = np.dtype(dtype)
+        self.flat = cupy.zeros(size, kind)
+        return np.frombuffer(cupy.cuda.alloc_pinned_memory(size * kind.itemsize), kind, size)
+
+    def write(self, start: int, array: Array) -> None:
+        """Put an array's numbers from `start` on, on the GPU."""
+        self.flat[start : start + array.size] = array.reshape(-1)
+
+    def write_host(self, start: int, numbers: list[float]) -> None:
+        """Put a few host numbers from `start` on."""
+        self.flat[start : start + len(numbers)] = cupy.asarray(numbers, self.flat.dtype)
+
+    def read(self, start: int, shape: Shape) -> Array:
+        """Return the numbers from `start` on, valid until the next :meth:`write`."""
+        return self.flat[start : start + int(np.prod(shape, dtype=int))].reshape(shape)
+
+    def read_host(self, start: int, stop: int) -> Any:
+        """Return a copy of the numbers from `start` to `stop` on the host."""
+        return self.flat[start:stop].get()
+
+    def add_up(self) -> None:
+        """Replace all numbers by their sums over the processes: one copy down, one sum, one copy up."""
+        self.flat.get(out=self.host)
+        self.ranks.add_up(self.host)
+        self.flat.set(self.host)
+
+    def begin(self, start: int, stop: int) -> None:
+        """Send the numbers from `start` to `stop` on their way."""
+        self.flat[start:stop].get(out=self.host[start:stop])
+        super().begin(start, stop)
+
+    def finish(self) -> None:
+        """Wait for what :meth:`begin` has sent, and take it back to the GPU."""
+        super().finish()
+        self.flat.set(self.host)
+
+
+class _DirectSum(PinnedSum):
+    """On the GPU itself, by a function that adds a device array up in place."""
+
+    def __init__(self, backend: Backend, ranks: Any, size: int, dtype: str, add: Any) -> None:
+        super().__init__(backend, ranks, size, dtype)
+        self._add = add
+
+    def add_up(self) -> None:
+        """Replace all numbers by their sums over the processes."""
+        with self.ranks.timed():
+            self._add(self.flat)
+            self.backend.synchronize()
+
+    def begin(self, start: int, stop: int) -> None:
+        """Send the numbers from `start` to `stop` on their way."""
+        self._add(self.flat[start:stop])
+
+    def finish(self) -> None:
+        """Wait for what :meth:`begin` has sent."""
+        self.backend.synchronize()
+
+
+def cuda_sum(backend: Any, ranks: Any, size: int, dtype: str) -> FlatSum:
+    """Return NCCL's sum where each process has a GPU, or MPI's own where it takes device arrays; else the staged one.
+
+    The direct ways are taken where ``ranks.gpu`` allows them.
+    """
+    if not ranks.gpu:
+        return PinnedSum(backend, ranks, size, dtype)
+    add = _nccl(backend, ranks) or _cuda_aware(ranks)
+    return PinnedSum(backend, ranks, size, dtype) if add is None else _DirectSum(backend, ranks, size, dtype, add)
+
+
+def _nccl(backend: Any, ranks: Any) -> Any:
+    """Return NCCL's sum by cupyx.distributed, or None where two processes would share a GPU or it is missing."""
+    places = ranks.gather((os.uname().nodename, backend.index))
+    if len(set(places)) < len(places):  # NCCL wants one process a GPU
+        return None
+    found: Any = None
+    with contextlib.suppress(ImportError, RuntimeError):
+        from cupyx.distributed import init_process_group
+
+        found = init_process_group(ranks.size, ranks.rank, backend="nccl", use_mpi=True)
+    if not all(ranks.gather(found is not None)):
+        return None
+    return lambda array: found.all_reduce(array, array)
+
+
+def _cuda_aware(ranks: Any) -> Any:
+    """Return MPI's own sum of device arrays, or None where its library does not say that it takes them."""
+    said = ranks.mpi.Get_library_version()
+    aware = os.environ.get("MPICH_GPU_SUPPORT_ENABLED") == "1" or "cuda" in said.lower()
+    if not all(ranks.gather(aware)):
+        return None
+
+    def add(array: Any) -> None:
+        cupy.cuda.get_current_stream().synchronize()  # MPI knows nothing of CUDA's streams
+        ranks.comm.Allreduce(ranks.mpi.IN_PLACE, array, op=ranks.mpi.SUM)
+
+    return add

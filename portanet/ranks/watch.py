@@ -1,0 +1,92 @@
+"""A thread that ends this process when another one of the training has died: a sum would wait for it for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+__all__ = ["LOST", "Watch"]
+
+LOST = 8  # the exit code of a process that has lost another one
+INTERVAL = 0.5  # seconds between looks
+LIMIT = "PORTANET_MPI_TIMEOUT"
+"""Seconds that a sum may take before a process on another machine is given up; 600 if it is not set, 0 for no limit."""
+
+
+class Watch:
+    """Looks, as long as the block runs, whether the processes of this machine live, and how long a sum has taken.
+
+    mpiexec as a rule ends all processes when one dies; where it does not, this does. Processes of other machines
+    cannot be seen: there a sum that takes too long is the sign.
+
+    Parameters
+    ----------
+    processes : sequence of (str, int)
+        Machine and number of each rank's process.
+    rank : int
+        Which one this is.
+    """
+
+    def __init__(self, processes: Sequence[tuple[str, int]], rank: int) -> None:
+        here = processes[rank][0]
+        self.beside = {r: pid for r, (host, pid) in enumerate(processes) if host == here and r != rank}
+        self.rank, self.size = rank, len(processes)
+        self.limit = float(os.environ.get(LIMIT) or 600) if len(self.beside) + 1 < len(processes) else 0.0
+        self._since: float | None = None
+        self._depth, self._ended = 0, threading.Event()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Note that the block waits for the other processes."""
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def __enter__(self) -> Watch:
+        self._depth += 1
+        if self._depth == 1 and self.size > 1:
+            self._ended = threading.Event()
+            threading.Thread(target=self._look, args=(self._ended,), name="portanet ranks", daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._ended.set()
+
+    def _look(self, ended: threading.Event) -> None:
+        while not ended.wait(INTERVAL):
+            lost = [rank for rank, pid in self.beside.items() if not _lives(pid)]
+            if lost:
+                # It may have ended in order, and this one be about to.
+                if not ended.wait(INTERVAL):
+                    self._end(f"rank {lost[0]} has died")
+            elif self.limit and self._since is not None and time.monotonic() - self._since > self.limit:
+                self._end(f"a sum over the ranks has taken more than {self.limit:g} s ({LIMIT})")
+
+    def _end(self, what: str) -> None:
+        text = f"portanet: rank {self.rank} of {self.size}: {what}; resume from the last checkpoint"
+        print(text, file=sys.__stderr__, flush=True)
+        os._exit(LOST)  # the main thread may wait for a sum, and hears of nothing
+
+
+def _lives(pid: int) -> bool:
+    """Return whether a process of this machine runs; one that has died and was not yet collected does not."""
+    if os.name == "nt":  # there os.kill is what its name says
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return True
