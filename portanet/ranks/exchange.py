@@ -48,7 +48,8 @@ class Exchange:
         self._tail = self._sent = self._made = 0
         norms = _norms(step.net)
         self._gradients = backend.compile(step.gradients)
-        if self._gradients != step.gradients and norms and ranks.batch_norm == "global" and ranks.size > 1:
+        self._traced = self._gradients != step.gradients
+        if self._traced and norms and ranks.batch_norm == "global" and ranks.size > 1:
             message = (
                 f"several processes cannot add up BatchNorm's statistics within a step that {backend.name} compiles; "
                 f"take ranks=Ranks(batch_norm='local') (--batch-norm local), or the backend numpy or torch"
@@ -57,7 +58,7 @@ class Exchange:
         if ranks.batch_norm == "local":
             self._averaged = [f"{place}{name}" for place in norms for name in ("mean", "variance")]
         # What is compiled makes all gradients at once, and penalties come behind the backward pass.
-        self._overlaps = bool(ranks.bucket) and self._gradients == step.gradients and not (step.l1 or step.l2)
+        self._overlaps = bool(ranks.bucket) and not self._traced and not (step.l1 or step.l2)
         if self._overlaps:
             self._gradients = dataclasses.replace(step, net=_sending(step.net, self._send)).gradients
         self._update = backend.compile(step.optimizer.update, donate=(0, 2))
@@ -74,6 +75,8 @@ class Exchange:
     ) -> tuple[Params, Params, dict[str, Any], Any, tuple[Any, ...]]:
         self._sent = self._made = 0
         known = {name: counters[name] for name in ("lr", "seed", "step", "part")}
+        if self._traced:
+            known["part"] = known["part"]._replace(add=None)  # no function can go into what is compiled
         grads, buffers, loss, measured = self._gradients(params, buffers, x, y, weight, known)
         own = [self.backend.to_numpy(a) for a in (loss, *measured)]
         numbers = [counters["size"], *(float(v) for a in own for v in a.reshape(-1))]
