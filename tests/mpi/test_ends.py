@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -37,8 +38,6 @@ def test_the_command_line_is_that_of_one_process(tmp_path):
     assert out.count("epoch 2 of 2") == 1  # rank 0 alone speaks
     assert not err, err
     assert json.loads((tmp_path / "two" / "environment.json").read_text())["ranks"] == 2
-    import subprocess
-
     alone = [sys.executable, *words, "--out", str(tmp_path / "one")]
     subprocess.run(alone, cwd=jobs.ROOT, env=jobs.environment(), check=True, timeout=60, capture_output=True)
     assert apart(tmp_path / "one", tmp_path / "two") < 1e-11
@@ -91,24 +90,63 @@ def test_interrupted_and_resumed_on_another_number(tmp_path):
     assert apart(whole, resumed(run, 3, tmp_path / "again")) < 1e-10
 
 
-@pytest.mark.parametrize("options", [(), ("-disable-auto-cleanup",)])
-def test_a_rank_dies(tmp_path, options):
-    """By mpiexec the others are ended; where it does not, they end themselves."""
-    code, took, hit, err = killed(tmp_path / "run", 2, 0.2, 400, *options)
+def test_a_rank_dies(tmp_path):
+    """mpiexec ends the others; tests.endurance.ranks kills more, and resumes."""
+    code, took, hit, err = killed(tmp_path / "run", 2, 0.2, 400)
     assert hit
-    assert code != 0
+    assert code == 9, err
     assert took < 10, err
-    if options:
-        assert "rank 2 has died; resume from the last checkpoint" in err
-    for path in (tmp_path / "run").iterdir():
-        assert path.name != "report.json"  # nobody says that it has ended
+    assert not (tmp_path / "run" / "report.json").exists()  # nobody says that it has ended
+
+
+LOCAL = """
+import portanet as pn, numpy as np
+ranks = pn.Ranks(batch_norm="local")
+x = np.random.default_rng(0).normal(size=(12, 3))
+t = pn.Trainer([pn.BatchNorm(), pn.Dense(2)], backend="numpy", dtype="float64", ranks=ranks)
+t.fit(x, np.arange(12) % 2, epochs=1, batch_size=None, shuffle=False, verbose=False)
+own = 0.9 + 0.1 * np.mean([x[:6].var(axis=0, ddof=1), x[6:].var(axis=0, ddof=1)], axis=0)
+np.testing.assert_allclose(t.buffers["0.variance"], own, rtol=1e-12)
+np.testing.assert_allclose(t.buffers["0.mean"], 0.1 * x.mean(axis=0), rtol=1e-12)
+"""
+
+
+def test_local_statistics_are_averaged():
+    code, _, err = jobs.run(2, "-c", LOCAL)
+    assert code == 0, err
+
+
+WATCH = """
+import os, socket, sys, time
+from portanet.ranks.watch import Watch
+here = socket.gethostname()
+with Watch([(here, os.getpid()), (here if sys.argv[1] == "here" else "elsewhere", int(sys.argv[2]))], 0) as watch:
+    print("ready", flush=True)
+    with watch.waiting():
+        time.sleep(60)  # as in a sum that nobody joins
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "told"), [("here", "rank 1 has died"), ("elsewhere", "a sum over the ranks has taken more than 1 s")]
+)
+def test_where_the_launcher_ends_nobody(where, told):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        words = [sys.executable, "-c", WATCH, where, str(other.pid)]
+        env = {**os.environ, "PORTANET_MPI_TIMEOUT": "1"}
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(1)
+            assert where == "elsewhere" or process.poll() is None  # as long as it lives, nothing happens
+            other.kill()
+            _, err = process.communicate(timeout=30)
+    assert process.returncode == 8
+    assert f"portanet: rank 0 of 2: {told}" in err
 
 
 def test_without_mpi4py(tmp_path):
     (tmp_path / "mpi4py").mkdir()
     (tmp_path / "mpi4py" / "__init__.py").write_text("raise ImportError('no module')")
-    import subprocess
-
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "PMI_RANK": "0", "PMI_SIZE": "4"}
     command = [sys.executable, "-m", "portanet", "train", "moons", "--out", str(tmp_path / "run")]
     done = subprocess.run(command, cwd=jobs.ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)

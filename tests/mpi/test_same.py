@@ -10,7 +10,7 @@ import pytest
 from tests.mpi import jobs, trainings
 
 
-@pytest.fixture(scope="module", params=[2, 3, 4])
+@pytest.fixture(scope="module", params=[2, 4])
 def by_ranks(request, tmp_path_factory):
     """What several processes have come to."""
     file = tmp_path_factory.mktemp("ranks") / f"{request.param}.npz"
@@ -26,6 +26,8 @@ alone = functools.cache(lambda name: trainings.trained(name, None))
 def test_same_training(by_ranks, name):
     if trainings.missing(name):
         pytest.skip(trainings.missing(name))
+    if f"{name}/history" not in by_ranks:
+        pytest.skip("done by two processes alone")
     tolerance = trainings.CASES[name]["tolerance"]
     for key, expected in alone(name).items():
         found = by_ranks[f"{name}/{key}"]

@@ -1,0 +1,158 @@
+"""Trainings by 1, 2 and 4 processes: images a second, the share spent in sums, and how far they come from one process.
+
+usage: python -m tests.benchmarks.mpi [--rounds 3] [--steps 60] [--net dense|cnn] [--bucket BYTES]
+
+The network 784-256-128-10 at a global batch of 1,024 images in float32 (MNIST where PORTANET_DATA has it, else numbers
+drawn at random). One process has as many BLAS threads as there are processors; several share them. Rounds go in turns;
+ratios are medians of those within a round. Processes are started anew for each: what is timed begins behind ten steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+
+
+def network(kind: str) -> list[Any]:
+    import portanet as pn
+
+    if kind == "dense":
+        return [pn.Dense(256), pn.ReLU(), pn.Dense(128), pn.ReLU(), pn.Dense(10)]
+    if kind == "500-150":
+        return [pn.Dense(500), pn.ReLU(), pn.Dense(150), pn.ReLU(), pn.Dense(10)]
+    if kind == "wide":
+        return [pn.Dense(4096), pn.ReLU(), pn.Dense(4096), pn.ReLU(), pn.Dense(10)]
+    conv = [pn.Conv2D(32, 3), pn.ReLU(), pn.Conv2D(64, 3), pn.ReLU(), pn.MaxPool2D(2), pn.Dropout(0.25), pn.Flatten()]
+    return [pn.Reshape((28, 28, 1)), *conv, pn.Dense(128), pn.ReLU(), pn.Dropout(0.5), pn.Dense(10)]
+
+
+def images(n: int) -> tuple[Any, Any]:
+    """Return so many images as rows of bytes' shares, and their classes."""
+    if os.environ.get("PORTANET_DATA"):
+        from portanet.data import load
+
+        found = load("mnist")
+        return (np.asarray(found.x[:n]).reshape(n, -1) / 255).astype(np.float32), np.asarray(found.y[:n])
+    rng = np.random.default_rng(0)
+    return rng.random((n, 784), np.float32), rng.integers(0, 10, n)
+
+
+class Clock:
+    """Seconds of steps, and of the sums within them, behind the first ten."""
+
+    def __init__(self, trainer: Any, warm: int) -> None:
+        self.trainer, self.warm, self.seen, self.began, self.sums = trainer, warm, 0, 0.0, 0.0
+
+    def on_step(self) -> None:
+        self.seen += 1
+        if self.seen == self.warm:
+            self.began, self.sums = time.perf_counter(), self._in_sums()
+
+    def result(self) -> tuple[float, float]:
+        return time.perf_counter() - self.began, self._in_sums() - self.sums
+
+    def _in_sums(self) -> float:
+        return float(self.trainer.ranks.seconds) if self.trainer.ranks is not None else 0.0
+
+
+def work(kind: str, batch: int, steps: int, bucket: int | None, file: str) -> None:
+    """Train as one of the processes; rank 0 prints the figures and writes the weights."""
+    import portanet as pn
+    from portanet.ranks import launch
+
+    warm = 10 if steps > 20 else 2
+    ranks = pn.Ranks(bucket=bucket) if launch.size() > 1 or "PMI_SIZE" in os.environ else None
+    x, y = images(batch * 20 if batch < 3000 else batch)
+    trainer = pn.Trainer(network(kind), optimizer=pn.SGD(0.05, momentum=0.9), backend="numpy", seed=1, ranks=ranks)
+    clock = Clock(trainer, warm)
+
+    class Hook(pn.Callback):
+        def on_batch_end(self, trainer: Any, batch: int, batches: int) -> None:
+            clock.on_step()
+            if clock.seen == steps + warm:
+                trainer.stop("enough")
+
+    trainer.fit(x, y, epochs=10**6, batch_size=batch, callbacks=[Hook()], verbose=False)
+    seconds, sums = clock.result()
+    done = clock.seen - warm
+    if ranks is None or ranks.rank == 0:
+        np.savez(file, **trainer.params)
+        print(json.dumps({"step": seconds / done, "sums": sums / done, "images": batch * done / seconds}))
+
+
+def measured(ranks: int, kind: str, batch: int, steps: int, bucket: int | None, file: str) -> dict[str, float]:
+    """Return what so many processes were seen to do; 1 is a process without MPI, which has all processors' threads."""
+    words = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.mpi",
+        "--work",
+        kind,
+        str(batch),
+        str(steps),
+        str(bucket or 0),
+        file,
+    ]
+    beside = Path(sys.executable).parent / "mpiexec"
+    threads = max(1, len(os.sched_getaffinity(0)) // ranks)
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    env = {**os.environ, **dict.fromkeys(names, str(threads))}
+    if ranks > 1:
+        words = [str(beside) if beside.exists() else "mpiexec", "-n", str(ranks), *words]
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--net", default="dense", choices=["dense", "500-150", "cnn", "wide"])
+    parser.add_argument("--ranks", default="1,2,4")
+    parser.add_argument("--bucket", type=int, help="bytes; without it one sum behind the backward pass")
+    parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.work:
+        kind, batch, steps, bucket, file = args.work
+        work(kind, int(batch), int(steps), int(bucket) or None, file)
+        return 0
+    counts = [int(n) for n in args.ranks.split(",")]
+    rows: dict[int, list[dict[str, float]]] = {n: [] for n in counts}
+    apart: dict[int, float] = dict.fromkeys(counts, 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(args.rounds):
+            for n in counts:
+                rows[n].append(measured(n, args.net, args.batch, args.steps, args.bucket, f"{folder}/{n}.npz"))
+                one, own = np.load(f"{folder}/{counts[0]}.npz"), np.load(f"{folder}/{n}.npz")
+                apart[n] = max(float(np.abs(one[k] - own[k]).max() / np.abs(one[k]).max()) for k in one.files)
+    print(f"{args.net}, global batch {args.batch}, {args.steps} steps, {args.rounds} rounds in turns, float32")
+    print("ranks  threads each  ms a step  images a second  ratio to 1 (lowest, highest)  in Allreduce  weights apart")
+    for n in counts:
+        ratios = [one["step"] / own["step"] for one, own in zip(rows[counts[0]], rows[n], strict=True)]
+        step, sums = (statistics.median(r[k] for r in rows[n]) for k in ("step", "sums"))
+        print(
+            f"{n:5}  {max(1, len(os.sched_getaffinity(0)) // n):12}  {1e3 * step:9.2f}  {args.batch / step:15,.0f}  "
+            f"{statistics.median(ratios):10.2f} ({min(ratios):.2f}, {max(ratios):.2f})      "
+            f"{sums / step:11.1%}  {apart[n]:13.1e}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
