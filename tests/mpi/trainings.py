@@ -40,7 +40,8 @@ def case(
     return {"net": net, "x": x, "y": y, "tolerance": tolerance, "ranks": ranks or {}, "trainer": trainer, "fit": fit}
 
 
-# 1290 samples by 128 are ten steps and one of ten rows: 220 steps in 20 epochs. 67 by 16 leave three rows, 66 by 13 leave one.
+# 1290 samples by 128 are ten steps and one of ten rows: 220 steps in 20 epochs.
+# 67 by 16 leave three rows, 66 by 13 leave one.
 CASES = {
     "sgd": case(DENSE, optimizer=pn.SGD(0.05, momentum=0.9), fit={"epochs": 20}),
     "float32": case(DENSE, optimizer=pn.SGD(0.05, momentum=0.9), dtype="float32", tolerance=1e-5, fit={"epochs": 20}),
