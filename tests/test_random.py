@@ -41,7 +41,7 @@ def test_the_same_bits_compiled(dtype):
         like = backend.asarray([0.0], dtype)
         compiled = jax.jit(lambda seed, step, path: bernoulli(like, (40, 30), 0.3, Key(seed, step, path)))
         for key in KEYS:
-            np.testing.assert_array_equal(np.asarray(compiled(*key)), mask(key, (40, 30), 0.3))
+            np.testing.assert_array_equal(np.asarray(compiled(*key[:3])), mask(key, (40, 30), 0.3))
 
 
 def lowbias32(x):

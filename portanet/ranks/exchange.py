@@ -47,8 +47,8 @@ class Exchange:
         self._averaged: list[str] = []
         self._tail = self._sent = self._made = 0
         norms = _norms(step.net)
-        self._gradients = backend.compile(step.gradients)
-        self._traced = self._gradients != step.gradients
+        self._gradients = backend.compile(step.before_update)
+        self._traced = self._gradients != step.before_update
         if self._traced and norms and ranks.batch_norm == "global" and ranks.size > 1:
             message = (
                 f"several processes cannot add up BatchNorm's statistics within a step that {backend.name} compiles; "
@@ -60,7 +60,7 @@ class Exchange:
         # What is compiled makes all gradients at once, and penalties come behind the backward pass.
         self._overlaps = bool(ranks.bucket) and not self._traced and not (step.l1 or step.l2)
         if self._overlaps:
-            self._gradients = dataclasses.replace(step, net=_sending(step.net, self._send)).gradients
+            self._gradients = dataclasses.replace(step, net=_sending(step.net, self._send), rows=None).before_update
         self._update = backend.compile(step.optimizer.update, donate=(0, 2))
 
     def __call__(

@@ -74,17 +74,16 @@ def work(kind: str, batch: int, steps: int, bucket: int | None, file: str) -> No
 
     warm = 10 if steps > 20 else 2
     ranks = pn.Ranks(bucket=bucket) if launch.size() > 1 or "PMI_SIZE" in os.environ else None
-    x, y = images(batch * 20 if batch < 3000 else batch)
+    x, y = images(batch * (warm if batch * warm <= 60_000 else 1))
     trainer = pn.Trainer(network(kind), optimizer=pn.SGD(0.05, momentum=0.9), backend="numpy", seed=1, ranks=ranks)
     clock = Clock(trainer, warm)
 
     class Hook(pn.Callback):
         def on_batch_end(self, trainer: Any, batch: int, batches: int) -> None:
             clock.on_step()
-            if clock.seen == steps + warm:
-                trainer.stop("enough")
 
-    trainer.fit(x, y, epochs=10**6, batch_size=batch, callbacks=[Hook()], verbose=False)
+    epochs = -(-(steps + warm) // max(1, len(x) // batch))
+    trainer.fit(x, y, epochs=epochs, batch_size=batch, callbacks=[Hook()], verbose=False)
     seconds, sums = clock.result()
     done = clock.seen - warm
     if ranks is None or ranks.rank == 0:
