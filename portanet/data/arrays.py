@@ -161,7 +161,7 @@ def _samples(x: HostArray, place: str) -> HostArray:
                 "fill it in or drop the sample: no mean is filled in"
             )
             raise DataError(message)
-    if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3, 4):
+    if is_channels_first(x.shape):
         logger.info("%s: the shape %s has the channels first; they are moved to the end", place, x.shape)
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
     return x
@@ -214,13 +214,19 @@ def array_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
             with reworded(f"{path}, {name}"), archive.open(info) as stream:
-                shape, _, dtype = _header(stream, f"{path}, {name}")
+                shape, _, dtype = npy_header(stream, f"{path}, {name}")
             found[name] = str(dtype), shape
     return found
 
 
-def _header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return the shape, whether it is in Fortran's order, and the dtype that an array is announced with."""
+def npy_header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, whether it is in Fortran's order, and the dtype that an array is announced with.
+
+    Raises
+    ------
+    DataError
+        If the header is damaged.
+    """
     form = np.lib.format
     try:
         version = form.read_magic(stream)
@@ -242,15 +248,25 @@ def _header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dt
     return shape, fortran, dtype
 
 
-def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
-    """Read one array. NumPy's own reader takes memory by the header's word; here the sizes are compared first."""
-    shape, fortran, dtype = _header(stream, place)
+def refuse_objects(dtype: np.dtype[Any], place: str) -> None:
+    """Tell an array of Python objects."""
     if dtype.hasobject:
         message = (
             f"{place}: refused: it holds Python objects (pickle), which can run code; "
             "save it as numbers: x.astype(float)"
         )
         raise DataError(message)
+
+
+def is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether samples of that shape are images whose channels come before their rows."""
+    return len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3, 4)
+
+
+def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
+    """Read one array. NumPy's own reader takes memory by the header's word; here the sizes are compared first."""
+    shape, fortran, dtype = npy_header(stream, place)
+    refuse_objects(dtype, place)
     data = exactly(stream, math.prod(shape) * dtype.itemsize, room, place)
     if not dtype.itemsize:
         message = f"{place}: expected real numbers, got the type {dtype}, which has no size; convert them"
