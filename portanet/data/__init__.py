@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portanet.data.convert import convert_table
 from portanet.data.dataset import Dataset, fingerprint
 from portanet.data.npy import NpySamples
 from portanet.data.readable import Readable, Samples
@@ -17,6 +18,7 @@ __all__ = [
     "Readable",
     "Samples",
     "circles",
+    "convert_table",
     "fingerprint",
     "hold_out",
     "load",

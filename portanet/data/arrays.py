@@ -13,14 +13,27 @@ from typing import IO, Any
 
 import numpy as np
 
+from portanet.data.about import described
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import Capacity, exactly, opened, reworded, take
 from portanet.data.labels import Labels, Task, Where, encode
+from portanet.data.readable import Samples
 from portanet.data.table import looks_like_pixels
 from portanet.data.zips import capacity, open_zip
 from portanet.errors import DataError
 
-__all__ = ["array_shapes", "read_npy", "read_npz", "recognises_folder", "recognises_zip"]
+__all__ = [
+    "KEYS",
+    "array_shapes",
+    "is_channels_first",
+    "npy_files",
+    "npy_header",
+    "read_npy",
+    "read_npz",
+    "recognises_folder",
+    "recognises_zip",
+    "refuse_objects",
+]
 
 logger = logging.getLogger("portanet")
 
@@ -31,7 +44,7 @@ _HEADER = 10_000  # bytes: more than NumPy itself reads
 _AXES = 32
 _LONGEST = 2**48  # of an axis: NumPy cannot multiply what is longer
 
-_Readers = dict[str, tuple[str, Callable[[], HostArray]]]  # of each array by its key: its place, and how to read it
+_Readers = dict[str, tuple[str, Callable[[], Any]]]  # of each array by its key: its place, and how to read it
 
 
 def recognises_zip(path: Path) -> bool:
@@ -42,7 +55,7 @@ def recognises_zip(path: Path) -> bool:
 
 def recognises_folder(folder: Path) -> bool:
     """Whether a folder holds samples by one of their names: X.npy, x_train.npy."""
-    return any(key in KEYS for key in _files(folder))
+    return any(key in KEYS for key in npy_files(folder))
 
 
 def read_npz(path: Path, task: Task | None = None) -> Dataset:
@@ -71,8 +84,11 @@ def read_npz(path: Path, task: Task | None = None) -> Dataset:
         return _dataset(path, readers, task)
 
 
-def read_npy(path: Path, task: Task | None = None) -> Dataset:
+def read_npy(path: Path, task: Task | None = None, *, stream: bool = False) -> Dataset:
     """Read files named as the keys of an archive are: X.npy with y.npy beside it, or the folder that holds them.
+
+    With `stream` the samples stay on disk. What `portanet convert` has written beside them of classes and columns is
+    taken up.
 
     Raises
     ------
@@ -80,7 +96,7 @@ def read_npy(path: Path, task: Task | None = None) -> Dataset:
         As `read_npz`.
     """
     folder = path if path.is_dir() else path.parent
-    readers: _Readers = {key: (str(file), functools.partial(_file, file)) for key, file in _files(folder).items()}
+    readers: _Readers = {key: (str(file), functools.partial(_file, file)) for key, file in npy_files(folder).items()}
     if not path.is_dir():
         key = _key(path)
         if key not in KEYS:
@@ -90,14 +106,21 @@ def read_npy(path: Path, task: Task | None = None) -> Dataset:
             )
             raise DataError(message)
         readers = {k: v for k, v in readers.items() if k in (key, KEYS[key], "x_test", "y_test")}
-    return _dataset(path, readers, task)
+    if stream:
+        from portanet.data.npy import NpySamples
+
+        for key in (*KEYS, "x_test"):
+            if key in readers:
+                file = readers[key][0]
+                readers[key] = file, functools.partial(NpySamples, file)
+    return described(_dataset(path, readers, task), folder)
 
 
 def _key(path: Path) -> str:
     return path.name.lower().removesuffix(".gz").removesuffix(".npy")
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def npy_files(folder: Path) -> dict[str, Path]:
     """Return the .npy files of a folder by their names in small letters."""
     return {_key(path): path for path in sorted(folder.iterdir()) if path.name.lower().endswith((".npy", ".npy.gz"))}
 
@@ -121,11 +144,12 @@ def _dataset(path: Path, readers: _Readers, task: Task | None) -> Dataset:
         )
         raise DataError(message)
     y, y_test, classes = encode(labels, labels_test, task=task, where=where, test_where=where_test)
-    pixels = x.dtype == np.uint8 and looks_like_pixels(x.reshape(len(x), -1))
+    few = np.concatenate(x.some()) if isinstance(x, Samples) else x
+    pixels = x.dtype == np.uint8 and looks_like_pixels(few.reshape(len(few), -1))
     return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0 if pixels else None)
 
 
-def _part(readers: _Readers, x_key: str, y_key: str) -> tuple[HostArray, Labels, Where]:
+def _part(readers: _Readers, x_key: str, y_key: str) -> tuple[HostArray | Samples, Labels, Where]:
     """Return the samples and labels of one part, and the place of each label."""
     if y_key not in readers:
         message = (
@@ -139,8 +163,10 @@ def _part(readers: _Readers, x_key: str, y_key: str) -> tuple[HostArray, Labels,
     return x, _labels(read(), len(x), place), lambda i: f"{place}[{i}]"
 
 
-def _samples(x: HostArray, place: str) -> HostArray:
+def _samples(x: HostArray | Samples, place: str) -> HostArray | Samples:
     """Return samples of a form that a network takes, or say why they are not."""
+    if isinstance(x, Samples):  # it looked itself
+        return x
     if x.ndim < 2 or not x.size:
         message = (
             f"{place}: expected samples of the shape (n, features) or (n, h, w), got {x.shape}; "

@@ -122,8 +122,8 @@ class Dataset:
 def fingerprint(dataset: Dataset) -> str:
     """Return the SHA-256, in hexadecimal, over the names, dtypes, shapes and bytes of the arrays of a data set.
 
-    Two data sets with the same fingerprint hold the same numbers, wherever they were read from. Of samples on disk a few
-    rows at 16 places are looked at.
+    Two data sets with the same fingerprint hold the same numbers, wherever they were read from. Of samples on disk
+    a few rows at 16 places are looked at.
     """
     digest = hashlib.sha256()
     for part in ("x", "y", "x_test", "y_test"):

@@ -78,7 +78,7 @@ class NpySamples(Samples):
 
     def _read(self, start: int, stop: int) -> HostArray:
         found = np.empty((stop - start, *self._sample), self._stored)
-        left: memoryview[Any] = memoryview(found.reshape(-1).view(np.uint8))
+        left: Any = memoryview(found.reshape(-1).view(np.uint8).data)
         with reworded(self.path), self.path.open("rb", buffering=0) as file:
             file.seek(self._start + start * self._row)
             while left:

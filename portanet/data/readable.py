@@ -157,5 +157,4 @@ def chosen_offsets(blocks: Any, n: int, rows: HostArray) -> HostArray:
 def spread(n: int, places: int, rows: int) -> list[tuple[int, int]]:
     """Return so many spans of rows out of `n`, none twice, with the first and the last rows in them."""
     starts = np.unique(np.linspace(0, max(n - rows, 0), places).astype(int)).tolist()
-    stops = [min(start + rows, n) for start in starts]
-    return [(start, min(stop, *starts[i + 1 : i + 2], n)) for i, (start, stop) in enumerate(zip(starts, stops, strict=True))]
+    return [(start, min(start + rows, after)) for start, after in zip(starts, [*starts[1:], n], strict=True)]
