@@ -112,7 +112,7 @@ def converted(path: Path, target: str | int | None, task: Task | None) -> Datase
         raise DataError(message)
     folder = folder_beside(path)
     found = about(folder) if folder.is_dir() else None
-    if found is not None and found["source"] == _source(path, target, task):
+    if found is not None and _is_of(found, path, target, task):
         logger.info("%s: it was converted before, into %s", path, folder)
     elif folder.exists():
         message = (
@@ -123,7 +123,7 @@ def converted(path: Path, target: str | int | None, task: Task | None) -> Datase
     else:
         logger.info("%s: converting it once into %s", path, folder)
         convert_table(path, folder, target=target, task=task, progress=Lines(path))
-    return read_npy(folder, stream=True)
+    return dataclasses.replace(read_npy(folder, stream=True), name=str(path))
 
 
 class Lines:
@@ -144,6 +144,13 @@ def _source(path: Path, target: str | int | None, task: Task | None) -> dict[str
     about_file = path.stat()
     changed, chosen = about_file.st_mtime_ns, None if target is None else str(target)
     return {"name": path.name, "bytes": about_file.st_size, "changed": changed, "target": chosen, "task": task}
+
+
+def _is_of(found: dict[str, Any], path: Path, target: str | int | None, task: Task | None) -> bool:
+    """Whether a conversion is that of this table, as it is now, with this target and for this task."""
+    made, now = dict(found["source"]), _source(path, target, task)
+    learns = "classification" if found["classes"] else "regression"
+    return made == now or (task == learns and made | {"task": task} == now)
 
 
 def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, bytearray, int]]:
