@@ -179,16 +179,8 @@ _ALL = (
 
 
 OF_A_RUN: dict[str, Any] = {
-    **{
-        "model": "mlp",
-        "shift": 0.0,
-        "rotate": 0.0,
-        "flip": False,
-        "class_weight": None,
-        "val_fraction": None,
-        "stream": False,
-    },
-    **{"early_stop": None, "time_limit": None, "on_divergence": "stop", "checkpoint_every": "1m"},
+    **{"model": "mlp", "shift": 0.0, "rotate": 0.0, "flip": False, "class_weight": None, "val_fraction": None},
+    **{"early_stop": None, "time_limit": None, "on_divergence": "stop", "checkpoint_every": "1m", "stream": False},
     **{"plots": False, "out": None},
 }
 """What a training of its own has and a fleet has not, as a fleet leaves it."""

@@ -162,7 +162,7 @@ def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, b
             raise DataError(message)
         form, sample = sniff(data, path)
         column = target_column(form, sample, target, path)
-        line, read = form.first_line, 0
+        line, read = form.first_line, form.start
         del data[: form.start]
         form = dataclasses.replace(form, start=0)
         while True:
