@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,24 @@ def convert(table: Path, out: Path | None, target: str | None, task: Any) -> Non
     """
     from portanet.data.convert import convert_table, folder_beside
 
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what is half done is removed
-    with _progress(table) as progress:
+    with _ended_in_order(), _progress(table) as progress:
         folder = convert_table(table, out or folder_beside(table), target=target, task=task, progress=progress)
     size = sum(file.stat().st_size for file in folder.iterdir())
     say(f"{folder}: {size / 1e6:.1f} MB; train on it: portanet train {folder}")
     click.echo(folder)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that what is half done is removed."""
+    if threading.current_thread() is not threading.main_thread():  # no other thread may set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -45,13 +45,14 @@ def streams(path: Path, form: str, wanted: bool | None) -> bool:
     if memory is None:
         return False
     free, need = memory[0], in_memory(path, form)
-    if need <= free // 2:
-        return False
-    logger.info(
-        "%s: read from disk as it is needed, since %.1f GB are more than half of the %.1f GB of memory that are free",
-        *(path, need / 1e9, free / 1e9),
+    fits = need <= free // 2
+    told = (
+        "read into memory, since %.1f MB are at most"
+        if fits
+        else "read from disk as it is needed, since %.1f MB are more than"
     )
-    return True
+    logger.info("%s: " + told + " half of the %.1f MB that are free", path, need / 1e6, free / 1e6)
+    return not fits
 
 
 def in_memory(path: Path, form: str) -> int:

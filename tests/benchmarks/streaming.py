@@ -1,7 +1,7 @@
 """One epoch on generated images that are read from disk, beside the same rows in memory: samples a second, and memory.
 
 ``python -m tests.benchmarks.streaming --gb 20 --folder /some/disk`` writes 20 GB of rows of 3072 bytes (32×32 in
-three colours), trains an MLP of 128 units on them for an epoch, and prints the peak of its resident memory. Then the
+three colours), trains an MLP of 64 units on them for an epoch, and prints the peak of its resident memory. Then the
 first `--compare` GB are trained on from disk and in memory, in turns, each time in a process of its own. What the
 system keeps of the file in its cache is dropped before each reading from disk.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-ROW, CLASSES, BATCH = 3072, 10, 128
+ROW, CLASSES, BATCH, UNITS = 3072, 10, 128, 64
 LEAST_RATIO, MOST_MEMORY = 0.7, 10**9
 
 
@@ -58,35 +58,59 @@ def status() -> dict[str, int]:
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[-1] == "kB"}
 
 
-def one_epoch(folder: Path, way: str, rows: int) -> dict[str, float]:
-    """Train for an epoch; return samples a second and the process's memory."""
+def one_epoch(folder: Path, way: str, rows: int, limit: float) -> dict[str, float]:
+    """Train for an epoch, or for as much of it as `limit` seconds allow; return rates and the process's memory."""
     import portanet as pn
     from portanet.backends.host import keep_memory
+
+    class Watch(pn.Callback):
+        """Tells each tenth of a long epoch, and ends one that takes too long."""
+
+        def on_batch_end(self, trainer: pn.Trainer, batch: int, batches: int) -> None:
+            seconds = time.perf_counter() - began
+            if batches > 20_000 and batch % (batches // 10) == 0:
+                rate, peak = batch * BATCH / seconds, status()["VmHWM"] / 1e6
+                print(f"  {batch / batches:.0%}: {rate:.0f} samples/s, peak {peak:.0f} MB", file=sys.stderr, flush=True)
+            if seconds > limit:
+                trainer.stop("limit")
 
     keep_memory()
     y = np.load(folder / "y.npy")[:rows]
     x: Any = pn.data.NpySamples(folder / "X.npy")
     x = x.read(0, rows) if way == "memory" else x if rows == len(x) else x.take(np.arange(rows))
-    net = [pn.Rescale(1 / 64, -1.5), pn.Dense(128), pn.ReLU(), pn.Dense(CLASSES)]
+    net = [pn.Rescale(1 / 64, -1.5), pn.Dense(UNITS), pn.ReLU(), pn.Dense(CLASSES)]
     trainer = pn.Trainer(net, optimizer=pn.SGD(lr=0.01), metrics=["accuracy"], backend="numpy")
     trainer.init((ROW,))
     began = time.perf_counter()
-    row = trainer.fit(x, y, epochs=1, batch_size=BATCH, verbose=False).rows[0]
+    trainer.fit(x, y, epochs=1, batch_size=BATCH, callbacks=[Watch()], verbose=False)
     seconds = time.perf_counter() - began
-    memory = status()
+    memory, done = status(), min(trainer.position * BATCH, rows) if trainer.position else rows
     names = ("VmHWM", "RssAnon", "RssFile")
-    return {"rate": rows / seconds, "seconds": seconds, "accuracy": row["accuracy"], **{n: memory[n] for n in names}}
+    accuracy = trainer.meter.result()["accuracy"]
+    found = {"rate": done / seconds, "seconds": seconds, "rows": done, "accuracy": accuracy}
+    return {**found, **{name: memory[name] for name in names}}
 
 
-def child(folder: Path, way: str, rows: int) -> dict[str, float]:
+def child(folder: Path, way: str, rows: int, limit: float) -> dict[str, float]:
     """Return :func:`one_epoch` in a process of its own: the peak of memory is a process's."""
     forget(folder / "X.npy")
-    command = [sys.executable, "-m", "tests.benchmarks.streaming", "--folder", str(folder), "--child", way, str(rows)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.streaming",
+        "--folder",
+        str(folder),
+        "--child",
+        way,
+        str(rows),
+        str(limit),
+    ]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return found
 
 
-def show(way: str, rows: int, found: dict[str, float]) -> None:
+def show(way: str, found: dict[str, float]) -> None:
+    rows = int(found["rows"])
     mb = {name: f"{found[name] / 1e6:.0f} MB" for name in ("VmHWM", "RssAnon", "RssFile")}
     print(
         f"{way:>9}: {rows * ROW / 1e9:.2f} GB, {rows} rows in {found['seconds']:.1f} s, {found['rate']:.0f} samples/s, "
@@ -102,12 +126,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--compare", type=float, help="size of what is also trained on in memory; default: all, 2 at most"
     )
+    parser.add_argument("--limit", type=float, default=1e9, help="seconds of an epoch, at most; the rest is left out")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the data are written, and kept if they are there already")
-    parser.add_argument("--child", nargs=2, metavar=("WAY", "ROWS"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.child:
-        print(json.dumps(one_epoch(args.folder, args.child[0], int(args.child[1]))))
+        print(json.dumps(one_epoch(args.folder, args.child[0], int(args.child[1]), float(args.child[2]))))
         return 0
     folder = args.folder or Path(tempfile.mkdtemp(prefix="portanet-streaming-"))
     try:
@@ -117,14 +142,14 @@ def main(argv: list[str] | None = None) -> int:
         rows = len(np.load(folder / "y.npy")) if there else generate(folder, args.gb)
         made = "found" if there else f"written in {time.perf_counter() - began:.0f} s"
         print(f"{rows} rows of {ROW} bytes, {rows * ROW / 1e9:.2f} GB, {made}", flush=True)
-        whole = child(folder, "streamed", rows)
-        show("streamed", rows, whole)
+        whole = child(folder, "streamed", rows, args.limit)
+        show("streamed", whole)
         part = min(rows, int((args.compare or 2) * 1e9) // ROW)
         ratios = []
         for _ in range(args.rounds):
-            streamed, memory = (child(folder, way, part) for way in ("streamed", "memory"))
-            show("streamed", part, streamed)
-            show("memory", part, memory)
+            streamed, memory = (child(folder, way, part, args.limit) for way in ("streamed", "memory"))
+            show("streamed", streamed)
+            show("memory", memory)
             ratios.append(streamed["rate"] / memory["rate"])
         ratio = statistics.median(ratios)
         told = f"ratio of samples a second, streamed to memory: {ratio:.2f}"
