@@ -25,12 +25,13 @@ __all__ = ["convert"]
 @click.option("--target", metavar="COLUMN", help="The target's column, by name, index from 0, first or last.")
 @click.option("--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it.")
 def convert(table: Path, out: Path | None, target: str | None, task: Any) -> None:
-    """Write the CSV or TSV file TABLE (also .gz) as X.npy and y.npy into a new folder.
+    """Write a table as .npy, which is read from disk piece by piece.
 
-    The table is read piece by piece and need not fit into memory; nor must the folder, which train, evaluate and
-    predict read from disk. It appears when it is whole. Its path is printed.
+    TABLE, a CSV or TSV file (also .gz), becomes X.npy and y.npy in a new folder, from which train, evaluate and predict
+    read. Neither need fit into memory. The folder appears when it is whole; its path is printed.
     """
-    from portanet.data.convert import convert_table, folder_beside
+    from portanet.data.convert import convert_table
+    from portanet.data.converted import folder_beside
 
     with _ended_in_order(), _progress(table) as progress:
         folder = convert_table(table, out or folder_beside(table), target=target, task=task, progress=progress)
@@ -55,7 +56,7 @@ def _ended_in_order() -> Iterator[None]:
 @contextlib.contextmanager
 def _progress(table: Path) -> Iterator[Callable[[int], None]]:
     """Yield what shows how many bytes are done: a bar in a terminal, a line every half minute in a log."""
-    from portanet.data.convert import Lines
+    from portanet.data.converted import Lines
     from portanet.data.files import regular
 
     regular(table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import logging
 import math
 import zipfile
@@ -15,8 +14,9 @@ import numpy as np
 
 from portanet.data.about import described
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import Capacity, exactly, opened, reworded, take
+from portanet.data.files import Capacity, exactly, opened, reworded
 from portanet.data.labels import Labels, Task, Where, encode
+from portanet.data.npy_header import is_channels_first, npy_header, refuse_objects
 from portanet.data.readable import Samples
 from portanet.data.table import looks_like_pixels
 from portanet.data.zips import capacity, open_zip
@@ -25,24 +25,17 @@ from portanet.errors import DataError
 __all__ = [
     "KEYS",
     "array_shapes",
-    "is_channels_first",
     "npy_files",
-    "npy_header",
     "read_npy",
     "read_npz",
     "recognises_folder",
     "recognises_zip",
-    "refuse_objects",
 ]
 
 logger = logging.getLogger("portanet")
 
 KEYS = {"x_train": "y_train", "x": "y", "data": "target", "images": "labels"}
 """Names of samples and of their targets, in small letters: Keras', scikit-learn's two, and the descriptive pair."""
-
-_HEADER = 10_000  # bytes: more than NumPy itself reads
-_AXES = 32
-_LONGEST = 2**48  # of an axis: NumPy cannot multiply what is longer
 
 _Readers = dict[str, tuple[str, Callable[[], Any]]]  # of each array by its key: its place, and how to read it
 
@@ -243,50 +236,6 @@ def array_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
                 shape, _, dtype = npy_header(stream, f"{path}, {name}")
             found[name] = str(dtype), shape
     return found
-
-
-def npy_header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return the shape, whether it is in Fortran's order, and the dtype that an array is announced with.
-
-    Raises
-    ------
-    DataError
-        If the header is damaged.
-    """
-    form = np.lib.format
-    try:
-        version = form.read_magic(stream)
-        read_header = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}[version]
-        size = take(stream, 2 * version[0], place)
-        length = int.from_bytes(size, "little")
-        if length > _HEADER:
-            message = f"it announces {length} bytes"
-            raise ValueError(message)
-        shape, fortran, dtype = read_header(io.BytesIO(size + take(stream, length, place)))
-    except Exception as error:  # NumPy reads the header as Python, and raises whatever a damaged one leads to
-        why = " ".join(str(error).split())[:100]
-        message = f"{place}: expected an array as numpy.save writes it, got another or a damaged header ({why}); "
-        message += "save it again"
-        raise DataError(message) from error
-    if len(shape) > _AXES or any(not 0 <= n <= _LONGEST for n in shape):
-        message = f"{place}: expected sizes from 0 to 2^48 on at most {_AXES} axes, got {shape!s:.60}; save it again"
-        raise DataError(message)
-    return shape, fortran, dtype
-
-
-def refuse_objects(dtype: np.dtype[Any], place: str) -> None:
-    """Tell an array of Python objects."""
-    if dtype.hasobject:
-        message = (
-            f"{place}: refused: it holds Python objects (pickle), which can run code; "
-            "save it as numbers: x.astype(float)"
-        )
-        raise DataError(message)
-
-
-def is_channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether samples of that shape are images whose channels come before their rows."""
-    return len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3, 4)
 
 
 def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:

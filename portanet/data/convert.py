@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import logging
 import os
 import secrets
 import shutil
@@ -16,9 +15,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from portanet.data.about import ABOUT, about
-from portanet.data.arrays import read_npy
-from portanet.data.dataset import Dataset, HostArray
+from portanet.data.about import ABOUT
+from portanet.data.dataset import HostArray
 from portanet.data.files import opened, reworded, take
 from portanet.data.labels import Task, encode
 from portanet.data.table import looks_like_pixels, target_column
@@ -26,15 +24,12 @@ from portanet.data.table_form import LINE, Form, refuse_line, sniff
 from portanet.data.table_parse import parse
 from portanet.errors import DataError
 
-__all__ = ["Lines", "convert_table", "converted", "folder_beside"]
-
-logger = logging.getLogger("portanet")
+__all__ = ["convert_table", "source_of"]
 
 PIECE = 16 << 20
 """Bytes of text that are parsed at once; as numbers they take up to four times as much."""
 
 _SAMPLE = 2 << 20  # bytes that tell the table's form
-_PACE = 30.0  # seconds between two lines of progress
 _DEAD = 3600  # seconds without a piece written, behind which a conversion is taken for one that was killed
 _NAMES = 100_000  # distinct labels of text, at most: more are no classes
 
@@ -89,68 +84,21 @@ def convert_table(
         y, classes = labels.encoded()
         np.save(place / "y.npy", y)
         features = [form.header[i] for i in form.features(column)] if form.header else []
-        words = {"classes": list(classes), "features": features, "scale": scale, "source": _source(path, target, task)}
+        words = {
+            "classes": list(classes),
+            "features": features,
+            "scale": scale,
+            "source": source_of(path, target, task),
+        }
         (place / ABOUT).write_text(json.dumps(words, ensure_ascii=False, indent=1), encoding="utf-8")
     return folder
 
 
-def folder_beside(path: Path) -> Path:
-    """Return the folder that a table is converted into where none is named: ``big-npy`` for ``big.csv.gz``."""
-    return path.with_name(path.name.partition(".")[0] + "-npy")
-
-
-def converted(path: Path, target: str | int | None, task: Task | None) -> Dataset:
-    """Return a table whose samples stay on disk: it is converted beside itself where it was not yet.
-
-    Raises
-    ------
-    DataError
-        As :func:`convert_table`; or if the folder holds the arrays of another table.
-    """
-    if path.is_dir():
-        message = f"{path}: a folder of tables is not read from disk; give the training table itself"
-        raise DataError(message)
-    folder = folder_beside(path)
-    found = about(folder) if folder.is_dir() else None
-    if found is not None and _is_of(found, path, target, task):
-        logger.info("%s: it was converted before, into %s", path, folder)
-    elif folder.exists():
-        message = (
-            f"{folder}: it holds something else than {path} as it is now, with this target; remove it, or convert the "
-            f"table into another folder, and train on that: portanet convert {path} --out DIR"
-        )
-        raise DataError(message)
-    else:
-        logger.info("%s: converting it once into %s", path, folder)
-        convert_table(path, folder, target=target, task=task, progress=Lines(path))
-    return dataclasses.replace(read_npy(folder, stream=True), name=str(path))
-
-
-class Lines:
-    """Tells every half minute how far a conversion is."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.size, self._told = path, path.stat().st_size, time.monotonic()
-
-    def __call__(self, done: int) -> None:
-        if time.monotonic() - self._told >= _PACE:
-            self._told = time.monotonic()
-            share = f", {100 * done / self.size:.0f} %" if self.path.suffix != ".gz" else ""
-            logger.info("%s: %.1f GB converted%s", self.path, done / 1e9, share)
-
-
-def _source(path: Path, target: str | int | None, task: Task | None) -> dict[str, Any]:
+def source_of(path: Path, target: str | int | None, task: Task | None) -> dict[str, Any]:
     """Return what tells a table, and how it is read, from another."""
     about_file = path.stat()
     changed, chosen = about_file.st_mtime_ns, None if target is None else str(target)
     return {"name": path.name, "bytes": about_file.st_size, "changed": changed, "target": chosen, "task": task}
-
-
-def _is_of(found: dict[str, Any], path: Path, target: str | int | None, task: Task | None) -> bool:
-    """Whether a conversion is that of this table, as it is now, with this target and for this task."""
-    made, now = dict(found["source"]), _source(path, target, task)
-    learns = "classification" if found["classes"] else "regression"
-    return made == now or (task == learns and made | {"task": task} == now)
 
 
 def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, bytearray, int]]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from portanet.data.arrays import is_channels_first, npy_header, refuse_objects
 from portanet.data.dataset import HostArray
 from portanet.data.files import opened, reworded
+from portanet.data.npy_header import is_channels_first, npy_header, refuse_objects
 from portanet.data.readable import Samples
 from portanet.errors import DataError
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from portanet.backends.host import host_memory
 from portanet.data import arrays, images
 from portanet.data.files import opened
+from portanet.data.npy_header import npy_header
 from portanet.data.parquet import ParquetSamples
 from portanet.errors import ConfigError
 
@@ -72,5 +73,5 @@ def in_memory(path: Path, form: str) -> int:
 
 def _array(file: Path) -> int:
     with opened(file) as (stream, _):
-        shape, _, dtype = arrays.npy_header(stream, str(file))
+        shape, _, dtype = npy_header(stream, str(file))
     return math.prod(shape) * dtype.itemsize

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from portanet.data import arrays, idx, images, parquet, sizes, table, text_digits
-from portanet.data.convert import converted
+from portanet.data.converted import converted
 from portanet.data.dataset import Dataset
 from portanet.data.files import head, reworded
 from portanet.data.labels import Task
