@@ -126,6 +126,11 @@ class Backend:
         with self.activate():
             return to_host(self.xp.stack(list(arrays)))
 
+    def upload(self, batches: Iterator[tuple[HostArray | None, ...]]) -> Iterator[tuple[Array | None, ...]]:
+        """Yield tuples of host arrays as arrays on the device, in their order; where both are the host, as they are."""
+        for arrays in batches:
+            yield tuple(None if a is None else self.asarray(a) for a in arrays)
+
     def memory(self) -> Memory | None:
         """Free and total memory of the device in bytes, or None where it cannot be told."""
         return None

@@ -20,6 +20,7 @@ from portanet.callbacks import Callback
 from portanet.checks import check_count, check_number, check_path
 from portanet.data.batches import Batches
 from portanet.data.sparse import SparseRows
+from portanet.data.stream import StreamedBatches
 from portanet.errors import DataError
 from portanet.meter import Meter
 from portanet.saving import check_shapes, describe
@@ -207,7 +208,9 @@ def _take_up(trainer: Trainer, state: dict[str, Any]) -> None:
 
 
 def fingerprint(data: Batches) -> str:
-    """Return the SHA-256 of samples, targets and weights: their shapes, dtypes and numbers."""
+    """Return the SHA-256 of samples, targets and weights: their shapes, dtypes and numbers (of a few, if on disk)."""
+    if isinstance(data, StreamedBatches):
+        return data.fingerprint()
     digest = hashlib.sha256()
     sparse = [data.x.matrix.data, data.x.matrix.indices, data.x.matrix.indptr] if isinstance(data.x, SparseRows) else []
     for array in (*(sparse or [data.x]), data.y, data.weight):

@@ -10,6 +10,8 @@ from portanet.checks import check_number
 from portanet.data import prepare, weighting
 from portanet.data.batches import Batches
 from portanet.data.dataset import Dataset
+from portanet.data.stored import Stored
+from portanet.data.stream import chunks, streamed
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sequential, Sigmoid, Softmax
 from portanet.meter import Meter
@@ -137,7 +139,7 @@ class Model:
             Return a host array; else an array on the backend's device.
         """
         self._check_weights("predict")
-        x = prepare.samples(x, self.dtype, self.input_shape)
+        x = prepare.samples(x.x if isinstance(x, Dataset) else x, self.dtype, self.input_shape)
         rows = memory.rows_at_a_time(self, x.shape[0], CHUNK)
         return memory.by_fewer(rows, lambda rows: self._predict(x, rows, raw=raw, to_numpy=to_numpy))
 
@@ -146,8 +148,7 @@ class Model:
         everything = {**self.params, **self.buffers}
         with self.backend.activate(self.dtype):
             found = []
-            for start in range(0, x.shape[0], rows):
-                part = x[start : min(start + rows, x.shape[0]), ...]
+            for part in chunks(x, rows):
                 output = self._forward(everything, self.backend.asarray(part))
                 output = output if raw else self.loss.link(output)
                 found.append(self.backend.to_numpy(output) if to_numpy else output)
@@ -179,6 +180,9 @@ class Model:
         """Return checked data in batches, None for what fits; `what` stands in front of the arrays' names in errors."""
         x = prepare.samples(x, self.dtype, self.input_shape, what=f"{what}x")
         n = x.shape[0]
+        if isinstance(x, Stored):
+            size = batch_size or memory.rows_at_a_time(self, n, CHUNK)
+            return streamed(self, x, y, weight, class_weight, size, what)
         y = prepare.targets(y, n, self.outputs, self.loss, self.dtype, what=f"{what}y")
         weight = weighting.weights(weight, class_weight, y, n, self.outputs, self.dtype, what=f"{what}sample_weight")
         if self.ranks is not None and batch_size:

@@ -15,6 +15,8 @@ from portanet.checks import check_count
 from portanet.data import prepare
 from portanet.data.batches import Batches, Order
 from portanet.data.dataset import Dataset
+from portanet.data.readable import Readable
+from portanet.data.stored import Stored
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, unknown
 from portanet.history import History
 from portanet.interrupt import held_interrupt
@@ -136,22 +138,24 @@ class Trainer(EpochLoop):
 
         Parameters
         ----------
-        x : array, shape (n, ...), or Dataset
-            Host array, or an array of the backend's library. Images of bytes stay bytes until the batch.
+        x : array, shape (n, ...), Dataset, or portanet.data.Readable
+            Host array, or an array of the backend's library. Images of bytes stay bytes until the batch. What has the
+            two methods of Readable is read in blocks while it is trained on, and so is a Dataset whose samples were
+            left on disk.
         y : array, shape (n,) or (n, outputs)
-            Class indices, numbers, or a row of numbers a sample.
+            Class indices, numbers, or a row of numbers a sample. Left out where `x` brings them.
         batch_size : int, "auto" or None
             Samples a step: 1 trains one by one, None on all at once. "auto" takes the number of samples / 64, as a
             power of two from 16 to 256; less where a step on so many would not fit into half of the free memory.
         sample_weight : array, shape (n,), optional
             Weight of each sample in the loss and the metrics.
-        validation_data : (x, y) or (x, y, sample_weight), optional
+        validation_data : (x, y), (x, y, sample_weight), Dataset or Readable, optional
             Evaluated behind each epoch.
         validation_fraction : float
             Share of the samples that is split off for it instead, by class where there are classes.
         shuffle : bool or callable
             Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
-            numbers in the next epoch's order.
+            numbers in the next epoch's order. Rows that are read from disk are shuffled by blocks.
         callbacks : sequence of Callback
         on_divergence : "stop" or "lower_lr"
             What to do when the loss or a weight is no longer finite: raise DivergedError, or go back to the last good
@@ -175,6 +179,8 @@ class Trainer(EpochLoop):
         if isinstance(x, Dataset):
             self.classes = self.classes or x.classes
             x, y = x.x, x.y
+        elif isinstance(x, Readable):
+            self.classes = self.classes or tuple(getattr(x, "classes", ()))
         check_count("fit: epochs", epochs, 0)
         if isinstance(batch_size, str) and batch_size != "auto":
             message = f"fit: batch_size must be a whole number of 1 or more, 'auto', or None, got {batch_size!r}"
@@ -287,12 +293,13 @@ class Trainer(EpochLoop):
             if validation_data is not None:
                 message = "fit: validation_data and validation_fraction were both given; leave one of them out"
                 raise ConfigError(message)
-            y = prepare.targets(y, x.shape[0], self.outputs, self.loss, self.dtype)
-            target = self.backend.to_numpy(y)
+            unread = isinstance(x, Stored) and x.brings_targets  # nobody knows the classes yet
+            y = None if unread else prepare.targets(y, x.shape[0], self.outputs, self.loss, self.dtype)
+            target = x if unread else self.backend.to_numpy(y)
             exclusive = isinstance(self.loss, losses.SoftmaxCrossEntropy) or self.outputs == 1
-            if target.ndim == 2 and exclusive and self.loss.output is not None:
+            if not unread and target.ndim == 2 and exclusive and self.loss.output is not None:
                 target = class_indices(target, 0.5)  # rows of shares, or a column of 0 and 1
-            stratify = target.ndim == 1 and (target.dtype.kind == "i" or self.loss.output is not None)
+            stratify = not unread and target.ndim == 1 and (target.dtype.kind == "i" or self.loss.output is not None)
             chosen = prepare.split(target, fraction, self.seed, stratify=stratify)
             (x, y, weight), validation_data = (
                 tuple(None if a is None else prepare.take_rows(a, rows) for a in (x, y, weight)) for rows in chosen
@@ -305,6 +312,10 @@ class Trainer(EpochLoop):
                 train.batch_size = found if self.ranks is None else min(self.ranks.gather(found))
             if validation_data is None:
                 return train, None
+            if isinstance(validation_data, Dataset):
+                validation_data = (validation_data.x, validation_data.y)
+            elif isinstance(validation_data, Readable):
+                validation_data = (validation_data, None)
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                 what = type(validation_data).__name__
                 message = f"fit: validation_data must be (x, y) or (x, y, sample_weight), got a {what}"

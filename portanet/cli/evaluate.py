@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from portanet.cli.output import numbers, print_json, say
-from portanet.cli.parameters import backend_option, json_option, part_option, target_option, which_option
+from portanet.cli.parameters import backend_option, json_option, part_option, stream_option, target_option, which_option
 
 __all__ = ["evaluate"]
 
@@ -16,10 +16,19 @@ __all__ = ["evaluate"]
 @part_option
 @which_option
 @target_option
+@stream_option
 @backend_option
 @json_option
 def evaluate(
-    run: str, data: str, part: str | None, which: str, target: str | None, backend: str, *, json_wanted: bool
+    run: str,
+    data: str,
+    part: str | None,
+    which: str,
+    target: str | None,
+    backend: str,
+    *,
+    stream: bool | None,
+    json_wanted: bool,
 ) -> None:
     """Print loss and metrics of a trained network on DATA.
 
@@ -28,7 +37,7 @@ def evaluate(
     from portanet.cli import stored
 
     net = stored.model(run, which, backend)
-    dataset = stored.data_for(net, run, data, target)
+    dataset = stored.data_for(net, run, data, target, stream=stream)
     name, x, y = stored.part_of(dataset, part)
     found = net.evaluate(stored.shaped(x, net, dataset.name), y)
     if json_wanted:

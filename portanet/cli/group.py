@@ -21,6 +21,7 @@ HELP = {
     "evaluate": "Print loss and metrics of a trained network on DATA.",
     "predict": "Write a trained network's predictions for DATA as CSV.",
     "export": "Write a trained network for ONNX, torch, or NumPy alone.",
+    "convert": "Write a table as .npy, which is read from disk piece by piece.",
     "info": "Describe a run, a model's file, or data.",
     "plot": "Draw the curves of one RUN, or of several in one picture.",
     "doctor": "Tell what runs here, what does not, why, and what mends it.",

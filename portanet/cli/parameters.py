@@ -91,6 +91,13 @@ LAYERS = _Layers()
 DURATION = _Duration()
 BATCH_SIZE = _BatchSize()
 
+stream_option = click.option(
+    "--stream/--no-stream",
+    default=None,
+    help="Read samples from disk while they are used (.npy, Parquet, images; a table is converted once). Default: "
+    "where they would not fit into half of the free memory.",
+)
+
 backend_option = click.option(
     "--backend",
     default="auto",

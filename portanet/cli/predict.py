@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from portanet.cli.output import say
-from portanet.cli.parameters import backend_option, part_option, target_option, which_option
+from portanet.cli.parameters import backend_option, part_option, stream_option, target_option, which_option
 from portanet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = ["predict"]
 @part_option
 @which_option
 @target_option
+@stream_option
 @backend_option
 def predict(
     run: str,
@@ -40,6 +41,7 @@ def predict(
     target: str | None,
     backend: str,
     *,
+    stream: bool | None,
     proba: bool,
 ) -> None:
     """Write a trained network's predictions for DATA as CSV.
@@ -51,9 +53,9 @@ def predict(
     from portanet.writing import write
 
     net = stored.model(run, which, backend)
-    x = None if target is not None else unlabelled.read(data, net)
+    x = None if target is not None or stream else unlabelled.read(data, net)
     if x is None:
-        dataset = stored.data_for(net, run, data, target)
+        dataset = stored.data_for(net, run, data, target, stream=stream)
         _, x, _ = stored.part_of(dataset, part)
     header, rows = _table(net, stored.shaped(x, net, data), proba=proba)
     text = io.StringIO()

@@ -16,7 +16,7 @@ from portanet.backends import blas
 from portanet.backends.probe import probe
 from portanet.callbacks import Callback, check_noted
 from portanet.cli.output import as_json
-from portanet.data import Dataset, fingerprint
+from portanet.data import Dataset, Samples, fingerprint
 from portanet.errors import ConfigError, DataError
 from portanet.trainer import Trainer
 from portanet.writing import sweep
@@ -145,7 +145,7 @@ def begun(folder: Path) -> Iterator[None]:
 
 def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
     """Return what the run's numbers depend on beside its configuration."""
-    backend = trainer.backend
+    backend, on_disk = trainer.backend, isinstance(dataset.x, Samples)
     return {
         "portanet": portanet.__version__,
         "python": platform.python_version(),
@@ -160,7 +160,7 @@ def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) ->
         "blas": vars(blas.describe()),
         "ranks": 1 if trainer.ranks is None else trainer.ranks.size,
         "seed": trainer.seed,
-        "data": {"name": dataset.name, "sha256": fingerprint(dataset)},
+        "data": {"name": dataset.name, "sha256_of_some" if on_disk else "sha256": fingerprint(dataset)},
         "command": ["portanet", *arguments],
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -66,7 +66,7 @@ def target_of(path: str, data: str) -> str | None:
     return str(target) if alike and target is not None else None
 
 
-def data_for(net: Model, path: str, source: str, target: str | None) -> Dataset:
+def data_for(net: Model, path: str, source: str, target: str | None, *, stream: bool | None = False) -> Dataset:
     """Return the data set at `source`, its labels numbered as the network at `path` numbers its classes.
 
     Raises
@@ -76,7 +76,7 @@ def data_for(net: Model, path: str, source: str, target: str | None) -> Dataset:
     """
     target = target if target is not None else target_of(path, source)
     named = net.classes or net.loss.output is not None
-    found = load(source, target=target, task="classification" if named else None)
+    found = load(source, target=target, task="classification" if named else None, stream=stream)
     if net.classes:
         return found.with_classes(net.classes)
     return found if named or not found.classes or net.outputs > 1 else _as_numbers(found)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from portanet.cli.parameters import BATCH_SIZE, DURATION, EVERY, LAYERS, backend_option
+from portanet.cli.parameters import BATCH_SIZE, DURATION, EVERY, LAYERS, backend_option, stream_option
 
 __all__ = ["OF_HIDDEN_LAYERS", "Options", "fleet_options", "train_options"]
 
@@ -34,6 +34,7 @@ class Options:
     data: str
     target: str | None
     task: Any
+    stream: bool | None
     model: str
     layers: Any
     activation: str
@@ -79,6 +80,7 @@ def _option(*names: str, **settings: Any) -> Callable[[F], F]:
 _ALL = (
     _option("--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last."),
     _option("--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it."),
+    stream_option,
     _option(
         "--model",
         type=click.Choice(["mlp", "cnn"]),
@@ -185,7 +187,7 @@ _ALL = (
 
 OF_A_RUN: dict[str, Any] = {
     **{"model": "mlp", "shift": 0.0, "rotate": 0.0, "flip": False, "class_weight": None, "val_fraction": None},
-    **{"early_stop": None, "time_limit": None, "on_divergence": "stop", "checkpoint_every": "1m"},
+    **{"early_stop": None, "time_limit": None, "on_divergence": "stop", "checkpoint_every": "1m", "stream": False},
     **{"batch_norm": "global"},
     **{"plots": False, "out": None},
 }

@@ -20,7 +20,7 @@ from portanet.cli.describe import count, data_in_words, net_in_words
 from portanet.cli.parameters import steps_or_minutes
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
-from portanet.data import load, prepare
+from portanet.data import Samples, load, prepare
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
 from portanet.ranks import Ranks
 from portanet.saving import read
@@ -57,7 +57,7 @@ class Training:
             raise ConfigError(message)
         fraction = fraction if fraction is not None else VAL_FRACTION if watched else 0.0
         self.ranks = ranks
-        self.dataset = load(options.data, target=options.target, task=options.task)
+        self.dataset = load(options.data, target=options.target, task=options.task, stream=options.stream)
         if options.class_weight and not self.dataset.classes:
             message = "--class-weight balanced: the targets are numbers, not classes; leave it out"
             raise ConfigError(message)
@@ -86,6 +86,7 @@ class Training:
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
         self.options = dataclasses.replace(
             options,
+            stream=isinstance(self.dataset.x, Samples),
             loss=_name(loss),
             lr=self.trainer.optimizer.lr,
             val_fraction=fraction,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from portanet.data.convert import convert_table
 from portanet.data.dataset import Dataset, fingerprint
+from portanet.data.npy import NpySamples
+from portanet.data.readable import Readable, Samples
 from portanet.data.source import NAMES, load
 from portanet.data.split import hold_out
 from portanet.data.synthetic import circles, moons, spirals
@@ -11,7 +14,11 @@ from portanet.data.write import write_csv
 __all__ = [
     "NAMES",
     "Dataset",
+    "NpySamples",
+    "Readable",
+    "Samples",
     "circles",
+    "convert_table",
     "fingerprint",
     "hold_out",
     "load",

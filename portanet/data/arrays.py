@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import logging
 import math
 import zipfile
@@ -13,25 +12,32 @@ from typing import IO, Any
 
 import numpy as np
 
+from portanet.data.about import described
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import Capacity, exactly, opened, reworded, take
+from portanet.data.files import Capacity, exactly, opened, reworded
 from portanet.data.labels import Labels, Task, Where, encode
+from portanet.data.npy_header import is_channels_first, npy_header, refuse_objects
+from portanet.data.readable import Samples
 from portanet.data.table import looks_like_pixels
 from portanet.data.zips import capacity, open_zip
 from portanet.errors import DataError
 
-__all__ = ["array_shapes", "read_npy", "read_npz", "recognises_folder", "recognises_zip"]
+__all__ = [
+    "KEYS",
+    "array_shapes",
+    "npy_files",
+    "read_npy",
+    "read_npz",
+    "recognises_folder",
+    "recognises_zip",
+]
 
 logger = logging.getLogger("portanet")
 
 KEYS = {"x_train": "y_train", "x": "y", "data": "target", "images": "labels"}
 """Names of samples and of their targets, in small letters: Keras', scikit-learn's two, and the descriptive pair."""
 
-_HEADER = 10_000  # bytes: more than NumPy itself reads
-_AXES = 32
-_LONGEST = 2**48  # of an axis: NumPy cannot multiply what is longer
-
-_Readers = dict[str, tuple[str, Callable[[], HostArray]]]  # of each array by its key: its place, and how to read it
+_Readers = dict[str, tuple[str, Callable[[], Any]]]  # of each array by its key: its place, and how to read it
 
 
 def recognises_zip(path: Path) -> bool:
@@ -42,7 +48,7 @@ def recognises_zip(path: Path) -> bool:
 
 def recognises_folder(folder: Path) -> bool:
     """Whether a folder holds samples by one of their names: X.npy, x_train.npy."""
-    return any(key in KEYS for key in _files(folder))
+    return any(key in KEYS for key in npy_files(folder))
 
 
 def read_npz(path: Path, task: Task | None = None) -> Dataset:
@@ -71,8 +77,11 @@ def read_npz(path: Path, task: Task | None = None) -> Dataset:
         return _dataset(path, readers, task)
 
 
-def read_npy(path: Path, task: Task | None = None) -> Dataset:
+def read_npy(path: Path, task: Task | None = None, *, stream: bool = False) -> Dataset:
     """Read files named as the keys of an archive are: X.npy with y.npy beside it, or the folder that holds them.
+
+    With `stream` the samples stay on disk. What `portanet convert` has written beside them of classes and columns is
+    taken up.
 
     Raises
     ------
@@ -80,7 +89,7 @@ def read_npy(path: Path, task: Task | None = None) -> Dataset:
         As `read_npz`.
     """
     folder = path if path.is_dir() else path.parent
-    readers: _Readers = {key: (str(file), functools.partial(_file, file)) for key, file in _files(folder).items()}
+    readers: _Readers = {key: (str(file), functools.partial(_file, file)) for key, file in npy_files(folder).items()}
     if not path.is_dir():
         key = _key(path)
         if key not in KEYS:
@@ -90,14 +99,21 @@ def read_npy(path: Path, task: Task | None = None) -> Dataset:
             )
             raise DataError(message)
         readers = {k: v for k, v in readers.items() if k in (key, KEYS[key], "x_test", "y_test")}
-    return _dataset(path, readers, task)
+    if stream:
+        from portanet.data.npy import NpySamples
+
+        for key in (*KEYS, "x_test"):
+            if key in readers:
+                file = readers[key][0]
+                readers[key] = file, functools.partial(NpySamples, file)
+    return described(_dataset(path, readers, task), folder)
 
 
 def _key(path: Path) -> str:
     return path.name.lower().removesuffix(".gz").removesuffix(".npy")
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def npy_files(folder: Path) -> dict[str, Path]:
     """Return the .npy files of a folder by their names in small letters."""
     return {_key(path): path for path in sorted(folder.iterdir()) if path.name.lower().endswith((".npy", ".npy.gz"))}
 
@@ -121,11 +137,12 @@ def _dataset(path: Path, readers: _Readers, task: Task | None) -> Dataset:
         )
         raise DataError(message)
     y, y_test, classes = encode(labels, labels_test, task=task, where=where, test_where=where_test)
-    pixels = x.dtype == np.uint8 and looks_like_pixels(x.reshape(len(x), -1))
+    few = np.concatenate(x.some()) if isinstance(x, Samples) else x
+    pixels = x.dtype == np.uint8 and looks_like_pixels(few.reshape(len(few), -1))
     return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0 if pixels else None)
 
 
-def _part(readers: _Readers, x_key: str, y_key: str) -> tuple[HostArray, Labels, Where]:
+def _part(readers: _Readers, x_key: str, y_key: str) -> tuple[HostArray | Samples, Labels, Where]:
     """Return the samples and labels of one part, and the place of each label."""
     if y_key not in readers:
         message = (
@@ -139,8 +156,10 @@ def _part(readers: _Readers, x_key: str, y_key: str) -> tuple[HostArray, Labels,
     return x, _labels(read(), len(x), place), lambda i: f"{place}[{i}]"
 
 
-def _samples(x: HostArray, place: str) -> HostArray:
+def _samples(x: HostArray | Samples, place: str) -> HostArray | Samples:
     """Return samples of a form that a network takes, or say why they are not."""
+    if isinstance(x, Samples):  # it looked itself
+        return x
     if x.ndim < 2 or not x.size:
         message = (
             f"{place}: expected samples of the shape (n, features) or (n, h, w), got {x.shape}; "
@@ -161,7 +180,7 @@ def _samples(x: HostArray, place: str) -> HostArray:
                 "fill it in or drop the sample: no mean is filled in"
             )
             raise DataError(message)
-    if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3, 4):
+    if is_channels_first(x.shape):
         logger.info("%s: the shape %s has the channels first; they are moved to the end", place, x.shape)
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
     return x
@@ -214,43 +233,15 @@ def array_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
             with reworded(f"{path}, {name}"), archive.open(info) as stream:
-                shape, _, dtype = _header(stream, f"{path}, {name}")
+                shape, _, dtype = npy_header(stream, f"{path}, {name}")
             found[name] = str(dtype), shape
     return found
 
 
-def _header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return the shape, whether it is in Fortran's order, and the dtype that an array is announced with."""
-    form = np.lib.format
-    try:
-        version = form.read_magic(stream)
-        read_header = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}[version]
-        size = take(stream, 2 * version[0], place)
-        length = int.from_bytes(size, "little")
-        if length > _HEADER:
-            message = f"it announces {length} bytes"
-            raise ValueError(message)
-        shape, fortran, dtype = read_header(io.BytesIO(size + take(stream, length, place)))
-    except Exception as error:  # NumPy reads the header as Python, and raises whatever a damaged one leads to
-        why = " ".join(str(error).split())[:100]
-        message = f"{place}: expected an array as numpy.save writes it, got another or a damaged header ({why}); "
-        message += "save it again"
-        raise DataError(message) from error
-    if len(shape) > _AXES or any(not 0 <= n <= _LONGEST for n in shape):
-        message = f"{place}: expected sizes from 0 to 2^48 on at most {_AXES} axes, got {shape!s:.60}; save it again"
-        raise DataError(message)
-    return shape, fortran, dtype
-
-
 def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
     """Read one array. NumPy's own reader takes memory by the header's word; here the sizes are compared first."""
-    shape, fortran, dtype = _header(stream, place)
-    if dtype.hasobject:
-        message = (
-            f"{place}: refused: it holds Python objects (pickle), which can run code; "
-            "save it as numbers: x.astype(float)"
-        )
-        raise DataError(message)
+    shape, fortran, dtype = npy_header(stream, place)
+    refuse_objects(dtype, place)
     data = exactly(stream, math.prod(shape) * dtype.itemsize, room, place)
     if not dtype.itemsize:
         message = f"{place}: expected real numbers, got the type {dtype}, which has no size; convert them"

@@ -24,8 +24,9 @@ class Dataset:
     ----------
     name : str
         What the data is called: a known name, or the path it came from.
-    x : ndarray, shape (n, ...)
+    x : ndarray or Samples, shape (n, ...)
         Training samples, rows first. Images stay ``uint8`` as they were read: ``(n, h, w)`` or ``(n, h, w, channels)``.
+        Where they were left on disk (``load(..., stream=True)``) they are :class:`~portanet.data.Samples`.
     y : ndarray
         Targets: class indices ``(n,)`` in int64 for a classification, floats ``(n,)`` or ``(n, outputs)``
         for a regression.
@@ -41,9 +42,9 @@ class Dataset:
     """
 
     name: str
-    x: HostArray
+    x: Any
     y: HostArray
-    x_test: HostArray | None = None
+    x_test: Any = None
     y_test: HostArray | None = None
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = field(default=(), repr=False)
@@ -67,6 +68,14 @@ class Dataset:
             if len(x) == 0:
                 message = f"{self.name}: the {part} part is empty; at least one sample is needed"
                 raise DataError(message)
+
+    def __len__(self) -> int:
+        """Return the number of training samples."""
+        return len(self.x)
+
+    def read(self, start: int, stop: int) -> tuple[HostArray, HostArray]:
+        """Return training samples and targets of these rows: a :class:`~portanet.data.Readable` has this method."""
+        return (self.x.read(start, stop) if hasattr(self.x, "read") else self.x[start:stop]), self.y[start:stop]
 
     @property
     def task(self) -> Literal["classification", "regression"]:
@@ -113,12 +122,14 @@ class Dataset:
 def fingerprint(dataset: Dataset) -> str:
     """Return the SHA-256, in hexadecimal, over the names, dtypes, shapes and bytes of the arrays of a data set.
 
-    Two data sets with the same fingerprint hold the same numbers, wherever they were read from.
+    Two data sets with the same fingerprint hold the same numbers, wherever they were read from. Of samples on disk
+    a few rows at 16 places are looked at.
     """
     digest = hashlib.sha256()
     for part in ("x", "y", "x_test", "y_test"):
         array = getattr(dataset, part)
         if array is not None:
             digest.update(f"{part} {array.dtype.str} {array.shape};".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            for own in array.some() if hasattr(array, "some") else [array]:
+                digest.update(np.ascontiguousarray(own).data)
     return digest.hexdigest()

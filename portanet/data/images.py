@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import Capacity, regular, require
 from portanet.data.labels import encode
+from portanet.data.readable import Samples
 from portanet.errors import DataError
 
-__all__ = ["SUFFIXES", "read_images", "recognises_folder"]
+__all__ = ["SUFFIXES", "ImageSamples", "first_shape", "read_images", "recognises_folder"]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"})
 
@@ -40,8 +44,8 @@ def recognises_folder(folder: Path) -> bool:
     return any(next(_images(sub), None) for outer in classes for sub in (outer, *_folders(outer)))
 
 
-def read_images(path: Path) -> Dataset:
-    """Read images whose folder is their class.
+def read_images(path: Path, *, stream: bool = False) -> Dataset:
+    """Read images whose folder is their class; with `stream` each is decoded when it is wanted.
 
     Returns
     -------
@@ -64,9 +68,21 @@ def read_images(path: Path) -> Dataset:
         where=lambda i: str(train[i]),
         test_where=lambda i: str(test[i]),
     )
-    images = _pixels([*train, *test])
-    x, x_test = images[: len(train)], images[len(train) :] if test else None
+    x: HostArray | Samples
+    x_test: HostArray | Samples | None
+    if stream:
+        x, x_test = ImageSamples(train), ImageSamples(test, train[0]) if test else None
+    else:
+        images = _pixels([*train, *test])
+        x, x_test = images[: len(train)], images[len(train) :] if test else None
     return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0)
+
+
+def first_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape of the first image of a folder that holds folders of them."""
+    parts = {sub.name.lower(): sub for sub in _folders(path)}
+    with _image(_files(parts.get("train", path))[0]) as (_, _, shape):
+        return shape
 
 
 def _files(folder: Path) -> list[Path]:
@@ -86,45 +102,89 @@ def _files(folder: Path) -> list[Path]:
 
 def _pixels(files: list[Path]) -> HostArray:
     """Return all images as one array, allocated once the first one tells its shape."""
-    pillow = require("PIL.Image", "data", "reading images")
-    pixels: HostArray | None = None
-    for i, file in enumerate(files):
-        regular(file)
-        try:
-            with pillow.open(file, formats=_FORMATS) as image:
-                # The size stands in the header: nothing is decoded before it is known to be sane.
-                width, height = image.size
-                if width * height > _PIXELS:
-                    message = (
-                        f"{file}: expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
-                    )
-                    raise DataError(message)
-                if image.mode not in _MODES:
-                    message = f"{file}: expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
-                    raise DataError(message)
-                mode = _MODES[image.mode]
-                shape = (height, width) if mode == "L" else (height, width, len(mode))
-                if pixels is None:
-                    room = Capacity.of_packed(sum(other.stat().st_size for other in files))
-                    if len(files) * math.prod(shape) > room.bytes:
-                        room.refuse(
-                            file, f"images of {width}×{height} pixels take {len(files) * math.prod(shape)} bytes"
-                        )
-                    pixels = np.empty((len(files), *shape), dtype=np.uint8)
-                if pixels.shape[1:] != shape:
-                    message = (
-                        f"{file}: expected an image of {_form(pixels.shape[1:])} as {files[0]} is, got {_form(shape)}; "
-                        "bring all to one size and kind"
-                    )
-                    raise DataError(message)
-                pixels[i] = np.asarray(image.convert(mode))
-        except DataError:
-            raise
-        except Exception as error:  # decoders raise whatever a damaged file leads them to
-            message = f"{file}: expected an image that can be decoded, got {_why(error, file)}; replace or remove it"
-            raise DataError(message) from error
-    assert pixels is not None  # there is at least one file
+    with _image(files[0]) as (_, _, shape):
+        room = Capacity.of_packed(sum(other.stat().st_size for other in files))
+        if len(files) * math.prod(shape) > room.bytes:
+            size = f"{shape[1]}×{shape[0]} pixels take {len(files) * math.prod(shape)} bytes"
+            room.refuse(files[0], f"images of {size}")
+        pixels = np.empty((len(files), *shape), dtype=np.uint8)
+    _decode(files, pixels, files[0])
     return pixels
+
+
+def _decode(files: list[Path], pixels: HostArray, first: Path) -> None:
+    """Fill in the images, which must be like the `first` one."""
+    for i, file in enumerate(files):
+        with _image(file) as (image, mode, shape):
+            if pixels.shape[1:] != shape:
+                message = (
+                    f"{file}: expected an image of {_form(pixels.shape[1:])} as {first} is, got {_form(shape)}; "
+                    "bring all to one size and kind"
+                )
+                raise DataError(message)
+            pixels[i] = np.asarray(image.convert(mode))
+
+
+@contextlib.contextmanager
+def _image(file: Path) -> Iterator[tuple[Any, str, tuple[int, ...]]]:
+    """Open an image, and yield it with the mode that it is to be converted to and the shape of its array."""
+    pillow = require("PIL.Image", "data", "reading images")
+    regular(file)
+    try:
+        with pillow.open(file, formats=_FORMATS) as image:
+            # The size stands in the header: nothing is decoded before it is known to be sane.
+            width, height = image.size
+            if width * height > _PIXELS:
+                message = (
+                    f"{file}: expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
+                )
+                raise DataError(message)
+            if image.mode not in _MODES:
+                message = f"{file}: expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
+                raise DataError(message)
+            mode = _MODES[image.mode]
+            yield image, mode, (height, width) if mode == "L" else (height, width, len(mode))
+    except DataError:
+        raise
+    except Exception as error:  # decoders raise whatever a damaged file leads them to
+        message = f"{file}: expected an image that can be decoded, got {_why(error, file)}; replace or remove it"
+        raise DataError(message) from error
+
+
+class ImageSamples(Samples):
+    """Images on disk, each of them decoded when it is wanted.
+
+    Parameters
+    ----------
+    files : list of Path
+        In the order of the rows.
+    first : Path, optional
+        The image that all must be like in size and colours; the first one without it.
+
+    Raises
+    ------
+    DataError
+        If that one cannot be decoded; and when an image is read that cannot be, or is of another size.
+    """
+
+    blocks = 16  # files lie anywhere: many small blocks mix better, and cost no more
+
+    def __init__(self, files: list[Path], first: Path | None = None) -> None:
+        self.files, self.first, self.dtype = files, first or files[0], np.dtype(np.uint8)
+        self.name = str(files[0].parent.parent)
+        with _image(self.first) as (_, _, shape):
+            self.shape = (len(files), *shape)
+        self._sample = shape
+
+    def _read(self, start: int, stop: int) -> HostArray:
+        pixels = np.empty((stop - start, *self._sample), dtype=np.uint8)
+        _decode(self.files[start:stop], pixels, self.first)
+        return pixels
+
+    def take(self, rows: HostArray) -> Samples:
+        other = copy.copy(self)
+        other.files, other.shape = [self.files[i] for i in rows.tolist()], (len(rows), *self.shape[1:])
+        return other
 
 
 def _why(error: Exception, file: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from array_api_compat import array_namespace, device
 
 from portanet.backends.host import host_array
 from portanet.data.finite import check_device, finite_numbers, numbers, on_host
+from portanet.data.readable import Samples, is_lazy
 from portanet.data.sparse import SparseRows
+from portanet.data.stored import Stored
 from portanet.errors import ConfigError, DataError, ShapeError
 from portanet.losses import Loss, SoftmaxCrossEntropy
 from portanet.random import generator
@@ -25,7 +28,7 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
 
     Parameters
     ----------
-    x : array, nested list or SparseRows, shape (n, *shape)
+    x : array, nested list, SparseRows, or what is read row by row, shape (n, *shape)
     dtype : str
         Of the arithmetic. Small integers (images of bytes) keep their dtype; all else is cast to it.
     shape : tuple of int, optional
@@ -38,6 +41,8 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
     """
     if isinstance(x, SparseRows):
         x = x.astype(dtype)
+    elif isinstance(x, Stored) or is_lazy(x):  # each block is checked when it is read
+        x = x if isinstance(x, Stored) else Stored(x, partial(samples, dtype=dtype))
     elif on_host(x):
         x = numbers(x, what)
         # In one piece, once: NumPy's take() would copy a strided array whole for every batch.
@@ -148,7 +153,9 @@ def split(y: Any, fraction: float, seed: int, *, stratify: bool) -> tuple[np.nda
 
 
 def take_rows(a: Any, rows: np.ndarray[Any, Any]) -> Any:
-    """Return the rows of a host array, or of a device's array by its own library."""
+    """Return the rows of a host array, of a device's array by its own library, or of what is read row by row."""
+    if isinstance(a, Stored | Samples | SparseRows):
+        return a.take(rows)
     if on_host(a):
         return np.asarray(a)[rows]
     xp = array_namespace(a)

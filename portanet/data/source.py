@@ -7,7 +7,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from portanet.data import arrays, idx, images, table, text_digits
+from portanet.data import arrays, idx, images, parquet, sizes, table, text_digits
+from portanet.data.converted import converted
 from portanet.data.dataset import Dataset
 from portanet.data.files import head, reworded
 from portanet.data.labels import Task
@@ -28,13 +29,12 @@ NAMES = (*_MADE, *DOWNLOADS)
 """The names that `load` knows."""
 
 FORMS = (
-    "a folder of IDX files (MNIST), text digits (folder or zip), images by class, CSV or TSV (also .gz), .npz, "
-    "or a pair of .npy"
+    "a folder of IDX files (MNIST), text digits (folder or zip), images by class, CSV or TSV (also .gz), Parquet, "
+    ".npz, or a pair of .npy"
 )
 
 # Forms that are often met and not read, by their first bytes.
 _STRANGERS = {
-    b"PAR1": "a Parquet file",
     b"\x89HDF": "an HDF5 file",
     b"SQLite": "an SQLite database",
     b"%PDF": "a PDF",
@@ -51,6 +51,7 @@ def load(
     target: str | int | None = None,
     task: Task | None = None,
     shuffle_seed: int = 0,
+    stream: bool | None = False,
 ) -> Dataset:
     """Read a data set, by its name or from a path.
 
@@ -59,7 +60,8 @@ def load(
     source : str or path-like
         A name (`NAMES`; in any case of letters, and before a file of that name: write ``./digits`` for the file), or
         the path of a folder of IDX files, a folder or zip of text digits, a folder of images by class, a table (CSV,
-        TSV, semicolons; also .gz), a .npz, or one of a pair of .npy. What a path holds is told by its content.
+        TSV, semicolons; also .gz), a Parquet file, a .npz, or one of a pair of .npy. What a path holds is told by its
+        content.
     target : str or int, optional
         For tables: the target's column, by its name, its index from 0, "first" or "last"; `read_table` tells what it
         is otherwise.
@@ -68,11 +70,15 @@ def load(
     shuffle_seed : int
         For names whose test part is chosen here, or whose points are made: of the choice and the noise. Files are left
         in their order.
+    stream : bool or None
+        Leave the samples on disk: of a pair of .npy, a Parquet file, a folder of images by class, or a table, which is
+        written as .npy beside itself first (:func:`portanet.data.convert_table`). They are then read while they are
+        trained on. None does so where they would not fit into half of the free memory, and logs which and why.
 
     Returns
     -------
     Dataset
-        On the host, nothing rescaled.
+        On the host, nothing rescaled; with `stream` its samples are :class:`~portanet.data.Samples`.
 
     Raises
     ------
@@ -87,24 +93,32 @@ def load(
         name = str(source).lower().replace("_", "-") if isinstance(source, str) else ""
         if name in NAMES:
             _refuse_options(name, target, task)
+            if stream:
+                message = f"{name}: it is read whole; samples stay on disk for files and folders alone"
+                raise ConfigError(message)
             return _MADE[name](shuffle_seed) if name in _MADE else mnist_like(name)
         path = Path(source).expanduser()
         with reworded(path):
-            return _read(path, source, target, task)
+            return _read(path, source, target, task, stream)
     except MemoryError as error:
         message = f"{source}: it does not fit into memory ({error}); read a part of it, or use a machine with more"
         raise OutOfMemoryError(message) from error
 
 
-def _read(path: Path, source: object, target: str | int | None, task: Task | None) -> Dataset:
+def _read(path: Path, source: object, target: str | int | None, task: Task | None, stream: bool | None) -> Dataset:
     form = _form(path, source)
+    streams = sizes.streams(path, form, stream)
     if form == "table":
-        return table.read_table(path, target, task)
+        return converted(path, target, task) if streams else table.read_table(path, target, task)
+    if form == "parquet":
+        return parquet.read_parquet(path, target, task, stream=streams)
     if form in ("npz", "npy"):
         _refuse_options(str(path), target, None)
-        return arrays.read_npz(path, task) if form == "npz" else arrays.read_npy(path, task)
+        return arrays.read_npz(path, task) if form == "npz" else arrays.read_npy(path, task, stream=streams)
     _refuse_options(str(path), target, task)
-    return {"idx": idx.read_idx, "text digits": text_digits.read_text_digits, "images": images.read_images}[form](path)
+    if form == "images":
+        return images.read_images(path, stream=streams)
+    return {"idx": idx.read_idx, "text digits": text_digits.read_text_digits}[form](path)
 
 
 def _refuse_options(name: str, target: str | int | None, task: Task | None) -> None:
@@ -134,6 +148,8 @@ def _form(path: Path, source: object) -> str:
         return "npz" if zipfile.is_zipfile(path) and arrays.recognises_zip(path) else "text digits"
     if start.startswith(b"\x93NUMPY"):
         return "npy"
+    if start.startswith(b"PAR1"):
+        return "parquet"
     if len(start) >= 4 and not start[0] and not start[1] and start[2] in idx.TYPES and 1 <= start[3] <= 8:
         return "idx"
     stranger = next((words for magic, words in _STRANGERS.items() if start.startswith(magic)), None)

@@ -15,7 +15,7 @@ from portanet.data.table_form import Form, resembles_number, sniff
 from portanet.data.table_parse import Columns, parse
 from portanet.errors import DataError, unknown
 
-__all__ = ["PIXELS", "looks_like_pixels", "read_table", "recognises_folder"]
+__all__ = ["PIXELS", "TARGETS", "looks_like_pixels", "read_table", "recognises_folder", "target_column"]
 
 logger = logging.getLogger("portanet")
 
@@ -71,7 +71,7 @@ def read_table(path: Path, target: str | int | None = None, task: Task | None = 
     name, path, path_test = str(path), *_parts(path)
     data = read(path)
     form, sample = sniff(data, path)
-    column = _target(form, sample, target, path)
+    column = target_column(form, sample, target, path)
     train = parse(data, form, column, path)
     del data  # the text of a large table: it is not needed beside the next one's
     test = None if path_test is None else _test_part(path_test, form, column)
@@ -126,7 +126,7 @@ def _test_part(path: Path, train: Form, column: int) -> Columns | None:
     return parse(data, form, column, path)
 
 
-def _target(form: Form, sample: list[list[str]], target: str | int | None, path: Path) -> int:
+def target_column(form: Form, sample: list[list[str]], target: str | int | None, path: Path) -> int:
     """Return the index of the target's column."""
     if target is None:
         column, reason = _default_target(form, sample)

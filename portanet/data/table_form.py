@@ -42,6 +42,8 @@ class Form:
         Number of the line at that offset, from 1.
     numbered : bool
         Whether the first column, without a name, counts the rows: it is no feature.
+    above : int
+        Number of lines above the text at hand, where that is a piece of the file.
     """
 
     delimiter: str
@@ -50,6 +52,7 @@ class Form:
     start: int
     first_line: int
     numbered: bool = False
+    above: int = 0
 
     def features(self, target: int) -> list[int]:
         """Return the indices of the columns that are neither the target nor row numbers."""
@@ -74,12 +77,12 @@ def resembles_number(cell: str) -> bool:
     return is_number(cell.replace(",", "."))
 
 
-def decode(data: bytearray, path: Path) -> str:
+def decode(data: bytearray, path: Path, above: int = 0) -> str:
     """Return text in UTF-8, or say on which line it is none."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = above + data.count(b"\n", 0, error.start) + 1
         message = (
             f"{path}, line {line}: expected text in UTF-8, got the byte 0x{data[error.start]:02x}; save it as UTF-8"
         )

@@ -44,7 +44,7 @@ def parse(data: bytearray, form: Form, target: int, path: Path) -> Columns:
     if values is not None:
         place = _places(path, form, target, range(form.first_line, form.first_line + len(values)))
         return Columns(values[:, form.features(target)], values[:, target], place)
-    return _exact(decode(data, path), form, target, path)
+    return _exact(decode(data, path, form.above), form, target, path)
 
 
 def _quick(data: bytearray, form: Form) -> HostArray | None:
@@ -88,9 +88,9 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Columns:
     """Read row by row with the csv module; slower by ten, takes all that a table may be, and knows where it is."""
     features = form.features(target)
     convert = _strict if "_" in text else float  # float would read 1_000
-    reader = csv.reader(_lines(text, path), delimiter=form.delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(_lines(text, path, form.above), delimiter=form.delimiter, skipinitialspace=True, strict=True)
     labels, lines, values = [], array("q"), array("d")
-    line = 1
+    line = form.above + 1
     try:
         for row in reader:
             if row and line >= form.first_line:
@@ -109,7 +109,7 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Columns:
                 except ValueError:
                     bad = next(i for i, cell in enumerate(row) if not is_number(cell))
                     _refuse_cell(row[bad].strip(), f"{path}, line {line}, {form.column(features[bad])}")
-            line = reader.line_num + 1
+            line = form.above + reader.line_num + 1
     except csv.Error as error:
         message = (
             f"{path}, line {line}: expected cells in quotes to be closed and of a sensible length, got: {error}; "
@@ -125,8 +125,8 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Columns:
     return Columns(x, labels, _places(path, form, target, lines))
 
 
-def _lines(text: str, path: Path) -> Iterator[str]:
-    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+def _lines(text: str, path: Path, above: int) -> Iterator[str]:
+    for number, line in enumerate(io.StringIO(text, newline=""), above + 1):
         if len(line) > LINE:
             refuse_line(path, number)
         yield line

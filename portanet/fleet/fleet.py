@@ -14,6 +14,7 @@ from portanet.checks import check_count
 from portanet.data import prepare
 from portanet.data.batches import Batches
 from portanet.data.dataset import Dataset
+from portanet.data.readable import is_lazy
 from portanet.errors import ConfigError, DivergedError
 from portanet.fleet.checks import check_alike, setting
 from portanet.fleet.folds import checked_folds, held_out
@@ -187,6 +188,9 @@ class Fleet:
             message = "fit: folds and validation_data were both given; folds bring their own validation rows"
             raise ConfigError(message)
         first = self.members[0]
+        if is_lazy(x):
+            message = "Fleet: its members share samples in memory; load them without stream, or fit a Trainer to each"
+            raise ConfigError(message)
         x = prepare.samples(x, first.dtype, first.input_shape)
         self.init(x.shape[1:])
         n = int(x.shape[0])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portanet.data.dataset import Dataset
+from portanet.data.readable import Samples
 from portanet.errors import DataError
 from portanet.metrics import confusion_matrix
 from portanet.plot.history import curves
@@ -81,6 +82,8 @@ def draw(trainer: Model, dataset: Dataset) -> dict[str, Figure]:
     guess = trainer.predict_classes(samples)
     figures = {"confusion": confusion(confusion_matrix(y, guess, k), classes, of=part)}
     pixels = x.ndim == 2 and dataset.scale is not None and square(x.shape[1])
+    if isinstance(x, Samples):  # on disk: what follows looks at samples one by one
+        return figures
     if pixels or x.ndim == 3 or (x.ndim == 4 and x.shape[3] in (1, 3)):
         figures["worst"] = worst(x, y, trainer.predict(samples), classes, scale=dataset.scale, of=part)
     if samples.shape[1:] == (2,):

@@ -1,0 +1,71 @@
+"""``portanet convert``: a table of text as .npy, once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from portanet.cli.output import say
+
+__all__ = ["convert"]
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="New folder. Default: TABLE's name with -npy."
+)
+@click.option("--target", metavar="COLUMN", help="The target's column, by name, index from 0, first or last.")
+@click.option("--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it.")
+def convert(table: Path, out: Path | None, target: str | None, task: Any) -> None:
+    """Write a table as .npy, which is read from disk piece by piece.
+
+    TABLE, a CSV or TSV file (also .gz), becomes X.npy and y.npy in a new folder, from which train, evaluate and predict
+    read. Neither need fit into memory. The folder appears when it is whole; its path is printed.
+    """
+    from portanet.data.convert import convert_table
+    from portanet.data.converted import folder_beside
+
+    with _ended_in_order(), _progress(table) as progress:
+        folder = convert_table(table, out or folder_beside(table), target=target, task=task, progress=progress)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    say(f"{folder}: {size / 1e6:.1f} MB; train on it: portanet train {folder}")
+    click.echo(folder)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that what is half done is removed."""
+    if threading.current_thread() is not threading.main_thread():  # no other thread may set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _progress(table: Path) -> Iterator[Callable[[int], None]]:
+    """Yield what shows how many bytes are done: a bar in a terminal, a line every half minute in a log."""
+    from portanet.data.converted import Lines
+    from portanet.data.files import regular
+
+    regular(table)
+    if not sys.stderr.isatty() or table.suffix == ".gz":
+        yield Lines(table)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("converting", total=table.stat().st_size)
+        yield lambda done: bar.update(task, completed=done)

@@ -1,0 +1,77 @@
+"""Whether data on disk fit into memory, told before they are read."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import os
+from pathlib import Path
+
+from portanet.backends.host import host_memory
+from portanet.data import arrays, images
+from portanet.data.files import opened
+from portanet.data.npy_header import npy_header
+from portanet.data.parquet import ParquetSamples
+from portanet.errors import ConfigError
+
+__all__ = ["STREAMED", "in_memory", "streams"]
+
+logger = logging.getLogger("portanet")
+
+STREAMED = ("npy", "parquet", "images", "table")
+"""The forms whose samples can stay on disk."""
+
+_OF_TEXT = 4  # bytes that a byte of a table takes while it is read: the text itself, and the numbers beside it
+
+
+def streams(path: Path, form: str, wanted: bool | None) -> bool:
+    """Return whether the samples at a path shall stay on disk: as it is wanted, or by their size; logs which and why.
+
+    Raises
+    ------
+    ConfigError
+        If it is wanted, and they are of a form that is read whole.
+    """
+    if form not in STREAMED:
+        if wanted:
+            message = f"{path}: it is read whole; samples stay on disk for a pair of .npy, Parquet, images or a table"
+            raise ConfigError(message)
+        return False
+    if wanted is not None:
+        if wanted:
+            logger.info("%s: read from disk while it is trained on, as asked for", path)
+        return wanted
+    memory = host_memory()
+    if memory is None:
+        return False
+    free, need = memory[0], in_memory(path, form)
+    fits = need <= free // 2
+    told = (
+        "read into memory, since %.1f MB are at most"
+        if fits
+        else "read from disk as it is needed, since %.1f MB are more than"
+    )
+    logger.info("%s: " + told + " half of the %.1f MB that are free", path, need / 1e6, free / 1e6)
+    return not fits
+
+
+def in_memory(path: Path, form: str) -> int:
+    """Return how many bytes samples on disk take in memory, roughly: the header of a file, or of one of them, tells."""
+    if form == "npy":
+        folder = path if path.is_dir() else path.parent
+        return sum(_array(file) for key, file in arrays.npy_files(folder).items() if key in (*arrays.KEYS, "x_test"))
+    if form == "parquet":
+        return ParquetSamples.size(path)
+    if form == "images":
+        files = itertools.chain.from_iterable(folder for _, _, folder in os.walk(path))
+        count = sum(Path(name).suffix.lower() in images.SUFFIXES for name in files)
+        return count * math.prod(images.first_shape(path))
+    tables = [path] if path.is_file() else list(path.iterdir())
+    return _OF_TEXT * sum(file.stat().st_size for file in tables)
+
+
+def _array(file: Path) -> int:
+    with opened(file) as (stream, _):
+        shape, _, dtype = npy_header(stream, str(file))
+    return math.prod(shape) * dtype.itemsize
