@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from portanet import backends, losses, memory
@@ -11,7 +12,7 @@ from portanet.data import prepare, weighting
 from portanet.data.batches import Batches
 from portanet.data.dataset import Dataset
 from portanet.data.stored import Stored
-from portanet.data.stream import chunks, streamed
+from portanet.data.stream import StreamedBatches, chunks, streamed
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sequential, Sigmoid, Softmax
 from portanet.meter import Meter
@@ -19,7 +20,7 @@ from portanet.metrics import Metric, ScikitMetric, measure
 from portanet.metrics import get as metric
 from portanet.random import generator
 from portanet.ranks.communicator import Ranks, together
-from portanet.ranks.shards import Shards, gathered, own_rows
+from portanet.ranks.shards import Shards, StreamedShards, gathered, own_rows
 from portanet.step import as_float, penalty
 from portanet.typing import Array, Params, Shape
 
@@ -181,8 +182,12 @@ class Model:
         x = prepare.samples(x, self.dtype, self.input_shape, what=f"{what}x")
         n = x.shape[0]
         if isinstance(x, Stored):
+            make: Any = StreamedBatches if self.ranks is None else partial(StreamedShards, self.ranks)
+            if self.ranks is not None and not batch_size and weight is None:
+                a, b = own_rows(self.ranks, n)
+                make, x, y = StreamedBatches, x.take(backends.get("numpy").xp.arange(a, b)), y if y is None else y[a:b]
             size = batch_size or memory.rows_at_a_time(self, n, CHUNK)
-            return streamed(self, x, y, weight, class_weight, size, what)
+            return streamed(self, x, y, weight, class_weight, size, what, make)
         y = prepare.targets(y, n, self.outputs, self.loss, self.dtype, what=f"{what}y")
         weight = weighting.weights(weight, class_weight, y, n, self.outputs, self.dtype, what=f"{what}sample_weight")
         if self.ranks is not None and batch_size:

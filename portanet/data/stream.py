@@ -146,7 +146,14 @@ class StreamedBatches(Batches):
 
 
 def streamed(
-    model: Model, x: Stored, y: Any, weight: Any, class_weight: Any, batch_size: int, what: str = ""
+    model: Model,
+    x: Stored,
+    y: Any,
+    weight: Any,
+    class_weight: Any,
+    batch_size: int,
+    what: str = "",
+    make: Callable[..., StreamedBatches] = StreamedBatches,
 ) -> StreamedBatches:
     """Return checked data that are not in memory in batches; `what` stands in front of the arrays' names in errors.
 
@@ -166,7 +173,7 @@ def streamed(
         message = f"class_weight: the targets of {x.name} are read with its samples; give sample_weight in its place"
         raise ConfigError(message)
     weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
-    return StreamedBatches(model.backend, x, y, weight, batch_size, check)
+    return make(model.backend, x, y, weight, batch_size, check)
 
 
 def chunks(x: Array, rows: int) -> Iterator[Array]:
