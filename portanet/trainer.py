@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from portanet import backends, checkpoint, divergence, losses, memory, optimizers, rollback, schedules
+from portanet.ahead import Ahead
 from portanet.callbacks import Callback, checked
 from portanet.checks import check_count
 from portanet.data import prepare
@@ -215,12 +216,16 @@ class Trainer(EpochLoop):
                 if self.ranks is not None:
                     self.ranks.equalise(self)
                 self._keep()
-                while self.epoch < self._end and not self._ends():
-                    row = self._run_epoch(train, validation, shuffle=shuffle)
+                learns = type(self.schedule).observe is not schedules.Schedule.observe
+                ahead = Ahead(self, allowed=not (hooks or validation or learns or callable(shuffle) or self.ranks))
+                begun.callback(ahead.finish)
+                while self.epoch < self._end and (ahead.waiting or not self._ends()):
+                    done = self._run_epoch(train, validation, shuffle=shuffle, read=not ahead.on)
                     due = self._is_due()
                     # Weights that nobody sees are not looked at: the next epoch's loss would tell.
                     seen = bool(hooks or self.ranks or self._stop or self.position) or self.epoch == self._end or due
-                    if not self._is_good(row, train, shuffle, weights=seen):
+                    row = ahead.take(done, look=seen)
+                    if row is None or not self._is_good(row, train, shuffle, weights=seen):
                         continue
                     if due:
                         self._keep()

@@ -22,7 +22,7 @@ class Watching(pn.Callback):
         self.batches.append(batch)
 
 
-def train(*, watched, samples=10 * TOGETHER + 7, batch_size=3, weighted=False, **options):
+def train(*, watched, samples=10 * TOGETHER + 7, batch_size=3, weighted=False, shuffle=True, **options):
     rng = generator(0, "together")
     x = rng.normal(size=(samples, 5))
     y = (x[:, 0] * x[:, 1] > 0).astype("int64")
@@ -33,16 +33,23 @@ def train(*, watched, samples=10 * TOGETHER + 7, batch_size=3, weighted=False, *
     watch = Watching()
     weight = rng.random(samples) if weighted else None
     trainer.fit(
-        x, y, epochs=3, batch_size=batch_size, sample_weight=weight, callbacks=[watch] if watched else [], verbose=False
+        *(x, y),
+        epochs=3,
+        batch_size=batch_size,
+        sample_weight=weight,
+        shuffle=shuffle,
+        callbacks=[watch] if watched else [],
+        verbose=False,
     )
     return trainer, watch
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("samples", "batch_size"), [(167, 3), (20, 16)])
-def test_the_same_training(samples, batch_size, weighted):
-    one, watch = train(watched=True, samples=samples, batch_size=batch_size, weighted=weighted)
-    many, _ = train(watched=False, samples=samples, batch_size=batch_size, weighted=weighted)
+@pytest.mark.parametrize(("samples", "batch_size", "shuffle"), [(167, 3, True), (167, 3, False), (20, 16, True)])
+def test_the_same_training(samples, batch_size, weighted, shuffle):
+    options = {"samples": samples, "batch_size": batch_size, "weighted": weighted, "shuffle": shuffle}
+    one, watch = train(watched=True, **options)
+    many, _ = train(watched=False, **options)
     steps = -(-samples // batch_size)
     assert watch.batches == 3 * list(range(1, steps + 1))
     for part in ("params", "buffers"):
@@ -75,7 +82,20 @@ def test_rows_that_are_joined():
     assert [part.size for part in parts[2:]] == [4, 4, 2]
     order = [i for part in parts for i in (part.index.ravel() if isinstance(part, Rows) else part.y)]
     assert order == [i for batch in batches.epoch(0, 0) for i in batch.y]
-    assert not any(isinstance(part, Rows) for part in batches.epoch(0, 0, shuffle=False, together=5))
+    ordered = list(batches.epoch(0, 0, shuffle=False, together=5))
+    assert [isinstance(part, Rows) for part in ordered] == [True, True, False, False, False]
+    assert [i for part in ordered for i in (part.index.ravel() if isinstance(part, Rows) else part.y)] == list(
+        range(50)
+    )
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_full_batch_is_not_gathered(shuffle):
+    x = np.arange(50.0)[:, None]
+    batches = Batches(require("numpy"), x, np.arange(50), None, 50)
+    (batch,) = batches.epoch(0, 0, shuffle=shuffle, together=5)
+    assert batch.x is batches.x
+    assert batch.y is batches.y
 
 
 def test_a_stop_is_heard_between_the_calls():

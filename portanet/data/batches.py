@@ -71,21 +71,19 @@ class Batches:
     ) -> Iterator[Batch | Rows]:
         """Yield the batches of an epoch but the first `skip`.
 
-        Their order depends on `seed` and `epoch` alone, unless `shuffle` draws it. Of samples that are resident and
-        shuffled, every `together` whole batches come as their :class:`Rows`.
+        Their order depends on `seed` and `epoch` alone, unless `shuffle` draws it. Of samples that are resident, every
+        `together` whole batches come as their :class:`Rows`; a full batch always comes as it lies.
         """
-        if not shuffle or self.batch_size >= self.n:  # the order of a full batch changes nothing
+        one_by_one = together == 1 or not self.resident
+        if self.batch_size >= self.n or (not shuffle and one_by_one):  # the order of a full batch changes nothing
             yield from self.in_order(skip)
             return
-        drawn = shuffle(self.n) if callable(shuffle) else generator(seed, "shuffle", epoch).permutation(self.n)
-        if callable(shuffle):
-            _check_order(np.asarray(drawn), self.n)
-        order = np.asarray(drawn).astype(np.int32)  # the widest that all libraries have
+        order = self._drawn(seed, epoch, shuffle).astype(np.int32)  # the widest that all libraries have
         xp = self.backend.xp
         rows = self.backend.asarray(order)
         spans = list(self._spans(order))
         # Counted from the epoch's begin, also where it is entered later: compiled steps then are the same ones.
-        joined = self.n // self.batch_size // together * together if together > 1 and self.resident else 0
+        joined = 0 if one_by_one else self.n // self.batch_size // together * together
         while skip < len(spans):
             if skip % together == 0 and skip < joined:
                 part = spans[skip : skip + together]
@@ -114,6 +112,12 @@ class Batches:
             weight = None if self.weight is None else self.weight[start:stop]
             yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)
 
+    def _drawn(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
+        """Return the rows' numbers in the order of this epoch."""
+        if callable(shuffle):
+            return _checked_order(np.asarray(shuffle(self.n)), self.n)
+        return generator(seed, "shuffle", epoch).permutation(self.n) if shuffle else np.arange(self.n)
+
     def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
         starts = range(0, self.n, self.batch_size)
         if self.host_weight is None:
@@ -125,8 +129,8 @@ class Batches:
             yield start, min(start + self.batch_size, self.n), size
 
 
-def _check_order(order: np.ndarray[Any, Any], n: int) -> None:
-    """Tell an order of the user's own that has another length, or names rows that are not there."""
+def _checked_order(order: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
+    """Return an order of the user's own; tell one that has another length, or names rows that are not there."""
     what = ""
     if order.shape != (n,) or order.dtype.kind not in "iu":
         what = f"an array of shape {order.shape} and dtype {order.dtype}"
@@ -135,3 +139,4 @@ def _check_order(order: np.ndarray[Any, Any], n: int) -> None:
     if what:
         message = f"fit: shuffle must give each of the {n} rows once, got {what}; return a permutation of range({n})"
         raise ConfigError(message)
+    return order

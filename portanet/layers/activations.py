@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace
 from portanet.layers.base import Layer
 from portanet.random import Key
@@ -14,6 +15,7 @@ from portanet.typing import Array, Params
 Result = tuple[Array | None, Params]
 
 
+@elementwise
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)); x is held above -80, where the result is as good as 0, so that exp cannot overflow."""
     xp = namespace(x)
@@ -55,6 +57,7 @@ class ReLU(_Activation):
         y = xp.maximum(x, xp.zeros_like(x))  # beside a number NumPy takes twice as long
         return y, y  # the slope is read off the output, which the next layer keeps anyway
 
+    @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         dx = namespace(dy).astype(cache > 0, dy.dtype)
         dx *= dy
@@ -73,11 +76,13 @@ class LeakyReLU(_Activation):
     slope: float = 0.01
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
+    @elementwise
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
         y = xp.maximum(x, self.slope * x)
         return y, y  # y > 0 where x > 0
 
+    @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         xp = namespace(dy)
         return xp.where(cache > 0, dy, self.slope * dy), {}
@@ -95,11 +100,13 @@ class ELU(_Activation):
     alpha: float = 1.0
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
+    @elementwise
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
         y = xp.maximum(x, 0.0) + self.alpha * xp.expm1(xp.minimum(x, 0.0))
         return y, y
 
+    @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         xp = namespace(dy)
         y = cache
@@ -115,10 +122,12 @@ class Sigmoid(_Activation):
     Source    Rumelhart, Hinton & Williams 1986, Nature 323, eq. 2
     """
 
+    @elementwise
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         y = sigmoid(x)
         return y, y
 
+    @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         y = cache
         dx = 1.0 - y
@@ -140,6 +149,7 @@ class Tanh(_Activation):
         y = namespace(x).tanh(x)
         return y, y
 
+    @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         y = cache
         return dy * (1.0 - y * y), {}
@@ -154,11 +164,13 @@ class Softplus(_Activation):
     Source    Dugas et al. 2001, NIPS
     """
 
+    @elementwise
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
         y = xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
         return y, y
 
+    @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         return -dy * namespace(dy).expm1(-cache), {}
 
@@ -175,10 +187,12 @@ class GELU(_Activation):
     _c: ClassVar[float] = math.sqrt(2 / math.pi)
     _a: ClassVar[float] = 0.044715
 
+    @elementwise
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         t = namespace(x).tanh(self._c * (x + self._a * (x * x * x)))
         return 0.5 * x * (1.0 + t), (x, t)
 
+    @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         x, t = cache
         du = self._c * (1.0 + (3 * self._a) * (x * x))
@@ -194,11 +208,13 @@ class Swish(_Activation):
     Source    Ramachandran et al. 2017, arXiv:1710.05941
     """
 
+    @elementwise
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         s = sigmoid(x)
         y = x * s
         return y, (s, y)
 
+    @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         s, y = cache
         return dy * (s + y * (1.0 - s)), {}

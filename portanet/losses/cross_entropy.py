@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers import Layer, Sigmoid, Softmax
@@ -50,6 +51,7 @@ class SoftmaxCrossEntropy(Loss):
         value, share = weighted_mean(xp.log(s)[..., 0] - xp.vecdot(z, t), weight, xp)
         return value, (e, s, t, share)  # loss and gradient share the exponentials
 
+    @elementwise
     def backward(self, cache: Any) -> Array:
         e, s, t, share = cache
         dz = e / s
@@ -92,6 +94,7 @@ class BinaryCrossEntropy(Loss):
         value, share = weighted_mean(xp.sum(likelihood, axis=-1), weight, xp)
         return value, (z, t, share)
 
+    @elementwise
     def backward(self, cache: Any) -> Array:
         z, t, share = cache
         return (sigmoid(z) - t) * share

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError
 from portanet.optimizers.base import Optimizer
@@ -41,6 +42,7 @@ class SGD(Optimizer):
     def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # one that is not used is not kept
         return ("velocity",) if self.momentum else ()
 
+    @elementwise
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
         *slots, lr = args
         if not slots:
@@ -70,6 +72,7 @@ class RMSprop(Optimizer):
         super().__post_init__()
         _check_share(self, "rho")
 
+    @elementwise
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
         s, lr = args
         s *= self.rho
@@ -92,6 +95,7 @@ class Adagrad(Optimizer):
     eps: float = 1e-10
     slots: ClassVar[tuple[str, ...]] = ("square",)
 
+    @elementwise
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
         s, lr = args
         s += g * g
@@ -127,6 +131,7 @@ class Adam(Optimizer):
         root = (one_minus_power(self.beta2, t) / (1.0 - self.beta2)) ** 0.5
         return lr * root * (1.0 - self.beta1) / one_minus_power(self.beta1, t), self.eps * root
 
+    @elementwise
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
         m, v, rate, eps = args
         m *= self.beta1
