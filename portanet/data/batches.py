@@ -77,10 +77,7 @@ class Batches:
         if not shuffle or self.batch_size >= self.n:  # the order of a full batch changes nothing
             yield from self.in_order(skip)
             return
-        drawn = shuffle(self.n) if callable(shuffle) else generator(seed, "shuffle", epoch).permutation(self.n)
-        if callable(shuffle):
-            _check_order(np.asarray(drawn), self.n)
-        order = np.asarray(drawn).astype(np.int32)  # the widest that all libraries have
+        order = self.order(seed, epoch, shuffle)
         xp = self.backend.xp
         rows = self.backend.asarray(order)
         spans = list(self._spans(order))
@@ -102,6 +99,14 @@ class Batches:
                 chosen = order[start:stop]
                 yield Batch(self.backend.asarray(self.x[chosen]), self.backend.asarray(self.y[chosen]), weight, size)
             skip += 1
+
+    def order(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
+        """Return the order of an epoch that is shuffled, (n,), as int32: the widest that all libraries have."""
+        if not callable(shuffle):
+            return generator(seed, "shuffle", epoch).permutation(self.n).astype(np.int32)
+        drawn = np.asarray(shuffle(self.n))
+        _check_order(drawn, self.n)
+        return drawn.astype(np.int32)
 
     def in_order(self, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches in the order of the rows, but the first `skip`."""

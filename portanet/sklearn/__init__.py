@@ -13,5 +13,13 @@ except ImportError as error:
 from portanet.sklearn.classifier import MLPClassifier
 from portanet.sklearn.cnn import CNNClassifier
 from portanet.sklearn.regressor import MLPRegressor
+from portanet.sklearn.search import FleetBackend, FleetGridSearchCV, FleetRandomizedSearchCV
 
-__all__ = ["CNNClassifier", "MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "CNNClassifier",
+    "FleetBackend",
+    "FleetGridSearchCV",
+    "FleetRandomizedSearchCV",
+    "MLPClassifier",
+    "MLPRegressor",
+]
