@@ -12,11 +12,19 @@ pytest.importorskip("sklearn", reason='scikit-learn is not installed: pip instal
 from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_limits
 
 from portanet.sklearn import FleetGridSearchCV
 from tests.sklearn.digits import CLASSIFIER, GRID, REGRESSOR, X, Y, assert_same
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # too few epochs to converge, and the workers' own
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """A product on two threads may round otherwise than on one, which is what a worker has for itself."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module", params=[CLASSIFIER, REGRESSOR], ids=["classifier", "regressor"])
