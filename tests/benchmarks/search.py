@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import statistics
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +23,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from portanet.sklearn import FleetGridSearchCV, MLPClassifier, MLPRegressor
+from tests.benchmarks.turns import Turns
 
 GRID = {"learning_rate_init": [0.0005, 0.002, 0.01, 0.05], "alpha": [1e-4, 1e-2, 1.0]}
 
@@ -64,18 +63,11 @@ def main() -> None:
         for kind in (MLPClassifier, MLPRegressor):
             for batch in map(int, args.batch.split(",")):
                 model = kind(hidden_layer_sizes=(50,), batch_size=batch, max_iter=args.epochs, random_state=0)
-                runs, seconds, found = ways(model, x / 16, y), dict[str, list[float]](), dict[str, GridSearchCV]()
-                for i in range(args.rounds + 1):
-                    for name, run in runs.items():
-                        began = time.perf_counter()
-                        found[name] = run()
-                        if i:  # the first round warms up
-                            seconds.setdefault(name, []).append(time.perf_counter() - began)
+                turns = Turns(ways(model, x / 16, y), args.rounds)
                 print(f"{kind.__name__}, batch {batch}, {args.epochs} epochs, 12 candidates × 3 folds")
-                for name, own in seconds.items():
-                    ratio = statistics.median(a / b for a, b in zip(own, seconds["serial"], strict=True))
-                    told = same(found[name], found["serial"])
-                    print(f"  {name:20}{statistics.median(own):7.2f} s  {ratio:5.2f} of serial   {told}", flush=True)
+                for name, found in turns.results.items():
+                    figures = f"{turns.median(name):7.2f} s  {turns.ratio(name, 'serial'):5.2f} of serial"
+                    print(f"  {name:20}{figures}   {same(found, turns.results['serial'])}", flush=True)
 
 
 if __name__ == "__main__":
