@@ -9,18 +9,16 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
-from weakref import WeakValueDictionary
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
 from portanet.callbacks import Callback
 from portanet.data.batches import Batches, Order
 from portanet.fleet.checks import not_stackable
-from portanet.fleet.group import Group, alike, stepped_together
-from portanet.step import Step
+from portanet.fleet.together import Request, Together
 from portanet.trainer import Trainer
 
 __all__ = ["Meeting", "MeetingTrainer", "note_alone"]
@@ -45,7 +43,7 @@ class MeetingTrainer(Trainer):
         order: Any = None
         if shuffle and train.batch_size < train.n:  # the order of a full batch changes nothing
             order = train.order(self.seed, self.epoch, shuffle)
-        row = meeting.epoch(_Request(self, train, order))
+        row = meeting.epoch(Request(self, train, order))
         if self.epoch < row["epoch"]:  # it is back where the epoch began; what follows goes by the loss
             row["loss"] = float("nan")
         return row
@@ -71,7 +69,7 @@ class MeetingTrainer(Trainer):
     def _batches(self, x: Any, y: Any, weight: Any, *args: Any, **options: Any) -> Batches:
         meeting: Meeting | None = getattr(_here, "meeting", None)
         make = super()._batches
-        if meeting is None or not all(a is None or isinstance(a, np.ndarray) for a in (x, y, weight)):
+        if meeting is None or not all(a is None or _is_plain(a) for a in (x, y, weight)):
             return make(x, y, weight, *args, **options)
         return meeting.shared(
             (self.backend.spec, self.dtype, repr(self.loss), self.outputs, args, repr(options), _digest(x, y, weight)),
@@ -79,32 +77,17 @@ class MeetingTrainer(Trainer):
         )
 
 
-@dataclass(eq=False)
-class _Request:
-    """An epoch that a thread waits for: its row, or the error in its place."""
-
-    trainer: MeetingTrainer
-    data: Batches
-    order: Any
-    row: dict[str, float] = field(default_factory=dict)
-    error: BaseException | None = None
-    woken: threading.Event = field(default_factory=threading.Event)
-    leads: bool = False
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """What the trainings of a fleet have in common; rate, decay, L2 penalty, seed and rows are their own."""
-        t, data = self.trainer, self.data
-        shapes = [None if a is None else (a.shape[1:], str(a.dtype)) for a in (data.x, data.y, data.weight)]
-        return (
-            *(repr(t.net), repr(t.loss), type(t.optimizer), repr(replace(t.optimizer, lr=0.0, weight_decay=0.0))),
-            *(repr(t.metrics), t.l1, t.penalty_per_sample, t.dtype, t.backend.spec),
-            *(data.batch_size, self.order is None, repr(shapes)),
-        )
-
-
 class MeetingOver(BaseException):
     """Raised in the threads that wait when the meeting is ended; no error of theirs."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A thread that waits for its epoch, and whether it is to run it for all."""
+
+    request: Request
+    woken: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
 
 
 class Meeting:
@@ -124,23 +107,22 @@ class Meeting:
     def __init__(self, most: int) -> None:
         self.most = most
         self.alone: Counter[str] = Counter()
+        self._together = Together()
         self._lock = threading.Lock()
         self._free = False  # whether nobody has the turn; the first has who opens the meeting
         self._ready: deque[threading.Event] = deque()
-        self._waiting: list[_Request] = []
+        self._waiting: list[_Waiting] = []
         self._announced = self._present = 0
         self._over = False
-        self._data: WeakValueDictionary[Any, Batches] = WeakValueDictionary()
-        self._steps: dict[Any, Any] = {}
-        self._groups: dict[tuple[int, ...], _Kept] = {}
-        self._held: Counter[Any] = Counter()
 
     @property
     def fleets(self) -> list[int]:
         """How many trainings each fleet held, the largest first."""
-        return sorted(self._held.values(), reverse=True)
+        return self._together.sizes
 
-    # The turn.
+    def shared(self, key: Any, make: Callable[[], Batches]) -> Batches:
+        """Return the samples of that key: once on the device, however many train on them."""
+        return self._together.shared(key, make)
 
     def announce(self) -> None:
         """Say that one more thread will come: nobody is to begin without it."""
@@ -177,18 +159,19 @@ class Meeting:
                 self._present -= 1
                 self._pass_on()
 
-    def epoch(self, request: _Request) -> dict[str, float]:
+    def epoch(self, request: Request) -> dict[str, float]:
         """Return the row of the epoch that a trainer of this thread asks for."""
+        own = _Waiting(request)
         with self._lock:
-            self._waiting.append(request)
+            self._waiting.append(own)
             self._pass_on()
-        self._wait(request.woken)
-        if request.leads:
+        self._wait(own.woken)
+        if own.leads:
             with self._lock:
                 led, self._waiting = self._waiting, []
-            self._step(led)
+            self._together.step([other.request for other in led])
             with self._lock:
-                self._ready.extend(own.woken for own in led if own is not request)
+                self._ready.extend(other.woken for other in led if other is not own)
                 if self._over:
                     self._wake_all()
         if request.error is not None:
@@ -203,7 +186,7 @@ class Meeting:
         turn.clear()
 
     def _wake_all(self) -> None:
-        for event in [*self._ready, *(request.woken for request in self._waiting)]:
+        for event in [*self._ready, *(own.woken for own in self._waiting)]:
             event.set()
 
     def _pass_on(self) -> None:
@@ -221,73 +204,6 @@ class Meeting:
         """Whether a thread is about to come."""
         return self._announced > 0 and self._present < self.most
 
-    # The epochs.
-
-    def shared(self, key: Any, make: Callable[[], Batches]) -> Batches:
-        """Return the samples of that key: once on the device, however many train on them."""
-        found = self._data.get(key)
-        if found is None:
-            found = self._data[key] = make()
-        return found
-
-    def _step(self, requests: Sequence[_Request]) -> None:
-        """Fill in the rows, or the errors, of an epoch for all of them."""
-        kinds: dict[Any, list[_Request]] = {}
-        for request in requests:
-            kinds.setdefault(request.kind, []).append(request)
-        before, self._groups = self._groups, {}
-        for kind, own in kinds.items():
-            own.sort(key=lambda request: id(request.data))
-            self._held[kind] += sum(not request.trainer.history.rows for request in own)  # once a fit
-            rows = [np.arange(request.data.n) for request in own]
-            trainers = [request.trainer for request in own]
-            for part in stepped_together(trainers, range(len(own)), rows, own[0].data.batch_size, None):
-                some = [own[i] for i in part]
-                try:
-                    self._step_some(kind, some, before)
-                except BaseException as error:
-                    for request in some:
-                        request.error = error
-
-    def _step_some(self, kind: Any, some: list[_Request], before: dict[tuple[int, ...], _Kept]) -> None:
-        trainers = [request.trainer for request in some]
-        first, key = trainers[0], tuple(map(id, trainers))
-        with first.backend.activate(first.dtype):
-            kept = before.get(key)
-            if kept is None or not kept.still_holds():
-                group = Group(trainers, [np.arange(request.data.n) for request in some], self._compiled(kind, trainers))
-                kept = _Kept(group, trainers)
-            orders = False if some[0].order is None else [request.order for request in some]
-            rows = kept.group.epoch([request.data for request in some], some[0].data.batch_size, shuffle=orders)
-        self._groups[key] = kept.noted()
-        for request, row in zip(some, rows, strict=True):
-            request.row = row
-
-    def _compiled(self, kind: Any, trainers: Sequence[Trainer]) -> Any:
-        first = trainers[0]
-        l2 = first.l2 if alike([t.l2 for t in trainers]) else 0.0  # else each has its own, among the counters
-        if (kind, l2) not in self._steps:
-            shared = first.penalty_per_sample
-            step = Step(first.body, first.loss, first.optimizer, (), first.dtype, first.l1, l2, shared)
-            self._steps[kind, l2] = first.backend.compile(step, donate=(0, 2))
-        return self._steps[kind, l2]
-
-
-class _Kept:
-    """A group, and the arrays that it left with its trainers: it goes on while they have these."""
-
-    def __init__(self, group: Group, trainers: Sequence[Trainer]) -> None:
-        self.group, self.trainers = group, trainers
-        self.noted()
-
-    def noted(self) -> Self:
-        self._arrays = [(t.params, t.opt_state) for t in self.trainers]
-        return self
-
-    def still_holds(self) -> bool:
-        pairs = zip(self.trainers, self._arrays, strict=True)
-        return all(t.params is params and t.opt_state is state for t, (params, state) in pairs)
-
 
 def note_alone(reason: str) -> None:
     """Note, in a thread of a meeting, why a training is not held by a fleet."""
@@ -296,11 +212,16 @@ def note_alone(reason: str) -> None:
         meeting.alone[reason] += 1
 
 
+def _is_plain(a: Any) -> bool:
+    """Whether `a` is a host array that its bytes tell from others."""
+    return isinstance(a, np.ndarray) and a.dtype.kind in "biuf"
+
+
 def _digest(*arrays: Any) -> str:
     """Return what tells host arrays from others: dtypes, shapes and content."""
     found = hashlib.blake2b(digest_size=16)
     for a in arrays:
         found.update(b"-" if a is None else f"{a.dtype.str}{a.shape}".encode())
-        if a is not None and a.dtype.kind != "O":
-            found.update(np.ascontiguousarray(a).data.cast("B") if a.size else b"")
+        if a is not None and a.size:
+            found.update(np.ascontiguousarray(a).data.cast("B"))
     return found.hexdigest()

@@ -251,11 +251,3 @@ class BaseMLP(FittedMLP):
             return copy.deepcopy(schedules.get(self.schedule))
         kind = self.learning_rate if self.optimizer is None and self.solver == "sgd" else "constant"
         return LearningRate(kind, float(self.learning_rate_init), float(self.power_t))
-
-
-def can_partial_fit(estimator: BaseMLP) -> bool:
-    """Tell whether an estimator trains by epochs; L-BFGS does not."""
-    if not estimator._iterative:
-        message = f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
-        raise AttributeError(message)
-    return True

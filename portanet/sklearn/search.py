@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from portanet import backends
 from portanet.fleet.meeting import Meeting
+from portanet.sklearn.documentation import documented_as
 
 __all__ = ["FleetBackend", "FleetGridSearchCV", "FleetRandomizedSearchCV"]
 
@@ -141,15 +142,20 @@ class _InFleets:
         return self
 
 
+@documented_as(GridSearchCV)
 class FleetGridSearchCV(_InFleets, GridSearchCV):
-    """scikit-learn's GridSearchCV with candidates and folds trained as fleets, in this process.
+    """GridSearchCV with candidates and folds trained as fleets, in this process.
 
-    Arguments, attributes and results are those of GridSearchCV; ``n_jobs`` is the number of fits at a time (None for
-    what memory has room for, 64 at most; 1 for none in a fleet). Fits may differ in learning_rate_init, alpha,
-    random_state, their samples, and in whatever ends or paces a training (max_iter, tol, early_stopping,
-    learning_rate, ...). Candidates that differ in anything else (hidden_layer_sizes, activation, batch_size, solver,
-    ...) have fleets of their own. What no fleet can hold (lbfgs, batch_norm, CNNClassifier, sparse samples, another
-    library's estimators) is fitted alone, and told. ``mean_fit_time`` counts the waiting for the others.
+    Results are those of scikit-learn's. Fits may differ in learning_rate_init, alpha, random_state, their samples, and
+    in whatever ends or paces a training (max_iter, tol, early_stopping, learning_rate, ...). Candidates that differ in
+    anything else (hidden_layer_sizes, activation, batch_size, solver, ...) have fleets of their own. What no fleet can
+    hold (lbfgs, batch_norm, CNNClassifier, sparse samples, another library's estimators) is fitted alone, and told.
+    ``mean_fit_time`` counts the waiting for the others.
+
+    Parameters
+    ----------
+    n_jobs : int, default=None
+        Number of fits at a time: None for what memory has room for, 64 at most; 1 for none in a fleet.
 
     Attributes
     ----------
@@ -170,16 +176,21 @@ class FleetGridSearchCV(_InFleets, GridSearchCV):
     >>> X, y = load_iris(return_X_y=True)
     >>> model = MLPClassifier((10,), max_iter=500, tol=0.01, random_state=0)
     >>> search = FleetGridSearchCV(model, {"alpha": [0.001, 0.1], "learning_rate_init": [0.01, 0.1]}, cv=3).fit(X, y)
-    >>> search.fleets_, search.best_score_ > 0.9
+    >>> search.fleets_, bool(search.best_score_ > 0.9)
     ([12], True)
     """
 
 
+@documented_as(RandomizedSearchCV)
 class FleetRandomizedSearchCV(_InFleets, RandomizedSearchCV):
-    """scikit-learn's RandomizedSearchCV with candidates and folds trained as fleets, in this process.
+    """RandomizedSearchCV with candidates and folds trained as fleets, in this process.
 
-    Arguments, attributes and results are those of RandomizedSearchCV; see :class:`FleetGridSearchCV` for what a fleet
-    holds.
+    Results are those of scikit-learn's; FleetGridSearchCV tells what a fleet holds.
+
+    Parameters
+    ----------
+    n_jobs : int, default=None
+        Number of fits at a time: None for what memory has room for, 64 at most; 1 for none in a fleet.
 
     Attributes
     ----------
@@ -191,6 +202,18 @@ class FleetRandomizedSearchCV(_InFleets, RandomizedSearchCV):
     See Also
     --------
     FleetGridSearchCV : The same for a grid.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import load_iris
+    >>> from portanet.sklearn import FleetRandomizedSearchCV, MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((10,), max_iter=500, tol=0.01, random_state=0)
+    >>> drawn = {"alpha": loguniform(1e-5, 0.1), "learning_rate_init": loguniform(0.005, 0.05)}
+    >>> search = FleetRandomizedSearchCV(model, drawn, n_iter=4, cv=3, random_state=0).fit(X, y)
+    >>> search.fleets_, bool(search.best_score_ > 0.9)
+    ([12], True)
     """
 
 
