@@ -2,6 +2,7 @@
 
 :class:`MLPClassifier` and :class:`MLPRegressor` take every argument of scikit-learn's own, with the same meaning, and
 have every fitted attribute; and then some. :class:`CNNClassifier` classifies images by the same arguments.
+:class:`FleetGridSearchCV` and :class:`FleetRandomizedSearchCV` are its searches, with many fits trained at once.
 """
 
 try:
