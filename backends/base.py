@@ -193,6 +193,12 @@ class Backend:
         mend = "this process must be restarted; resume from the last checkpoint"
         return BackendError(f"[{self.spec}] the CUDA context is dead: {said}; {mend}")
 
+    def _forked(self) -> BackendError:
+        mend = "start it by spawn (multiprocessing.get_context('spawn')), as joblib's loky and Dask's workers are"
+        return BackendError(
+            f"[{self.spec}] this process was forked from one that used the GPU, and CUDA ends there; {mend}"
+        )
+
     def __repr__(self) -> str:
         return f"<portanet backend {self.name} on {self.device}>"
 

@@ -24,6 +24,7 @@ __all__ = ["CupyBackend"]
 # Statuses after which CUDA refuses everything in this process (illegal address, launch timeout or failure, assertion…).
 _FATAL = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719})
 _NO_MEMORY = 2
+_FORKED = 3  # not initialised: a GPU that works otherwise says so in a fork alone
 _CUBLAS_NO_MEMORY = 3
 
 
@@ -114,6 +115,8 @@ class CupyBackend(Backend):
         if isinstance(error, cupy.cuda.runtime.CUDARuntimeError | cupy.cuda.driver.CUDADriverError):
             if status in _FATAL:
                 return self._dead(error)
+            if status == _FORKED:
+                return self._forked()
             if status == _NO_MEMORY:
                 return self._out_of_memory(error)
         if isinstance(error, cupy.cuda.cublas.CUBLASError) and status == _CUBLAS_NO_MEMORY:  # its workspace did not fit

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import re
 import sys
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def _wheel() -> str:
             reason=f"CuPy is not installed{driver}",
             mend=f'pip install "portanet[{_fitting_extra()}]"',
         )
-    names = {d.name.lower() for d in importlib.metadata.distributions() if d.name}
+    names = {d.name.lower() for d in distributions() if d.name}
     wheels = sorted(name for name in names if re.fullmatch(r"cupy(-cuda\d+x?|-rocm.*)?", name))
     if len(wheels) > 1:
         # Removing one deletes files of the other: all go, and one comes back.

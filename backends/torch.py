@@ -18,6 +18,7 @@ from portanet.typing import Array
 __all__ = ["TorchBackend"]
 
 _FATAL = ("illegal memory access", "unspecified launch failure", "device-side assert", "launch timed out")
+_FORKED = "in forked subprocess"
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
@@ -83,6 +84,8 @@ class TorchBackend(Backend):
             said = str(error)
             if any(words in said for words in _FATAL):
                 return self._dead(error)
+            if _FORKED in said:
+                return self._forked()
             if isinstance(error, torch.OutOfMemoryError) or any(words in said for words in _NO_MEMORY):
                 return self._out_of_memory(error)
         return super()._translate(error)

@@ -19,6 +19,9 @@ tests=$(sed -n '/<!-- test command -->/,/^```$/p' README.md | grep -v -e '^<!--'
 echo "$tests"
 sh -euc "$tests"
 
+echo "== scikit-learn's checks with array API dispatch, which SciPy allows where it is imported with this"
+SCIPY_ARRAY_API=1 "$PYTHON" -m pytest -q tests/sklearn/test_checks.py
+
 echo "== wheel, by way of the sdist"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from portanet.gradient_check import *
     from portanet.initializers import *
     from portanet.layers import *
+    from portanet.loggers import *
     from portanet.losses import *
     from portanet.metrics import *
     from portanet.optimizers import *
@@ -43,6 +44,7 @@ _MODULES = (
     "trainer",
     "fleet",
     "callbacks",
+    "loggers",
     "trackers",
     "checkpoint",
     "ranks",

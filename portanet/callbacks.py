@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +11,11 @@ from portanet.checks import check_count, check_flag, check_number, check_path, c
 from portanet.errors import ConfigError
 from portanet.schedules import Schedule, improved, monitored
 from portanet.schedules import get as get_schedule
-from portanet.writing import append
 
 if TYPE_CHECKING:
     from portanet.trainer import Trainer
 
-__all__ = ["CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "JSONLLogger", "LearningRateSchedule", "TimeLimit"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "TimeLimit"]
 
 
 class Callback:
@@ -149,51 +145,6 @@ class Checkpoint(Callback):
     def load_state(self, state: dict[str, Any]) -> None:
         check_noted(best=(state["best"], float | int | None))
         self.best = state["best"]
-
-
-class JSONLLogger(Callback):
-    """Appends each epoch's row to a file as one line of JSON."""
-
-    writes = True
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = check_path("JSONLLogger: path", path)
-
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        append(self.path, json.dumps(row) + "\n")
-
-
-class CSVLogger(Callback):
-    """Appends each epoch's row to a CSV file; the first row's names are its header.
-
-    A later row has to have the same names, also where the file comes from an earlier training.
-    """
-
-    writes = True
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = check_path("CSVLogger: path", path)
-
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        lines = io.StringIO(newline="")
-        writer = csv.writer(lines)
-        header = self._header()
-        if not header:
-            writer.writerow(row)
-        elif header != list(row):
-            message = (
-                f"CSVLogger: {self.path} has the columns {', '.join(header)}, got a row of {', '.join(row)}; "
-                f"give this training a file of its own"
-            )
-            raise ConfigError(message)
-        writer.writerow(row.values())
-        append(self.path, lines.getvalue())
-
-    def _header(self) -> list[str]:
-        if not self.path.is_file():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return next(csv.reader(file), [])
 
 
 class LearningRateSchedule(Callback):

@@ -11,7 +11,7 @@ from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.metrics import Metric, measure
 from portanet.optimizers import Optimizer
-from portanet.optimizers.base import is_weight
+from portanet.optimizers.base import is_weight, of_each
 from portanet.random import Key
 from portanet.typing import Array, Params
 
@@ -73,7 +73,7 @@ class Step:
         Notes
         -----
         With a leading axis on every array, k, it is the step of a stack of k networks whose layers all take one; lr may
-        be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"``, (k,).
+        be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"`` and ``"l2"``, (k,).
         """
         grads, buffers, value, measured = self.before_update(params, buffers, x, y, weight, counters)
         own: dict[str, Any] = {"stacked": True, "weight_decay": counters.get("weight_decay")} if value.ndim else {}
@@ -96,12 +96,13 @@ class Step:
         else:
             value, prediction, grads, moved = self.by_pieces(self.rows, params, buffers, x, y, weight, key)
         measured = measure(self.metrics, self.loss, prediction, y, weight)
-        if self.l1 or self.l2:
-            of_whole = sample_share(x.shape[0], weight) if part is None else part.sample
+        if self.l1 or self.l2 or "l2" in counters:
+            of_whole = sample_share(x.shape[value.ndim], weight) if part is None else part.sample
             share = of_whole if self.per_sample else 1.0
-            value = value + penalty(params, self.l1, self.l2, share, stack=value.ndim)
+            l2 = counters.get("l2", self.l2)
+            value = value + penalty(params, self.l1, l2, share, stack=value.ndim)
             own = share if part is None else share * part.share  # each process adds its share of the penalty's gradient
-            grads = {name: penalised(name, params[name], g, self.l1, self.l2, own) for name, g in grads.items()}
+            grads = {name: penalised(name, params[name], g, self.l1, l2, own) for name, g in grads.items()}
         return grads, {**buffers, **moved}, value, measured
 
     def gradients(
@@ -185,14 +186,14 @@ def sample_share(n: int, weight: Array | None) -> Any:
     if weight is None:
         return 1.0 / n
     xp = namespace(weight)
-    total = xp.sum(weight)
+    total = xp.sum(weight, axis=-1)  # of each network, where they are a stack
     return total / xp.maximum(total * total, 1e-30)
 
 
-def penalty(params: Params, l1: float, l2: float, share: Any = 1.0, *, stack: int = 0) -> Any:
+def penalty(params: Params, l1: float, l2: Any, share: Any = 1.0, *, stack: int = 0) -> Any:
     """Return `share` times l1 Σ|W| + l2/2 Σ W² over the weights; 0.0 where there are none.
 
-    The first `stack` axes are left: a number for each network.
+    The first `stack` axes are left: a number for each network, of which `l2` and `share` may hold one each.
     """
     total: Any = 0.0
     for name, p in params.items():
@@ -200,15 +201,20 @@ def penalty(params: Params, l1: float, l2: float, share: Any = 1.0, *, stack: in
             xp, axes = namespace(p), tuple(range(stack, p.ndim)) if stack else None
             if l1:
                 total = total + (share * l1) * xp.sum(xp.abs(p), axis=axes)
-            if l2:
+            if acts(l2):
                 total = total + (share * (0.5 * l2)) * xp.sum(p * p, axis=axes)
     return total
 
 
-def penalised(name: str, p: Array, g: Array, l1: float, l2: float, share: Any = 1.0) -> Array:
+def penalised(name: str, p: Array, g: Array, l1: float, l2: Any, share: Any = 1.0) -> Array:
     """Return the gradient `g` of parameter `p` with that of the penalties: g + share (l1 sign(W) + l2 W)."""
     if not is_weight(name):
         return g
     if l1:
-        g = g + (share * l1) * namespace(p).sign(p)
-    return g + (share * l2) * p if l2 else g
+        g = g + of_each(share * l1, p) * namespace(p).sign(p)
+    return g + of_each(share * l2, p) * p if acts(l2) else g
+
+
+def acts(l2: Any) -> bool:
+    """Whether there is a penalty: a number other than 0, or an array with one for each network of a stack."""
+    return bool(getattr(l2, "ndim", 0) or l2)

@@ -29,7 +29,8 @@ class TensorBoard(Callback):
     """Writes each epoch's row, and the hyper-parameters, where TensorBoard finds them: ``tensorboard --logdir runs``.
 
     The columns of the history are scalars under their own names, with the epoch as the step. A later fit goes on in the
-    same folder. It takes the package tensorboard alone, neither torch nor TensorFlow.
+    same folder; where a training is resumed, what an earlier start wrote behind the checkpoint is given up, by
+    TensorBoard's own mark of a restart. It takes the package tensorboard alone, neither torch nor TensorFlow.
 
     Parameters
     ----------
@@ -60,6 +61,10 @@ class TensorBoard(Callback):
         except OSError as error:
             message = f"TensorBoard: {self.log_dir}: cannot be written ({error.strerror or error}); name another folder"
             raise DataError(message) from None
+        if trainer._resumed is not None:
+            event = _needed("tensorboard.compat.proto.event_pb2", "tensorboard")
+            begun = event.SessionLog(status=event.SessionLog.START)
+            self._add(event.Event(session_log=begun, step=trainer.epoch + 1))
         self._write(hparams.hparams_pb(hyper_parameters(trainer)), trainer.epoch)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
@@ -74,7 +79,11 @@ class TensorBoard(Callback):
 
     def _write(self, summary: Any, step: int) -> None:
         event = _needed("tensorboard.compat.proto.event_pb2", "tensorboard")
-        self._writer.add_event(event.Event(summary=summary, step=step, wall_time=time.time()))
+        self._add(event.Event(summary=summary, step=step))
+
+    def _add(self, event: Any) -> None:
+        event.wall_time = time.time()
+        self._writer.add_event(event)
         self._writer.flush()  # whoever watches sees each epoch as it ends
 
 
@@ -83,7 +92,7 @@ class MLflow(Callback):
 
     Where a run is active (``with mlflow.start_run():``) and none of the first three arguments says otherwise, it is
     logged to, and left open. Else a run is made, and ended with the training. A later fit, and a training that is
-    resumed, go on in the same run.
+    resumed, go on in the same run; epochs that an earlier start has logged there are not logged again.
 
     Parameters
     ----------
@@ -129,9 +138,11 @@ class MLflow(Callback):
         self.run_id: str | None = None
         self._client: Any = None
         self._made = False
+        self._written = 0
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
         mlflow = _needed("mlflow", "mlflow")
+        self._written = 0
         with _told():
             self._client = mlflow.MlflowClient(self.tracking_uri)
             if self.run_id is not None:
@@ -144,6 +155,8 @@ class MLflow(Callback):
             self._client.log_batch(self.run_id, params=params)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        if trainer.epoch <= self._written:
+            return
         entities = _needed("mlflow.entities", "mlflow")
         now = int(time.time() * 1000)
         metrics = [entities.Metric(name, value, now, trainer.epoch) for name, value in row.items() if name != "epoch"]
@@ -174,6 +187,8 @@ class MLflow(Callback):
             self.run_id, self._made = state["run_id"], state["made"]
             if self.run_id is not None:
                 self._take_up(self.run_id)
+                logged = self._client.get_metric_history(self.run_id, "loss")
+                self._written = max((metric.step for metric in logged), default=0)
 
     def _take_up(self, run_id: str) -> None:
         self._client.update_run(run_id, status="RUNNING")

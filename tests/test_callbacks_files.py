@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -64,6 +65,48 @@ def test_loggers_parse_back(tmp_path, kind):
     assert found == model.history.rows  # all digits of a float are written
     assert list(found[0]) == list(model.history[0])
     assert b"\r\r" not in path.read_bytes()
+
+
+class Copied(pn.Callback):
+    """Keeps the checkpoint behind epoch 2, as a process leaves it that is killed later."""
+
+    runs_last = True
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_epoch_end(self, trainer, row):
+        if trainer.epoch == 2:
+            shutil.copy(self.path, self.path.with_name("kept"))
+
+
+def killed_and_resumed(logger, folder):
+    """Train for 4 epochs, go on from the checkpoint behind the second, to epoch 5; return the resumed trainer."""
+    x, y = blobs()
+    saved = pn.TrainingCheckpoint(folder / "checkpoint")
+    trainer().fit(x, y, epochs=4, callbacks=[logger(), saved, Copied(saved.path)], verbose=False)
+    again = trainer()
+    again.resume(folder / "kept")
+    again.fit(x, y, epochs=3, callbacks=[logger(), pn.TrainingCheckpoint(folder / "checkpoint")], verbose=False)
+    assert again.epoch == 5
+    return again
+
+
+def logged(path):
+    if path.suffix == ".csv":
+        with path.open(newline="") as file:
+            return [int(row["epoch"]) for row in csv.DictReader(file)]
+    return [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("kind", "name"), [(pn.JSONLLogger, "log.jsonl"), (pn.CSVLogger, "log.csv")])
+def test_a_resumed_training_writes_no_epoch_twice(tmp_path, kind, name):
+    path = tmp_path / name
+    killed_and_resumed(lambda: kind(path), tmp_path)
+    assert logged(path) == [1, 2, 3, 4, 5]
+    x, y = blobs()
+    trainer().fit(x, y, epochs=2, callbacks=[kind(path)], verbose=False)  # another training is written as it comes
+    assert logged(path) == [1, 2, 3, 4, 5, 1, 2]
 
 
 def test_csv_logger_does_not_write_below_the_wrong_names(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import portanet as pn
 from portanet.errors import ConfigError, DataError
 from tests.small import blobs, same, trainer
+from tests.test_callbacks_files import killed_and_resumed
 
 
 def read(folder):
@@ -33,6 +34,14 @@ def test_tensorboard_reads_each_epochs_row(tmp_path):
     for name in ("loss", "val_loss", "accuracy", "val_accuracy", "lr"):
         assert [event.step for event in found.Scalars(name)] == [1, 2, 3]
         assert [event.value for event in found.Scalars(name)] == pytest.approx(model.history[name], rel=1e-6)
+
+
+def test_tensorboard_shows_no_epoch_of_a_resumed_training_twice(tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install tensorboard")
+    model = killed_and_resumed(lambda: pn.TensorBoard(tmp_path / "runs"), tmp_path)
+    found = read(tmp_path / "runs").Scalars("loss")
+    assert [event.step for event in found] == [1, 2, 3, 4, 5]
+    assert [event.value for event in found] == pytest.approx(model.history["loss"], rel=1e-6)
 
 
 def test_tensorboard_knows_the_hyper_parameters(tmp_path):
@@ -123,6 +132,15 @@ def test_mlflow_is_told_of_a_training_that_failed(store):
     client = mlflow.MlflowClient(uri)
     assert client.get_run(callback.run_id).info.status == "FAILED"
     assert client.list_artifacts(callback.run_id) == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_holds_no_epoch_of_a_resumed_training_twice(store, tmp_path):
+    mlflow, uri = store
+    killed_and_resumed(lambda: pn.MLflow(uri), tmp_path)
+    client = mlflow.MlflowClient(uri)
+    (run,) = client.search_runs(["0"])
+    assert [m.step for m in client.get_metric_history(run.info.run_id, "loss")] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from portanet.cli import fleets
 from portanet.cli.output import only_warnings, print_json, print_table, say
 from portanet.cli.parameters import json_option
 from portanet.cli.train_options import OF_A_RUN, Options, fleet_options
@@ -16,7 +17,7 @@ from portanet.errors import DivergedError
 if TYPE_CHECKING:
     from portanet.fleet import Fleet
 
-__all__ = ["batch_size", "cv"]
+__all__ = ["cv"]
 
 
 @click.command()
@@ -33,6 +34,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     Where DATA brings a test part, that is left alone. Nothing is written.
     """
     from portanet.backends import keep_memory
+    from portanet.cli import network
     from portanet.cli.describe import count, data_in_words, net_in_words
     from portanet.data import load
     from portanet.fleet.folds import split
@@ -45,7 +47,13 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     whole = load(options.data, target=options.target, task=options.task)
     dataset = dataclasses.replace(whole, x=whole.x.reshape(len(whole.x), -1), x_test=None, y_test=None)
     pairs = split(dataset.y, folds, options.seed, names=dataset.classes, what=dataset.name)
-    fleet = _fleet(options, dataset, pairs)
+
+    def net(options: Options, dataset: Any, loss: Any, i: int) -> Any:
+        rows = slice(None) if dataset.scale is not None else pairs[i][0]
+        part = dataclasses.replace(dataset, x=dataset.x[rows], y=dataset.y[rows])
+        return network.build(options, part, loss)
+
+    fleet = fleets.fleet([options] * folds, dataset, net)
     if not quiet:
         say(f"data     {data_in_words(whole)}")
         fleet.init(dataset.x.shape[1:])
@@ -55,7 +63,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
         dataset.x,
         dataset.y,
         epochs=options.epochs,
-        batch_size=batch_size(options.batch_size, min(len(train) for train, _ in pairs)),
+        batch_size=fleets.batch_size(options.batch_size, min(len(train) for train, _ in pairs)),
         folds=[(train, None) for train, _ in pairs],
         on_epoch=None if quiet else _tell,
     )
@@ -76,41 +84,6 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     lines = [[str(row["fold"]), str(row["samples"]), *(f"{row[name]:.4f}" for name in names)] for row in rows]
     lines += [[what, "", *(f"{own[name]:.4f}" for name in names)] for what, own in (("mean", mean), ("spread", spread))]
     print_table(["fold", "samples", *names], lines, right=range(1, 2 + len(names)))
-
-
-def _fleet(options: Options, dataset: Any, pairs: Any) -> Fleet:
-    """Return the networks, one a fold."""
-    from portanet.cli import network, schedule, training
-    from portanet.fleet import Fleet
-
-    loss = network.choose_loss(options, dataset)
-
-    def net(i: int) -> Any:
-        rows = slice(None) if dataset.scale is not None else pairs[i][0]
-        part = dataclasses.replace(dataset, x=dataset.x[rows], y=dataset.y[rows])
-        return network.build(options, part, loss)
-
-    return Fleet(
-        net,
-        len(pairs),
-        loss,
-        training.optimizer(options),
-        network.metrics(dataset),
-        seeds=options.seed,
-        backend=options.backend,
-        dtype=options.dtype,
-        schedule=schedule.parse(options.schedule),
-        l1=options.l1,
-        l2=options.l2,
-        classes=dataset.classes,
-    )
-
-
-def batch_size(asked: int | str, n: int) -> int | None:
-    """Return the samples a step, for `n` of them."""
-    from portanet.memory import usual_batch_size
-
-    return None if asked == "full" else usual_batch_size(n) if asked == "auto" else int(asked)
 
 
 def _tell(fleet: Fleet) -> None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import logging
-import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import portanet
-from portanet.backends import blas
-from portanet.backends.probe import probe
 from portanet.callbacks import Callback, check_noted
 from portanet.cli.output import as_json
-from portanet.data import Dataset, Samples, fingerprint
 from portanet.errors import ConfigError, DataError
 from portanet.trainer import Trainer
 from portanet.writing import sweep
@@ -33,7 +27,6 @@ __all__ = [
     "alone_in",
     "begun",
     "create",
-    "environment",
     "refuse_taken",
     "write_json",
     "write_text",
@@ -141,29 +134,6 @@ def begun(folder: Path) -> Iterator[None]:
             raise
         message = f"{error.filename or folder}: cannot be made ({error.strerror}); give a place that has room"
         raise DataError(message) from None
-
-
-def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
-    """Return what the run's numbers depend on beside its configuration."""
-    backend, on_disk = trainer.backend, isinstance(dataset.x, Samples)
-    return {
-        "portanet": portanet.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "numpy": probe("numpy").version,
-        "backend": {
-            "name": backend.name,
-            "spec": backend.spec,
-            "device": str(backend.device),
-            "version": probe(backend.name).version,
-        },
-        "blas": vars(blas.describe()),
-        "ranks": 1 if trainer.ranks is None else trainer.ranks.size,
-        "seed": trainer.seed,
-        "data": {"name": dataset.name, "sha256_of_some" if on_disk else "sha256": fingerprint(dataset)},
-        "command": ["portanet", *arguments],
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a network trains: the first ends it in order, a second one at once."""
+"""SIGINT, SIGTERM and SIGHUP while a network trains: the first ends it in order, a second one at once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from portanet.trainer import Trainer
 
 __all__ = ["Interrupts"]
 
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 _NOTICE = b"\nportanet: interrupted; finishing this batch, then saving (once more to stop at once)\n"
 
 
 class Interrupts(Callback):
     """A block in which signals stop the trainer behind its current batch.
+
+    SIGHUP, of a terminal that was closed, is left alone where it is ignored already (``nohup``). It may come twice,
+    from the shell and from the system: a second one changes nothing.
 
     Attributes
     ----------
@@ -33,13 +37,14 @@ class Interrupts(Callback):
 
     @property
     def exit_code(self) -> int:
-        """What a process that a signal ended exits with: 130 or 143."""
+        """What a process that a signal ended exits with: 130, 143 or 129."""
         return 128 + self.received
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():  # no other thread may set a handler
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
+            for number in (signal.SIGINT, signal.SIGTERM, _HANGUP):
+                if number is not None and (number != _HANGUP or signal.getsignal(number) is not signal.SIG_IGN):
+                    self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -51,9 +56,27 @@ class Interrupts(Callback):
             trainer.stop("interrupted")
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == _HANGUP:
+            _leave_terminal()
+        if self.received and number == _HANGUP:
+            return
         if self.received:
             raise SystemExit(128 + number)
         self.received = number
         self.trainer.stop("interrupted")
         with contextlib.suppress(OSError):
             os.write(2, _NOTICE)  # not print: the signal may have come in the middle of one
+
+
+def _leave_terminal() -> None:
+    """Let what is still to be printed go nowhere: a terminal that was closed answers each write with an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+            gone = os.isatty(stream)
+        except OSError:
+            gone = True
+        if gone:
+            os.dup2(nowhere, stream)
+    os.close(nowhere)

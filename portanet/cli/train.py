@@ -84,7 +84,7 @@ def _train(
                 on_first(ranks, lambda: training.prepare(folder, state.arguments))
             if not quiet:
                 say(f"run      {folder}")
-            code = training.run(folder, report, resume=resume is not None, verbose=not quiet)
+            code = training.run(folder, report, state.arguments, resume=resume is not None, verbose=not quiet)
     except DivergedError:
         say(f"The last good weights stand in {folder / run_folder.LAST}.")
         raise

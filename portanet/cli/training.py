@@ -15,7 +15,7 @@ from typing import Any
 from portanet import losses, memory, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit
 from portanet.checkpoint import TrainingCheckpoint
-from portanet.cli import network, run_folder, schedule, toml_text
+from portanet.cli import environment, network, run_folder, schedule, toml_text
 from portanet.cli.describe import count, data_in_words, net_in_words
 from portanet.cli.parameters import steps_or_minutes
 from portanet.cli.signals import Interrupts
@@ -127,10 +127,12 @@ class Training:
         run_folder.refuse_taken(str(folder))  # again: now no other process can take it
         with run_folder.begun(folder):
             run_folder.write_text(folder / run_folder.CONFIG, self.config())
-            about = run_folder.environment(self.trainer, self.dataset, arguments)
+            about = environment.environment(self.trainer, self.dataset, arguments)
             run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
 
-    def run(self, folder: Path, report: dict[str, Any], *, resume: bool = False, verbose: bool) -> int:
+    def run(
+        self, folder: Path, report: dict[str, Any], arguments: Sequence[str], *, resume: bool = False, verbose: bool
+    ) -> int:
         """Train, evaluate the test part, and fill in and write the report, however it ends; return the exit code.
 
         Raises
@@ -147,7 +149,9 @@ class Training:
             epochs = max(epochs - self.trainer.epoch, 0)
         refused = ended = False
         report.update({"run": str(folder), "metrics": {}, "stopped": "interrupted"})
-        with Interrupts(self.trainer) as interrupts:
+        first = self.ranks is None or self.ranks.rank == 0
+        noted = environment.resumed(folder, self.trainer, arguments) if resume and first else contextlib.nullcontext()
+        with noted, Interrupts(self.trainer) as interrupts:
             try:
                 history = self.trainer.fit(
                     self._part,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from portanet.cli import fleets
 from portanet.cli.config import read_toml
 from portanet.cli.output import only_warnings, print_json, print_table, say
 from portanet.cli.parameters import BATCH_SIZE, LAYERS, json_option
@@ -81,15 +82,13 @@ def tune(
     plan = [(trials, options.epochs)] if search == "random" else searching.rungs(trials, options.epochs)
 
     def fit(fleet: Fleet, trial: Trial, epochs: int) -> None:
-        from portanet.cli.cv import batch_size
-
         own = dataclasses.replace(options, **trial.settings)
-        size = batch_size(own.batch_size, len(part.x))
+        size = fleets.batch_size(own.batch_size, len(part.x))
         fleet.fit(part.x, part.y, epochs=epochs, batch_size=size, validation_data=(held.x, held.y))
 
     best = searching.run(
         drawn,
-        lambda own: _fleet(options, part, own),
+        lambda own: fleets.fleet([dataclasses.replace(options, **trial.settings) for trial in own], part),
         fit,
         plan,
         None if quiet else lambda count, epochs: say(f"{count} trials to epoch {epochs}"),
@@ -116,32 +115,6 @@ def _choice(space: Path, key: str, value: Any) -> Any:
     except click.BadParameter as error:
         message = f"{space}: {key}: {error.message}"
         raise ConfigError(message) from None
-
-
-def _fleet(options: Options, part: Any, own: list[Trial]) -> Fleet:
-    """Return the networks of trials that differ in their rates and decays alone."""
-    from portanet.cli import network, schedule, training
-    from portanet.fleet import Fleet
-
-    each = [dataclasses.replace(options, **trial.settings) for trial in own]
-    first, optimizers = each[0], [training.optimizer(one) for one in each]
-    loss = network.choose_loss(first, part)
-    return Fleet(
-        network.build(first, part, loss),
-        len(own),
-        loss,
-        optimizers[0],
-        network.metrics(part),
-        seeds=options.seed,
-        lr=[one.lr for one in optimizers],
-        weight_decay=[one.weight_decay for one in optimizers],
-        backend=options.backend,
-        dtype=options.dtype,
-        schedule=schedule.parse(options.schedule),
-        l1=first.l1,
-        l2=first.l2,
-        classes=part.classes,
-    )
 
 
 def _print(found: list[Trial], *, json_wanted: bool) -> None:

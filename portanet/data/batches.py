@@ -78,7 +78,7 @@ class Batches:
         if self.batch_size >= self.n or (not shuffle and one_by_one):  # the order of a full batch changes nothing
             yield from self.in_order(skip)
             return
-        order = self._drawn(seed, epoch, shuffle).astype(np.int32)  # the widest that all libraries have
+        order = self.order(seed, epoch, shuffle)
         xp = self.backend.xp
         rows = self.backend.asarray(order)
         spans = list(self._spans(order))
@@ -101,6 +101,13 @@ class Batches:
                 yield Batch(self.backend.asarray(self.x[chosen]), self.backend.asarray(self.y[chosen]), weight, size)
             skip += 1
 
+    def order(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
+        """Return the rows' numbers in the order of this epoch, (n,), as int32: the widest that all libraries have."""
+        if callable(shuffle):
+            return _checked_order(np.asarray(shuffle(self.n)), self.n).astype(np.int32)
+        drawn = generator(seed, "shuffle", epoch).permutation(self.n) if shuffle else np.arange(self.n)
+        return drawn.astype(np.int32)
+
     def in_order(self, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches in the order of the rows, but the first `skip`."""
         if self.resident and self.batch_size >= self.n and not skip:
@@ -111,12 +118,6 @@ class Batches:
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
             weight = None if self.weight is None else self.weight[start:stop]
             yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)
-
-    def _drawn(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
-        """Return the rows' numbers in the order of this epoch."""
-        if callable(shuffle):
-            return _checked_order(np.asarray(shuffle(self.n)), self.n)
-        return generator(seed, "shuffle", epoch).permutation(self.n) if shuffle else np.arange(self.n)
 
     def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
         starts = range(0, self.n, self.batch_size)

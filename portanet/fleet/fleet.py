@@ -221,7 +221,7 @@ class Fleet:
                     for own in stepped_together(self.members, left, rows, size, self.group)
                 ]
                 for own, group in groups:
-                    for i, row in zip(own, group.epoch(data, size, shuffle=shuffle), strict=True):
+                    for i, row in zip(own, group.epoch([data] * len(own), size, shuffle=shuffle), strict=True):
                         self._note(i, row, validation[i])
                 fine = [i for i in left if self.members[i].history.stopped != "diverged"]
                 if len(fine) < len(left):

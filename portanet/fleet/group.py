@@ -45,10 +45,21 @@ class Group:
         own = {slot: self._stacked([t.opt_state[slot] for t in trainers]) for slot in slots}
         self.opt_state: dict[str, Any] = {"t": int(first.opt_state["t"]), **own}
 
-    def epoch(self, data: Batches, batch_size: int, *, shuffle: bool) -> list[dict[str, float]]:
+    def epoch(
+        self, data: Sequence[Batches], batch_size: int, *, shuffle: bool | Sequence[HostRows]
+    ) -> list[dict[str, float]]:
         """Train for an epoch, hand the arrays to the trainers, and return a row of the history for each.
 
         A member whose loss or weights are no longer finite is back where the epoch began, its ``epoch`` unchanged.
+
+        Parameters
+        ----------
+        data : sequence of Batches
+            What each member's rows are of; those that share theirs stand beside each other.
+        batch_size : int
+        shuffle : bool or sequence of host arrays
+            Whether each member draws an order by its seed; or the orders that they drew, each a permutation of
+            range(n).
         """
         kept = self._state(copy=True)
         try:
@@ -63,40 +74,56 @@ class Group:
             trainer.epoch, trainer.position = trainer.epoch + 1, 0
         return rows
 
-    def _run(self, data: Batches, batch_size: int, *, shuffle: bool) -> list[dict[str, float]]:
+    def _run(
+        self, data: Sequence[Batches], batch_size: int, *, shuffle: bool | Sequence[HostRows]
+    ) -> list[dict[str, float]]:
         began, n = time.perf_counter(), self.rows.shape[1]
         trainers, backend, first = self.trainers, self.backend, self.trainers[0]
         order = self.rows
-        if shuffle and batch_size < n:  # the order of a full batch changes nothing
-            drawn = [generator(t.seed, "shuffle", t.epoch).permutation(n) for t in trainers]
+        if shuffle is not False and batch_size < n:  # the order of a full batch changes nothing
+            drawn = (
+                [generator(t.seed, "shuffle", t.epoch).permutation(n) for t in trainers] if shuffle is True else shuffle
+            )
             order = np.take_along_axis(order, np.stack(drawn), axis=1)
+        shared = _shared(data)
         starts = range(0, n, batch_size)
         rows = backend.asarray(order.astype(np.int32))
         words = [[epoch_word(t.seed, t.epoch)] for t in trainers]
         counters: dict[str, Any] = {"seed": backend.asarray(words, "int32")}
         counters["weight_decay"] = self._of_each([t.optimizer.weight_decay for t in trainers])
+        if not alike([t.l2 for t in trainers]):
+            counters["l2"] = self._of_each([t.l2 for t in trainers])
         meter = Meter(backend, first.metrics)
         rates: list[float] = []
         for i, start in enumerate(starts):
             rates = [t._rate(i, len(starts)) for t in trainers]
             counters["lr"], counters["step"] = self._of_each(rates), i
             stop = min(start + batch_size, n)
-            x, y, weight = self._batch(data, rows[:, start:stop], order[:, start:stop])
+            x, y, weight = self._batch(shared, rows[:, start:stop], order[:, start:stop])
             self.params, self.buffers, self.opt_state, loss, measured = self.step(
                 self.params, self.buffers, self.opt_state, x, y, weight, counters
             )
             meter.add(stop - start, loss, measured)
-        found, sizes = meter.state()["columns"], _sizes(data, order, starts)
+        found = meter.state()["columns"]
+        sizes = np.concatenate([_sizes(own, order[members], starts) for own, members in shared])
         seconds = (time.perf_counter() - began) / len(trainers)
         history = []
         for j, trainer in enumerate(trainers):
             own = Meter(backend, first.metrics)
             own.load_state({"sizes": sizes[j], "columns": [column[:, j, ...] for column in found]})
+            trainer.meter = own
             history.append({"epoch": trainer.epoch + 1, **own.result(), "lr": rates[j], "seconds": seconds})
         return history
 
-    def _batch(self, data: Batches, rows: Array, host_rows: HostRows) -> tuple[Array, Array, Array | None]:
+    def _batch(
+        self, shared: Sequence[tuple[Batches, slice]], rows: Array, host_rows: HostRows
+    ) -> tuple[Array, Array, Array | None]:
         """Return each member's samples, targets and weights, (members, n, ...)."""
+        parts = [self._taken(data, rows[members, :], host_rows[members]) for data, members in shared]
+        x, y, weight = ([part[i] for part in parts] for i in range(3))
+        return self._joined(x), self._joined(y), None if weight[0] is None else self._joined(weight)
+
+    def _taken(self, data: Batches, rows: Array, host_rows: HostRows) -> tuple[Array, Array, Array | None]:
         xp, shape = self.xp, tuple(rows.shape)
         flat = xp.reshape(rows, (-1,))
 
@@ -109,10 +136,12 @@ class Group:
 
         return of_each(data.x), of_each(data.y), None if data.weight is None else of_each(data.weight)
 
+    def _joined(self, parts: list[Array]) -> Array:
+        return parts[0] if len(parts) == 1 else self.xp.concat(parts)
+
     def _of_each(self, numbers: list[float]) -> Any:
         """Return a number of each member: an array, or where all are alike the number, as a lone trainer has it."""
-        alike = all(number == numbers[0] for number in numbers)
-        return numbers[0] if alike else self.backend.asarray(numbers, self.trainers[0].dtype)
+        return numbers[0] if alike(numbers) else self.backend.asarray(numbers, self.trainers[0].dtype)
 
     def _stacked(self, each: Sequence[dict[str, Array]]) -> dict[str, Array]:
         return {name: self.xp.stack([own[name] for own in each]) for name in each[0]}
@@ -165,15 +194,19 @@ def group_size(trainer: Trainer, batch_size: int) -> int | None:
     return max(1, fits)
 
 
+def alike(numbers: Sequence[float]) -> bool:
+    """Whether all numbers are one and the same."""
+    return all(number == numbers[0] for number in numbers)
+
+
 def stepped_together(
     members: Sequence[Trainer], left: Sequence[int], rows: Sequence[HostRows], batch_size: int, most: int | None
 ) -> list[list[int]]:
     """Return the members that are stepped together: as many rows and steps each, and no more than `most`, or fit."""
-    alike: dict[tuple[int, int], list[int]] = {}
+    found, equal = [], dict[tuple[int, int], list[int]]()
     for i in left:
-        alike.setdefault((len(rows[i]), int(members[i].opt_state["t"])), []).append(i)
-    found = []
-    for (n, _), own in alike.items():
+        equal.setdefault((len(rows[i]), int(members[i].opt_state["t"])), []).append(i)
+    for (n, _), own in equal.items():
         size = most or group_size(members[0], min(batch_size, n)) or len(own)
         found += [[int(i) for i in part] for part in np.array_split(own, -(-len(own) // size))]
     return found
@@ -185,3 +218,9 @@ def _sizes(data: Batches, order: HostRows, starts: range) -> HostRows:
         stops = [*starts[1:], order.shape[1]]
         return np.tile(np.subtract(stops, starts).astype(float), (len(order), 1))
     return np.add.reduceat(data.host_weight[order], list(starts), axis=1, dtype="float64")
+
+
+def _shared(data: Sequence[Batches]) -> list[tuple[Batches, slice]]:
+    """Return the members' samples, each with those beside each other that share it."""
+    starts = [i for i, own in enumerate(data) if i == 0 or own is not data[i - 1]]
+    return [(data[i], slice(i, stop)) for i, stop in zip(starts, [*starts[1:], len(data)], strict=True)]

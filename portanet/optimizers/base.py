@@ -86,8 +86,8 @@ class Optimizer:
         left = 1.0 - lr * (self.weight_decay if weight_decay is None else weight_decay) if decays else 1.0
         for name, p in params.items():
             if decays and is_weight(name):
-                p *= _of_each(left, p)
-            each = [_of_each(number, p) for number in numbers] if stacked else numbers
+                p *= of_each(left, p)
+            each = [of_each(number, p) for number in numbers] if stacked else numbers
             new[name], *arrays = self.rule(p, grads[name], *[slot[name] for slot in running], *each)
             for slot, array in zip(moved, arrays, strict=True):
                 slot[name] = array
@@ -111,11 +111,11 @@ class Optimizer:
             xp = namespace(next(iter(grads.values())))
             square: Any = sum(xp.sum(g * g, axis=tuple(range(1, g.ndim)) if stacked else None) for g in grads.values())
             factor = xp.minimum(self.clip_norm / (xp.sqrt(square) + 1e-30), 1.0)  # stays on the device: no sync
-            grads = {name: g * _of_each(factor, g) for name, g in grads.items()}
+            grads = {name: g * of_each(factor, g) for name, g in grads.items()}
         return grads
 
 
-def _of_each(number: Any, p: Array) -> Any:
+def of_each(number: Any, p: Array) -> Any:
     """Return a number for each network of a stack, (k,), in the shape that goes with p, (k, ...); a scalar as it is."""
     if not getattr(number, "ndim", 0):
         return number

@@ -2,6 +2,7 @@
 
 :class:`MLPClassifier` and :class:`MLPRegressor` take every argument of scikit-learn's own, with the same meaning, and
 have every fitted attribute; and then some. :class:`CNNClassifier` classifies images by the same arguments.
+:class:`FleetGridSearchCV` and :class:`FleetRandomizedSearchCV` are its searches, with many fits trained at once.
 """
 
 try:
@@ -13,5 +14,13 @@ except ImportError as error:
 from portanet.sklearn.classifier import MLPClassifier
 from portanet.sklearn.cnn import CNNClassifier
 from portanet.sklearn.regressor import MLPRegressor
+from portanet.sklearn.search import FleetBackend, FleetGridSearchCV, FleetRandomizedSearchCV
 
-__all__ = ["CNNClassifier", "MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "CNNClassifier",
+    "FleetBackend",
+    "FleetGridSearchCV",
+    "FleetRandomizedSearchCV",
+    "MLPClassifier",
+    "MLPRegressor",
+]

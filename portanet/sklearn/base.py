@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 from portanet import backends, optimizers, schedules
 from portanet.data.sparse import SparseRows
 from portanet.errors import ConfigError
+from portanet.fleet.meeting import MeetingTrainer, note_alone
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.sklearn import inputs
@@ -117,6 +118,7 @@ class BaseMLP(FittedMLP):
             hooks = [*([] if told is None else [told]), *(self.callbacks or ())]
             descend(self, trainer, data, self._own_validation(X_val, y_val), hooks, incremental=incremental)
         else:
+            note_alone(f"solver={self.solver!r} minimises over all samples at once")
             whole = x.matrix.toarray() if isinstance(x, SparseRows) else x
             with trainer.backend.activate(trainer.dtype):
                 batches = trainer._batches(whole, target, weight, x.shape[0])
@@ -209,7 +211,7 @@ class BaseMLP(FittedMLP):
         about = (self._network.net, self._loss, optimizer, float(self.alpha), self._dtype, backend.spec)
         trainer = self._trainer
         if trainer is None or self._about != about:  # else what is compiled is used again
-            trainer = Trainer(
+            trainer = MeetingTrainer(
                 self._network.net,
                 self._loss,
                 optimizer,
@@ -249,11 +251,3 @@ class BaseMLP(FittedMLP):
             return copy.deepcopy(schedules.get(self.schedule))
         kind = self.learning_rate if self.optimizer is None and self.solver == "sgd" else "constant"
         return LearningRate(kind, float(self.learning_rate_init), float(self.power_t))
-
-
-def can_partial_fit(estimator: BaseMLP) -> bool:
-    """Tell whether an estimator trains by epochs; L-BFGS does not."""
-    if not estimator._iterative:
-        message = f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
-        raise AttributeError(message)
-    return True

@@ -18,14 +18,14 @@ from portanet.errors import ConfigError
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss
 from portanet.sklearn import inputs
-from portanet.sklearn.base import BaseMLP, can_partial_fit
+from portanet.sklearn.documentation import with_arguments
+from portanet.sklearn.estimator import Estimator, can_partial_fit
 from portanet.sklearn.labels import Labels
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
-from portanet.sklearn.protocol import with_callbacks
 from portanet.typing import Array
 
 
-class BaseClassifier(ClassifierMixin, BaseMLP):
+class BaseClassifier(ClassifierMixin, Estimator):
     """A network whose outputs are the probabilities of classes."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -36,44 +36,10 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
 
     class_weight: Any
 
-    @with_callbacks
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
-        """Fit the network to samples and labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples: on the host, or an array of CuPy, torch or JAX, which is then trained on where it lives.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, or a row of 0 and 1 a sample where it can have several.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the loss.
-        X_val, y_val : array-like, default=None
-            Samples and labels that are scored behind each epoch; with `early_stopping` they decide, and nothing is
-            split off.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-        """
-        self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
-        return self
-
     @available_if(can_partial_fit)
+    @with_arguments
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch more on these samples.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-        classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come; needed in the first call.
 
         Returns
         -------
@@ -83,16 +49,12 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
         if _check_partial_fit_first_call(self, classes):
             several = type_of_target(inputs.host(y)).startswith("multilabel")
             self._know(inputs.host(y) if several else classes)
-        self._fit(X, y, sample_weight, incremental=True)
+        super().partial_fit(X, y, sample_weight)
         return self
 
+    @with_arguments
     def predict(self, X: Any) -> Array:
         """Return the label of each sample.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
 
         Returns
         -------
@@ -102,13 +64,9 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
         outputs = self._outputs(X, "predict")
         return self._in_place(self._labels.decode(inputs.host(outputs)), outputs)
 
+    @with_arguments
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
 
         Returns
         -------
@@ -117,13 +75,9 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
         """
         return self._proba(X, "predict_proba")
 
+    @with_arguments
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
 
         Returns
         -------
@@ -134,17 +88,9 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
         with inputs.place_of(p).activate(self._dtype):
             return array_namespace(p).log(p)
 
+    @with_arguments
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy; several labels a sample must all be right.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
 
         Returns
         -------

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TypeVar
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 Kind = TypeVar("Kind", bound=type)
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 PARAMETERS = """
 hidden_layer_sizes : array-like of shape (n_layers - 2,) or int, default=(100,)
@@ -159,6 +162,29 @@ ABSENT: dict[str, set[str]] = {
 """The attributes that an estimator has not."""
 
 
+ARGUMENTS = """
+X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    The samples.
+y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    Their labels or targets.
+sample_weight : array-like of shape (n_samples,), default=None
+    Weights of the samples.
+classes : array-like of shape (n_classes,), default=None
+    All labels that will ever come; needed in the first call.
+"""
+"""The arguments that methods have in common."""
+
+
+def with_arguments(method: Method) -> Method:
+    """Put the section on parameters, in the signature's order, in front of a method's section on what it returns."""
+    if method.__doc__:
+        told = _entries(ARGUMENTS, "")
+        arguments = list(inspect.signature(method).parameters)[1:]
+        section = f"Parameters\n----------\n{''.join(told[name] for name in arguments)}\n"
+        method.__doc__ = inspect.cleandoc(method.__doc__).replace("Returns\n", f"{section}Returns\n", 1) + "\n"
+    return method
+
+
 def documented(kind: Kind) -> Kind:
     """Put the sections on parameters, in the signature's order, and on attributes into a class's docstring."""
     if kind.__doc__:  # python -OO leaves none
@@ -169,6 +195,30 @@ def documented(kind: Kind) -> Kind:
         sections = f"Parameters\n----------\n{''.join(parameters)}\nAttributes\n----------\n{''.join(attributes)}\n"
         kind.__doc__ = inspect.cleandoc(kind.__doc__).replace("See Also\n", f"{sections}See Also\n", 1) + "\n"
     return kind
+
+
+def documented_as(base: type) -> Callable[[Kind], Kind]:
+    """Put a base's sections on parameters and attributes into a class's docstring, in front of its examples.
+
+    What the class tells itself, under Parameters and Attributes, takes the place of the base's entry, or is added.
+    """
+
+    def told(kind: Kind) -> Kind:
+        if kind.__doc__ and base.__doc__:
+            own, theirs = inspect.cleandoc(kind.__doc__), inspect.cleandoc(base.__doc__)
+            for name in ("Parameters", "Attributes"):
+                entries = _entries(_section(theirs, name), "") | _entries(_section(own, name), "")
+                own = own.replace(_section(own, name), "".join(entries.values()) + "\n")
+            kind.__doc__ = own + "\n"
+        return kind
+
+    return told
+
+
+def _section(text: str, name: str) -> str:
+    """Return what stands in a section of a docstring, up to the next heading."""
+    _, _, behind = text.partition(f"{name}\n{'-' * len(name)}\n")
+    return re.split(r"(?m)^(?=[A-Z][A-Za-z ]*\n-{3,}$)", behind)[0]
 
 
 def _entries(text: str, name: str) -> dict[str, str]:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.metaestimators import available_if
 
 from portanet import losses
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss, Poisson, SumSquaredError
 from portanet.sklearn import inputs
-from portanet.sklearn.base import BaseMLP, can_partial_fit
-from portanet.sklearn.documentation import documented
+from portanet.sklearn.documentation import documented, with_arguments
+from portanet.sklearn.estimator import Estimator
 from portanet.sklearn.losses import _HalfPoissonDeviance, _HalfSquaredError
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES, TABLES
-from portanet.sklearn.protocol import with_callbacks
 from portanet.typing import Array
 
 
 @documented
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(RegressorMixin, Estimator):
     """Multi-layer perceptron that predicts numbers.
 
     It is scikit-learn's, with what that leaves out, on any device.
@@ -81,58 +79,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         self._keep(locals())
 
-    @with_callbacks
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
-        """Fit the network to samples and their targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples: on the host, or an array of CuPy, torch or JAX, which is then trained on where it lives.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the loss.
-        X_val, y_val : array-like, default=None
-            Samples and targets that are scored behind each epoch; with `early_stopping` they decide, and nothing is
-            split off.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-        """
-        self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
-        return self
-
-    @available_if(can_partial_fit)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train for one epoch more on these samples.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        self._fit(X, y, sample_weight, incremental=True)
-        return self
-
+    @with_arguments
     def predict(self, X: Any) -> Array:
         """Return the predicted numbers.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
 
         Returns
         -------
@@ -141,17 +90,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._numbers(self._outputs(X, "predict"))
 
+    @with_arguments
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R².
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
 
         Returns
         -------

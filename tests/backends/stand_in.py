@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
@@ -78,5 +77,6 @@ def install(
 def surroundings(monkeypatch, *, wheels=(), driver=0):
     """Let the wheels that are installed and the driver's version be these, whatever the machine has."""
     found = [SimpleNamespace(name=name) for name in ("numpy", "cupy-xarray", None, *wheels)]
-    monkeypatch.setattr(importlib.metadata, "distributions", lambda: found)
+    # In the probe alone: a library that is imported meanwhile looks for its plug-ins among those there are.
+    monkeypatch.setattr(probe_cupy, "distributions", lambda: found)
     monkeypatch.setattr(probe_cupy, "driver_version", lambda: driver)

@@ -10,14 +10,13 @@ weight of its solitary run, relative to the largest one of that array, in both d
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from typing import Any
 
 import numpy as np
 
 import portanet as pn
 from portanet.backends import keep_memory
+from tests.benchmarks.turns import Turns
 
 MEMBERS, ROWS, FEATURES, CLASSES = 64, 10_000, 20, 3
 NET = [pn.Dense(64), pn.ReLU(), pn.Dense(64), pn.ReLU(), pn.Dense(CLASSES)]
@@ -77,17 +76,13 @@ def main() -> None:
                 runs["joblib, two processes"] = lambda batch=batch: pool(
                     delayed(in_a_process)(seed, batch, args.epochs) for seed in range(MEMBERS)
                 )
-            seconds: dict[str, list[float]] = {name: [] for name in runs}
-            for i in range(args.rounds + 1):
-                for name, run in runs.items():
-                    began = time.perf_counter()
-                    run()
-                    if i:  # the first round warms up
-                        seconds[name].append(time.perf_counter() - began)
+            turns = Turns(runs, args.rounds)
             print(f"batch {batch}, {args.epochs} epochs, {MEMBERS} networks")
-            for name, own in seconds.items():
-                ratio = statistics.median(a / b for a, b in zip(own, seconds["fleet"], strict=True))
-                print(f"  {name:22} {statistics.median(own):7.3f} s   {ratio:5.2f} x the fleet's", flush=True)
+            for name in runs:
+                print(
+                    f"  {name:22} {turns.median(name):7.3f} s   {turns.ratio(name, 'fleet'):5.2f} x the fleet's",
+                    flush=True,
+                )
             if not args.groups:
                 for dtype in ("float32", "float64"):
                     print(f"  largest difference in {dtype}: {largest_difference(batch, args.epochs, dtype):.1e}")

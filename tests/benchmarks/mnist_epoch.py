@@ -8,14 +8,13 @@ All take turns (A B C A B C …) on the same data in one process; the ratio is t
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 
 import portanet as pn
 from portanet.backends import blas
+from tests.benchmarks.turns import Turns
 
 BATCH = 128
 
@@ -64,17 +63,11 @@ def main() -> None:
     data = pn.data.load("mnist")
     runs = {f"portanet on {name}": ours(name, data) for name in args.backends.split(",")}
     runs["PyTorch by itself"] = theirs(data)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for i in range(args.rounds + 1):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run()
-            if i:  # the first round warms up
-                seconds[name].append(time.perf_counter() - began)
+    turns = Turns(runs, args.rounds)
     print(blas.describe(), f"torch threads {torch.get_num_threads()}")
-    for name, times in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(times, seconds["PyTorch by itself"], strict=True))
-        print(f"{name:20} {statistics.median(times):6.2f} s an epoch   {ratio:5.2f} of PyTorch")
+    for name in runs:
+        share = turns.ratio(name, "PyTorch by itself")
+        print(f"{name:20} {turns.median(name):6.2f} s an epoch   {share:5.2f} of PyTorch")
 
 
 if __name__ == "__main__":

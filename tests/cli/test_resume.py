@@ -71,6 +71,33 @@ def test_more_epochs(cli):
     assert [row["epoch"] for row in rows("run")] == [1, 2, 3, 4]
 
 
+def test_each_start_is_noted(cli):
+    file = Path("run/environment.json")
+    assert cli("train", "moons", "--epochs", "1", "--out", "run").code == 0
+    first = json.loads(file.read_text())
+    for epochs in ("2", "3"):
+        assert cli("train", "--resume", "run", "--epochs", epochs).code == 0
+    before = file.read_text()
+    about = json.loads(before)
+    starts = about.pop("resumed")
+    assert about == first
+    assert [start["epoch"] for start in starts] == [1, 2]
+    assert starts[1]["command"] == ["portanet", "train", "--resume", "run", "--epochs", "3"]
+    assert starts[1].keys() == first.keys() - {"seed", "data"} | {"epoch"}
+    assert first["started"] <= starts[0]["started"] <= starts[1]["started"]
+    assert cli("train", "--resume", "run", "--epochs", "4", "--batch-size", "9").code == 3
+    assert file.read_text() == before  # a start that was refused is none
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_text("[1")])
+def test_a_run_whose_environment_is_lost_goes_on(cli, damage):
+    assert cli("train", "moons", "--epochs", "1", "--out", "run").code == 0
+    damage(Path("run/environment.json"))
+    done = cli("train", "--resume", "run", "--epochs", "2")
+    assert done.code == 0
+    assert "environment.json: it cannot be read" in done.err
+
+
 def test_one_that_is_done_says_so_again(cli):
     assert cli("train", "moons", "--epochs", "2", "--out", "run").code == 0
     before = Path("run/metrics.jsonl").read_text()

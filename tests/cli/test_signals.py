@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import portanet as pn
 from portanet.cli.signals import Interrupts
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_behind_its_batch_and_saves(tmp_path, number, code):
     words = ["train", "spirals", "--epochs", "1000000", "--backend", "numpy", "--out", "run", "--json"]
     process = subprocess.Popen(
@@ -48,6 +49,39 @@ def test_a_signal_ends_the_run_behind_its_batch_and_saves(tmp_path, number, code
     assert net.evaluate(data.x, data.y)["loss"] > 0
 
 
+IN_A_TERMINAL = """
+import fcntl, sys, termios
+from portanet.cli.main import run
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+code = run(sys.argv[1:])
+open("code", "w").write(str(code))
+sys.exit(code)
+"""
+
+
+def test_a_terminal_that_is_closed_ends_the_run_as_a_signal_does(tmp_path):
+    master, slave = os.openpty()
+    words = ["train", "spirals", "--epochs", "1000000", "--backend", "numpy", "--out", "run"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, *words],
+        cwd=tmp_path,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    )
+    os.close(slave)
+    until = time.monotonic() + 60
+    while not (tmp_path / "run/metrics.jsonl").exists() and time.monotonic() < until and process.poll() is None:
+        while select.select([master], [], [], 0.02)[0]:  # a terminal that nobody reads holds the writer up
+            os.read(master, 4096)
+    os.close(master)
+    process.wait(timeout=60)
+    assert (tmp_path / "code").read_text() == "129"
+    assert json.loads((tmp_path / "run/report.json").read_text())["stopped"] == "interrupted"
+    assert pn.load(tmp_path / "run/last.safetensors").epoch >= 1
+
+
 class Batches(pn.Callback):
     """Sends a signal in the middle of an epoch, and counts the batches behind it."""
 
@@ -66,6 +100,23 @@ def trainer():
 
 
 X, Y = np.zeros((40, 3)), np.zeros(40, dtype=int)
+
+
+def test_a_hangup_that_is_ignored_stays_so_and_a_second_one_changes_nothing(monkeypatch):
+    monkeypatch.setattr("portanet.cli.signals._leave_terminal", lambda: None)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        for handler, stopped in ((signal.SIG_IGN, "epochs"), (signal.SIG_DFL, "interrupted")):
+            signal.signal(signal.SIGHUP, handler)
+            t = trainer()
+            with Interrupts(t) as interrupts:
+                callbacks = [interrupts, Batches(signal.SIGHUP, signal.SIGHUP)]
+                history = t.fit(X, Y, epochs=3, batch_size=10, callbacks=callbacks, verbose=False)
+            assert history.stopped == stopped
+            assert signal.getsignal(signal.SIGHUP) == handler
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert interrupts.exit_code == 129
 
 
 def test_first_signal_lets_the_batch_end(capfd):

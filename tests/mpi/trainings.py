@@ -22,6 +22,7 @@ IMAGES = RNG.normal(size=(300, 8, 8, 1))
 CLASSES = RNG.integers(0, 3, 300)
 CURVES = np.sin(X[:, :3])
 
+
 class OnDisk:
     """Rows that come by blocks, as those of a file do."""
 

@@ -1,0 +1,78 @@
+"""``environment.json`` of a run: where and by what it was started, and each start that went on with it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import logging
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import portanet
+from portanet.backends import blas
+from portanet.backends.probe import probe
+from portanet.cli.run_folder import ENVIRONMENT, write_json, write_text
+from portanet.data import Dataset, Samples, fingerprint
+from portanet.errors import DataError
+from portanet.trainer import Trainer
+
+__all__ = ["environment", "resumed"]
+
+logger = logging.getLogger("portanet")
+
+
+def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what the run's numbers depend on beside its configuration."""
+    on_disk = isinstance(dataset.x, Samples)
+    return {
+        **_machine(trainer, arguments),
+        "seed": trainer.seed,
+        "data": {"name": dataset.name, "sha256_of_some" if on_disk else "sha256": fingerprint(dataset)},
+    }
+
+
+@contextlib.contextmanager
+def resumed(folder: Path, trainer: Trainer, arguments: Sequence[str]) -> Iterator[None]:
+    """Add this start to what is told of the run; take it back where the block finds that it cannot go on.
+
+    ``resumed`` in the file is a list with the versions, the device, the command, the date and the epoch of each start.
+    """
+    file = folder / ENVIRONMENT
+    before = None
+    try:
+        before = file.read_text(encoding="utf-8")
+        about = json.loads(before)
+        starts = [*about.get("resumed", []), {"epoch": trainer.epoch, **_machine(trainer, arguments)}]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        logger.warning("%s: it cannot be read (%s); this start is not added", file, error)
+        yield
+        return
+    write_json(file, {**about, "resumed": starts})
+    try:
+        yield
+    except DataError:
+        write_text(file, before)
+        raise
+
+
+def _machine(trainer: Trainer, arguments: Sequence[str]) -> dict[str, Any]:
+    backend = trainer.backend
+    return {
+        "portanet": portanet.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "numpy": probe("numpy").version,
+        "backend": {
+            "name": backend.name,
+            "spec": backend.spec,
+            "device": str(backend.device),
+            "version": probe(backend.name).version,
+        },
+        "blas": vars(blas.describe()),
+        "ranks": 1 if trainer.ranks is None else trainer.ranks.size,
+        "command": ["portanet", *arguments],
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,55 @@
+"""What the commands share that train many networks at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from portanet.cli.train_options import Options
+
+if TYPE_CHECKING:
+    from portanet.data import Dataset
+    from portanet.fleet import Fleet
+    from portanet.losses import Loss
+
+__all__ = ["batch_size", "fleet"]
+
+
+def fleet(
+    each: Sequence[Options], dataset: Dataset, net: Callable[[Options, Dataset, Loss, int], Any] | None = None
+) -> Fleet:
+    """Return the fleet that options ask for, one member each; they may differ in their rates and decays alone.
+
+    Parameters
+    ----------
+    net : function of the options, the data, the loss and a member's number, optional
+        Returns that member's network; by default they are one and the same.
+    """
+    from portanet.cli import network, schedule, training
+    from portanet.fleet import Fleet
+
+    options, optimizers = each[0], [training.optimizer(one) for one in each]
+    loss = network.choose_loss(options, dataset)
+    return Fleet(
+        network.build(options, dataset, loss) if net is None else lambda i: net(options, dataset, loss, i),
+        len(each),
+        loss,
+        optimizers[0],
+        network.metrics(dataset),
+        seeds=options.seed,
+        lr=[one.lr for one in optimizers],
+        weight_decay=[one.weight_decay for one in optimizers],
+        backend=options.backend,
+        dtype=options.dtype,
+        schedule=schedule.parse(options.schedule),
+        l1=options.l1,
+        l2=options.l2,
+        classes=dataset.classes,
+    )
+
+
+def batch_size(asked: int | str, n: int) -> int | None:
+    """Return the samples a step, for `n` of them."""
+    from portanet.memory import usual_batch_size
+
+    return None if asked == "full" else usual_batch_size(n) if asked == "auto" else int(asked)
