@@ -30,9 +30,9 @@ import numpy as np
 from tests.benchmarks.mpi import ROOT, measured, network
 
 NETS = {  # global batch, rows at which the computation is measured, steps
-    "500-150": (1024, (96, 192, 384, 768), 60),
-    "cnn": (128, (12, 24, 48, 96), 6),
-    "wide": (512, (48, 96, 192, 384), 5),
+    "500-150": (1024, (128, 384, 768), 40),
+    "cnn": (64, (8, 24, 48), 5),
+    "wide": (256, (32, 96, 192), 4),
 }
 TITLES = {"500-150": "784-500-150-10", "cnn": "CNN (32, 64, 128)", "wide": "784-4096-4096-10"}
 

@@ -27,7 +27,7 @@ class Hook(pn.Callback):
 x = np.random.default_rng(0).normal(size=(200, 4))
 t = pn.Trainer([pn.Dense(2)], backend="numpy", ranks=ranks)
 h = t.fit(x, (x[:, 0] > 0).astype(int), epochs=500, batch_size=20, callbacks=[Hook()], verbose=False)
-print(f"{h.stopped}|{t.epoch}|{t.position}")
+print(f"{h.stopped}|{t.epoch}|{t.position}\\n", end="")  # in one piece: all write to one pipe
 """
 
 
