@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from portanet.data.block_order import BLOCK
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import Capacity, regular, require
 from portanet.data.labels import encode
@@ -102,14 +103,18 @@ def _files(folder: Path) -> list[Path]:
 
 def _pixels(files: list[Path]) -> HostArray:
     """Return all images as one array, allocated once the first one tells its shape."""
-    with _image(files[0]) as (_, _, shape):
-        room = Capacity.of_packed(sum(other.stat().st_size for other in files))
-        if len(files) * math.prod(shape) > room.bytes:
-            size = f"{shape[1]}×{shape[0]} pixels take {len(files) * math.prod(shape)} bytes"
-            room.refuse(files[0], f"images of {size}")
-        pixels = np.empty((len(files), *shape), dtype=np.uint8)
+    pixels = np.empty((len(files), *_shape(files, files[0])), dtype=np.uint8)
     _decode(files, pixels, files[0])
     return pixels
+
+
+def _shape(files: list[Path], first: Path) -> tuple[int, ...]:
+    """Return the shape of the first image; tell one with which all would be more than is plausible for their files."""
+    with _image(first) as (_, _, shape):
+        room = Capacity.of_packed(sum(file.stat().st_size for file in files))
+        if len(files) * math.prod(shape) > room.bytes:
+            room.refuse(first, f"images of {shape[1]}×{shape[0]} pixels take {len(files) * math.prod(shape)} bytes")
+    return shape
 
 
 def _decode(files: list[Path], pixels: HostArray, first: Path) -> None:
@@ -167,14 +172,13 @@ class ImageSamples(Samples):
         If that one cannot be decoded; and when an image is read that cannot be, or is of another size.
     """
 
-    blocks = 16  # files lie anywhere: many small blocks mix better, and cost no more
-
     def __init__(self, files: list[Path], first: Path | None = None) -> None:
         self.files, self.first, self.dtype = files, first or files[0], np.dtype(np.uint8)
         self.name = str(files[0].parent.parent)
-        with _image(self.first) as (_, _, shape):
-            self.shape = (len(files), *shape)
-        self._sample = shape
+        self._sample = _shape(files, self.first)
+        self.shape = (len(files), *self._sample)
+        # Files lie anywhere: many small blocks mix better, and cost no more.
+        self.blocks = max(min(16, BLOCK // math.prod(self._sample)), 1)
 
     def _read(self, start: int, stop: int) -> HostArray:
         pixels = np.empty((stop - start, *self._sample), dtype=np.uint8)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import os
 from pathlib import Path
 
 from portanet.backends.host import host_memory
-from portanet.data import arrays, images
-from portanet.data.files import opened
+from portanet.data.arrays import KEYS, npy_files
+from portanet.data.files import Capacity, opened
+from portanet.data.images import SUFFIXES, first_shape
 from portanet.data.npy_header import npy_header
 from portanet.data.parquet import ParquetSamples
 from portanet.errors import ConfigError
@@ -57,21 +57,26 @@ def streams(path: Path, form: str, wanted: bool | None) -> bool:
 
 
 def in_memory(path: Path, form: str) -> int:
-    """Return how many bytes samples on disk take in memory, roughly: the header of a file, or of one of them, tells."""
+    """Return how many bytes samples on disk take in memory, roughly: the header of a file, or of one of them, tells.
+
+    What claims to be larger than its files can be counts as nothing: it is for the reader of the whole to refuse.
+    """
     if form == "npy":
         folder = path if path.is_dir() else path.parent
-        return sum(_array(file) for key, file in arrays.npy_files(folder).items() if key in (*arrays.KEYS, "x_test"))
+        return sum(_array(file) for key, file in npy_files(folder).items() if key in (*KEYS, "x_test"))
     if form == "parquet":
         return ParquetSamples.size(path)
     if form == "images":
-        files = itertools.chain.from_iterable(folder for _, _, folder in os.walk(path))
-        count = sum(Path(name).suffix.lower() in images.SUFFIXES for name in files)
-        return count * math.prod(images.first_shape(path))
+        walk = ((Path(folder), name) for folder, _, names in os.walk(path) for name in names)
+        sizes = [(folder / name).stat().st_size for folder, name in walk if Path(name).suffix.lower() in SUFFIXES]
+        need = len(sizes) * math.prod(first_shape(path))
+        return need if need <= Capacity.of_packed(sum(sizes)).bytes else 0
     tables = [path] if path.is_file() else list(path.iterdir())
     return _OF_TEXT * sum(file.stat().st_size for file in tables)
 
 
 def _array(file: Path) -> int:
-    with opened(file) as (stream, _):
+    with opened(file) as (stream, room):
         shape, _, dtype = npy_header(stream, str(file))
-    return math.prod(shape) * dtype.itemsize
+    need = math.prod(shape) * dtype.itemsize
+    return 0 if room.packed or need > room.bytes else need

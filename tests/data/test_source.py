@@ -193,7 +193,6 @@ def test_real_download_checks_the_sum(tmp_path, monkeypatch):
     [
         (b"", "got an empty file"),
         (b"\x7fELF\0\0", "a binary file that begins with 7f 45 4c 46"),
-        (b"PAR1\0\0", "got a Parquet file"),
         (b"\x80\x04\x95", "a pickle, which can run code"),
         (b"\x89PNG\r\n\x1a\n\0", "a single image"),
         (b"\x1f\x8b\x08\0\0\0", "the compressed data end early"),
