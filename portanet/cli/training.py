@@ -181,9 +181,7 @@ class Training:
                 report["seconds"] = round(time.perf_counter() - began, 3)
                 # An error on its way is the one to tell, also where it leaves no room for a report.
                 with contextlib.nullcontext() if ended else contextlib.suppress(DataError):
-                    if not refused and (
-                        self.ranks is None or self.ranks.rank == 0
-                    ):  # else the report there is still the one of what was done
+                    if first and not refused:  # else the report there is still the one of what was done
                         run_folder.write_json(folder / run_folder.REPORT, report)
         return interrupts.exit_code if interrupts.received else 0
 
