@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -18,6 +19,21 @@ import portanet as pn
 from portanet.cli.signals import Interrupts
 
 
+def heard():
+    """Let a process hear a closed terminal though the tests themselves may run behind nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def ended(process):
+    """Leave no process behind where a test fails."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_behind_its_batch_and_saves(tmp_path, number, code):
     words = ["train", "spirals", "--epochs", "1000000", "--backend", "numpy", "--out", "run", "--json"]
@@ -27,16 +43,18 @@ def test_a_signal_ends_the_run_behind_its_batch_and_saves(tmp_path, number, code
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        preexec_fn=heard,
     )
     metrics = tmp_path / "run/metrics.jsonl"
-    until = time.monotonic() + 60
-    while not metrics.exists() and time.monotonic() < until and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
-    assert "Traceback" not in err
-    assert "interrupted" in err
+    with ended(process):
+        until = time.monotonic() + 60
+        while not metrics.exists() and time.monotonic() < until and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == code, err
+        assert "Traceback" not in err
+        assert "interrupted" in err
 
     report = json.loads((tmp_path / "run/report.json").read_text())
     rows = [json.loads(line) for line in metrics.read_text().splitlines()]
@@ -69,14 +87,16 @@ def test_a_terminal_that_is_closed_ends_the_run_as_a_signal_does(tmp_path):
         stdout=slave,
         stderr=slave,
         start_new_session=True,
+        preexec_fn=heard,
     )
     os.close(slave)
     until = time.monotonic() + 60
-    while not (tmp_path / "run/metrics.jsonl").exists() and time.monotonic() < until and process.poll() is None:
-        while select.select([master], [], [], 0.02)[0]:  # a terminal that nobody reads holds the writer up
-            os.read(master, 4096)
-    os.close(master)
-    process.wait(timeout=60)
+    with ended(process):
+        while not (tmp_path / "run/metrics.jsonl").exists() and time.monotonic() < until and process.poll() is None:
+            while select.select([master], [], [], 0.02)[0]:  # a terminal that nobody reads holds the writer up
+                os.read(master, 4096)
+        os.close(master)
+        process.wait(timeout=60)
     assert (tmp_path / "code").read_text() == "129"
     assert json.loads((tmp_path / "run/report.json").read_text())["stopped"] == "interrupted"
     assert pn.load(tmp_path / "run/last.safetensors").epoch >= 1
