@@ -36,7 +36,7 @@ TESTS = {
     "layers/base": [*LAYERS, "test_saving.py"],
     "layers/dropout": [*LAYERS, "test_random.py"],
     "layers/embedding": LAYERS,
-    "layers/norm": LAYERS,
+    "layers/norm": [*LAYERS, "mpi/test_parts.py"],
     "layers/parallel": ["test_math_values_nets.py", *LAYERS],
     "layers/preprocess": LAYERS,
     "layers/reshape": LAYERS,
@@ -53,8 +53,8 @@ TESTS = {
     "schedules": ["test_schedules.py"],
     "initializers": ["test_initializers.py"],
     "metrics": ["test_metrics_values.py", "test_metrics.py"],
-    "random": ["test_random.py", "test_augment.py"],
-    "step": ["test_step.py"],
+    "random": ["test_random.py", "mpi/test_parts.py", "test_augment.py"],
+    "step": ["test_step.py", "mpi/test_parts.py"],
 }
 OTHER_BACKENDS = "not strict and not torch and not jax and not cupy"
 

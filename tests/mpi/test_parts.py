@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -57,6 +60,41 @@ def test_gradients_add_up(backend, weighted):
     assert mean == pytest.approx(loss, rel=1e-13)
     for name, g in whole.items():
         np.testing.assert_allclose(sums[name], g, rtol=1e-11, atol=1e-14, err_msg=name)
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (9, 3, 5, 4)])
+def test_batch_norm_takes_the_statistics_of_the_whole(shape):
+    """Two threads have a part each, and add up as processes do."""
+    layer, rng = pn.BatchNorm(), np.random.default_rng(0)
+    x, dy = rng.normal(2, 3, size=shape), rng.normal(size=shape)
+    params = {**layer.init(rng, shape[1:])[0], **layer.init_buffers(shape[1:])}
+    params["gamma"] = rng.normal(size=4)
+    barrier, sums = threading.Barrier(2), [np.zeros(0)] * 2
+
+    def run(i, rows):
+        def add(a):
+            sums[i] = a
+            barrier.wait(30)
+            total = sums[0] + sums[1]
+            barrier.wait(30)
+            return total
+
+        part = Part(rows.start, 9, len(x[rows]) / 9, 1 / 9, add)
+        y, cache = layer.forward(params, x[rows], train=True, key=Key(0, 0, part=part))
+        dx, grads = layer.backward(params, dy[rows], cache)
+        return y, dx, grads, layer.updated_buffers(params, cache)
+
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(run, range(2), (slice(0, 4), slice(4, 9))))
+    y, cache = layer.forward(params, x, train=True)
+    dx, grads = layer.backward(params, dy, cache)
+    np.testing.assert_allclose(np.concatenate([part[0] for part in parts]), y, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(np.concatenate([part[1] for part in parts]), dx, rtol=1e-11, atol=1e-13)
+    for name, g in grads.items():
+        np.testing.assert_allclose(parts[0][2][name] + parts[1][2][name], g, rtol=1e-12, atol=1e-13)
+    for name, buffer in layer.updated_buffers(params, cache).items():
+        for part in parts:
+            np.testing.assert_allclose(part[3][name], buffer, rtol=1e-12)
 
 
 @pytest.fixture
