@@ -18,10 +18,12 @@ import pytest
 import portanet as pn
 from portanet.cli.signals import Interrupts
 
-
-def heard():
-    """Let a process hear a closed terminal though the tests themselves may run behind nohup."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# The tests themselves may run behind nohup. (A preexec_fn would fork beside JAX's threads.)
+HEARD = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 
 @contextlib.contextmanager
@@ -38,12 +40,11 @@ def ended(process):
 def test_a_signal_ends_the_run_behind_its_batch_and_saves(tmp_path, number, code):
     words = ["train", "spirals", "--epochs", "1000000", "--backend", "numpy", "--out", "run", "--json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "portanet", *words],
+        [sys.executable, "-c", HEARD, "-m", "portanet", *words],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        preexec_fn=heard,
     )
     metrics = tmp_path / "run/metrics.jsonl"
     with ended(process):
@@ -81,13 +82,12 @@ def test_a_terminal_that_is_closed_ends_the_run_as_a_signal_does(tmp_path):
     master, slave = os.openpty()
     words = ["train", "spirals", "--epochs", "1000000", "--backend", "numpy", "--out", "run"]
     process = subprocess.Popen(
-        [sys.executable, "-c", IN_A_TERMINAL, *words],
+        [sys.executable, "-c", HEARD, "-c", IN_A_TERMINAL, *words],
         cwd=tmp_path,
         stdin=slave,
         stdout=slave,
         stderr=slave,
         start_new_session=True,
-        preexec_fn=heard,
     )
     os.close(slave)
     until = time.monotonic() + 60
