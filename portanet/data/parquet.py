@@ -48,6 +48,9 @@ class ParquetSamples(Samples):
             message = f"{path}: expected rows of features, got {sum(sizes)} rows of {len(self.columns)} columns"
             raise DataError(message)
         for column in self.columns:
+            if (count := schema.names.count(column)) != 1:
+                message = f"{path}: expected one column {column!r}, got {count}; give each a name of its own"
+                raise DataError(message)
             kind = schema.field(column).type
             if not _is_number(kind):
                 message = f"{path}, column {column!r}: expected numbers, got {kind}; turn it into numbers or drop it"

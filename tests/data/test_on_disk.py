@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 import numpy as np
@@ -200,6 +201,10 @@ def test_parquet_that_is_broken(tmp_path):
         "column 'p': expected numbers",
     )
     refused(parquet(tmp_path / "c.parquet", {"label": [0, 1]}, 2), "expected at least two columns")
+    pa = importlib.import_module("pyarrow")
+    twice = pa.Table.from_arrays([pa.array(x), pa.array(x), pa.array(x % 2)], names=["p", "p", "label"])
+    importlib.import_module("pyarrow.parquet").write_table(twice, tmp_path / "e.parquet")
+    refused(tmp_path / "e.parquet", "expected one column 'p', got 2")
     path = parquet(tmp_path / "d.parquet", {"p": x, "label": x % 2}, 7)
     path.write_bytes(path.read_bytes()[:-30])
     refused(path, "expected a Parquet file that can be read", stream=True)

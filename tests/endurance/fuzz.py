@@ -46,11 +46,19 @@ def _one(folder: Path) -> str:
     return str(next(path for path in sorted(folder.rglob("*")) if path.is_file()))
 
 
+def _streamed(place: str, folder: Path) -> list[str]:
+    """Return the command that trains on what is read from disk."""
+    words = ["--stream", "--epochs", "1", "--layers", "none", "--quiet", "--out", str(folder / "run")]
+    return ["train", place, *words]
+
+
 READERS = {
     "idx": Reader(lambda folder: ["info", str(folder)]),
     "table": Reader(lambda folder: ["info", _one(folder)]),
     "npz": Reader(lambda folder: ["info", _one(folder)]),
     "npy": Reader(lambda folder: ["info", _one(folder)]),
+    "parquet": Reader(lambda folder: _streamed(_one(folder), folder), (0, 3, 5)),
+    "stream": Reader(lambda folder: _streamed(str(folder), folder), (0, 3, 5)),
     "digits": Reader(lambda folder: ["info", _one(folder)]),
     "images": Reader(lambda folder: ["info", str(folder)]),
     "network": Reader(lambda folder: ["info", _one(folder)]),

@@ -42,6 +42,15 @@ def npy(array: Any) -> bytes:
     return file.getvalue()
 
 
+def parquet(columns: dict[str, Any], **how: Any) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = io.BytesIO()
+    parquet.write_table(pa.table(columns), file, row_group_size=4, **how)
+    return file.getvalue()
+
+
 def put(name: str, **files: bytes | str) -> None:
     """Write files; a double underscore in a name stands for a dot."""
     folder = SEEDS / name
@@ -67,6 +76,10 @@ def data() -> None:
     put("npz/plain", a__npz=npz(np.savez, X=X.astype("f4"), y=np.array(list("abababab"))))
     put("npy/pair", X__npy=npy(X), y__npy=npy(Y))
     put("npy/fortran", X__npy=npy(np.asfortranarray(X.astype(">f4"))), y__npy=npy(Y.astype("i2")))
+    put("stream/pair", X__npy=npy(X), y__npy=npy(Y))
+    columns = {"a": X[:, 0], "b": X[:, 1].astype("f4")}
+    put("parquet/packed", a__parquet=parquet({**columns, "label": np.array(list("abababab"))}))
+    put("parquet/plain", a__parquet=parquet({**columns, "label": Y}, compression="none", use_dictionary=False))
     members = {f"trainingDigits/{i % 3}_{i}.txt": text(digit(i)) for i in range(4)}
     (SEEDS / "digits/zip").mkdir(parents=True)
     zipped(SEEDS / "digits/zip/a.zip", members | {"testDigits/1_9.txt": text(digit(9))})
