@@ -5,6 +5,11 @@ usage: python -m tests.benchmarks.mpi [--rounds 3] [--steps 60] [--net dense|cnn
 The network 784-256-128-10 at a global batch of 1,024 images in float32 (MNIST where PORTANET_DATA has it, else numbers
 drawn at random). One process has as many BLAS threads as there are processors; several share them. Rounds go in turns;
 ratios are medians of those within a round. Processes are started anew for each: what is timed begins behind ten steps.
+"products" are the matrix products of a step's dense layers alone, by NumPy into ready arrays, by all processes at once:
+no step can be faster than that.
+
+In float32 two trainings of a network with ReLU come apart whatever adds the sums in another order, since a unit whose
+input is 0 but for rounding is on in one and off in the other; ``--net tanh`` has none.
 """
 
 from __future__ import annotations
@@ -30,6 +35,8 @@ def network(kind: str) -> list[Any]:
 
     if kind == "dense":
         return [pn.Dense(256), pn.ReLU(), pn.Dense(128), pn.ReLU(), pn.Dense(10)]
+    if kind == "tanh":
+        return [pn.Dense(256), pn.Tanh(), pn.Dense(128), pn.Tanh(), pn.Dense(10)]
     if kind == "500-150":
         return [pn.Dense(500), pn.ReLU(), pn.Dense(150), pn.ReLU(), pn.Dense(10)]
     if kind == "wide":
@@ -67,6 +74,23 @@ class Clock:
         return float(self.trainer.ranks.seconds) if self.trainer.ranks is not None else 0.0
 
 
+def products(shapes: list[tuple[int, int]], rows: int, seconds: float = 0.5) -> float:
+    """Return the seconds of a step's matrix products alone, for dense layers of these weights' shapes."""
+    rng = np.random.default_rng(0)
+    jobs: list[tuple[Any, Any, Any]] = []
+    for i, (n_in, n_out) in enumerate(shapes):
+        x, w, dy = (rng.random(shape, np.float32) for shape in ((rows, n_in), (n_in, n_out), (rows, n_out)))
+        pairs = [(x, w), (x.T, dy), (dy, w.T)][: 2 if i == 0 else 3]  # nobody asks for the first layer's dx
+        jobs += [(a, b, np.empty((a.shape[0], b.shape[1]), np.float32)) for a, b in pairs]
+    times, until = [], time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        began = time.perf_counter()
+        for a, b, out in jobs:
+            np.matmul(a, b, out=out)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
 def work(kind: str, batch: int, steps: int, bucket: int | None, file: str) -> None:
     """Train as one of the processes; rank 0 prints the figures and writes the weights."""
     import portanet as pn
@@ -86,9 +110,11 @@ def work(kind: str, batch: int, steps: int, bucket: int | None, file: str) -> No
     trainer.fit(x, y, epochs=epochs, batch_size=batch, callbacks=[Hook()], verbose=False)
     seconds, sums = clock.result()
     done = clock.seen - warm
+    shapes = [p.shape for name, p in sorted(trainer.params.items()) if p.ndim == 2]
+    alone = products(shapes, batch // (1 if ranks is None else ranks.size))
     if ranks is None or ranks.rank == 0:
         np.savez(file, **trainer.params)
-        print(json.dumps({"step": seconds / done, "sums": sums / done, "images": batch * done / seconds}))
+        print(json.dumps({"step": seconds / done, "sums": sums / done, "products": alone}))
 
 
 def measured(ranks: int, kind: str, batch: int, steps: int, bucket: int | None, file: str) -> dict[str, float]:
@@ -122,7 +148,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=1024)
-    parser.add_argument("--net", default="dense", choices=["dense", "500-150", "cnn", "wide"])
+    parser.add_argument("--net", default="dense", choices=["dense", "tanh", "500-150", "cnn", "wide"])
     parser.add_argument("--ranks", default="1,2,4")
     parser.add_argument("--bucket", type=int, help="bytes; without it one sum behind the backward pass")
     parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
@@ -141,12 +167,16 @@ def main() -> int:
                 one, own = np.load(f"{folder}/{counts[0]}.npz"), np.load(f"{folder}/{n}.npz")
                 apart[n] = max(float(np.abs(one[k] - own[k]).max() / np.abs(one[k]).max()) for k in one.files)
     print(f"{args.net}, global batch {args.batch}, {args.steps} steps, {args.rounds} rounds in turns, float32")
-    print("ranks  threads each  ms a step  images a second  ratio to 1 (lowest, highest)  in Allreduce  weights apart")
+    print(
+        "ranks  threads each  ms a step  products  images a second  ratio to 1 (lowest, highest)  in Allreduce  "
+        "weights apart"
+    )
     for n in counts:
         ratios = [one["step"] / own["step"] for one, own in zip(rows[counts[0]], rows[n], strict=True)]
-        step, sums = (statistics.median(r[k] for r in rows[n]) for k in ("step", "sums"))
+        step, sums, alone = (statistics.median(r[k] for r in rows[n]) for k in ("step", "sums", "products"))
         print(
-            f"{n:5}  {max(1, len(os.sched_getaffinity(0)) // n):12}  {1e3 * step:9.2f}  {args.batch / step:15,.0f}  "
+            f"{n:5}  {max(1, len(os.sched_getaffinity(0)) // n):12}  {1e3 * step:9.2f}  {1e3 * alone:8.2f}  "
+            f"{args.batch / step:15,.0f}  "
             f"{statistics.median(ratios):10.2f} ({min(ratios):.2f}, {max(ratios):.2f})      "
             f"{sums / step:11.1%}  {apart[n]:13.1e}"
         )

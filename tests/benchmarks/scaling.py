@@ -7,8 +7,9 @@ usage: python -m tests.benchmarks.scaling [--out docs/pictures/scale.png] [--rou
 B is the global batch, C the time in which one process computes a step on n rows (measured with as many processes at
 once as there are processors, without MPI, at other n than those that are predicted), A that of an Allreduce by
 Rabenseifner's algorithm (Thakur, Rabenseifner & Gropp 2005, Int. J. High Perform. Comput. Appl. 19, sec. 4.5, without
-the additions). Latency α and time a byte β are measured here; where there are more processes than processors, C is
-multiplied by how many share one, and α and β are those of that many processes.
+the additions). Latency α and time a byte β are measured here, β with as many bytes as the network has gradients. Where
+there are more processes than processors, C is multiplied by how many share one, and α and β are those of that many
+processes.
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ def computation(kind: str, rows: tuple[int, ...], steps: int, threads: int, roun
 
 
 SUMS = """
-import json, time, numpy as np
+import json, sys, time, numpy as np
 from mpi4py import MPI
 c = MPI.COMM_WORLD
 found = {}
-for size in (8, 1 << 16, 1 << 20, 1 << 22, 1 << 24):
+for size in (8, *map(int, sys.argv[1:])):
     b, times = np.ones(size // 4, np.float32), []
     for i in range(30):
         c.Barrier()
@@ -89,15 +90,16 @@ if c.rank == 0:
 """
 
 
-def sums(ranks: int) -> tuple[float, float]:
-    """Return latency and seconds a byte of Allreduce by so many processes here."""
+def sums(ranks: int, sizes: list[int]) -> tuple[float, dict[int, float]]:
+    """Return the latency of an Allreduce by so many processes here, and seconds a byte for each of these sizes."""
     beside = Path(sys.executable).parent / "mpiexec"
     words = [str(beside) if beside.exists() else "mpiexec", "-n", str(ranks), sys.executable, "-c", SUMS]
+    words += map(str, sizes)
     out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     found = {int(size): seconds for size, seconds in json.loads(out).items()}
     alpha = found.pop(8) / (2 * math.ceil(math.log2(ranks)))
-    each = [(found[size] - latency(alpha, ranks)) / (2 * (ranks - 1) / ranks * size) for size in found]
-    return alpha, statistics.median(each)
+    wire = 2 * (ranks - 1) / ranks
+    return alpha, {size: max(t - latency(alpha, ranks), 0.0) / (wire * size) for size, t in found.items()}
 
 
 def latency(alpha: float, ranks: int) -> float:
@@ -117,20 +119,23 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="picture of the speed-up")
     args = parser.parse_args()
     began = time.perf_counter()
-    here = {n: sums(n) for n in (2, 4)}
-    for n, (alpha, beta) in here.items():
-        print(f"Allreduce here on {n} ranks: latency {1e6 * alpha:.1f} µs, {1e-9 / beta:.2f} GB/s")
+    size = {kind: 4 * parameters(kind) for kind in NETS}
+    here = {n: sums(n, list(size.values())) for n in (2, 4)}
+    for n, (alpha, betas) in here.items():
+        rates = ", ".join(f"{1e-9 / betas[size[kind]]:.2f} GB/s ({size[kind] / 1e6:.1f} MB, {kind})" for kind in NETS)
+        print(f"Allreduce here on {n} ranks: latency {1e6 * alpha:.1f} µs, {rates}")
     models: dict[str, dict[str, Any]] = {}
     print("\nnet                 ranks  rows each  predicted ms  measured ms  error")
     for kind, (batch, rows, steps) in NETS.items():
-        own = {"bytes": 4 * parameters(kind)}
+        own = {"bytes": size[kind]}
         alone = {**own, "c": computation(kind, rows, steps, CORES, args.rounds)}
         models[kind] = {**own, "c": computation(kind, rows, steps, 1, args.rounds)}
         for n in (1, 2, 4):
             if n == 1:
                 guess = predicted(alone, batch, 1, 0.0, 0.0)
             else:
-                guess = predicted(models[kind], batch, n, *here[n], shared=max(1.0, n / CORES))
+                alpha, betas = here[n]
+                guess = predicted(models[kind], batch, n, alpha, betas[size[kind]], shared=max(1.0, n / CORES))
             with tempfile.TemporaryDirectory() as folder:
                 seen = statistics.median(
                     measured(n, kind, batch, steps, None, f"{folder}/w.npz")["step"] for _ in range(args.rounds)
@@ -142,8 +147,7 @@ def main() -> int:
             )
     counts = [2**i for i in range(11)]
     lines: dict[str, dict[str, list[float]]] = {}
-    networks = {"the link measured here": (here[2][0], 1 / here[2][1]), **NETWORKS}
-    for name, (alpha, rate) in networks.items():
+    for name, (alpha, rate) in NETWORKS.items():
         print(f"\n{name}: {1e6 * alpha:.1f} µs, {rate / 1e9:.2f} GB/s; times the speed of one process on one core")
         print("net, batch              " + "".join(f"{n:>7}" for n in counts[1:]) + "   best at, half in sums from")
         for kind in NETS:
