@@ -181,7 +181,8 @@ def draw(path: Path, counts: list[int], lines: dict[str, dict[str, list[float]]]
     for axis, name in zip(axes, NETWORKS, strict=True):
         axis.plot(counts, counts, color="0.8", lw=1)
         for i, (label, gain) in enumerate(lines[name].items()):
-            axis.plot(counts, gain, color=f"C{i // 2}", ls="-" if "rank" in label else "--", lw=1.4, label=label)
+            width = 3.5 - i // 2  # lines that fall together are seen in one another
+            axis.plot(counts, gain, color=f"C{i // 2}", ls="-" if "rank" in label else "--", lw=width, label=label)
         axis.set(xscale="log", yscale="log", title=name, xlabel="processes", xticks=[1, 4, 16, 64, 256, 1024])
         axis.set_xticklabels(["1", "4", "16", "64", "256", "1024"])
         axis.minorticks_off()
