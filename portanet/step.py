@@ -12,7 +12,7 @@ from portanet.losses import Loss
 from portanet.metrics import Metric, measure
 from portanet.optimizers import Optimizer
 from portanet.optimizers.base import is_weight, of_each
-from portanet.random import Key
+from portanet.random import Key, Part
 from portanet.typing import Array, Params
 
 
@@ -131,18 +131,22 @@ class Step:
         """
         xp = namespace(x)
         n = x.shape[0]
-        shares: Any = 1.0 / n if weight is None else weight / xp.maximum(xp.sum(weight), 1e-30)
+        whole = key.part or Part(0, n, 1.0, sample_share(n, weight))
+        total = None if weight is None else xp.maximum(xp.sum(weight), 1e-30)
         value: Any = 0.0
         predictions: list[Array] = []
         grads: Params = {}
         for start in range(0, n, rows):
-            part = slice(start, min(start + rows, n))
-            w = None if weight is None else weight[part]
-            own, prediction, g, _ = self.gradients(params, buffers, x[part, ...], y[part, ...], w, key)
-            share = shares * (part.stop - start) if weight is None else xp.sum(shares[part])
+            piece = slice(start, min(start + rows, n))
+            w = None if weight is None else weight[piece]
+            share = (piece.stop - start) / n if w is None else xp.sum(w) / total
+            part = whole._replace(first=whole.first + start, share=whole.share * share)
+            own, prediction, g, _ = self.gradients(
+                params, buffers, x[piece, ...], y[piece, ...], w, key._replace(part=part)
+            )
             value = value + share * own
             predictions.append(prediction)
-            grads = {name: share * array + grads.get(name, 0.0) for name, array in g.items()}
+            grads = {name: array + grads.get(name, 0.0) for name, array in g.items()}
         return value, xp.concat(predictions), grads, {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from array_api_compat import device
 
@@ -39,6 +39,7 @@ class Augment(Layer):
     shift: float = 0.0
     rotate: float = 0.0
     flip: bool = False
+    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name, most in (("shift", math.inf), ("rotate", 180)):

@@ -28,8 +28,8 @@ class Layer:
     """Whether it takes leading axes before the batch's, in inputs and parameters: a stack of networks in one call."""
 
     by_sample: ClassVar[bool] = False
-    """Whether a sample's output depends on that sample alone, and not on its place in the batch: a large batch may then
-    go through in pieces. What mixes samples (BatchNorm) or draws numbers for them (Dropout) does not."""
+    """Whether a sample's output depends on that sample, and its place in the batch, alone: a large batch may then go
+    through in pieces. What mixes samples (BatchNorm) does not."""
 
     def __post_init__(self) -> None:
         check_fields(self)

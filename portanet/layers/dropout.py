@@ -29,6 +29,7 @@ class Dropout(Layer):
 
     rate: float
     stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (isinstance(self.rate, int | float) and 0 <= self.rate < 1):
