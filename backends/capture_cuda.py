@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import cupy
 
 from portanet.backends.products_cuda import own_products
-from portanet.errors import BackendError
 from portanet.typing import Array
 
 __all__ = ["captured"]
@@ -24,7 +22,8 @@ def captured(run: Callable[[], Any], workspace: Array) -> tuple[Any, Any, Any]:
     Raises
     ------
     Exception
-        Of any kind, where something in it cannot be captured; no capture is left under way.
+        Of any kind, where something in it cannot be captured; CuPy itself refuses transfers between host and GPU, and
+        waiting. No capture is left under way.
     """
     stream, held = cupy.cuda.Stream(non_blocking=True), []
 
@@ -34,7 +33,7 @@ def captured(run: Callable[[], Any], workspace: Array) -> tuple[Any, Any, Any]:
 
     # A pool of its own: what is freed within the capture is free for the rest of it, and never for anybody else.
     pool = cupy.cuda.MemoryPool(allocate)
-    with own_products(stream, workspace), stream, cupy.cuda.using_allocator(pool.malloc), _no_uploads():
+    with own_products(stream, workspace), stream, cupy.cuda.using_allocator(pool.malloc):
         stream.begin_capture()
         try:
             found = run()
@@ -43,24 +42,3 @@ def captured(run: Callable[[], Any], workspace: Array) -> tuple[Any, Any, Any]:
                 stream.end_capture()
             raise
         return stream.end_capture(), (pool, held), found
-
-
-@contextlib.contextmanager
-def _no_uploads() -> Iterator[None]:
-    """Refuse what would be sent from the host in this thread: a graph would read the host's memory again each time.
-
-    CuPy sends from page-locked memory alone. It does not tell which allocator of it is set, so its own is set behind.
-    """
-    thread, usual = threading.get_ident(), cupy.get_default_pinned_memory_pool().malloc
-
-    def allocate(size: int) -> Any:
-        if threading.get_ident() == thread:
-            message = "it sends something from the host, which cannot be captured"
-            raise BackendError(message)
-        return usual(size)
-
-    cupy.cuda.set_pinned_memory_allocator(allocate)
-    try:
-        yield
-    finally:
-        cupy.cuda.set_pinned_memory_allocator(usual)

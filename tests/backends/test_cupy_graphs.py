@@ -97,6 +97,8 @@ def agree(backend, got, expected, rtol):
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_step_is_captured_whole(backend, dtype, name):
+    import cupy
+
     from portanet.backends.graphs_cuda import Call, Graph
 
     with backend.activate(dtype):
@@ -106,7 +108,10 @@ def test_a_step_is_captured_whole(backend, dtype, name):
         graph = Graph(step, call)  # raises where anything is refused
         for a, b in zip(before, host(backend, args[:3]), strict=True):
             np.testing.assert_array_equal(a, b)  # it was made of copies
+        cupy.get_default_memory_pool().free_all_blocks()
+        others = [cupy.full(2**i, np.nan) for i in range(6, 15) for _ in range(20)]
         graph.graph.launch()
+        assert all(bool(cupy.isnan(a).all()) for a in others)  # it writes on no memory but its own
         results = graph.results(call)
         step(*args)
         expected = arguments(backend, name, dtype)
