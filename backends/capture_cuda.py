@@ -25,7 +25,8 @@ def captured(run: Callable[[], Any], workspace: Array) -> tuple[Any, Any, Any]:
         Of any kind, where something in it cannot be captured; CuPy itself refuses transfers between host and GPU, and
         waiting. No capture is left under way.
     """
-    stream, held = cupy.cuda.Stream(non_blocking=True), []
+    stream = cupy.cuda.Stream(non_blocking=True)
+    held: list[Any] = []
 
     def allocate(size: int) -> Any:
         held.append(cupy.cuda.Memory(size))  # a pool gives back to CUDA what it has free, once memory runs out

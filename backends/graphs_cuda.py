@@ -13,6 +13,7 @@ home for all parameters, to be carried there and back each time.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,10 @@ class Graphed:
             if graph is not None:
                 return graph.results(call)
         found = self.function(*args)
-        self._kind, self._handed = call.kind, {id(leaf) for leaf in _leaves(found)}
+        try:
+            self._kind, self._handed = call.kind, {id(leaf) for leaf in _leaves(found)}
+        except BackendError as error:
+            self._refuse(error)
         return found
 
     def _call(self, args: tuple[Any, ...]) -> Call | None:
@@ -88,7 +92,7 @@ class Graphed:
         said = str(error).strip().partition("\n")[0]
         self.refused = f"{type(error).__name__}: {said}"
         name = getattr(self.function, "__name__", type(self.function).__name__)
-        _log.warning("PORTANET_CUPY_GRAPHS=1: %s is no CUDA graph, and runs as without (%s)", name, self.refused)
+        _log.warning("PORTANET_CUPY_GRAPHS=1: %s is no CUDA graph and runs as without it (%s)", name, self.refused)
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,13 @@ class Call:
 
     @classmethod
     def of(cls, args: tuple[Any, ...], donate: tuple[int, ...]) -> Call:
-        """Take arguments apart; BackendError where one is neither array nor number nor setting."""
+        """Take arguments apart.
+
+        Raises
+        ------
+        BackendError
+            Where one is neither array nor number nor setting, or an array that is given away stands there twice.
+        """
         leaves: list[Any] = []
         given: list[int] = []
         forms = []
@@ -120,6 +130,10 @@ class Call:
             begin = len(leaves)
             forms.append(taken_apart(value, leaves, _is_leaf))
             given += range(begin, len(leaves)) if i in donate else ()
+        places = Counter(id(leaf) for leaf in leaves)
+        if any(places[id(leaves[i])] > 1 for i in given if isinstance(leaves[i], cupy.ndarray)):
+            message = "an array that may be written over stands twice among the arguments"  # their copies would be two
+            raise BackendError(message)
         real = next((a.dtype for a in leaves if isinstance(a, cupy.ndarray) and a.dtype.kind == "f"), "float64")
         return cls(leaves, given, (tuple(forms), tuple(_kind(leaf, real) for leaf in leaves)))
 
@@ -157,7 +171,7 @@ class Graph:
         places = {id(array): i for i, array in enumerate(self.inputs)}
         self._origins = [places.get(id(leaf)) for leaf in self.outputs]
         # These arrays go out to the caller: written over unless it hands them back, they would be lost to it.
-        self._resident = [i for i in self._origins if i in self.given]
+        self._resident = [i for i in self._origins if i is not None and i in self.given]
 
     def takes(self, call: Call) -> bool:
         """Whether the call is of this kind, and hands back the arrays that went out."""

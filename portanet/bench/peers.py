@@ -112,10 +112,10 @@ def torch(workload: Workload, device: str = "cpu", mode: str = "") -> Run:
     }
     criterion = criteria[workload.loss]
 
-    def forward(x: Any, y: Any) -> Any:
+    def plain(x: Any, y: Any) -> Any:
         return criterion(net(x), y)
 
-    forward = torch.compile(forward, mode=mode) if mode else forward
+    forward: Callable[[Any, Any], Any] = torch.compile(plain, mode=mode) if mode else plain
     n, batch = workload.samples, workload.batch
 
     def run(epochs: int) -> None:

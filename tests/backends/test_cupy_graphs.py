@@ -196,7 +196,12 @@ def multiplies_whole_numbers_with_floats(p, x):
     return (p,)
 
 
-@pytest.mark.parametrize("function", [reads, uploads, multiplies_whole_numbers_with_floats])
+def returns_what_is_no_array(p, x):
+    p -= 0.1 * x
+    return p, np.float32(1.0)
+
+
+@pytest.mark.parametrize("function", [reads, uploads, multiplies_whole_numbers_with_floats, returns_what_is_no_array])
 def test_what_cannot_be_captured_runs_as_it_is(backend, function, caplog):
     import cupy
 
@@ -223,6 +228,22 @@ def test_an_argument_that_is_no_array_is_told(backend, caplog):
         np.testing.assert_array_equal(backend.to_numpy(p), [3.0])
     (record,) = caplog.records
     assert "an argument or a result is of the type float32" in record.getMessage()
+
+
+def test_an_array_that_stands_twice_is_one(backend, caplog):
+    def both(p, q):
+        p += 1.0
+        q += 1.0
+        return p, q
+
+    with backend.activate():
+        compiled = backend.compile(both, donate=(0,))
+        p = backend.asarray([1.0], "float32")
+        for _ in range(3):
+            compiled(p, p)
+        np.testing.assert_array_equal(backend.to_numpy(p), [7.0])
+    (record,) = caplog.records
+    assert "stands twice among the arguments" in record.getMessage()
 
 
 def test_it_is_off_unless_asked_for_and_for_steps_alone(backend, monkeypatch):

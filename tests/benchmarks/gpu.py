@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--side", type=int, default=8192, help="of the squares that the rates are measured with")
     options = parser.parse_args(argv)
     # For JAX, in processes of its own: no TF32, and not three quarters of the memory at once.
-    os.environ |= {"JAX_DEFAULT_MATMUL_PRECISION": "highest", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    os.environ.update(JAX_DEFAULT_MATMUL_PRECISION="highest", XLA_PYTHON_CLIENT_PREALLOCATE="false")
     operations, moved = rates(get(options.backend), options.side)
     on = [switch for switch in SWITCHES if os.environ.get(switch) == "1"]
     print(f"{options.backend}: {operations / 1e12:.2f} TFLOP/s, {moved / 1e9:.0f} GB/s; switches on: {on or 'none'}")
