@@ -29,7 +29,7 @@ _PLAIN, _TRANSPOSED = 0, 1
 _ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
 _capturing = threading.Lock()  # the operator is one for all threads
 
-_pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
+_pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong  # as cuBLAS takes its arguments
 
 
 @functools.cache
@@ -37,10 +37,11 @@ def library() -> Any:
     """Return cuBLAS: what CuPy's own module is linked with, else what is loaded for the whole process."""
     found = ctypes.CDLL(cublas.__file__)
     found = found if hasattr(found, "cublasGemmEx") else ctypes.CDLL(None)
-    a, b, c = (_pointer, _int, _int), (_pointer, _int, _int), (_pointer, _int, _int)  # where, dtype, leading dimension
-    head, tail = (_pointer, *[_int] * 5, _pointer), (_int, _int)
-    found.cublasGemmEx.argtypes = (*head, *a, *b, _pointer, *c, *tail)
-    found.cublasGemmStridedBatchedEx.argtypes = (*head, *a, _long, *b, _long, _pointer, *c, _long, _int, *tail)
+    head: list[Any] = [_pointer, *[_int] * 5, _pointer]
+    matrix, tail = [_pointer, _int, _int], [_int, _int]  # where it lies, its dtype, its leading dimension
+    found.cublasGemmEx.argtypes = [*head, *matrix, *matrix, _pointer, *matrix, *tail]
+    many = [*matrix, _long]
+    found.cublasGemmStridedBatchedEx.argtypes = [*head, *many, *many, _pointer, *many, _int, *tail]
     return found
 
 
@@ -134,7 +135,10 @@ class _Operand(NamedTuple):
             x = cupy.broadcast_to(x, (*stack, *x.shape[-2:]))
             x = x.reshape(-1, *x.shape[-2:])
         found = cls._as_it_is(x)
-        return cls._as_it_is(cupy.array(x, order="C")) if found is None else found
+        if found is None:
+            x = cupy.array(x, order="C")
+            found = cls(x, _PLAIN, x.shape[2], x.shape[1] * x.shape[2] if x.shape[0] > 1 else 0)
+        return found
 
     @classmethod
     def _as_it_is(cls, x: Array) -> _Operand | None:
@@ -159,11 +163,11 @@ def _multiply(a: _Operand, b: _Operand, c: Array, count: int) -> None:
     head = cupy.cuda.device.get_cublas_handle(), b.form, a.form, n, m, k, ctypes.addressof(one)
     second, first, third = ((x.data.ptr, kind) for x in (b.array, a.array, c))
     if count == 1:
-        operands = (*second, b.leading, *first, a.leading, ctypes.addressof(zero), *third, n)
-        status = library().cublasGemmEx(*head, *operands, computing, _ALGORITHM)
+        one_each = (*second, b.leading, *first, a.leading, ctypes.addressof(zero), *third, n)
+        status = library().cublasGemmEx(*head, *one_each, computing, _ALGORITHM)
     else:
-        operands = (*second, b.leading, b.step, *first, a.leading, a.step, ctypes.addressof(zero), *third, n, m * n)
-        status = library().cublasGemmStridedBatchedEx(*head, *operands, count, computing, _ALGORITHM)
+        many = (*second, b.leading, b.step, *first, a.leading, a.step, ctypes.addressof(zero), *third, n, m * n)
+        status = library().cublasGemmStridedBatchedEx(*head, *many, count, computing, _ALGORITHM)
     _check(status)
 
 
