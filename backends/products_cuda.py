@@ -29,7 +29,9 @@ _PLAIN, _TRANSPOSED = 0, 1
 _ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
 _capturing = threading.Lock()  # the operator is one for all threads
 
-_pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong  # as cuBLAS takes its arguments
+_pointer: Any = ctypes.c_void_p  # as cuBLAS takes its arguments
+_int: Any = ctypes.c_int
+_long: Any = ctypes.c_longlong
 
 
 @functools.cache
@@ -37,7 +39,7 @@ def library() -> Any:
     """Return cuBLAS: what CuPy's own module is linked with, else what is loaded for the whole process."""
     found = ctypes.CDLL(cublas.__file__)
     found = found if hasattr(found, "cublasGemmEx") else ctypes.CDLL(None)
-    head: list[Any] = [_pointer, *[_int] * 5, _pointer]
+    head = [_pointer, *[_int] * 5, _pointer]
     matrix, tail = [_pointer, _int, _int], [_int, _int]  # where it lies, its dtype, its leading dimension
     found.cublasGemmEx.argtypes = [*head, *matrix, *matrix, _pointer, *matrix, *tail]
     many = [*matrix, _long]

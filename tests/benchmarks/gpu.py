@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
         found = measure(name, [own, *peers], options.rounds, options.seconds)
         print(f"{name}: {workload.operations / 1e9:.3f} GFLOP and {workload.bytes / 1e6:.2f} MB a step")
         for peer in found.rounds:
-            ratio = f"{found.ratio(own, peer):5.2f} of it" if own in found.rounds and peer != own else ""
+            ratio = f"{own} takes {found.ratio(own, peer):.2f} of it" if own in found.rounds and peer != own else ""
             ms = found.median(peer)
             print(f"  {peer:20} {ms:9.4f} ms a step, {100 * limit / ms:5.1f} % of the limit  {ratio}".rstrip())
         for peer, why in found.absent.items():
