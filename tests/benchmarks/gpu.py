@@ -69,6 +69,8 @@ def main(argv: list[str] | None = None) -> None:
             print(f"  {peer:20} {ms:9.4f} ms a step, {100 * limit / ms:5.1f} % of the limit  {ratio}".rstrip())
         for peer, why in found.absent.items():
             print(f"  {peer:20} {why}")
+        if own in found.absent:
+            raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,9 @@ def test_what_a_step_takes_is_counted():
     assert [inner * columns for _, inner, columns, _ in image.layers] == [3 * 3 * 32, 3 * 3 * 32 * 64, 9216 * 128, 1280]
 
 
-def test_the_benchmark_for_gpus_on_the_cpu(capsys):
+def test_the_benchmark_for_gpus_on_the_cpu(capsys, monkeypatch):
+    for name in ("JAX_DEFAULT_MATMUL_PRECISION", "XLA_PYTHON_CLIENT_PREALLOCATE"):
+        monkeypatch.setenv(name, "")  # it sets them for the processes that it starts
     arguments = "--backend numpy --peers limit --workloads mnist-30 --rounds 1 --seconds 0 --side 64"
     gpu.main(arguments.split())
     head, name, own, limit = capsys.readouterr().out.splitlines()
