@@ -75,6 +75,20 @@ class CupyBackend(Backend):
 
         return cast(F, call)
 
+    def compile(self, function: F, donate: tuple[int, ...] = ()) -> F:
+        """Return `function` as it is, or, where it donates arrays as a step of training does, as a CUDA graph.
+
+        Notes
+        -----
+        The latter where the environment's ``PORTANET_CUPY_GRAPHS`` is 1 (:mod:`portanet.backends.graphs_cuda`); it is
+        off by default: it was written without a GPU at hand and has never run on one.
+        """
+        if not donate or os.environ.get("PORTANET_CUPY_GRAPHS") != "1":
+            return function
+        from portanet.backends.graphs_cuda import Graphed
+
+        return cast(F, Graphed(function, donate))
+
     def upload(self, batches: Iterator[tuple[HostArray | None, ...]]) -> Iterator[tuple[Array | None, ...]]:
         """Yield tuples of host arrays as arrays on the GPU, each sent while the one before it is worked on.
 

@@ -6,6 +6,7 @@ it waits until all is done. Imports stand inside: each runs in a process of its 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import warnings
@@ -65,18 +66,11 @@ def limit(workload: Workload) -> Run:
         a, b = (xp.ones(shape, dtype=xp.float32) for shape in ((rows, inner), (inner, columns)))
         products.append((a, b, xp.empty((rows, columns), dtype=xp.float32)))
 
-    def layer(rows: int, inputs: int, units: int, *, first: bool) -> None:
+    for i, (rows, inputs, units, _) in enumerate(workload.layers):
         product(rows, inputs, units)
         product(inputs, rows, units)
-        if not first:
+        if i:
             product(rows, units, inputs)
-
-    n = workload.batch
-    if workload.image:
-        layer(n * 26 * 26, 9, 32, first=True)
-        layer(n * 24 * 24, 9 * 32, 64, first=False)
-    for i, (inputs, units) in enumerate(itertools.pairwise(workload.sizes)):
-        layer(n, inputs, units, first=i == 0 and not workload.image)
 
     def run(epochs: int) -> None:
         for _ in range(epochs * workload.steps):
@@ -86,8 +80,8 @@ def limit(workload: Workload) -> Run:
     return run
 
 
-def torch(workload: Workload) -> Run:
-    """Train by PyTorch, eagerly."""
+def torch(workload: Workload, device: str = "cpu", mode: str = "") -> Run:
+    """Train by PyTorch, eagerly or by ``torch.compile`` in that mode; its products as exact on a GPU as on the CPU."""
     import torch
     from torch import nn
 
@@ -100,10 +94,11 @@ def torch(workload: Workload) -> Run:
         layers += [nn.Linear(inputs, units), hidden(), *([nn.Dropout(0.5)] if workload.image else [])]
     layers += [nn.Linear(workload.sizes[-2], workload.sizes[-1])]
     layers += [nn.Sigmoid()] if workload.loss == "squared" else []
-    net = nn.Sequential(*layers)
+    net = nn.Sequential(*layers).to(device)
+    torch.backends.cudnn.allow_tf32 = False
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[workload.optimizer]
     optimizer = kind(net.parameters(), lr=workload.lr)
-    x, y = map(torch.from_numpy, workload.data())
+    x, y = (torch.from_numpy(a).to(device) for a in workload.data())
     x = x.permute(0, 3, 1, 2).contiguous() if workload.image else x
     y = {
         "softmax": lambda: y,
@@ -116,15 +111,20 @@ def torch(workload: Workload) -> Run:
         "squared": lambda output, target: 0.5 * ((output - target) ** 2).sum() / len(output),
     }
     criterion = criteria[workload.loss]
+
+    def plain(x: Any, y: Any) -> Any:
+        return criterion(net(x), y)
+
+    forward: Callable[[Any, Any], Any] = torch.compile(plain, mode=mode) if mode else plain
     n, batch = workload.samples, workload.batch
 
     def run(epochs: int) -> None:
-        total = torch.zeros(())
+        total = torch.zeros((), device=device)
         for _ in range(epochs):
-            order = torch.randperm(n)
+            order = torch.randperm(n, device=device)
             for start in range(0, n, batch):
                 rows = order[start : start + batch]
-                loss = criterion(net(x[rows]), y[rows]) if batch < n else criterion(net(x), y)
+                loss = forward(x[rows], y[rows]) if batch < n else forward(x, y)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -271,6 +271,8 @@ def sklearn(workload: Workload) -> Run:
 PEERS: dict[str, Callable[[Workload], Run]] = {
     "limit": limit,
     "torch": torch,
+    "torch:cuda": functools.partial(torch, device="cuda"),
+    "torch:cuda:graphs": functools.partial(torch, device="cuda", mode="reduce-overhead"),
     "jax": jax,
     "keras": keras,
     "sklearn": sklearn,

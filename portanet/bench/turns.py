@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from portanet.bench.workloads import WORKLOADS
+from portanet.bench.workloads import KNOWN
 from portanet.errors import PortanetError
 
 __all__ = ["Timings", "measure"]
@@ -46,7 +46,7 @@ def measure(workload: str, peers: Sequence[str], rounds: int = 7, seconds: float
     Parameters
     ----------
     workload : str
-        A name in :data:`portanet.bench.workloads.WORKLOADS`.
+        A name in :data:`portanet.bench.workloads.KNOWN`.
     peers : sequence of str
         ``portanet:BACKEND``, or a name in :data:`portanet.bench.peers.PEERS`.
     rounds : int
@@ -55,7 +55,7 @@ def measure(workload: str, peers: Sequence[str], rounds: int = 7, seconds: float
         How long a turn lasts, about: as many epochs as fit, at least one.
     """
     found = Timings(workload)
-    steps = WORKLOADS[workload].steps
+    steps = KNOWN[workload].steps
     with ExitStack() as stack:
         workers, epochs = {}, {}
         for peer in peers:  # one after the other: two that start at once disturb each other's compilers

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 
 from portanet.backends import keep_memory
 from portanet.bench.peers import PEERS, portanet
-from portanet.bench.workloads import WORKLOADS
+from portanet.bench.workloads import KNOWN
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve the turns of ``WORKLOAD PEER``."""
-    workload, peer = WORKLOADS[arguments[0]], arguments[1]
+    workload, peer = KNOWN[arguments[0]], arguments[1]
     keep_memory()  # for all of them
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
     _, ours, backend = peer.partition("portanet:")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 from portanet.random import generator
 
-__all__ = ["WORKLOADS", "Workload"]
+__all__ = ["KNOWN", "WORKLOADS", "Workload"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,32 @@ class Workload:
         """Number of steps of an epoch."""
         return -(-self.samples // self.batch)
 
+    @property
+    def layers(self) -> list[tuple[int, int, int, int]]:
+        """Return of each layer with weights: rows, inner size and columns of its product, and the numbers it reads."""
+        n, found = self.batch, []
+        if self.image:
+            found = [(n * 26 * 26, 9, 32, n * 28 * 28), (n * 24 * 24, 9 * 32, 64, n * 26 * 26 * 32)]
+        return [*found, *((n, inputs, units, n * inputs) for inputs, units in itertools.pairwise(self.sizes))]
+
+    @property
+    def operations(self) -> int:
+        """Return the additions and multiplications in the products of a step: forward, dW, and dx but for the first."""
+        times = (2 if i == 0 else 3 for i in range(len(self.layers)))
+        return sum(
+            t * 2 * rows * inner * columns for t, (rows, inner, columns, _) in zip(times, self.layers, strict=True)
+        )
+
+    @property
+    def bytes(self) -> int:
+        """Return the least that a step moves: what each product reads and writes, once, and what the update does."""
+        weights = [inner * columns for _, inner, columns, _ in self.layers]
+        moved = sum(
+            (2 if i == 0 else 3) * (numbers + weights[i] + rows * columns)
+            for i, (rows, _, columns, numbers) in enumerate(self.layers)
+        )
+        return 4 * (moved + {"sgd": 3, "adam": 7}[self.optimizer] * sum(weights))
+
     def data(self) -> tuple[Any, Any]:
         """Return x (float32) and y (class indices): made up, since it is time that is measured."""
         rng = generator(0, "bench", self.name)
@@ -60,3 +87,8 @@ WORKLOADS = {
         Workload("cnn", (9216, 128, 10), "relu", "softmax", 64, 1024, image=(28, 28, 1)),
     )
 }
+
+KNOWN = WORKLOADS | {
+    "mnist-8192": Workload("mnist-8192", (784, 500, 150, 10), "relu", "softmax", 8192, 65536, lr=0.1),
+}
+"""These, and what is too large to be timed on a CPU unasked."""

@@ -22,7 +22,7 @@ _LIBRARIES = ("torch", "jax", "keras", "sklearn")
 
 
 @click.command()
-@click.option("--workloads", metavar="A,B", help="Default: all seven.")
+@click.option("--workloads", metavar="A,B", help="Default: all but mnist-8192.")
 @click.option("--backends", metavar="A,B", help="Ours. Default: numpy, and torch and jax where they are installed.")
 @click.option("--peers", metavar="A,B", help=f"Default: limit, and of {', '.join(_LIBRARIES)} what is installed.")
 @click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Turns of each.")
@@ -49,19 +49,20 @@ def bench(
     the matrix products of a step alone, by NumPy into ready buffers.
     """
     from portanet.backends import blas
+    from portanet.bench.peers import PEERS
     from portanet.bench.turns import measure
-    from portanet.bench.workloads import WORKLOADS
+    from portanet.bench.workloads import KNOWN, WORKLOADS
 
     installed = [name for name in _LIBRARIES if importlib.util.find_spec(name)]
     own = _listed("--backends", backends, ["numpy", *(name for name in ("torch", "jax") if name in installed)], None)
-    others = _listed("--peers", peers, ["limit", *installed], ["limit", *_LIBRARIES])
+    others = _listed("--peers", peers, ["limit", *installed], list(PEERS))
     limits = _limits(check)
     kernels = blas.describe()
     say(f"NumPy's BLAS: {kernels.library} {kernels.version} {kernels.architecture}, threads {kernels.threads}")
     if kernels.warning:
         say(f"portanet: {kernels.warning}")
     found, beyond = [], []
-    for name in _listed("--workloads", workloads, list(WORKLOADS), list(WORKLOADS)):
+    for name in _listed("--workloads", workloads, list(WORKLOADS), list(KNOWN)):
         timings = measure(name, [*(f"portanet:{b}" for b in own), *others], rounds, seconds)
         found.append(_result(timings))
         if not json_wanted:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from portanet.bench.turns import Timings
-from portanet.bench.workloads import WORKLOADS
+from portanet.bench.workloads import KNOWN, WORKLOADS
+from tests.benchmarks import gpu
 
 QUICK = ("--backends", "numpy", "--peers", "limit", "--rounds", "2", "--seconds", "0")
 
@@ -73,3 +74,31 @@ def test_data_fit_their_workload(workload):
     assert x.shape == (workload.samples, *(workload.image or workload.sizes[:1]))
     assert x.dtype == "float32"
     assert set(y) == set(range(max(workload.sizes[-1], 2)))
+
+
+def test_what_a_step_takes_is_counted():
+    small = WORKLOADS["mnist-30"]  # 784-30-10, batches of 128
+    first, last = 128 * 784 * 30, 128 * 30 * 10
+    assert small.operations == 2 * (2 * first + 3 * last)  # nobody asks the first layer for its dx
+    products = 2 * (128 * 784 + 784 * 30 + 128 * 30) + 3 * (128 * 30 + 30 * 10 + 128 * 10)
+    weights = 784 * 30 + 30 * 10
+    assert small.bytes == 4 * (products + 3 * weights)  # the update reads p and g, and writes p
+    adam, sgd = KNOWN["mnist-adam"], KNOWN["mnist"]
+    assert adam.operations == sgd.operations
+    assert adam.bytes - sgd.bytes == 4 * 4 * (784 * 500 + 500 * 150 + 150 * 10)  # and m and v, both ways
+    assert KNOWN["mnist-8192"].operations == 64 * sgd.operations
+    image = KNOWN["cnn"]
+    assert [inner * columns for _, inner, columns, _ in image.layers] == [3 * 3 * 32, 3 * 3 * 32 * 64, 9216 * 128, 1280]
+
+
+def test_the_benchmark_for_gpus_on_the_cpu(capsys, monkeypatch):
+    for name in ("JAX_DEFAULT_MATMUL_PRECISION", "XLA_PYTHON_CLIENT_PREALLOCATE"):
+        monkeypatch.setenv(name, "")  # it sets them for the processes that it starts
+    arguments = "--backend numpy --peers limit --workloads mnist-30 --rounds 1 --seconds 0 --side 64"
+    gpu.main(arguments.split())
+    head, name, own, limit = capsys.readouterr().out.splitlines()
+    assert head.startswith("numpy: ")
+    assert name == "mnist-30: 0.012 GFLOP and 1.37 MB a step"
+    assert own.split()[0] == "portanet:numpy"
+    assert limit.split()[0] == "limit"
+    assert "% of the limit" in own

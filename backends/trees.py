@@ -1,0 +1,44 @@
+"""Nested arguments and results, taken apart and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from portanet.errors import BackendError
+
+__all__ = ["put_together", "taken_apart"]
+
+_LEAF = ("leaf",)
+
+
+def taken_apart(value: Any, leaves: list[Any], is_leaf: Callable[[Any], bool]) -> Any:
+    """Put the leaves of nested dicts, tuples and lists into `leaves`; return the form that is left.
+
+    Forms are equal where names, numbers of items and what is None, a bool or a text are. Anything else is a
+    BackendError.
+    """
+    if is_leaf(value):
+        leaves.append(value)
+        return _LEAF
+    if isinstance(value, dict):
+        return dict, tuple(value), tuple(taken_apart(item, leaves, is_leaf) for item in value.values())
+    if isinstance(value, tuple | list):
+        return type(value), tuple(taken_apart(item, leaves, is_leaf) for item in value)
+    if value is None or isinstance(value, bool | str):
+        return "setting", value
+    message = f"an argument or a result is of the type {type(value).__name__}"
+    raise BackendError(message)
+
+
+def put_together(form: Any, leaves: Iterator[Any]) -> Any:
+    """Return what :func:`taken_apart` took apart, with these leaves."""
+    kind, *rest = form
+    if form is _LEAF:
+        return next(leaves)
+    if kind == "setting":
+        return rest[0]
+    items = [put_together(item, leaves) for item in rest[-1]]
+    if kind is dict:
+        return dict(zip(rest[0], items, strict=True))
+    return kind(*items) if hasattr(kind, "_fields") else kind(items)
