@@ -342,7 +342,7 @@ def test_class_weights_need_targets_in_memory():
 
 
 def test_an_empty_data_set():
-    with pytest.raises(pn.DataError, match="Own: expected at least one row"):
+    with pytest.raises(pn.DataError, match="Own: expected at least one row, got none; look where its rows"):
         trainer().fit(Own(*rows(0)), epochs=1, verbose=False)
 
 
