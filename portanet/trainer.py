@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,13 @@ from portanet.typing import Params, Shape
 from portanet.writing import sweep
 
 __all__ = ["Trainer"]
+
+logger = logging.getLogger("portanet")
+
+ANEW = (
+    "fit: epoch %d begins anew, with %d of its steps done: an order that a function drew (shuffle) cannot be drawn "
+    "again; with shuffle=True it would go on where it was stopped"
+)
 
 
 class Trainer(EpochLoop):
@@ -150,7 +158,8 @@ class Trainer(EpochLoop):
             Share of the samples that is split off for it instead, by class where there are classes.
         shuffle : bool or callable
             Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
-            numbers in the next epoch's order. Rows that are read from disk are shuffled by blocks.
+            numbers in the next epoch's order: then an epoch that was stopped within begins anew, which a warning says.
+            Rows that are read from disk are shuffled by blocks.
         callbacks : sequence of Callback
         on_divergence : "stop" or "lower_lr"
             What to do when the loss or a weight is no longer finite: raise DivergedError, or go back to the last good
@@ -179,7 +188,10 @@ class Trainer(EpochLoop):
         before = self._fitted
         order = "a function's" if callable(shuffle) else shuffle
         self._fitted = {"batch_size": train.batch_size, "shuffle": order, "samples": train.n, "data": train}
-        if callable(shuffle) or (self.position and self._resumed is None and before != checkpoint.fitted(self)):
+        another = self.position and self._resumed is None and before != checkpoint.fitted(self)
+        if self.position and callable(shuffle) and not another:
+            logger.warning(ANEW, self.epoch + 1, self.position)
+        if callable(shuffle) or another:
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
         self._stop = self._finished = ""
         self.history.stopped = "error"  # what it says if an error ends the training

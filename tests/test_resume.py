@@ -27,6 +27,16 @@ class StopAt(pn.Callback):
             trainer.stop("interrupted")
 
 
+class Steps(pn.Callback):
+    """Notes the numbers of the batches."""
+
+    def __init__(self):
+        self.batches = []
+
+    def on_batch_end(self, trainer, batch, batches):
+        self.batches.append(batch)
+
+
 def data(n=130):
     x = generator(0, "resume").normal(size=(n, 6, 6))
     return x, (x[:, :3].sum(axis=(1, 2)) > 0).astype("int64")
@@ -105,6 +115,31 @@ def test_at_any_batch(schedule, batch_size, shuffle, tmp_path):
         trainer = make(schedule=SCHEDULES[schedule])
         fit(trainer, trainer.resume(path), **options)
     same(whole, trainer)
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_an_order_that_a_function_drew_begins_its_epoch_anew_and_says_so(resumed, tmp_path, caplog):
+    path = tmp_path / "a.safetensors"
+    trainer = make()
+    fit(trainer, 3, StopAt(2, 4), pn.TrainingCheckpoint(path), shuffle=np.arange)
+    assert (trainer.epoch, trainer.position, caplog.records) == (1, 4, [])
+    if resumed:
+        trainer = make()
+        trainer.resume(path)
+    seen = Steps()
+    fit(trainer, 2, seen, shuffle=np.arange)
+    assert seen.batches == [*range(1, 8)] * 2
+    assert "epoch 2 begins anew, with 4 of its steps done" in caplog.records[0].getMessage()
+    fit(trainer, 1, shuffle=np.arange)
+    assert len(caplog.records) == 1
+
+
+def test_another_fit_begins_its_own_epoch_in_silence(caplog):
+    trainer = make()
+    fit(trainer, 3, StopAt(1, 4), shuffle=np.arange)
+    seen = Steps()
+    fit(trainer, 1, seen, shuffle=np.arange, batch_size=52)
+    assert (seen.batches, caplog.records) == ([1, 2], [])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
