@@ -330,11 +330,40 @@ def test_a_state_that_lacks_something(name, tmp_path):
 @pytest.mark.parametrize("name", ["epoch", "loss"])
 def test_a_row_of_the_history_that_is_none(name, tmp_path):
     path = tmp_path / "a.safetensors"
-    fit(make(), 1, pn.TrainingCheckpoint(path))
-    edited(path, lambda state: state["history"][0].pop(name))
+    trainer = make()
+    fit(trainer, 1, pn.TrainingCheckpoint(path))
+    row = dict(trainer.history[0])
+    edited(path, lambda state: state["history"]["names"].remove(name))
     refused(path)
-    edited(path, lambda state: state["history"][0].update({name: "two"}))
+    edited(path, lambda state: state["history"]["names"].append("another"))
     refused(path)
+    edited(path, lambda state: state.update(history=[row | {name: "two"}]))
+    refused(path)
+
+
+def test_a_history_of_any_length_is_resumed(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    monkeypatch.setattr(checkpoint, "HEADER", 16 << 10)
+    trainer = make()
+    fit(trainer, 1)
+    trainer.history.rows += [{"epoch": epoch, "loss": 1 / epoch, "lr": 0.1} for epoch in range(2, 5000)]
+    trainer.history.rows[-1] |= {"val_r2": np.nan, "high": np.inf, "low": -np.inf, "count": np.int64(3)}
+    expected = [dict(row) for row in trainer.history.rows]
+    trainer.history.rows[-1]["note"] = "of a callback's, no number"
+    checkpoint.save(trainer, path)
+    again = make()
+    again.resume(path)
+    assert repr(again.history.rows) == repr(expected).replace("np.int64(3)", "3")
+
+
+def test_a_checkpoint_of_before_with_its_history_in_rows(tmp_path):
+    path = tmp_path / "a.safetensors"
+    trainer = make()
+    fit(trainer, 3, StopAt(3, 2), pn.TrainingCheckpoint(path))
+    edited(path, lambda state: state.update(history=trainer.history.rows))
+    again = make()
+    again.resume(path)
+    assert again.history.rows == trainer.history.rows
 
 
 def refused(path):
