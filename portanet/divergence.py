@@ -21,6 +21,7 @@ from portanet.layers import Layer, Parallel, Residual, Sequential
 from portanet.optimizers import Optimizer
 from portanet.optimizers.base import is_weight
 from portanet.random import epoch_word
+from portanet.ranks.exchange import Exchange
 from portanet.typing import Array, Params
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ def is_good(trainer: Trainer, row: dict[str, float], train: Batches, shuffle: bo
         return False
     assert trainer._kept is not None
     began, good = "", trainer._kept
-    # An order that a function drew cannot be drawn again; and a step of several processes is not one of its own.
-    if not callable(shuffle) and trainer.ranks is None:
+    if not callable(shuffle):  # an order that a function drew cannot be drawn again
         began, good = _trace(trainer, trainer._kept, int(row["epoch"]), train, shuffle)
     rollback.go_back(trainer, good)
     trainer.history.rows.append(row)
@@ -162,7 +162,10 @@ class _Replay:
         rollback.go_back(shadow, {**kept, "meter": None})
         shadow.schedule = copy.copy(kept["schedule"])
         watched: Any = Watched(trainer.optimizer)
-        step = backend.compile(dataclasses.replace(trainer.step, optimizer=watched), donate=(0, 2))
+        watching = dataclasses.replace(trainer.step, optimizer=watched)
+        # Several processes run all steps of it together, and find the same: gradients and losses are everybody's.
+        exchange = None if trainer.ranks is None else Exchange(watching, trainer.ranks, backend)
+        step = exchange or backend.compile(watching, donate=(0, 2))
         asarray, names = backend.asarray, _in_order(shadow.params)
         seen = asarray([0.0] * (2 * len(names)), trainer.dtype)
         state: dict[str, Any] = {"own": shadow.opt_state, "seen": seen}
@@ -174,11 +177,16 @@ class _Replay:
             waiting: list[tuple[int, Array, Array]] = []
             batches: Any = self.train.epoch(trainer.seed, shadow.epoch, shuffle=self.shuffle, skip=shadow.position)
             for i, part in enumerate(batches, shadow.position):
-                if trainer.stopping:
+                if trainer.stopping if exchange is None else exchange.agreed[0]:
                     return ""
                 counters["lr"], counters["step"] = shadow._rate(i, len(self.train)), i
+                if exchange is not None:
+                    exchange.wanted[0] = bool(trainer.stopping)
+                    counters = {**counters, "part": part.part, "size": part.size}
                 args = (part.x, part.y, part.weight, counters)
                 shadow.params, shadow.buffers, state, loss, _ = step(shadow.params, shadow.buffers, state, *args)
+                if exchange is not None:
+                    loss = asarray(loss.sum(), trainer.dtype)  # of all processes' parts
                 waiting.append((i, loss, state["seen"]))
                 if len(waiting) == READ or i + 1 == len(self.train):
                     found = self._look(shadow, names, waiting)
