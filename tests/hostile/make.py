@@ -106,17 +106,20 @@ def arrays_zip(*members: tuple[zipfile.ZipInfo, bytes]) -> Callable[[], bytes]:
 
 def zeros(megabytes: int, head: bytes = b"") -> bytes:
     """gzip of so many megabytes of zeros, a thousandth of them long, made without holding them."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    found = packer.compress(head)
-    for _ in range(megabytes):
-        found += packer.compress(bytes(MB))
-    return found + packer.flush()
+    return repeated(b"\0", megabytes, head)
 
 
-def repeated(line: bytes, megabytes: int) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+def repeated(line: bytes, megabytes: int, head: bytes = b"") -> bytes:
+    """gzip of so many megabytes of a line; one is packed so that it stands for itself, and put there so many times."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = line * (MB // len(line))
-    return b"".join([packer.compress(block) for _ in range(megabytes)]) + packer.flush()
+    first = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    once = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
+    check = zlib.crc32(head)
+    for _ in range(megabytes):
+        check = zlib.crc32(block, check)
+    end = struct.pack("<II", check, len(head) + megabytes * len(block))
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + first + once * megabytes + packer.flush() + end
 
 
 def bomb_member(name: str, head: bytes, megabytes: int) -> tuple[zipfile.ZipInfo, bytes]:
