@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("plots/mnist_cnn"))
     args = parser.parse_args(argv)
     keep_memory()
-    epochs, most = (1, 640) if args.smoke else (args.epochs, 60000)
+    epochs, most = (1, 256) if args.smoke else (args.epochs, 60000)
     mnist = pn.data.load("mnist")
     data = pn.data.Dataset(
         "mnist", mnist.x[:most], mnist.y[:most], mnist.x_test[:most], mnist.y_test[:most], mnist.classes

@@ -8,8 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 from portanet import rollback
+from portanet.schedules import Schedule
 
 if TYPE_CHECKING:
+    from portanet.data.batches import Batches, Order
     from portanet.meter import Meter
     from portanet.trainer import Trainer
 
@@ -28,12 +30,25 @@ class Ahead:
     Parameters
     ----------
     trainer : Trainer
+        In a fit that has begun.
+    validation : Batches or None
+    shuffle : bool or callable
+        Of that fit: who sees its rows is told by these, the callbacks, the processes and the schedule.
+
+    Attributes
+    ----------
     allowed : bool
-        Whether nobody looks: no callbacks, no validation, no schedule that learns from rows, no order of one's own.
+        Whether rows may wait at all: where nobody sees them, or the weights behind them, before the fit ends.
+    looked : bool
+        Whether somebody sees the weights behind the epoch that was taken last. Those that nobody sees need not be
+        looked at: the next epoch's loss would tell.
     """
 
-    def __init__(self, trainer: Trainer, *, allowed: bool) -> None:
-        self.trainer, self.allowed = trainer, allowed
+    def __init__(self, trainer: Trainer, validation: Batches | None, shuffle: bool | Order) -> None:
+        self.trainer = trainer
+        self._hooked = bool(trainer._hooks or trainer.ranks)
+        learns = type(trainer.schedule).observe is not Schedule.observe
+        self.allowed, self.looked = not (self._hooked or validation or learns or callable(shuffle)), False
         self._held: list[tuple[dict[str, float], Meter]] = []
         self._since, self._short = 0.0, False
         self._until, self._stop = 0, ""  # the epoch that diverged, and the stop that was asked for behind it
@@ -48,12 +63,14 @@ class Ahead:
         """Whether there are rows that were not read."""
         return bool(self._held)
 
-    def take(self, row: dict[str, float], *, look: bool) -> dict[str, float] | None:
+    def take(self, row: dict[str, float], *, due: bool) -> dict[str, float] | None:
         """Return the row of the last epoch with all its numbers, or None where training just goes on.
 
-        The rows before it are in the history then. With `look` no row is to wait any longer.
+        The rows before it are in the history then. No row waits any longer where its weights are `due` to be kept.
         """
         trainer = self.trainer
+        ends = bool(trainer._stop or trainer.position) or trainer.epoch == trainer._end
+        self.looked = self._hooked or ends or due
         if "loss" in row:  # it was read at once
             self._short = row.get("seconds", SPAN) < SPAN
             self._since = time.monotonic()
@@ -61,7 +78,7 @@ class Ahead:
                 trainer._stop = trainer._stop or self._stop
             return row
         self._held.append((row, trainer.meter))
-        if not look and len(self._held) < MOST and time.monotonic() - self._since < SPAN:
+        if not self.looked and len(self._held) < MOST and time.monotonic() - self._since < SPAN:
             return None
         *before, last = self._read()
         bad = next((row for row in before if not math.isfinite(row["loss"])), None)

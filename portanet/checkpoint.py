@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingCheckpoint"]
 
-HEADER = 64 << 20  # bytes: a row of the history takes some 150, and there may be a hundred thousand
+HEADER = 64 << 20  # bytes: files of 0.1.0 hold the history there, some 150 a row
 
 _OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes")
 """What may differ between the description of a checkpoint and that of the trainer that goes on from it."""
@@ -153,18 +153,10 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
     trainer.adopt(state["params"], state["buffers"], state["input_shape"], out_shape)
     trainer.adopt_state(state["optimizer"])
     trainer.epoch, trainer.position = int(state["epoch"]), int(state["position"])
-    trainer.history.rows = [_row(row) for row in state["history"]]
+    trainer.history.load_state(state["history"])
     trainer.meter = Meter(trainer.backend, trainer.metrics)
     trainer.meter.load_state(state["meter"])
     trainer._spent, trainer._end = float(state["seconds"]), int(state["end"])
-
-
-def _row(row: dict[str, Any]) -> dict[str, float]:
-    """Return a row of the history, or raise ValueError where it is none."""
-    if not {"epoch", "loss"} <= set(row) or not all(isinstance(value, int | float) for value in row.values()):
-        message = f"the history has a row {_short(row)}"
-        raise ValueError(message)
-    return dict(row)
 
 
 def take_up(trainer: Trainer, state: dict[str, Any]) -> None:
@@ -235,7 +227,7 @@ def _state(trainer: Trainer) -> dict[str, Any]:
         "end": trainer._end,
         "finished": trainer._finished,
         "seconds": trainer._spent,
-        "history": trainer.history.rows,
+        "history": trainer.history.state(),
         "meter": trainer.meter.state() if trainer.position else {"sizes": [], "columns": []},
         "fitted": fitted(trainer),
         "callbacks": [{"type": type(hook).__name__, "state": hook.state()} for hook in _with_state(trainer)],

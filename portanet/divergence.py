@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from portanet import rollback
 from portanet.backends.namespace import namespace
-from portanet.data.batches import Batches
-from portanet.errors import OutOfMemoryError
+from portanet.data.batches import Batches, Order
+from portanet.errors import DivergedError, OutOfMemoryError
 from portanet.layers import Layer, Parallel, Residual, Sequential
 from portanet.optimizers import Optimizer
 from portanet.optimizers.base import is_weight
 from portanet.random import epoch_word
+from portanet.ranks.exchange import Exchange
 from portanet.typing import Array, Params
 
 if TYPE_CHECKING:
@@ -34,7 +35,34 @@ HELP = (
 READ = 64  # steps that are watched between two looks
 
 
-def in_words(trainer: Trainer, row: dict[str, float], *, weights: bool = True) -> str:
+def is_good(trainer: Trainer, row: dict[str, float], train: Batches, shuffle: bool | Order, *, weights: bool) -> bool:
+    """Return whether all is finite in an epoch's row and, with `weights`, in those behind it.
+
+    It is False where a callback has gone back, so that the epoch is to be run again.
+
+    Raises
+    ------
+    DivergedError
+        If none has; the trainer is back at the last good weights then.
+    """
+    message = _in_words(trainer, row, weights=weights)
+    if not message:
+        return True
+    if any(hook.on_divergence(trainer, message) for hook in trainer._hooks):
+        trainer.epoch, trainer.position = int(row["epoch"]) - 1, 0
+        trainer._keep()
+        return False
+    assert trainer._kept is not None
+    began, good = "", trainer._kept
+    if not callable(shuffle):  # an order that a function drew cannot be drawn again
+        began, good = _trace(trainer, trainer._kept, int(row["epoch"]), train, shuffle)
+    rollback.go_back(trainer, good)
+    trainer.history.rows.append(row)
+    trainer.history.stopped = "diverged"
+    raise DivergedError("; ".join(part for part in (message, began, HELP) if part))
+
+
+def _in_words(trainer: Trainer, row: dict[str, float], *, weights: bool) -> str:
     """Return what is not finite in an epoch's row or, with `weights`, in those behind it; empty if all is."""
     bad = [f"{name} is {row[name]}" for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
     if not bad and (not weights or trainer.finite()):  # the last step's overflow is in no loss yet
@@ -43,14 +71,14 @@ def in_words(trainer: Trainer, row: dict[str, float], *, weights: bool = True) -
         bad[0] if bad else "there are weights that are not finite",
         *_first_step(trainer.meter, 1 if trainer.ranks is None else trainer.ranks.size),
     ]
-    name = first_parameter(trainer)
+    name = _first_parameter(trainer)
     if name:
         found.append(f"the first weights that are not finite: {name}")
     rate = row.get("lr", trainer.optimizer.lr)
     return f"training diverged in epoch {row['epoch']:g} (learning rate {rate:g}): {'; '.join(found)}"
 
 
-def first_parameter(trainer: Trainer) -> str:
+def _first_parameter(trainer: Trainer) -> str:
     """Return the first parameter, in the order of the layers, that is not finite: ``weight of Dense 2``; or nothing."""
     xp = trainer.backend.xp
     with trainer.backend.activate(trainer.dtype):
@@ -105,7 +133,7 @@ def _largest(x: Array) -> Array:
     return xp.max(xp.abs(x))  # nan where there is one
 
 
-def trace(
+def _trace(
     trainer: Trainer, kept: dict[str, Any], epoch: int, train: Batches, shuffle: bool
 ) -> tuple[str, dict[str, Any]]:
     """Return in words where it began, until `epoch`, and the largest gradient before; and the last finite state.
@@ -134,7 +162,10 @@ class _Replay:
         rollback.go_back(shadow, {**kept, "meter": None})
         shadow.schedule = copy.copy(kept["schedule"])
         watched: Any = Watched(trainer.optimizer)
-        step = backend.compile(dataclasses.replace(trainer.step, optimizer=watched), donate=(0, 2))
+        watching = dataclasses.replace(trainer.step, optimizer=watched)
+        # Several processes run all steps of it together, and find the same: gradients and losses are everybody's.
+        exchange = None if trainer.ranks is None else Exchange(watching, trainer.ranks, backend)
+        step = exchange or backend.compile(watching, donate=(0, 2))
         asarray, names = backend.asarray, _in_order(shadow.params)
         seen = asarray([0.0] * (2 * len(names)), trainer.dtype)
         state: dict[str, Any] = {"own": shadow.opt_state, "seen": seen}
@@ -146,11 +177,16 @@ class _Replay:
             waiting: list[tuple[int, Array, Array]] = []
             batches: Any = self.train.epoch(trainer.seed, shadow.epoch, shuffle=self.shuffle, skip=shadow.position)
             for i, part in enumerate(batches, shadow.position):
-                if trainer.stopping:
+                if trainer.stopping if exchange is None else exchange.agreed[0]:
                     return ""
                 counters["lr"], counters["step"] = shadow._rate(i, len(self.train)), i
+                if exchange is not None:
+                    exchange.wanted[0] = bool(trainer.stopping)
+                    counters = {**counters, "part": part.part, "size": part.size}
                 args = (part.x, part.y, part.weight, counters)
                 shadow.params, shadow.buffers, state, loss, _ = step(shadow.params, shadow.buffers, state, *args)
+                if exchange is not None:
+                    loss = asarray(loss.sum(), trainer.dtype)  # of all processes' parts
                 waiting.append((i, loss, state["seen"]))
                 if len(waiting) == READ or i + 1 == len(self.train):
                     found = self._look(shadow, names, waiting)

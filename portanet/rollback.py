@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from portanet.callbacks import Callback
 from portanet.checks import check_count, check_number
-from portanet.errors import ConfigError
+from portanet.errors import ConfigError, unknown
 from portanet.meter import Meter
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["LowerRate"]
 
 logger = logging.getLogger("portanet")
+
+ON_DIVERGENCE = ("stop", "lower_lr")
 
 
 def keep(trainer: Trainer) -> dict[str, Any]:
@@ -44,6 +46,20 @@ def go_back(trainer: Trainer, kept: dict[str, Any]) -> None:
     if kept["meter"] is not None:
         trainer.meter = Meter(trainer.backend, trainer.metrics)
         trainer.meter.load_state(kept["meter"])
+
+
+def named(on_divergence: str, hooks: list[Callback]) -> list[Callback]:
+    """Return the callbacks that ``fit(on_divergence=...)`` puts to these.
+
+    Raises
+    ------
+    ConfigError
+        If it is no known one.
+    """
+    if on_divergence not in ON_DIVERGENCE:
+        raise ConfigError("fit: " + unknown("on_divergence", on_divergence, ON_DIVERGENCE))
+    lower = on_divergence == "lower_lr" and not any(isinstance(hook, LowerRate) for hook in hooks)
+    return [LowerRate()] if lower else []
 
 
 class LowerRate(Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +14,14 @@ from portanet import backends, checkpoint, divergence, losses, memory, optimizer
 from portanet.ahead import Ahead
 from portanet.callbacks import Callback, checked
 from portanet.checks import check_count
-from portanet.data import prepare
 from portanet.data.batches import Batches, Order
-from portanet.data.dataset import Dataset
-from portanet.data.readable import Readable
-from portanet.data.stored import Stored
-from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, unknown
+from portanet.errors import DataError, OutOfMemoryError
+from portanet.fit_data import in_batches
 from portanet.history import History
 from portanet.interrupt import held_interrupt
 from portanet.layers import Layer
 from portanet.loop import EpochLoop
 from portanet.metrics import Metric
-from portanet.model import class_indices
 from portanet.progress import Progress
 from portanet.ranks.communicator import Ranks, together
 from portanet.ranks.communicator import of as processes
@@ -33,7 +30,12 @@ from portanet.writing import sweep
 
 __all__ = ["Trainer"]
 
-ON_DIVERGENCE = ("stop", "lower_lr")
+logger = logging.getLogger("portanet")
+
+ANEW = (
+    "fit: epoch %d begins anew, with %d of its steps done: an order that a function drew (shuffle) cannot be drawn "
+    "again; with shuffle=True it would go on where it was stopped"
+)
 
 
 class Trainer(EpochLoop):
@@ -156,7 +158,8 @@ class Trainer(EpochLoop):
             Share of the samples that is split off for it instead, by class where there are classes.
         shuffle : bool or callable
             Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
-            numbers in the next epoch's order. Rows that are read from disk are shuffled by blocks.
+            numbers in the next epoch's order: then an epoch that was stopped within begins anew, which a warning says.
+            Rows that are read from disk are shuffled by blocks.
         callbacks : sequence of Callback
         on_divergence : "stop" or "lower_lr"
             What to do when the loss or a weight is no longer finite: raise DivergedError, or go back to the last good
@@ -177,29 +180,18 @@ class Trainer(EpochLoop):
         KeyboardInterrupt
             Behind the batch in which it came, so that the trainer can go on or be saved.
         """
-        if isinstance(x, Dataset):
-            self.classes = self.classes or x.classes
-            x, y = x.x, x.y
-        elif isinstance(x, Readable):
-            self.classes = self.classes or tuple(getattr(x, "classes", ()))
         check_count("fit: epochs", epochs, 0)
-        if isinstance(batch_size, str) and batch_size != "auto":
-            message = f"fit: batch_size must be a whole number of 1 or more, 'auto', or None, got {batch_size!r}"
-            raise ConfigError(message)
-        if batch_size is not None and not isinstance(batch_size, str):
-            check_count("fit: batch_size", batch_size, 1)
-        if on_divergence not in ON_DIVERGENCE:
-            raise ConfigError("fit: " + unknown("on_divergence", on_divergence, ON_DIVERGENCE))
-        with self.backend.activate(self.dtype):
-            train, validation = self._parts(x, y, sample_weight, validation_data, validation_fraction, batch_size)
         hooks = checked(callbacks) + ([Progress()] if verbose else [])
-        if on_divergence == "lower_lr" and not any(isinstance(hook, rollback.LowerRate) for hook in hooks):
-            hooks.append(rollback.LowerRate())
+        hooks += rollback.named(on_divergence, hooks)
         hooks.sort(key=lambda hook: hook.runs_last)
+        train, validation = in_batches(self, x, y, sample_weight, validation_data, validation_fraction, batch_size)
         before = self._fitted
         order = "a function's" if callable(shuffle) else shuffle
         self._fitted = {"batch_size": train.batch_size, "shuffle": order, "samples": train.n, "data": train}
-        if callable(shuffle) or (self.position and self._resumed is None and before != checkpoint.fitted(self)):
+        another = self.position and self._resumed is None and before != checkpoint.fitted(self)
+        if self.position and callable(shuffle) and not another:
+            logger.warning(ANEW, self.epoch + 1, self.position)
+        if callable(shuffle) or another:
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
         self._stop = self._finished = ""
         self.history.stopped = "error"  # what it says if an error ends the training
@@ -216,16 +208,13 @@ class Trainer(EpochLoop):
                 if self.ranks is not None:
                     self.ranks.equalise(self)
                 self._keep()
-                learns = type(self.schedule).observe is not schedules.Schedule.observe
-                ahead = Ahead(self, allowed=not (hooks or validation or learns or callable(shuffle) or self.ranks))
+                ahead = Ahead(self, validation, shuffle)
                 begun.callback(ahead.finish)
                 while self.epoch < self._end and (ahead.waiting or not self._ends()):
                     done = self._run_epoch(train, validation, shuffle=shuffle, read=not ahead.on)
                     due = self._is_due()
-                    # Weights that nobody sees are not looked at: the next epoch's loss would tell.
-                    seen = bool(hooks or self.ranks or self._stop or self.position) or self.epoch == self._end or due
-                    row = ahead.take(done, look=seen)
-                    if row is None or not self._is_good(row, train, shuffle, weights=seen):
+                    row = ahead.take(done, due=due)
+                    if row is None or not divergence.is_good(self, row, train, shuffle, weights=ahead.looked):
                         continue
                     if due:
                         self._keep()
@@ -286,63 +275,3 @@ class Trainer(EpochLoop):
         if isinstance(data, Batches):  # its fingerprint is still wanted where an epoch is half done
             self._fitted["data"] = checkpoint.fingerprint(data) if self.position else None
         self._hooks, self._kept = [], None
-
-    def _parts(
-        self, x: Any, y: Any, weight: Any, validation_data: Any, fraction: float, batch_size: int | str | None
-    ) -> tuple[Batches, Batches | None]:
-        """Return the training and the validation part in batches; draws the initial weights where there are none."""
-        x = prepare.samples(x, self.dtype, self.input_shape)
-        if self.input_shape is None:
-            self.init(tuple(x.shape[1:]))
-        if fraction:
-            if validation_data is not None:
-                message = "fit: validation_data and validation_fraction were both given; leave one of them out"
-                raise ConfigError(message)
-            unread = isinstance(x, Stored) and x.brings_targets  # nobody knows the classes yet
-            y = None if unread else prepare.targets(y, x.shape[0], self.outputs, self.loss, self.dtype)
-            target = x if unread else self.backend.to_numpy(y)
-            exclusive = isinstance(self.loss, losses.SoftmaxCrossEntropy) or self.outputs == 1
-            if not unread and target.ndim == 2 and exclusive and self.loss.output is not None:
-                target = class_indices(target, 0.5)  # rows of shares, or a column of 0 and 1
-            stratify = not unread and target.ndim == 1 and (target.dtype.kind == "i" or self.loss.output is not None)
-            chosen = prepare.split(target, fraction, self.seed, stratify=stratify)
-            (x, y, weight), validation_data = (
-                tuple(None if a is None else prepare.take_rows(a, rows) for a in (x, y, weight)) for rows in chosen
-            )
-        with self.backend.activate(self.dtype):
-            size = int(x.shape[0] if batch_size in (None, "auto") else batch_size)
-            train = self._batches(x, y, weight, size, class_weight=self.class_weight)
-            if batch_size == "auto":
-                found = memory.auto_batch_size(self, train.x, train.y)
-                train.batch_size = found if self.ranks is None else min(self.ranks.gather(found))
-            if validation_data is None:
-                return train, None
-            if isinstance(validation_data, Dataset):
-                validation_data = (validation_data.x, validation_data.y)
-            elif isinstance(validation_data, Readable):
-                validation_data = (validation_data, None)
-            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                what = type(validation_data).__name__
-                message = f"fit: validation_data must be (x, y) or (x, y, sample_weight), got a {what}"
-                raise ConfigError(message)
-            xv, yv, wv = (*validation_data, None)[:3]
-            return train, self._batches(xv, yv, wv, None, what="validation ")
-
-    def _is_good(self, row: dict[str, float], train: Batches, shuffle: bool | Order, *, weights: bool) -> bool:
-        """Return False where the epoch diverged and a callback has gone back; raise DivergedError where none has."""
-        message = divergence.in_words(self, row, weights=weights)
-        if not message:
-            return True
-        if any(hook.on_divergence(self, message) for hook in self._hooks):
-            self.epoch, self.position = int(row["epoch"]) - 1, 0  # it is run again
-            self._keep()
-            return False
-        assert self._kept is not None
-        began, good = "", self._kept
-        # An order that a function drew cannot be drawn again; and a step of several processes is not one of its own.
-        if not callable(shuffle) and self.ranks is None:
-            began, good = divergence.trace(self, self._kept, int(row["epoch"]), train, shuffle)
-        rollback.go_back(self, good)
-        self.history.rows.append(row)
-        self.history.stopped = "diverged"
-        raise DivergedError("; ".join(part for part in (message, began, divergence.HELP) if part))

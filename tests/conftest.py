@@ -20,6 +20,15 @@ def dtype(request):
     return request.param
 
 
+@pytest.fixture(scope="session")
+def loky():
+    """Workers of joblib's loky, which end with the tests: left to themselves they complain behind the last line."""
+    yield
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
+
+
 def pytest_terminal_summary(terminalreporter):
     """Tell why tests were skipped, a line a reason and not a line a test."""
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))

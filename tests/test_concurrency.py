@@ -120,6 +120,7 @@ def in_processes():
         print(how)
 
 
+@pytest.mark.usefixtures("loky")
 def test_in_joblib(alone):
     joblib = pytest.importorskip("joblib")
     trainers = [make(seed) for seed in range(2)]  # pickled on their way there and back

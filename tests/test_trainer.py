@@ -9,6 +9,7 @@ import pytest
 
 import portanet as pn
 from portanet.data.batches import Batches
+from portanet.fit_data import in_batches
 from tests.small import Recorder, blobs, mlp, same, trainer
 
 
@@ -159,7 +160,7 @@ def test_validation_fraction_is_taken_off_by_class():
     x, _ = blobs(n=200)
     y = np.repeat([0, 1, 2], [150, 40, 10])
     model = trainer(metrics=["accuracy"])
-    train, validation = model._parts(x, y, None, None, 0.2, 10)
+    train, validation = in_batches(model, x, y, None, None, 0.2, 10)
     assert np.bincount(validation.y).tolist() == [30, 8, 2]
     assert np.bincount(train.y).tolist() == [120, 32, 8]
     taken = np.concatenate([train.x, validation.x])
@@ -172,7 +173,7 @@ def test_validation_fraction_is_taken_off_by_class():
 def test_validation_fraction_takes_the_weights_along():
     x, y = blobs()
     weight = np.arange(120.0)
-    train, validation = trainer()._parts(x, y, weight, None, 0.25, 10)
+    train, validation = in_batches(trainer(), x, y, weight, None, 0.25, 10)
     for part in (train, validation):
         row = {tuple(sample): w for sample, w in zip(x, weight, strict=True)}
         assert part.host_weight.tolist() == [row[tuple(sample)] for sample in part.x]

@@ -7,6 +7,7 @@ import pytest
 
 import portanet as pn
 from portanet.backends import Memory
+from portanet.fit_data import in_batches
 from tests.small import blobs, mlp, near, same, trainer
 
 
@@ -64,7 +65,7 @@ def test_bytes_stay_bytes_until_the_batch(backend):
     x, y = rng.integers(0, 256, (50, 4, 4), dtype="uint8"), rng.integers(0, 3, 50)
     net = [pn.Rescale(1 / 255), pn.Flatten(), *mlp()]
     models = [trainer(net, backend=backend) for _ in range(2)]
-    train, _ = models[0]._parts(x, y, None, None, 0.0, 20)
+    train, _ = in_batches(models[0], x, y, None, None, 0.0, 20)
     with backend.activate("float64"):
         assert backend.to_numpy(next(train.epoch(0, 0)).x).dtype == np.uint8
     for model, data in zip(models, (x, x.astype("float64")), strict=True):

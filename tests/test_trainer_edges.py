@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.fit_data import in_batches
 from tests.small import blobs, trainer
 
 
@@ -63,7 +64,7 @@ def test_a_binary_split_gives_each_class_its_share():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(100, 2)), (np.arange(100) >= 90).astype(float)
     model = trainer([pn.Dense(1)], loss="binary_cross_entropy")
-    train, validation = model._parts(x, y, None, None, 0.2, 10)
+    train, validation = in_batches(model, x, y, None, None, 0.2, 10)
     assert float(validation.y.sum()) == 2
     assert float(train.y.sum()) == 8
 

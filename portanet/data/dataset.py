@@ -66,7 +66,8 @@ class Dataset:
                 )
                 raise DataError(message)
             if len(x) == 0:
-                message = f"{self.name}: the {part} part is empty; at least one sample is needed"
+                mend = "look where its rows were chosen" if part == "training" else "give it samples, or leave it out"
+                message = f"{self.name}: expected at least one sample in the {part} part, got none; {mend}"
                 raise DataError(message)
 
     def __len__(self) -> int:

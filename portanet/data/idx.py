@@ -157,7 +157,7 @@ def read_idx_array(path: Path) -> HostArray:
         dtype = np.dtype(TYPES[magic[2]])
         shape = tuple(int(size) for size in np.frombuffer(header, dtype=">u4"))  # Python's integers: no overflow
         if not all(shape):
-            message = f"{path}: expected at least one sample, got the shape {shape}"
+            message = f"{path}: expected at least one sample, got the shape {shape}; write the file again, with samples"
             raise DataError(message)
         data = exactly(stream, math.prod(shape) * dtype.itemsize, capacity, path)
     values = np.frombuffer(data, dtype=dtype).reshape(shape)

@@ -130,7 +130,10 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
 
 def _target(names: list[str], kinds: list[str], target: str | int | None, path: Path) -> str:
     if len(names) < 2:
-        message = f"{path}: expected at least two columns, features and a target, got {len(names)}"
+        message = (
+            f"{path}: expected at least two columns, features and a target, got {len(names)}; "
+            "write features and target into one file"
+        )
         raise DataError(message)
     if target is None:
         known = {name.lower(): name for name in names}

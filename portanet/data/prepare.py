@@ -55,8 +55,11 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
         )
         raise ShapeError(message)
     if 0 in x.shape:
-        least = "sample" if x.shape[0] == 0 else "feature"
-        message = f"{what}: expected at least one {least}, got an array of shape {tuple(x.shape)}"
+        least, cut = ("sample", "rows") if x.shape[0] == 0 else ("feature", "columns")
+        message = (
+            f"{what}: expected at least one {least}, got an array of shape {tuple(x.shape)}; "
+            f"look where its {cut} were chosen: none was left"
+        )
         raise DataError(message)
     if shape is not None and tuple(x.shape[1:]) != tuple(shape):
         message = (

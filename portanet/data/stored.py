@@ -54,7 +54,7 @@ class Stored:
     def _length(self) -> int:
         n = len(self.source)
         if n < 1:
-            message = f"{self.name}: expected at least one row, got none"
+            message = f"{self.name}: expected at least one row, got none; look where its rows were chosen"
             raise DataError(message)
         return n
 

@@ -45,7 +45,7 @@ def test_parts_that_do_not_fit():
         replace(DATA, y=DATA.y[1:])
     with pytest.raises(DataError, match="the test part has samples alone"):
         replace(DATA, x_test=DATA.x)
-    with pytest.raises(DataError, match="the test part is empty"):
+    with pytest.raises(DataError, match="one sample in the test part, got none; give it samples, or leave it out"):
         replace(DATA, x_test=DATA.x[:0], y_test=DATA.y[:0])
 
 
@@ -68,7 +68,7 @@ def test_hold_out_keeps_the_shares_of_the_classes_and_every_sample_once():
         hold_out(held)
     with pytest.raises(ConfigError, match="between 0 and 1"):
         hold_out(data, 1.0)
-    with pytest.raises(DataError, match="the test part is empty"):
+    with pytest.raises(DataError, match="one sample in the test part, got none; give it samples, or leave it out"):
         hold_out(DATA, 0.01)
 
 

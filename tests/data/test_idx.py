@@ -149,7 +149,7 @@ def test_test_part_of_other_shape_or_labels(tmp_path):
 
 
 def test_no_samples_and_a_name_without_a_part(tmp_path):
-    refused(idx_folder(tmp_path / "a", X[:0], Y[:0]), "expected at least one sample, got the shape (0, 3, 4)")
+    refused(idx_folder(tmp_path / "a", X[:0], Y[:0]), "one sample, got the shape (0, 3, 4); write the file again")
     path = tmp_path / "images.idx"
     path.write_bytes(idx(X))
     refused(path, "expected a name such as train-images-idx3-ubyte")

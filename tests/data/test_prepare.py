@@ -69,7 +69,7 @@ REFUSED = [
     ({"a": 1}, DataError, "x: expected real numbers, got dict; give an array"),
     (5.0, ShapeError, "x: expected rows of samples, got an array of shape ()"),
     (X[0], ShapeError, "got an array of shape (3,); reshape one feature to (n, 1)"),
-    (np.zeros((0, 3)), DataError, "x: expected at least one sample, got an array of shape (0, 3)"),
+    (np.zeros((0, 3)), DataError, "x: expected at least one sample, got an array of shape (0, 3); look where its rows"),
     ([[1.0, 2.0], [3.0]], DataError, "x: expected rows of equal length, got a ragged list"),
     (np.asarray([[1, "a"]], dtype=object), DataError, "an array of objects, among them 'a'; leave these out"),
     (np.asarray([["1", "2"]]), DataError, "got text such as '1'"),

@@ -1,22 +1,14 @@
-"""Tables of text: separators, headers, targets, both passes of the parser, and what broken ones say."""
+"""Tables of text: separators, headers, targets, a test part."""
 
 from __future__ import annotations
 
 import gzip
 import logging
-import time
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from portanet.data import fingerprint, table_parse, write_csv
-from portanet.data.table_form import Form
-from portanet.errors import DataError
 from tests.data.make import load, refused
-from tests.data.real import MNIST, data_folder
 
 IRIS = "sepal,petal,species\n5.1,1.4,setosa\n7,4.7,versicolor\n4.9,1.5,setosa\n"
 
@@ -166,162 +158,3 @@ def test_test_part_that_does_not_fit(tmp_path, caplog):
     assert f"{test}: it has no target column" in caplog.text
     (tmp_path / "more_train.csv").write_text(IRIS)
     refused(tmp_path, "expected one training table, got more_train.csv, train.csv")
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (IRIS.replace("4.7", "abc"), "line 3, column 2 (petal): expected a number, got 'abc'"),
-        (IRIS.replace("4.7", "n/a"), "line 3, column 2 (petal): the value is missing ('n/a')"),
-        (IRIS.replace("4.7", ""), "line 3, column 2 (petal): the value is missing ('')"),
-        (IRIS.replace("4.7", "nan"), "line 3, column 2 (petal): the value is missing ('nan')"),
-        (IRIS.replace("4.7", "-inf"), "line 3, column 2 (petal): expected a finite number, got -inf"),
-        (IRIS.replace("4.7", "1e999"), "line 3, column 2 (petal): expected a finite number, got inf"),
-        (IRIS.replace("4.7", "4_7"), "line 3, column 2 (petal): expected a number, got '4_7'"),
-        (IRIS.replace("versicolor", " "), "line 3, column 3 (species): the value is missing ('')"),
-        (IRIS.replace(",4.7", ""), "line 3: expected 3 cells, as the header has, got 2"),
-        (IRIS.replace("4.7", "4,7"), "line 3: expected 3 cells, as the header has, got 4"),
-        (IRIS.replace(",", ";").replace("4.7", "4,7"), "got '4,7'; write decimals with a point"),
-        (IRIS.replace("4.7", '"4.7'), "line 3: expected cells in quotes to be closed"),
-        (IRIS.replace("versi", "é").encode("latin-1"), "line 3: expected text in UTF-8, got the byte 0xe9"),
-        ("1,2,0\n3,x,1\n", "line 2, column 2: expected a number, got 'x'"),
-        ("1,2,0\n3,4\n", "line 2: expected 3 cells, as the first row has, got 2"),
-        ("n/a,2,0\n3,4,1\n", "line 1, column 1: the value is missing ('n/a')"),
-        ("x,2.5,0\n3,4,1\n", "line 1, column 1: expected a number, got 'x'"),
-        ("1,5;0\n2,5;1\n", "line 1, column 1: expected a number, got '1,5'; write decimals with a point"),
-        ("a,b,c\n", "expected rows of data, got a header alone (a, b, c)"),
-        ("a\n1\n2\n", "expected at least two columns"),
-        ("\n \n", "expected a table, got an empty file"),
-        ("", "got an empty file"),
-        ("1,2,1e300\n1,2,0\n", "line 1, column 3: the label is out of range"),
-    ],
-)
-def test_broken_table_names_line_and_column(tmp_path, content, words):
-    path = tmp_path / "broken.csv"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    refused(path, str(path), words, task="classification")
-
-
-def test_text_as_a_regression_and_labels_not_finite(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("1,2,0.5\n3,4,1.5\n1,1,high\n")
-    refused(path, "line 3, column 3: expected a number to regress, got 'high'", task="regression")
-    path.write_text("1,2,0.5\n3,4,1.5\n1,1,inf\n")
-    refused(path, "line 3, column 3: expected a finite label, got inf")
-
-
-@pytest.mark.parametrize(
-    ("target", "words"),
-    [("speces", "did you mean 'species'"), (3, "between 0 and 2, got 3"), (-4, "got -4"), ("9", "got 9")],
-)
-def test_unknown_target(tmp_path, target, words):
-    path = tmp_path / "t.csv"
-    path.write_text(IRIS)
-    refused(path, str(path), words, target=target)
-    path.write_text("1,2,0\n1,2,1\n")
-    refused(path, "unknown column 'label': there is no header", target="label")
-
-
-def test_truncated_gzip(tmp_path):
-    path = tmp_path / "t.csv.gz"
-    path.write_bytes(gzip.compress(IRIS.encode() * 500)[:-20])
-    refused(path, str(path), "the compressed data end early")
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    x=hnp.arrays(
-        np.float64,
-        hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
-        elements=st.floats(allow_nan=False, allow_infinity=False),
-    ),
-    data=st.data(),
-)
-def test_floats_and_labels_round_trip(tmp_path, x, data):
-    words = st.text(
-        st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=4
-    )
-    labels = data.draw(st.lists(words.map(lambda word: "#" + word), min_size=len(x), max_size=len(x)))
-    path = tmp_path / "t.csv"
-    write_csv(path, x, labels, header=["label", *(f"f{i}" for i in range(x.shape[1]))])
-    back = load(path)
-    np.testing.assert_array_equal(back.x, x)
-    assert [back.classes[i] for i in back.y] == labels
-    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]  # nothing temporary is left
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    x=hnp.arrays(np.int64, st.tuples(st.integers(1, 8), st.integers(1, 5)), elements=st.integers(0, 1200)),
-    end=st.sampled_from(["\n", "\r\n"]),
-    last=st.booleans(),
-    block=st.integers(1, 40),
-)
-def test_quick_and_exact_pass_agree(tmp_path, x, end, last, block):
-    """The quick pass takes what it takes to the same numbers as the exact one, wherever its blocks end."""
-    path = tmp_path / "t.csv"
-    path.write_bytes((end.join("7," + ",".join(map(str, row)) for row in x.tolist()) + end * last).encode())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table_parse, "_BLOCK", block)
-        quick = load(path, target="first")
-        patch.setattr(table_parse, "_quick", lambda data, form: None)
-        exact = load(path, target="first")
-    assert fingerprint(quick) == fingerprint(exact)
-    np.testing.assert_array_equal(quick.x, x)
-    assert quick.x.dtype == (np.uint8 if x.max() < 256 else np.float64)
-    assert quick.x.flags.c_contiguous
-
-
-@pytest.mark.parametrize(
-    "row", ["1,,2", "1,2", "1,2,3,4,5,6", "1,2,3,4", "-1,2,3", "1.5,2,3", "1, 2,3", ",1,2", "1,2,", "1000,2,3", "a,2,3"]
-)
-@pytest.mark.parametrize("position", [0, 1, 2])
-def test_quick_pass_leaves_all_else_to_the_exact_one(row, position):
-    rows = ["1,2,3", "4,5,6"]
-    rows.insert(position, row)
-    form = Form(",", (), 3, 0, 1)
-    assert table_parse._quick(bytearray("\n".join(rows).encode()), form) is None
-
-
-def test_write_csv_refuses_what_does_not_fit(tmp_path):
-    with pytest.raises(DataError, match="a label for each of 3 samples"):
-        write_csv(tmp_path / "t.csv", np.zeros((3, 2)), [1, 2])
-    with pytest.raises(DataError, match="or 3 names"):
-        write_csv(tmp_path / "t.csv", np.zeros((3, 2)), [1, 2, 3], header=["a", "b"])
-    with pytest.raises(DataError, match="cannot be written"):
-        write_csv(tmp_path / "nowhere" / "t.csv", np.zeros((1, 2)), [1])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_write_csv_replaces_whole_files_alone(tmp_path):
-    path = tmp_path / "t.csv"
-    write_csv(path, np.zeros((1, 2)), [1])
-    before = path.read_bytes()
-
-    class Breaks(list[str]):
-        def __iter__(self):
-            yield "a"
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        write_csv(path, np.ones((2, 2)), ["a", "b"], header=Breaks(["a", "b", "c"]))
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
-
-
-def test_real_mnist_as_csv(tmp_path, monkeypatch):
-    monkeypatch.setenv("PORTANET_DATA", str(data_folder(*MNIST)))
-    mnist = load("mnist")
-    write_csv(tmp_path / "mnist_train.csv", mnist.x[:10000], mnist.y[:10000])
-    write_csv(tmp_path / "mnist_test.csv", mnist.x_test[:1000], mnist.y_test[:1000])
-    begin = time.perf_counter()
-    data = load(tmp_path / "mnist_train.csv")
-    seconds = time.perf_counter() - begin
-    np.testing.assert_array_equal(data.x, mnist.x[:10000].reshape(10000, 784))
-    np.testing.assert_array_equal(data.y, mnist.y[:10000])
-    np.testing.assert_array_equal(data.x_test, mnist.x_test[:1000].reshape(1000, 784))
-    assert data.x.dtype == np.uint8
-    assert data.x.flags.c_contiguous
-    assert data.classes == mnist.classes
-    assert data.scale == 255.0
-    assert seconds < 10

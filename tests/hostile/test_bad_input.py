@@ -50,8 +50,8 @@ SAMPLES = {
     "bytes": (X.astype("S"), "got an array of |S"),
     "dates": (X.astype("M8[s]"), "got an array of datetime64[s]"),
     "records": (np.zeros(30, [("a", "f4")]), "expected real numbers"),
-    "no samples": (X[:0], "expected at least one sample"),
-    "no features": (X[:, :0], "expected at least one feature"),
+    "no samples": (X[:0], "at least one sample, got an array of shape (0, 4); look where its rows were chosen"),
+    "no features": (X[:, :0], "one feature, got an array of shape (30, 0); look where its columns were chosen"),
     "one axis": (X[:, 0], "expected rows of samples"),
     "three axes": (X[:, :, None], "samples of shape (4,"),
     "a number": (3, "expected rows of samples"),
@@ -98,12 +98,12 @@ TARGETS = {
 WEIGHTS = {
     "ones": (np.ones(30), WORKS),
     "a list": ([1] * 30, WORKS),
-    "negative": (-np.ones(30), "expected weights of 0 or more, got -1 at row 0"),
-    "nothing": (np.zeros(30), "expected a weight above 0 for at least one sample"),
+    "negative": (-np.ones(30), "expected weights of 0 or more, got -1 at row 0; give 0 to a sample"),
+    "nothing": (np.zeros(30), "at least one sample, got 0 for all 30; give the samples that are to count 1"),
     "1e38": (np.full(30, 1e38), "expected weights whose sum float32 can hold"),
     "NaN": (np.full(30, np.nan), "expected finite numbers in float32, got nan at index (0,)"),
-    "too few": (np.ones(29), "expected a weight for each of the 30 samples"),
-    "rows": (np.ones((30, 3)), "expected a weight for each of the 30 samples"),
+    "too few": (np.ones(29), "got an array of shape (29,); give one number a sample"),
+    "rows": (np.ones((30, 3)), "got an array of shape (30, 3); give one number a sample, in an array of shape (30,)"),
     "text": (["1"] * 30, "got text such as '1'"),
 }
 

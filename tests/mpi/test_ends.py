@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,21 @@ x = np.random.default_rng(0).normal(size=(200, 4))
 t = pn.Trainer([pn.Dense(2)], backend="numpy", ranks=ranks)
 h = t.fit(x, (x[:, 0] > 0).astype(int), epochs=500, batch_size=20, callbacks=[Hook()], verbose=False)
 print(f"{h.stopped}|{t.epoch}|{t.position}\\n", end="")  # in one piece: all write to one pipe
+"""
+
+DIVERGES = """
+import portanet as pn, numpy as np
+from portanet.ranks import launch
+ranks = pn.Ranks() if launch.size() > 1 else None
+x = np.random.default_rng(0).normal(size=(64, 2))
+rises = pn.schedules.StepDecay(every=2, gamma=1e9)
+options = {"backend": "numpy", "dtype": "float64", "schedule": rises, "ranks": ranks}
+t = pn.Trainer([pn.Dense(3), pn.ReLU(), pn.Dense(1)], "mean_squared_error", pn.SGD(lr=0.001), **options)
+try:
+    t.fit(x, x[:, 0] + 5, epochs=6, batch_size=10, verbose=False)
+except pn.DivergedError as error:
+    began = str(error).partition("that are not finite: ")[2]  # the loss of a step is each process's own before that
+    print(f"{began}|{t.epoch}|{t.position}|{t.params['0.weight'][0, 0]:.9g}\\n", end="")
 """
 
 
@@ -58,6 +74,18 @@ def test_everybodys_error_is_told_once(tmp_path, words, code, told):
     found, _, err = jobs.run(2, "-m", "portanet", *words, *out)
     assert found == code, err
     assert err.count(told) == 1, err
+
+
+def test_a_divergence_tells_step_and_layer_as_one_process_does():
+    told = []
+    for ranks in (1, 2):
+        code, out, err = jobs.run(ranks, "-c", DIVERGES)
+        assert code == 0, err
+        assert len(set(out.split("\n")[:-1])) == 1, out  # all ranks say the same
+        told.append(out.split("\n")[0])
+    words = re.search(r"the largest gradient before it was \S+ \(\w+ of Dense \d, step \d of epoch 3\)", told[0])
+    assert words is not None, told
+    assert told[0] == told[1]
 
 
 def test_one_process_wants_to_stop():

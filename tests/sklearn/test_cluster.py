@@ -50,6 +50,7 @@ def where():
     return os.getpid(), multiprocessing.get_start_method(allow_none=True)
 
 
+@pytest.mark.usefixtures("loky")
 def test_loky(serial):
     with parallel_config("loky", n_jobs=2):
         assert_same(searched(serial), serial)

@@ -44,6 +44,7 @@ def test_grid_search_over_an_argument_of_scikit_learns_and_one_of_ours():
     assert search.best_params_["mlpclassifier__optimizer"] == pn.AdamW(lr=0.02)
 
 
+@pytest.mark.usefixtures("loky")
 @pytest.mark.filterwarnings("ignore")  # the workers' own warnings
 def test_processes():
     alone = cross_val_score(classifier(), X, Y, cv=2)
@@ -80,6 +81,7 @@ def test_pipelines_hand_tables_on():
     assert pipeline.score(table, Y) > 0.8
 
 
+@pytest.mark.usefixtures("loky")
 @pytest.mark.filterwarnings("ignore")  # the workers' own warnings
 @pytest.mark.parametrize("make", [lambda: CNNClassifier((3,), image_shape=(2, 2), max_iter=5, random_state=0), number])
 def test_estimators_travel_to_processes_and_back(make):
