@@ -49,7 +49,7 @@ class Ranks:
         another training; the running statistics are then the mean of the processes'.
     bucket : int, optional
         Bytes of gradient that are sent on their way as soon as the backward pass has made them, while it goes on. None
-        is one sum behind it. Which of the two is faster was not measured.
+        is one sum behind it, which on two processes of one machine took as long.
     gpu : bool
         Whether CuPy's gradients may be added up on the GPUs themselves (NCCL, CUDA-aware MPI). Never run on a GPU so
         far; by default they go by way of the host.
