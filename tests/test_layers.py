@@ -60,8 +60,12 @@ def test_results_have_namespace_device_dtype_and_shape(case, backend, dtype):
     with backend.activate(dtype):
         on_device = {name: backend.asarray(p, dtype) for name, p in _with_buffers(case, params).items()}
         x, dy = backend.asarray(x, dtype), backend.asarray(dy, dtype)
-        y, cache = case.layer.forward(on_device, x, train=True, key=KEY)
-        dx, grads = case.layer.backward({n: on_device[n] for n in params}, dy, cache)
+
+        def both(everything, x, dy):
+            y, cache = case.layer.forward(everything, x, train=True, key=KEY)
+            return y, *case.layer.backward({n: everything[n] for n in params}, dy, cache)
+
+        y, dx, grads = backend.compile(both)(on_device, x, dy)
         assert (y.shape, dx.shape) == (dy.shape, x.shape)
         assert sorted(grads) == sorted(params)
         for name, p in params.items():

@@ -42,12 +42,13 @@ def test_gradients_add_up(backend, weighted):
     size = 20.0 if weight is None else float(weight.sum())
     with backend.activate("float64"):
         params = {n: backend.asarray(a, "float64") for n, a in NET.init(np.random.default_rng(0), (5,))[0].items()}
+        before_update = backend.compile(step.before_update)
 
         def gradients(a, b, part):
             own = None if weight is None else backend.asarray(weight[a:b], "float64")
             counters = {"lr": 0.1, "seed": 7, "step": 2, "part": part}
             xs, ys = backend.asarray(x[a:b], "float64"), backend.asarray(y[a:b], "int32")
-            grads, _, loss, _ = step.before_update(params, {}, xs, ys, own, counters)
+            grads, _, loss, _ = before_update(params, {}, xs, ys, own, counters)
             return {name: backend.to_numpy(g) for name, g in grads.items()}, float(loss)
 
         whole, loss = gradients(0, 20, None)
