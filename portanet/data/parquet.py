@@ -121,7 +121,8 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
     features = [column for column in schema.names if column != name]
     x = ParquetSamples(path, features)
     with _reworded(path):
-        column = _parquet().read_table(path, columns=[name], use_threads=False).column(name)
+        # Not read_table, whose threads end the process where memory is short: here that is an error like any other.
+        column = _parquet().ParquetFile(path).read(columns=[name], use_threads=False).column(name)
     y, _, classes = encode(_labels(column, path, name), None, task=task, where=lambda i: f"{path}, row {i}, {name!r}")
     few = np.concatenate(x.some()) if x.dtype == np.uint8 else None
     scale = 255.0 if few is not None and looks_like_pixels(few) else None

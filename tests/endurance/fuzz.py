@@ -189,6 +189,7 @@ def work(name: str, args: argparse.Namespace) -> int:
 
     os.environ["PORTANET_BACKEND"] = "numpy"
     os.environ["PORTANET_CACHE"] = os.environ["PORTANET_DATA"] = "/nowhere"  # what a damaged word may name
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # its own takes gigabytes of addresses
     portanet.backends.keep_memory = lambda: False
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
