@@ -59,7 +59,7 @@ class Key(NamedTuple):
 
     def child(self, index: int) -> Key:
         """Return the key of the `index`-th layer within the layer that holds this key."""
-        return self._replace(path=((self.path + index + 1) * 0x9E3779B1) & _MASK31)
+        return Key(self.seed, self.step, ((self.path + index + 1) * 0x9E3779B1) & _MASK31, self.part)
 
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import device
-
 from portanet.backends.namespace import namespace
 from portanet.checks import check_count
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, check_initializers, initializer
-from portanet.layers.base import Layer, sum_leading
+from portanet.layers.base import Layer, product, sum_leading, sum_rows
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -89,10 +87,8 @@ class Dense(Layer):
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         x, weight = cache
         xp = namespace(dy)
-        grads = {"weight": sum_leading(x.mT @ dy, weight.ndim, xp)}
+        grads = {"weight": sum_leading(product(x.mT, dy), weight.ndim, xp)}
         if self.bias:
-            ones = xp.ones(dy.shape[-2], dtype=dy.dtype, device=device(dy))
-            # The sum as a product: a reduction over the rows of narrow layers takes up to five times as long.
-            grads["bias"] = sum_leading(ones @ dy, weight.ndim - 1, xp)
-        dx = sum_leading(dy @ weight.mT, x.ndim, xp) if need_dx else None
+            grads["bias"] = sum_leading(sum_rows(dy, xp), weight.ndim - 1, xp)
+        dx = sum_leading(product(dy, weight.mT), x.ndim, xp) if need_dx else None
         return dx, grads

@@ -27,8 +27,8 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 LEAST = 0.9
 
 LAYERS = ["test_math_values.py", "test_layer_arguments.py", "test_layers.py", "test_config.py"]  # the quick ones first
-LOSSES = ["test_math_values.py", "test_losses.py"]
-OPTIMIZERS = ["test_math_values.py", "test_optimizers.py"]
+LOSSES = ["test_math_values_losses.py", "test_losses.py"]
+OPTIMIZERS = ["test_math_values_optimizers.py", "test_optimizers.py"]
 WINDOWS = ["test_math_values_images.py", *LAYERS, "test_adjoint.py"]
 TESTS = {
     "layers/dense": LAYERS,
