@@ -20,7 +20,7 @@ def check_layers(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
         raise ConfigError(message)
     found = tuple(layers)
     if not found:
-        message = f"{owner}: expected at least one layer, got none"
+        message = f"{owner}: expected at least one layer, got none; give some, as in {owner}([Dense(10)])"
         raise ConfigError(message)
     for i, layer in enumerate(found):
         if not isinstance(layer, Layer):

@@ -14,14 +14,7 @@ from portanet.errors import BackendError
 from tests.backends import stand_in
 from tests.backends.stand_in import CompileException, CUBLASError, CUDARuntimeError
 
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    select.forget()
-    yield
-    monkeypatch.undo()
-    select.forget()
+pytestmark = pytest.mark.usefixtures("fresh_choice")
 
 
 CTK = 'pip install "portanet[cuda13-ctk]"'

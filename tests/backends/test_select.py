@@ -17,14 +17,7 @@ from tests.backends import stand_in
 from tests.backends.at_hand import require
 from tests.backends.stand_in import CUDARuntimeError
 
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    select.forget()
-    yield
-    monkeypatch.undo()
-    select.forget()
+pytestmark = pytest.mark.usefixtures("fresh_choice")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from portanet.errors import PortanetError
-from tests.hostile import test_bad_input as tables
+from tests.hostile.inputs import ARGUMENTS, SAMPLES, TARGETS, WEIGHTS
+from tests.hostile.test_bad_input import OF_SAMPLES, OF_TARGETS, OF_WEIGHTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "bad-input.md"
 
@@ -28,12 +29,12 @@ def page() -> str:
     """Return the page."""
     parts = [HEAD]
     for title, doors, cases in (
-        ("Samples", tables.OF_SAMPLES, tables.SAMPLES),
-        ("Targets", tables.OF_TARGETS, tables.TARGETS),
-        ("Weights of samples", tables.OF_WEIGHTS, tables.WEIGHTS),
+        ("Samples", OF_SAMPLES, SAMPLES),
+        ("Targets", OF_TARGETS, TARGETS),
+        ("Weights of samples", OF_WEIGHTS, WEIGHTS),
     ):
         parts.append(_table(title, ((name, partial(doors["fit"], value)) for name, (value, _) in cases.items())))
-    parts.append(_table("Arguments", ((name, call) for name, (call, _) in tables.ARGUMENTS.items())))
+    parts.append(_table("Arguments", ((name, call) for name, (call, _) in ARGUMENTS.items())))
     return "\n".join(parts)
 
 
