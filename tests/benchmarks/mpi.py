@@ -6,7 +6,8 @@ The network 784-256-128-10 at a global batch of 1,024 images in float32 (MNIST w
 drawn at random). One process has as many BLAS threads as there are processors; several share them. Rounds go in turns;
 ratios are medians of those within a round. Processes are started anew for each: what is timed begins behind ten steps.
 "products" are the matrix products of a step's dense layers alone, by NumPy into ready arrays, by all processes at once:
-no step can be faster than that.
+no step can be faster than that. "apart" are processes that each train on their share of the rows and tell each other
+nothing: no sum of gradients, however fast, can make the ranks faster than that.
 
 In float32 two trainings of a network with ReLU come apart whatever adds the sums in another order, since a unit whose
 input is 0 but for rounding is on in one and off in the other; ``--net tanh`` has none.
@@ -91,13 +92,19 @@ def products(shapes: list[tuple[int, int]], rows: int, seconds: float = 0.5) -> 
     return statistics.median(times)
 
 
-def work(kind: str, batch: int, steps: int, bucket: int | None, file: str) -> None:
+def work(kind: str, batch: int, steps: int, bucket: int | None, file: str, apart: bool) -> None:
     """Train as one of the processes; rank 0 prints the figures and writes the weights."""
     import portanet as pn
+    from portanet.backends import keep_memory
     from portanet.ranks import launch
 
+    keep_memory()  # as the command line does
     warm = 10 if steps > 20 else 2
-    ranks = pn.Ranks(bucket=bucket) if launch.size() > 1 or "PMI_SIZE" in os.environ else None
+    several = launch.size() > 1 or "PMI_SIZE" in os.environ
+    ranks = pn.Ranks(bucket=bucket) if several else None
+    first = ranks is None or ranks.rank == 0
+    if apart and ranks is not None:
+        batch, ranks = batch // ranks.size, None
     x, y = images(batch * (warm if batch * warm <= 60_000 else 1))
     trainer = pn.Trainer(network(kind), optimizer=pn.SGD(0.05, momentum=0.9), backend="numpy", seed=1, ranks=ranks)
     clock = Clock(trainer, warm)
@@ -112,12 +119,14 @@ def work(kind: str, batch: int, steps: int, bucket: int | None, file: str) -> No
     done = clock.seen - warm
     shapes = [p.shape for name, p in sorted(trainer.params.items()) if p.ndim == 2]
     alone = products(shapes, batch // (1 if ranks is None else ranks.size))
-    if ranks is None or ranks.rank == 0:
+    if first:
         np.savez(file, **trainer.params)
         print(json.dumps({"step": seconds / done, "sums": sums / done, "products": alone}))
 
 
-def measured(ranks: int, kind: str, batch: int, steps: int, bucket: int | None, file: str) -> dict[str, float]:
+def measured(
+    ranks: int, kind: str, batch: int, steps: int, bucket: int | None, file: str, apart: bool = False
+) -> dict[str, float]:
     """Return what so many processes were seen to do; 1 is a process without MPI, which has all processors' threads."""
     words = [
         sys.executable,
@@ -129,6 +138,7 @@ def measured(ranks: int, kind: str, batch: int, steps: int, bucket: int | None, 
         str(steps),
         str(bucket or 0),
         file,
+        "apart" if apart else "",
     ]
     beside = Path(sys.executable).parent / "mpiexec"
     threads = max(1, len(os.sched_getaffinity(0)) // ranks)
@@ -151,34 +161,36 @@ def main() -> int:
     parser.add_argument("--net", default="dense", choices=["dense", "tanh", "500-150", "cnn", "wide"])
     parser.add_argument("--ranks", default="1,2,4")
     parser.add_argument("--bucket", type=int, help="bytes; without it one sum behind the backward pass")
-    parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=6, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        kind, batch, steps, bucket, file = args.work
-        work(kind, int(batch), int(steps), int(bucket) or None, file)
+        kind, batch, steps, bucket, file, apart = args.work
+        work(kind, int(batch), int(steps), int(bucket) or None, file, bool(apart))
         return 0
-    counts = [int(n) for n in args.ranks.split(",")]
-    rows: dict[int, list[dict[str, float]]] = {n: [] for n in counts}
-    apart: dict[int, float] = dict.fromkeys(counts, 0.0)
+    counts = [(int(n), False) for n in args.ranks.split(",")]
+    counts += [(n, True) for n, _ in counts if n > 1]
+    rows: dict[tuple[int, bool], list[dict[str, float]]] = {kind: [] for kind in counts}
+    differ: dict[tuple[int, bool], float] = dict.fromkeys(counts, 0.0)
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
-            for n in counts:
-                rows[n].append(measured(n, args.net, args.batch, args.steps, args.bucket, f"{folder}/{n}.npz"))
-                one, own = np.load(f"{folder}/{counts[0]}.npz"), np.load(f"{folder}/{n}.npz")
-                apart[n] = max(float(np.abs(one[k] - own[k]).max() / np.abs(one[k]).max()) for k in one.files)
+            for n, apart in counts:
+                file = f"{folder}/{n}.npz" if not apart else f"{folder}/apart.npz"
+                rows[n, apart].append(measured(n, args.net, args.batch, args.steps, args.bucket, file, apart))
+                one, own = np.load(f"{folder}/{counts[0][0]}.npz"), np.load(file)
+                differ[n, apart] = max(float(np.abs(one[k] - own[k]).max() / np.abs(one[k]).max()) for k in one.files)
     print(f"{args.net}, global batch {args.batch}, {args.steps} steps, {args.rounds} rounds in turns, float32")
     print(
-        "ranks  threads each  ms a step  products  images a second  ratio to 1 (lowest, highest)  in Allreduce  "
-        "weights apart"
+        "ranks     threads each  ms a step  products  images a second  ratio to 1 (lowest, highest)  in Allreduce  "
+        "weights differ"
     )
-    for n in counts:
-        ratios = [one["step"] / own["step"] for one, own in zip(rows[counts[0]], rows[n], strict=True)]
-        step, sums, alone = (statistics.median(r[k] for r in rows[n]) for k in ("step", "sums", "products"))
+    for n, apart in counts:
+        ratios = [one["step"] / own["step"] for one, own in zip(rows[counts[0]], rows[n, apart], strict=True)]
+        step, sums, alone = (statistics.median(r[k] for r in rows[n, apart]) for k in ("step", "sums", "products"))
+        end = "" if apart else f"{sums / step:11.1%}  {differ[n, apart]:14.1e}"
         print(
-            f"{n:5}  {max(1, len(os.sched_getaffinity(0)) // n):12}  {1e3 * step:9.2f}  {1e3 * alone:8.2f}  "
-            f"{args.batch / step:15,.0f}  "
-            f"{statistics.median(ratios):10.2f} ({min(ratios):.2f}, {max(ratios):.2f})      "
-            f"{sums / step:11.1%}  {apart[n]:13.1e}"
+            f"{f'{n} apart' if apart else n:<8}  {max(1, len(os.sched_getaffinity(0)) // n):12}  {1e3 * step:9.2f}  "
+            f"{1e3 * alone:8.2f}  {args.batch / step:15,.0f}  "
+            f"{statistics.median(ratios):10.2f} ({min(ratios):.2f}, {max(ratios):.2f})      {end}"
         )
     return 0
 

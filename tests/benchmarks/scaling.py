@@ -64,7 +64,7 @@ def computation(kind: str, rows: tuple[int, ...], steps: int, threads: int, roun
                 names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
                 env = {**os.environ, **dict.fromkeys(names, str(threads))}
                 pipes: Any = {"cwd": ROOT, "env": env, "stdout": subprocess.PIPE, "text": True}
-                jobs = [subprocess.Popen([*words, f"{folder}/{i}.npz"], **pipes) for i in range(CORES // threads)]
+                jobs = [subprocess.Popen([*words, f"{folder}/{i}.npz", ""], **pipes) for i in range(CORES // threads)]
                 seen += [json.loads(job.communicate()[0])["step"] for job in jobs]
             times.append(statistics.median(seen))
     table = np.stack([np.ones(len(rows)), np.asarray(rows, float)], axis=1) / np.asarray(times)[:, None]
