@@ -118,7 +118,7 @@ class _Chosen(Samples):
 
     def _read(self, start: int, stop: int) -> HostArray:
         parts = read_chosen(self.whole.read, self.rows[start:stop], self.whole.nbytes // len(self.whole))
-        return np.concatenate([x for x, _ in parts])
+        return np.concatenate([x for x, _ in parts]) if len(parts) > 1 else parts[0][0]
 
     def take(self, rows: HostArray) -> Samples:
         return _Chosen(self.whole, self.rows[rows])
