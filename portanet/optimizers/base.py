@@ -80,16 +80,18 @@ class Optimizer:
         t = state["t"] + 1
         numbers = self.numbers(lr, t)
         running = [state[slot] for slot in self.slots]
+        new: Params = {}
+        moved: list[Params] = [{} for _ in running]
         decays = weight_decay is not None or self.weight_decay
         left = 1.0 - lr * (self.weight_decay if weight_decay is None else weight_decay) if decays else 1.0
-        moved: dict[str, tuple[Array, ...]] = {}
         for name, p in params.items():
             if decays and is_weight(name):
                 p *= of_each(left, p)
             each = [of_each(number, p) for number in numbers] if stacked else numbers
-            moved[name] = self.rule(p, grads[name], *[slot[name] for slot in running], *each)
-        new, *slots = ({name: arrays[i] for name, arrays in moved.items()} for i in range(1 + len(running)))
-        return new, {"t": t, **dict(zip(self.slots, slots, strict=True))}
+            new[name], *arrays = self.rule(p, grads[name], *[slot[name] for slot in running], *each)
+            for slot, array in zip(moved, arrays, strict=True):
+                slot[name] = array
+        return new, {"t": t, **dict(zip(self.slots, moved, strict=True))}
 
     def numbers(self, lr: float, t: int) -> tuple[float, ...]:
         """Return the scalars of step `t` (1, 2, ...) that the rule takes; worked out once a step, not once an array."""

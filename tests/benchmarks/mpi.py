@@ -170,14 +170,15 @@ def main() -> int:
     counts = [(int(n), False) for n in args.ranks.split(",")]
     counts += [(n, True) for n, _ in counts if n > 1]
     rows: dict[tuple[int, bool], list[dict[str, float]]] = {kind: [] for kind in counts}
-    differ: dict[tuple[int, bool], float] = dict.fromkeys(counts, 0.0)
+    differ: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
             for n, apart in counts:
-                file = f"{folder}/{n}.npz" if not apart else f"{folder}/apart.npz"
+                file = f"{folder}/{n}{' apart' if apart else ''}.npz"
                 rows[n, apart].append(measured(n, args.net, args.batch, args.steps, args.bucket, file, apart))
-                one, own = np.load(f"{folder}/{counts[0][0]}.npz"), np.load(file)
-                differ[n, apart] = max(float(np.abs(one[k] - own[k]).max() / np.abs(one[k]).max()) for k in one.files)
+                if not apart:  # those that are see other rows
+                    one, own = np.load(f"{folder}/{counts[0][0]}.npz"), np.load(file)
+                    differ[n] = max(float(np.abs(one[k] - own[k]).max() / np.abs(one[k]).max()) for k in one.files)
     print(f"{args.net}, global batch {args.batch}, {args.steps} steps, {args.rounds} rounds in turns, float32")
     print(
         "ranks     threads each  ms a step  products  images a second  ratio to 1 (lowest, highest)  in Allreduce  "
@@ -186,7 +187,7 @@ def main() -> int:
     for n, apart in counts:
         ratios = [one["step"] / own["step"] for one, own in zip(rows[counts[0]], rows[n, apart], strict=True)]
         step, sums, alone = (statistics.median(r[k] for r in rows[n, apart]) for k in ("step", "sums", "products"))
-        end = "" if apart else f"{sums / step:11.1%}  {differ[n, apart]:14.1e}"
+        end = "" if apart else f"{sums / step:11.1%}  {differ[n]:14.1e}"
         print(
             f"{f'{n} apart' if apart else n:<8}  {max(1, len(os.sched_getaffinity(0)) // n):12}  {1e3 * step:9.2f}  "
             f"{1e3 * alone:8.2f}  {args.batch / step:15,.0f}  "

@@ -164,7 +164,10 @@ ARGUMENTS = {
         lambda: pn.Trainer([pn.ReLU], backend="numpy"),  # type: ignore[list-item]
         "make one of it: ReLU(...)",
     ),
-    "no layers": (lambda: pn.Trainer([], backend="numpy"), "expected"),
+    "no layers": (
+        lambda: pn.Trainer([], backend="numpy"),
+        "Sequential: expected at least one layer, got none; give some, as in Sequential([Dense(10)])",
+    ),
     "patience NaN": (
         lambda: pn.EarlyStopping(patience=np.nan),
         "EarlyStopping: patience must be a whole number of 1 or more, got nan",
