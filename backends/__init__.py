@@ -5,7 +5,7 @@ is imported before it is asked for.
 """
 
 from portanet.backends.base import Backend, Memory
-from portanet.backends.host import keep_memory
+from portanet.backends.heap import keep_memory
 from portanet.backends.probe import Status
 from portanet.backends.select import get, of, status
 

@@ -12,7 +12,7 @@ from array_api_compat import device, is_cupy_array, is_jax_array, is_torch_array
 from portanet.errors import DataError
 from portanet.typing import Array
 
-__all__ = ["HostArray", "cache_budget", "host_array", "host_memory", "is_strict_array", "keep_memory", "to_host"]
+__all__ = ["HostArray", "cache_budget", "host_array", "host_memory", "is_strict_array", "to_host"]
 
 HostArray = np.ndarray[Any, Any]
 
@@ -70,23 +70,6 @@ def cache_budget(x: Array) -> int | None:
     if is_cupy_array(x) or is_jax_array(x) or (is_torch_array(x) and device(x).type != "cpu"):
         return None
     return 1 << 22  # about four images of 28×28×32 by 3×3 windows: the best of 1 to 32 of them
-
-
-def keep_memory() -> bool:
-    """Let this process keep the memory of freed arrays for the arrays that come next; True where that took effect.
-
-    glibc returns large blocks to the system when they are freed and is given them anew, page by page, for the next
-    array: a quarter of the time of a step with large temporaries. This changes the whole process, so it is for
-    programs to call, as the command line does, and not for libraries.
-    """
-    import ctypes
-
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library
-        return False
-    trim_threshold, mmap_threshold = -1, -3  # of malloc.h; the second cannot be set above 32 MiB
-    return bool(mallopt(mmap_threshold, 32 << 20) and mallopt(trim_threshold, 512 << 20))
 
 
 def host_memory() -> tuple[int, int] | None:

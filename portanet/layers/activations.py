@@ -54,7 +54,7 @@ class ReLU(_Activation):
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
-        y = xp.maximum(x, xp.zeros_like(x))  # beside a number NumPy takes twice as long
+        y = xp.maximum(x, xp.zeros_like(x[:1, ...]))  # beside a number NumPy takes twice as long
         return y, y  # the slope is read off the output, which the next layer keeps anyway
 
     @elementwise

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from portanet.backends.axpy import minus_scaled
 from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError
@@ -46,13 +47,11 @@ class SGD(Optimizer):
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
         *slots, lr = args
         if not slots:
-            p -= lr * g
-            return (p,)
+            return (minus_scaled(p, lr, g),)
         (v,) = slots
         v *= self.momentum
         v += g
-        p -= lr * (g + self.momentum * v) if self.nesterov else lr * v
-        return p, v
+        return minus_scaled(p, lr, g + self.momentum * v if self.nesterov else v), v
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,7 @@ class RMSprop(Optimizer):
         s += (1.0 - self.rho) * (g * g)
         root = namespace(p).sqrt(s)
         root += self.eps
-        p -= lr * g / root
-        return p, s
+        return minus_scaled(p, lr, g / root), s
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,7 @@ class Adagrad(Optimizer):
         s += g * g
         root = namespace(p).sqrt(s)
         root += self.eps
-        p -= lr * g / root
-        return p, s
+        return minus_scaled(p, lr, g / root), s
 
 
 @dataclass(frozen=True)
@@ -140,10 +137,7 @@ class Adam(Optimizer):
         v += g * g
         step = namespace(p).sqrt(v)
         step += eps
-        step = m / step
-        step *= rate
-        p -= step
-        return p, m, v
+        return minus_scaled(p, rate, m / step), m, v
 
 
 @dataclass(frozen=True)
@@ -179,7 +173,7 @@ class Lion(Optimizer):
         m, lr = args
         direction = self.beta1 * m
         direction += (1.0 - self.beta1) * g
-        p -= lr * namespace(p).sign(direction)
+        p = minus_scaled(p, lr, namespace(p).sign(direction))
         m *= self.beta2
         m += (1.0 - self.beta2) * g
         return p, m
