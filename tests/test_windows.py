@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.layers.windows import axis, check_padding, gather_table, holders_table, pair, whole, with_blank
+from portanet.layers.windows import (
+    axis,
+    check_padding,
+    holders_table,
+    padded,
+    pair,
+    spread,
+    way_back,
+    whole,
+    with_blank,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +65,46 @@ def test_the_bounds_of_numbers():
             check_padding(refused, "it")
 
 
+@pytest.mark.parametrize("where", [0, 1])
+def test_what_lies_under_each_tap(where):
+    x = np.expand_dims(np.arange(1, 6), 1 - where)
+
+    def under(a):
+        lines = np.moveaxis(padded(x, a, where), where, 0)
+        return [lines[a.under(tap)].ravel().tolist() for tap in range(a.kernel)]
+
+    assert under(axis(5, 2, 1, "valid")) == [[1, 2, 3, 4], [2, 3, 4, 5]]
+    assert under(axis(5, 2, 1, "same")) == [[1, 2, 3, 4, 5], [2, 3, 4, 5, 0]]
+    assert under(axis(5, 3, 2, 1)) == [[0, 2, 4], [1, 3, 5], [2, 4, 0]]
+    assert under(axis(5, 2, 2, 1, 3)) == [[0, 2], [3, 5]]
+    assert under(axis(5, 2, 3, "valid")) == [[1, 4], [2, 5]]  # the pixel between them is under none
+    assert padded(x, axis(5, 2, 1, "valid"), where) is x
+    assert padded(x, axis(5, 2, 1, 1), where, -7).ravel().tolist() == [-7, 1, 2, 3, 4, 5, -7]
+
+
+@pytest.mark.parametrize(
+    "arguments", [(5, 2, 1, "valid"), (6, 3, 2, "same"), (5, 3, 1, 2), (4, 1, 1, 2), (7, 2, 3, 1, 2)]
+)
+def test_the_way_back_is_the_adjoint(arguments):
+    a = axis(*arguments)
+    rng = np.random.default_rng(0)
+    x, kernel, dy = (rng.integers(-9, 9, size).astype(float) for size in (a.size, a.kernel, a.out))
+    y = sum(kernel[k] * padded(x, a, 0)[a.under(k)] for k in range(a.kernel))
+    back = way_back(a)
+    lines = padded(spread(dy, a, 0, np), back, 0)
+    dx = sum(kernel[a.kernel - 1 - k] * lines[back.under(k)] for k in range(a.kernel))
+    assert dx.shape == x.shape
+    assert y @ dy == x @ dx
+
+
+def test_spread():
+    y = np.arange(1, 7).reshape(2, 3)
+    assert spread(y, axis(3, 1, 1, 0), 1, np) is y
+    assert spread(y, axis(5, 1, 2, 0), 1, np).tolist() == [[1, 0, 2, 0, 3, 0], [4, 0, 5, 0, 6, 0]]
+    assert spread(y, axis(4, 1, 3, 0), 0, np)[:, 0].tolist() == [1, 0, 0, 4, 0, 0]
+
+
 def test_tables():
-    rows, columns = axis(2, 2, 1, "valid"), axis(2, 2, 1, 1)  # one place, and three of which two reach over the edge
-    table = gather_table(rows, columns, np, np.zeros(1))
-    assert table.tolist() == [4, 0, 4, 2, 0, 1, 2, 3, 1, 4, 3, 4]  # row by row; 4 is the blank behind the last pixel
-    assert table.dtype == np.int32
     for kernel, stride, most in ((2, 2, 1), (3, 2, 2), (3, 1, 3), (2, 3, 1)):
         across = axis(7, kernel, stride, "valid")
         table, held = holders_table(across, across, np, np.zeros(1))

@@ -11,16 +11,7 @@ from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, check_initializers, initializer
 from portanet.layers.base import Layer
-from portanet.layers.windows import (
-    Axis,
-    axis,
-    check_padding,
-    gather_table,
-    pair,
-    scatter_table,
-    whole,
-    with_blank,
-)
+from portanet.layers.windows import Axis, axis, check_padding, padded, pair, spread, way_back, whole
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -110,78 +101,83 @@ class Conv2D(Layer):
             )
             raise ShapeError(message)
         rows, columns = self.axes(x.shape[1], x.shape[2])
-        taps, own, out = rows.kernel * columns.kernel, weight.shape[2], self.units // self.groups
-        kernel = xp.reshape(weight, (taps, own, self.groups, out))
-        kernel = xp.reshape(xp.permute_dims(kernel, (2, 0, 1, 3)), (self.groups, taps * own, out))
-        table = gather_table(rows, columns, xp, x)
-        parts = [
-            _joined(self._windows(part, table, taps, xp) @ kernel, xp)
-            for (part,) in _chunks(table.shape[0] * x.shape[3], x)
-        ]
-        y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+        kernel = xp.permute_dims(self._grouped(weight, xp), (0, 3, 1, 2, 4))  # (kh, groups, kw, in, out)
+        y = self._convolved(x, kernel, rows, columns, xp)
         if self.bias:
             y += params["bias"]
-        # The windows are as many times x as there are taps: they are gathered again in backward, and never kept.
-        return xp.reshape(y, (x.shape[0], rows.out, columns.out, self.units)), (x, weight)
+        # The lines are as many times x as the kernel is wide: they are gathered again in backward, and never kept.
+        return y, (x, weight)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         xp = namespace(dy)
         x, weight = cache
+        rows, columns = self.axes(x.shape[1], x.shape[2])
         grads = {"bias": xp.sum(dy, axis=(0, 1, 2))} if self.bias else {}
+        dw = self._weight_gradient(x, dy, rows, columns, xp)
+        grads["weight"] = xp.reshape(dw, tuple(weight.shape))
         if not need_dx:
-            return None, {"weight": self._weight_gradient(x, dy, weight.shape, xp), **grads}
-        # One gather of dy serves both: its windows times Wᵀ are dx, and xᵀ times its windows is dW.
-        rows, columns = self.axes(x.shape[1], x.shape[2])
-        taps, own, out = rows.kernel * columns.kernel, weight.shape[2], self.units // self.groups
-        kernel = xp.reshape(weight, (taps, own, self.groups, out))
-        kernel = xp.reshape(xp.permute_dims(kernel, (2, 0, 3, 1)), (self.groups, taps * out, own))
-        table = scatter_table(rows, columns, xp, dy)
-        total, parts = None, []
-        for x_part, dy_part in _chunks(table.shape[0] * self.units, x, dy):
-            windows = self._windows(dy_part, table, taps, xp)  # (groups, n · h · w, taps · out)
-            parts.append(_joined(windows @ kernel, xp))
-            dw = self._pixels(x_part, xp).mT @ windows  # (groups, in, taps · out)
+            return None, grads
+        # dx is dy, its places a stride apart, convolved with the kernel turned round.
+        kernel = xp.flip(xp.permute_dims(self._grouped(weight, xp), (0, 3, 1, 4, 2)), axis=(0, 2))
+        dy = spread(spread(dy, rows, 1, xp), columns, 2, xp)
+        return self._convolved(dy, kernel, way_back(rows), way_back(columns), xp), grads
+
+    def _grouped(self, weight: Array, xp: Any) -> Array:
+        """Return W as (kh, kw, in / groups, groups, units / groups)."""
+        return xp.reshape(weight, (*weight.shape[:3], self.groups, self.units // self.groups))
+
+    def _convolved(self, x: Array, kernel: Array, rows: Axis, columns: Axis, xp: Any) -> Array:
+        """Return images (n, h, w, channels) convolved with a kernel (kh, groups, kw, channels / groups, out)."""
+        kernel = xp.reshape(kernel, (rows.kernel, self.groups, -1, kernel.shape[4]))
+        parts = []
+        for (part,) in _chunks(columns, x):
+            lines = self._lines(part, rows, columns, xp)
+            y: Any = None
+            for i in range(rows.kernel):
+                product = _under(lines, rows, i, xp) @ kernel[i, ...]
+                if y is None:
+                    y = product
+                else:
+                    y += product
+            y = xp.reshape(y, (self.groups, rows.out, part.shape[0], columns.out, -1))
+            parts.append(xp.permute_dims(y, (2, 1, 3, 0, 4)))
+        y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+        return xp.reshape(y, (x.shape[0], rows.out, columns.out, -1))
+
+    def _weight_gradient(self, x: Array, dy: Array, rows: Axis, columns: Axis, xp: Any) -> Array:
+        """Return dW as (kh, kw, in / groups, groups, units / groups)."""
+        total: Any = None
+        for x_part, dy_part in _chunks(columns, x, dy):
+            lines = self._lines(x_part, rows, columns, xp)
+            places = xp.permute_dims(xp.reshape(dy_part, (*dy_part.shape[:3], self.groups, -1)), (3, 1, 0, 2, 4))
+            places = xp.reshape(places, (self.groups, -1, places.shape[4]))
+            dw = xp.stack([_under(lines, rows, i, xp).mT @ places for i in range(rows.kernel)])
             total = dw if total is None else total + dw
-        dw = xp.permute_dims(xp.reshape(total, (self.groups, own, taps, out)), (2, 1, 0, 3))
-        dx = xp.reshape(parts[0] if len(parts) == 1 else xp.concat(parts, axis=0), tuple(x.shape))
-        return dx, {"weight": xp.reshape(dw, tuple(weight.shape)), **grads}
+        shape = (rows.kernel, self.groups, columns.kernel, -1, total.shape[3])
+        return xp.permute_dims(xp.reshape(total, shape), (0, 2, 3, 1, 4))
 
-    def _weight_gradient(self, x: Array, dy: Array, shape: Shape, xp: Any) -> Array:
-        """Return dW from windows of x: a first layer has few channels in, and nobody asks for its dx."""
-        rows, columns = self.axes(x.shape[1], x.shape[2])
-        taps, own, out = rows.kernel * columns.kernel, shape[2], self.units // self.groups
-        table = gather_table(rows, columns, xp, x)
-        total = None
-        for x_part, dy_part in _chunks(table.shape[0] * x.shape[3], x, dy):
-            dw = self._windows(x_part, table, taps, xp).mT @ self._pixels(dy_part, xp)  # (groups, taps · in, out)
-            total = dw if total is None else total + dw
-        dw = xp.permute_dims(xp.reshape(total, (self.groups, taps, own, out)), (1, 2, 0, 3))
-        return xp.reshape(dw, tuple(shape))
+    def _lines(self, x: Array, rows: Axis, columns: Axis, xp: Any) -> Array:
+        """Return images (n, h, w, channels) as (groups, h, n · places, kw · channels / groups), with their padding.
 
-    def _windows(self, x: Array, table: Array, taps: int, xp: Any) -> Array:
-        """Return images (n, h, w, channels) gathered by a table: (groups, n · places, taps · channels / groups)."""
-        n, height, width, channels = x.shape
-        pixels = with_blank(xp.reshape(x, (n, height * width, channels)), xp)
-        own, places = channels // self.groups, table.shape[0] // taps
-        found = xp.reshape(xp.take(pixels, table, axis=1), (n * places, taps, self.groups, own))
-        return xp.reshape(xp.permute_dims(found, (2, 0, 1, 3)), (self.groups, n * places, taps * own))
-
-    def _pixels(self, x: Array, xp: Any) -> Array:
-        """Return images (n, h, w, channels) as (groups, n · h · w, channels / groups)."""
-        n, height, width, channels = x.shape
-        pixels = xp.reshape(x, (n * height * width, self.groups, channels // self.groups))
-        return xp.permute_dims(pixels, (1, 0, 2))
+        Rows come first, and along them the pixels that lie under the kernel's width at each place side by side. So the
+        pixels under one row of the kernel, at all places, are one slice, and no copy where the stride is 1.
+        """
+        x = padded(padded(xp.permute_dims(x, (1, 0, 2, 3)), rows, 0), columns, 2)
+        x = xp.reshape(x, (*x.shape[:3], self.groups, -1))
+        taps = [x[:, :, columns.under(j), :, :] for j in range(columns.kernel)]
+        lines = xp.permute_dims(xp.stack(taps, axis=4), (3, 0, 1, 2, 4, 5))
+        return xp.reshape(lines, (self.groups, x.shape[0], x.shape[1] * columns.out, -1))
 
 
-def _joined(y: Array, xp: Any) -> Array:
-    """Return (groups, rows, channels) as (rows, groups · channels)."""
-    return xp.reshape(xp.permute_dims(y, (1, 0, 2)), (y.shape[1], y.shape[0] * y.shape[2]))
+def _under(lines: Array, rows: Axis, i: int, xp: Any) -> Array:
+    """Return what lies under row i of the kernel at all places, (groups, h' · n · w', kw · channels / groups)."""
+    return xp.reshape(lines[:, rows.under(i), :, :], (lines.shape[0], -1, lines.shape[3]))
 
 
-def _chunks(numbers: int, *images: Array) -> Iterator[tuple[Array, ...]]:
-    """Yield the images in parts whose windows (so many `numbers` an image) stay in cache; whole on other devices."""
-    n = images[0].shape[0]
+def _chunks(columns: Axis, *images: Array) -> Iterator[tuple[Array, ...]]:
+    """Yield the images in parts whose lines stay in cache; whole on other devices."""
+    n, height, _, channels = images[0].shape
     budget = cache_budget(images[0])
-    step = n if budget is None else max(1, budget // (4 * numbers))
+    step = n if budget is None else max(1, budget // (4 * height * columns.out * columns.kernel * channels))
     for i in range(0, n, step):
         yield images if step >= n else tuple(a[i : min(i + step, n), ...] for a in images)

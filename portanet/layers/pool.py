@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import device
-
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, axis, check_padding, holders_table, pair, with_blank
+from portanet.layers.windows import Axis, axis, check_padding, holders_table, padded, pair, with_blank
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -60,11 +58,10 @@ class _Pool(Layer):
 
     def taps(self, x: Array, rows: Axis, columns: Axis) -> Iterator[Array]:
         """Yield, tap by tap, the pixels under it at all places: arrays of the output's shape."""
-        x = padded(x, rows, columns, self.blank)
+        x = padded(padded(x, rows, 1, self.blank), columns, 2, self.blank)
         for i in range(rows.kernel):
             for j in range(columns.kernel):
-                last_row, last_column = i + rows.stride * (rows.out - 1), j + columns.stride * (columns.out - 1)
-                yield x[:, i : last_row + 1 : rows.stride, j : last_column + 1 : columns.stride, :]
+                yield x[:, rows.under(i), columns.under(j), :]
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,18 @@ class MaxPool2D(_Pool):
         xp = namespace(dy)
         x, y = cache
         rows, columns = self.axes(x.shape[1], x.shape[2])
-        # Behind a ReLU many windows hold several equal zeros: the first of them takes all of dy, and leaves 0.
-        shares, rest = [], dy
+        # Behind a ReLU many windows hold several equal zeros: the first of them takes all of dy.
+        first: list[Array] = []
+        taken: Any = None
         for pixels in self.taps(x, rows, columns):
-            share = xp.astype(pixels == y, dy.dtype)
-            share *= rest
-            rest = rest - share
-            shares.append(share)
+            largest = pixels == y
+            first.append(largest if taken is None else largest & ~taken)
+            taken = largest if taken is None else taken | largest
+        if _tiles(rows, columns):
+            dx = xp.astype(_side_by_side(first, columns, xp), dy.dtype)
+            dx *= dy[:, :, None, :, None, :]
+            return xp.reshape(dx, tuple(x.shape)), {}
+        shares = [xp.astype(one, dy.dtype) * dy for one in first]
         return _returned(shares, rows, columns, xp), {}
 
 
@@ -152,26 +154,22 @@ class GlobalAvgPool2D(Layer):
         return xp.broadcast_to(share[:, None, None, :], cache), {}
 
 
-def padded(x: Array, rows: Axis, columns: Axis, value: float) -> Array:
-    """Return images with the window's padding round them; as they are where there is none."""
-    xp = namespace(x)
-    for a, where in ((rows, 1), (columns, 2)):
-        if a.before or a.after:
-            edges = []
-            for size in (a.before, a.after):
-                shape = (*x.shape[:where], size, *x.shape[where + 1 :])
-                edges.append(xp.full(shape, value, dtype=x.dtype, device=device(x)))
-            x = xp.concat([edges[0], x, edges[1]], axis=where)
-    return x
+def _tiles(rows: Axis, columns: Axis) -> bool:
+    """Whether the windows tile the image, as most do: each pixel lies in one of them."""
+    return all(a.kernel == a.stride and a.out * a.kernel == a.size and not a.before for a in (rows, columns))
+
+
+def _side_by_side(parts: list[Array], columns: Axis, xp: Any) -> Array:
+    """Return arrays for each tap, (n, h', w', c), as one, (n, h', kernel, w', kernel, c)."""
+    lines = [xp.stack(parts[i : i + columns.kernel], axis=3) for i in range(0, len(parts), columns.kernel)]
+    return xp.stack(lines, axis=2)
 
 
 def _returned(shares: list[Array], rows: Axis, columns: Axis, xp: Any) -> Array:
     """Return dx from what each place gives to each of its taps, tap by tap, each (n, h', w', c)."""
     n, _, _, channels = shares[0].shape
-    if all(a.kernel == a.stride and a.out * a.kernel == a.size and not a.before for a in (rows, columns)):
-        # Windows that tile the image, as most do: the taps lie side by side already.
-        lines = [xp.stack(shares[i : i + columns.kernel], axis=3) for i in range(0, len(shares), columns.kernel)]
-        return xp.reshape(xp.stack(lines, axis=2), (n, rows.size, columns.size, channels))
+    if _tiles(rows, columns):
+        return xp.reshape(_side_by_side(shares, columns, xp), (n, rows.size, columns.size, channels))
     table, held = holders_table(rows, columns, xp, shares[0])
     flat = with_blank(xp.reshape(xp.stack(shares, axis=3), (n, -1, channels)), xp)
     found = xp.reshape(xp.take(flat, table, axis=1), (n, rows.size * columns.size, held, channels))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import device
 
+from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.typing import Array
 
@@ -27,6 +28,16 @@ class Axis(NamedTuple):
     dilation: int
     before: int
     after: int
+
+    @property
+    def reach(self) -> int:
+        """How many pixels a window spans."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def under(self, tap: int) -> slice:
+        """Return where the pixels under a tap of all places lie on the :func:`padded` axis."""
+        first = tap * self.dilation
+        return slice(first, first + self.stride * (self.out - 1) + 1, self.stride)
 
 
 def pair(value: Any, name: str, least: int) -> Pair:
@@ -73,7 +84,7 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
     ShapeError
         If the window is larger than the padded axis; with the arithmetic and the mend.
     """
-    reach = dilation * (kernel - 1) + 1
+    reach = Axis(size, 0, kernel, stride, dilation, 0, 0).reach
     if padding == "same":
         out = -(-size // stride)
         total = max((out - 1) * stride + reach - size, 0)
@@ -90,29 +101,32 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
     return Axis(size, out, kernel, stride, dilation, before, after)
 
 
-def gather_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> Array:
-    """Return the table of a forward pass, shape (rows.out · columns.out · kernel · kernel,), in int32.
-
-    For each place the pixels of its window, row by row.
-    """
-    y, y_inside = _taps(rows, xp, like)
-    x, x_inside = _taps(columns, xp, like)
-    index = y[:, None, :, None] * columns.size + x[None, :, None, :]
-    inside = y_inside[:, None, :, None] & x_inside[None, :, None, :]
-    return xp.reshape(xp.where(inside, index, rows.size * columns.size), (-1,))
+def way_back(a: Axis) -> Axis:
+    """Return the axis along which dy, :func:`spread`, is convolved with the turned kernel to give dx."""
+    before = a.reach - 1 - a.before
+    return Axis((a.out - 1) * a.stride + 1, a.size, a.kernel, 1, a.dilation, before, a.reach - 1 - a.after)
 
 
-def scatter_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> Array:
-    """Return the table of a backward pass, shape (rows.size · columns.size · kernel · kernel,), in int32.
+def spread(x: Array, a: Axis, where: int, xp: Any) -> Array:
+    """Return `x` with its entries along axis `where`, the places of `a`, a stride apart: zeros lie between them."""
+    if a.stride == 1:
+        return x
+    apart = xp.stack([x, *[xp.zeros_like(x)] * (a.stride - 1)], axis=where + 1)
+    return xp.reshape(apart, (*x.shape[:where], -1, *x.shape[where + 1 :]))
 
-    For each pixel and each tap the place whose window has the pixel under that tap; behind the last place where there
-    is none. Gathering by it is the adjoint of gathering by :func:`gather_table`, without any scatter.
-    """
-    y, y_inside = _places(rows, xp, like)
-    x, x_inside = _places(columns, xp, like)
-    index = y[:, None, :, None] * columns.out + x[None, :, None, :]
-    inside = y_inside[:, None, :, None] & x_inside[None, :, None, :]
-    return xp.reshape(xp.where(inside, index, rows.out * columns.out), (-1,))
+
+def padded(x: Array, a: Axis, where: int, value: float = 0.0) -> Array:
+    """Return `x` with the window's padding along axis `where`: as far as windows reach; less than none cuts off."""
+    xp = namespace(x)
+    if a.before < 0:
+        x = x[(slice(None),) * where + (slice(-a.before, None), ...)]
+    before = max(a.before, 0)
+    after = max(a.stride * (a.out - 1) + a.reach - before - x.shape[where], 0)
+    edges = [
+        xp.full((*x.shape[:where], size, *x.shape[where + 1 :]), value, dtype=x.dtype, device=device(x))
+        for size in (before, after)
+    ]
+    return xp.concat([edges[0], x, edges[1]], axis=where) if before or after else x
 
 
 def holders_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> tuple[Array, int]:
@@ -135,23 +149,6 @@ def with_blank(pixels: Array, xp: Any, value: float = 0.0) -> Array:
     """Return pixels (n, size, channels) with one more behind the last, of `value`: what tables point to for padding."""
     blank = xp.full((pixels.shape[0], 1, pixels.shape[2]), value, dtype=pixels.dtype, device=device(pixels))
     return xp.concat([pixels, blank], axis=1)
-
-
-def _taps(a: Axis, xp: Any, like: Array) -> tuple[Array, Array]:
-    """Return the pixel under each tap of each place, (out, kernel), and whether it lies inside."""
-    place = xp.arange(a.out, dtype=xp.int32, device=device(like))
-    tap = xp.arange(a.kernel, dtype=xp.int32, device=device(like))
-    pixel = place[:, None] * a.stride + tap[None, :] * a.dilation - a.before
-    return pixel, (pixel >= 0) & (pixel < a.size)
-
-
-def _places(a: Axis, xp: Any, like: Array) -> tuple[Array, Array]:
-    """Return the place that has each pixel under each tap, (size, kernel), and whether there is one."""
-    pixel = xp.arange(a.size, dtype=xp.int32, device=device(like))
-    tap = xp.arange(a.kernel, dtype=xp.int32, device=device(like))
-    ahead = pixel[:, None] + a.before - tap[None, :] * a.dilation
-    place = ahead // a.stride
-    return place, (place * a.stride == ahead) & (ahead >= 0) & (place < a.out)
 
 
 def _holders(a: Axis, xp: Any, like: Array) -> tuple[Array, Array, Array]:
