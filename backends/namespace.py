@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_cupy_array
 
 from portanet.typing import Array
 
-__all__ = ["adopt", "namespace"]
+__all__ = ["adopt", "namespace", "sign"]
 
 _found: dict[type, Any] = {}
 
@@ -28,3 +28,15 @@ def namespace(x: Array) -> Any:
 def adopt(kind: type, xp: Any) -> None:
     """Let objects of a type stand for arrays of the namespace `xp`: those that a library traces a function with."""
     _found.setdefault(kind, xp)
+
+
+def sign(x: Array) -> Array:
+    """Return the sign of each number of `x`: -1, 0, 1, and NaN for NaN.
+
+    CuPy's own makes 0 of NaN, and what array-api-compat makes of that sends to the device and waits for it.
+    """
+    xp = namespace(x)
+    if is_cupy_array(x):
+        positive, negative = (xp.astype(which, x.dtype) for which in (x > 0, x < 0))
+        return xp.where(xp.isnan(x), x, positive - negative)
+    return xp.sign(x)

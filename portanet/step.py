@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from portanet.backends.namespace import namespace
+from portanet.backends.namespace import namespace, sign
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.metrics import Metric, measure
@@ -215,7 +215,7 @@ def penalised(name: str, p: Array, g: Array, l1: float, l2: Any, share: Any = 1.
     if not is_weight(name):
         return g
     if l1:
-        g = g + of_each(share * l1, p) * namespace(p).sign(p)
+        g = g + of_each(share * l1, p) * sign(p)
     return g + of_each(share * l2, p) * p if acts(l2) else g
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from portanet.backends.namespace import namespace
+from portanet.backends.namespace import namespace, sign
 from portanet.errors import ConfigError
 from portanet.losses.base import Loss, aligned, weighted_mean
 from portanet.typing import Array
@@ -69,7 +69,7 @@ class MeanAbsoluteError(Loss):
 
     def backward(self, cache: Any) -> Array:
         e, share = cache
-        return namespace(e).sign(e) * (1.0 / e.shape[-1]) * share
+        return sign(e) * (1.0 / e.shape[-1]) * share
 
 
 @dataclass(frozen=True)

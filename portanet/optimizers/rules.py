@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from portanet.backends.axpy import minus_scaled
 from portanet.backends.elementwise import elementwise
-from portanet.backends.namespace import namespace
+from portanet.backends.namespace import namespace, sign
 from portanet.errors import ConfigError
 from portanet.optimizers.base import Optimizer
 from portanet.typing import Array
@@ -173,7 +173,7 @@ class Lion(Optimizer):
         m, lr = args
         direction = self.beta1 * m
         direction += (1.0 - self.beta1) * g
-        p = minus_scaled(p, lr, namespace(p).sign(direction))
+        p = minus_scaled(p, lr, sign(direction))
         m *= self.beta2
         m += (1.0 - self.beta2) * g
         return p, m

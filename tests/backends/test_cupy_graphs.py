@@ -29,6 +29,7 @@ NETS = {
     ),
     "adam, dropout": ([pn.Dense(6), pn.GELU(), pn.Dropout(0.2), pn.Dense(3)], pn.Adam(0.01), {}),
     "adamw, l2": ([pn.Dense(6), pn.Tanh(), pn.Dense(3)], pn.AdamW(0.01, clip_value=0.1), {"l2": 0.01}),
+    "lion, l1": ([pn.Dense(6), pn.Tanh(), pn.Dense(3)], pn.Lion(0.01), {"l1": 0.01}),
     "cnn": (
         [pn.Conv2D(4, 3), pn.ReLU(), pn.Conv2D(4, 3), pn.MaxPool2D(2), pn.Dropout(0.25), pn.Flatten(), pn.Dense(3)],
         pn.Adam(0.01),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace
 
-from portanet.backends.namespace import namespace
+from portanet.backends.namespace import namespace, sign
 from tests.backends.at_hand import BACKENDS, require
 
 
@@ -20,3 +20,14 @@ def test_namespace_is_that_of_array_api_compat(name):
 def test_what_is_no_array_is_refused():
     with pytest.raises(TypeError, match="not a supported array type"):
         namespace([1.0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_sign(name, dtype):
+    backend = require(name)
+    numbers = [-np.inf, -2.5, -np.finfo(dtype).tiny, -0.0, 0.0, np.finfo(dtype).tiny, 7.0, np.inf, np.nan]
+    with backend.activate(dtype):
+        found = sign(backend.asarray(np.array(numbers), dtype))
+        assert str(found.dtype).endswith(dtype)
+        np.testing.assert_array_equal(backend.to_numpy(found), [-1, -1, -1, 0, 0, 1, 1, 1, np.nan])
