@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -47,7 +48,7 @@ def aligned(prediction: Array, target: Array, xp: Any) -> Array:
         outputs = prediction.shape[-1]
         if outputs == 1:
             target = target[..., None]
-        elif xp.isdtype(target.dtype, "integral"):
+        elif _integral(target.dtype, xp):
             indices = xp.arange(outputs, dtype=target.dtype, device=device(prediction))
             target = target[..., None] == indices  # by comparison: an index out of range cannot wrap round
     if target.shape[-2:] != prediction.shape[-2:]:
@@ -59,6 +60,11 @@ def aligned(prediction: Array, target: Array, xp: Any) -> Array:
             message += ", or one class index (an integer) a sample"
         raise ShapeError(message)
     return target if target.dtype == prediction.dtype else xp.astype(target, prediction.dtype)
+
+
+@functools.cache  # the question takes longer than an operation on a small batch
+def _integral(dtype: Any, xp: Any) -> bool:
+    return bool(xp.isdtype(dtype, "integral"))
 
 
 def weighted_mean(values: Array, weight: Array | None, xp: Any) -> tuple[Array, Any]:
