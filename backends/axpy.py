@@ -15,7 +15,7 @@ from portanet.typing import Array
 __all__ = ["LARGE", "minus_scaled"]
 
 LARGE = 1 << 15
-"""Least numbers of an array that goes to the BLAS: below that the call costs more than it saves."""
+"""Least numbers of a matrix that goes to the BLAS: below that the call costs more than it saves."""
 
 _Axpy = Callable[..., None]
 
@@ -26,10 +26,11 @@ def minus_scaled(y: Array, a: Any, x: Array) -> Array:
     Shapes    x and y equal; a a number, or an array that is broadcast against them
     Source    Lawson, Hanson, Kincaid & Krogh 1979, ACM TOMS 5(3), routine SAXPY
 
-    The BLAS rounds once where NumPy's product and difference round twice.
+    The BLAS rounds once where NumPy's product and difference round twice. Whether it is asked depends on the last two
+    axes, so that the weights of a stack of networks move as each network's would by themselves.
     """
-    if type(y) is np.ndarray and y.size >= LARGE:
-        if np.size(a) == len(y) > 1 and y[0].size >= LARGE:  # a stack of networks: each as it would be by itself
+    if type(y) is np.ndarray and y.ndim > 1 and y.shape[-2] * y.shape[-1] >= LARGE:
+        if np.ndim(a) and np.size(a) == len(y):  # a number for each network
             for own, number, step in zip(y, np.ravel(a).tolist(), x, strict=True):
                 minus_scaled(own, number, step)
             return y

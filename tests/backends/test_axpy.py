@@ -47,21 +47,28 @@ def test_it_is_written_over(dtype):
     np.testing.assert_array_equal(x, kept)
 
 
+RATES = [0.1, 0.0, 0.7, 0.2]
+
+
 @both
-@pytest.mark.parametrize("shape", [(LARGE // 8, 9), (5, 7)])
-def test_a_stack_is_each_by_itself(dtype, shape):
-    y, x = two(dtype, (3, *shape))
-    numbers = np.array([0.1, 0.0, 0.7], dtype)
-    alone = [minus_scaled(own.copy(), float(a), step) for own, a, step in zip(y, numbers, x, strict=True)]
-    np.testing.assert_array_equal(minus_scaled(y, numbers[:, None, None], x), np.stack(alone))
+@pytest.mark.parametrize(
+    ("shape", "rates"),
+    [((LARGE // 8, 9), RATES), ((5, 7), RATES), ((9000,), RATES), ((LARGE // 8, 9), [0.3]), ((5, 7), [0.3])],
+)
+def test_a_stack_is_each_by_itself(dtype, shape, rates):
+    y, x = two(dtype, (4, *shape))
+    each = rates * (4 // len(rates))
+    alone = [minus_scaled(y[i].copy(), float(np.array(each[i], dtype)), x[i]) for i in range(4)]
+    a = rates[0] if len(rates) == 1 else np.array(rates, dtype).reshape(4, *[1] * len(shape))
+    np.testing.assert_array_equal(minus_scaled(y, a, x), np.stack(alone))
 
 
 def test_what_does_not_lie_in_order():
-    whole, x = two("float32", (LARGE, 2))
-    y = whole[:, 0]
-    left, expected = whole[:, 1].copy(), y - np.float32(0.3) * x[:, 1]
-    np.testing.assert_array_equal(minus_scaled(y, 0.3, x[:, 1]), expected)
-    np.testing.assert_array_equal(whole[:, 1], left)
+    whole, x = two("float32", (LARGE, 4))
+    y, left = whole[:, ::2], whole[:, 1::2].copy()
+    expected = y - np.float32(0.3) * x[:, ::2]
+    np.testing.assert_array_equal(minus_scaled(y, 0.3, x[:, ::2]), expected)
+    np.testing.assert_array_equal(whole[:, 1::2], left)
     turned = np.asfortranarray(x)
     np.testing.assert_array_equal(minus_scaled(x.copy(), 0.3, turned), x - np.float32(0.3) * x)
 
@@ -76,8 +83,8 @@ def test_another_dtype_or_shape():
 @both
 @pytest.mark.parametrize("size", [8, LARGE])
 def test_what_is_not_finite_stays_so(dtype, size):
-    y, x = np.ones(size, dtype), np.ones(size, dtype)
-    x[:2], y[2] = (np.nan, np.inf), np.nan
+    y, x = np.ones((1, size), dtype), np.ones((1, size), dtype)
+    x[0, :2], y[0, 2] = (np.nan, np.inf), np.nan
     with np.errstate(invalid="ignore"):
         for a, expected in ((0.5, [np.nan, -np.inf, np.nan, 0.5]), (0.0, [np.nan, np.nan, np.nan, 1.0])):
-            np.testing.assert_array_equal(minus_scaled(y.copy(), a, x)[:4], expected)
+            np.testing.assert_array_equal(minus_scaled(y.copy(), a, x)[0, :4], expected)
