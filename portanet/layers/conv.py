@@ -1,4 +1,4 @@
-"""Convolutions, as products of gathered windows."""
+"""Convolutions, as products of gathered lines."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where windows lie: the arithmetic that convolution and pooling share, and the tables by which they gather.
+"""Where windows lie: the arithmetic that convolution and pooling share.
 
-Images are (n, height, width, channels). A table holds, for each place and each tap of its window, the index of a pixel
-in the flattened image, or of one more pixel behind the last where the tap falls on padding. Tables are worked out on
-the device from shapes alone: nothing is cached, uploaded or assigned, so that they compile.
+Images are (n, height, width, channels). Along each of its two axes a window's pixels are slices of the padded images,
+one for each tap. A convolution's way back is a convolution of dy; pooling's, where windows overlap, gathers by a table,
+which is worked out on the device from shapes alone: nothing is cached, uploaded or assigned, so that all compiles.
 """
 
 from __future__ import annotations
