@@ -45,25 +45,26 @@ CONVOLUTIONS: dict[str, tuple[pn.Conv2D, tuple[int, ...], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("budget", [None, 1], ids=["whole", "image by image"])
+@pytest.mark.parametrize("at_once", [None, 1, 2], ids=["whole", "image by image", "two images at a time"])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_convolution(name, budget, monkeypatch):
-    monkeypatch.setattr(conv, "cache_budget", lambda x: budget)
+def test_convolution(name, at_once, monkeypatch):
     layer, shape, told = CONVOLUTIONS[name]
     told = {"kernel": (3, 3), "stride": (1, 1), "padding": "valid", "groups": 1, **told}
     groups = told.pop("groups")
-    x = RNG.normal(size=(2, *shape))
+    x = RNG.normal(size=(3, *shape))
     params, out_shape = layer.init(RNG, shape)
+    budget = at_once and at_once * 4 * shape[0] * out_shape[1] * told["kernel"][1] * shape[2]  # of lines of x
+    monkeypatch.setattr(conv, "cache_budget", lambda _: budget)
     assert params["weight"].shape == (*told["kernel"], shape[2] // groups, layer.units)
     params = {name: RNG.normal(size=p.shape) for name, p in params.items()}
     y, cache = layer.forward(params, x)
-    assert y.shape == (2, *out_shape)
+    assert y.shape == (3, *out_shape)
     dy = RNG.normal(size=y.shape)
     expected, dx, dw = np.zeros_like(y), np.zeros_like(x), np.zeros_like(params["weight"])
     seen = 0
     for p, q, taps in windows(x, **told):
         seen += 1
-        for n in range(2):
+        for n in range(3):
             for u in range(layer.units):
                 first = u // (layer.units // groups) * (shape[2] // groups)  # of the channels of u's group
                 expected[n, p, q, u] = params["bias"][u] if layer.bias else 0.0

@@ -90,8 +90,10 @@ def test_the_way_back_is_the_adjoint(arguments):
     rng = np.random.default_rng(0)
     x, kernel, dy = (rng.integers(-9, 9, size).astype(float) for size in (a.size, a.kernel, a.out))
     y = sum(kernel[k] * padded(x, a, 0)[a.under(k)] for k in range(a.kernel))
-    back = way_back(a)
-    lines = padded(spread(dy, a, 0, np), back, 0)
+    back, places = way_back(a), spread(dy, a, 0, np)
+    assert (back.size, back.out) == (len(places), a.size)
+    assert back.before + back.size + back.after == back.out + back.reach - 1  # what its windows see, one pixel apart
+    lines = padded(places, back, 0)
     dx = sum(kernel[a.kernel - 1 - k] * lines[back.under(k)] for k in range(a.kernel))
     assert dx.shape == x.shape
     assert y @ dy == x @ dx

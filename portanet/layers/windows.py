@@ -84,7 +84,7 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
     ShapeError
         If the window is larger than the padded axis; with the arithmetic and the mend.
     """
-    reach = Axis(size, 0, kernel, stride, dilation, 0, 0).reach
+    reach = dilation * (kernel - 1) + 1
     if padding == "same":
         out = -(-size // stride)
         total = max((out - 1) * stride + reach - size, 0)
@@ -103,8 +103,8 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
 
 def way_back(a: Axis) -> Axis:
     """Return the axis along which dy, :func:`spread`, is convolved with the turned kernel to give dx."""
-    before = a.reach - 1 - a.before
-    return Axis((a.out - 1) * a.stride + 1, a.size, a.kernel, 1, a.dilation, before, a.reach - 1 - a.after)
+    size, before = a.out * a.stride, a.reach - 1 - a.before
+    return Axis(size, a.size, a.kernel, 1, a.dilation, before, a.size + a.reach - 1 - before - size)
 
 
 def spread(x: Array, a: Axis, where: int, xp: Any) -> Array:
