@@ -88,18 +88,13 @@ class MaxPool2D(_Pool):
         xp = namespace(dy)
         x, y = cache
         rows, columns = self.axes(x.shape[1], x.shape[2])
-        # Behind a ReLU many windows hold several equal zeros: the first of them takes all of dy.
-        first: list[Array] = []
-        taken: Any = None
+        # Behind a ReLU many windows hold several equal zeros: the first of them takes all of dy, and leaves 0.
+        shares, rest = [], dy
         for pixels in self.taps(x, rows, columns):
-            largest = pixels == y
-            first.append(largest if taken is None else largest & ~taken)
-            taken = largest if taken is None else taken | largest
-        if _tiles(rows, columns):
-            dx = xp.astype(_side_by_side(first, columns, xp), dy.dtype)
-            dx *= dy[:, :, None, :, None, :]
-            return xp.reshape(dx, tuple(x.shape)), {}
-        shares = [xp.astype(one, dy.dtype) * dy for one in first]
+            share = xp.astype(pixels == y, dy.dtype)
+            share *= rest
+            rest = rest - share
+            shares.append(share)
         return _returned(shares, rows, columns, xp), {}
 
 
@@ -154,22 +149,13 @@ class GlobalAvgPool2D(Layer):
         return xp.broadcast_to(share[:, None, None, :], cache), {}
 
 
-def _tiles(rows: Axis, columns: Axis) -> bool:
-    """Whether the windows tile the image, as most do: each pixel lies in one of them."""
-    return all(a.kernel == a.stride and a.out * a.kernel == a.size and not a.before for a in (rows, columns))
-
-
-def _side_by_side(parts: list[Array], columns: Axis, xp: Any) -> Array:
-    """Return arrays for each tap, (n, h', w', c), as one, (n, h', kernel, w', kernel, c)."""
-    lines = [xp.stack(parts[i : i + columns.kernel], axis=3) for i in range(0, len(parts), columns.kernel)]
-    return xp.stack(lines, axis=2)
-
-
 def _returned(shares: list[Array], rows: Axis, columns: Axis, xp: Any) -> Array:
     """Return dx from what each place gives to each of its taps, tap by tap, each (n, h', w', c)."""
     n, _, _, channels = shares[0].shape
-    if _tiles(rows, columns):
-        return xp.reshape(_side_by_side(shares, columns, xp), (n, rows.size, columns.size, channels))
+    if all(a.kernel == a.stride and a.out * a.kernel == a.size and not a.before for a in (rows, columns)):
+        # Windows that tile the image, as most do: the taps lie side by side already.
+        lines = [xp.stack(shares[i : i + columns.kernel], axis=3) for i in range(0, len(shares), columns.kernel)]
+        return xp.reshape(xp.stack(lines, axis=2), (n, rows.size, columns.size, channels))
     table, held = holders_table(rows, columns, xp, shares[0])
     flat = with_blank(xp.reshape(xp.stack(shares, axis=3), (n, -1, channels)), xp)
     found = xp.reshape(xp.take(flat, table, axis=1), (n, rows.size * columns.size, held, channels))
