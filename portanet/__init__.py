@@ -14,22 +14,18 @@ if TYPE_CHECKING:
     from portanet import backends as backends
     from portanet import data as data
     from portanet.callbacks import *
-    from portanet.checkpoint import *
+    from portanet.distributed import *
     from portanet.errors import *
+    from portanet.files.description import *
     from portanet.fleet import *
     from portanet.gradient_check import *
     from portanet.initializers import *
     from portanet.layers import *
-    from portanet.loggers import *
     from portanet.losses import *
     from portanet.metrics import *
     from portanet.optimizers import *
-    from portanet.ranks import *
-    from portanet.rollback import *
-    from portanet.saving import *
     from portanet.schedules import *
-    from portanet.trackers import *
-    from portanet.trainer import *
+    from portanet.training.trainer import *
 
 __version__ = "0.1.0"
 
@@ -41,15 +37,11 @@ _MODULES = (
     "initializers",
     "schedules",
     "metrics",
-    "trainer",
+    "training.trainer",
     "fleet",
     "callbacks",
-    "loggers",
-    "trackers",
-    "checkpoint",
-    "ranks",
-    "rollback",
-    "saving",
+    "distributed",
+    "files.description",
     "gradient_check",
     "errors",
 )

@@ -13,10 +13,10 @@ from portanet.errors import ConfigError
 from portanet.gradient_check import leaves
 from portanet.layers import Dense, Dropout, Layer, ReLU, Sequential
 from portanet.losses import SoftmaxCrossEntropy
-from portanet.model import Model
 from portanet.optimizers import Adam, Optimizer
 from portanet.random import Key, generator
-from portanet.trainer import Trainer
+from portanet.training.model import Model
+from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import ahead
-from portanet.meter import Meter
+from portanet.engine.meter import Meter
+from portanet.training import ahead
 from tests.small import blobs, same, trainer
 
 X, Y = blobs(40)
@@ -26,7 +26,7 @@ class Looks(pn.Callback):
 def _short_epochs(monkeypatch):
     """However slow the machine is, epochs count as short ones, and weights are kept at the begin alone."""
     monkeypatch.setattr(ahead, "SPAN", 1e9)
-    monkeypatch.setattr("portanet.loop.KEEP", 1e9)
+    monkeypatch.setattr("portanet.training.loop.KEEP", 1e9)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_divergence_is_told_as_if_each_row_were_read(backend, batch_size):
 
 @pytest.mark.parametrize("keep", [0.0, 2.0])
 def test_the_trainer_is_back_at_the_last_good_weights(keep, monkeypatch):
-    monkeypatch.setattr("portanet.loop.KEEP", keep)
+    monkeypatch.setattr("portanet.training.loop.KEEP", keep)
     rises = pn.schedules.StepDecay(every=6, gamma=1e30)
     model = trainer([pn.Dense(1)], loss="mean_squared_error", schedule=rises)
     with pytest.raises(pn.DivergedError, match="diverged in epoch") as caught:

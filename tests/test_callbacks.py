@@ -12,7 +12,7 @@ import pytest
 import portanet as pn
 from portanet import callbacks
 from portanet.errors import ConfigError, DivergedError
-from portanet.history import History
+from portanet.training.history import History
 from tests.small import Recorder, Scripted, blobs, mlp, trainer
 
 

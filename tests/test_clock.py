@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import portanet as pn
-from portanet import checkpoint
+from portanet.files import checkpoint
 from tests.cli.conftest import cli  # noqa: F401  # a fixture
 from tests.small import blobs, trainer
 

@@ -18,8 +18,8 @@ def _compare(got, wanted, exact):
         if exact:
             assert own == other
         else:
-            values = [[float.fromhex(row[name]) for name in other] for row in (own, other)]
-            np.testing.assert_allclose(*values, rtol=0.02, atol=0.03)
+            values = np.asarray([[float.fromhex(row[name]) for name in other] for row in (own, other)])
+            np.testing.assert_allclose(values[0], values[1], rtol=0.02, atol=0.03)
     if exact:
         assert got["weights"] == wanted["weights"]
     assert got["norm"] == pytest.approx(wanted["norm"], rel=0.01)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import memory
 from portanet.backends.host import host_memory
+from portanet.training import batch_size as memory
 from tests.backends.at_hand import require
 from tests.small import trainer
 

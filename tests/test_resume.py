@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import checkpoint
+from portanet.files import checkpoint
 from portanet.random import generator
 from tests.backends.at_hand import require
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.data.batches import Batches, Rows
-from portanet.loop import TOGETHER
+from portanet.data.batching.batches import Batches, Rows
 from portanet.random import generator
+from portanet.training.loop import TOGETHER
 from tests.backends.at_hand import require
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from portanet.callbacks import Callback, check_noted
+from portanet.callbacks.base import Callback, check_noted
 from portanet.cli.output import as_json
 from portanet.errors import ConfigError, DataError
-from portanet.trainer import Trainer
-from portanet.writing import sweep
-from portanet.writing import write as write_text
+from portanet.files.atomic import sweep
+from portanet.files.atomic import write as write_text
+from portanet.training.trainer import Trainer
 
 __all__ = [
     "BEST",

@@ -9,8 +9,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-from portanet.callbacks import Callback
-from portanet.trainer import Trainer
+from portanet.callbacks.base import Callback
+from portanet.training.trainer import Trainer
 
 __all__ = ["Interrupts"]
 

@@ -12,19 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from portanet import losses, memory, optimizers
-from portanet.callbacks import Callback, EarlyStopping, TimeLimit
-from portanet.checkpoint import TrainingCheckpoint
+from portanet import losses, optimizers
+from portanet.callbacks import Callback, EarlyStopping, TimeLimit, TrainingCheckpoint
 from portanet.cli import environment, network, run_folder, schedule, toml_text
 from portanet.cli.describe import count, data_in_words, net_in_words
 from portanet.cli.parameters import steps_or_minutes
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
-from portanet.data import Samples, load, prepare
+from portanet.data import Samples, load
+from portanet.data.batching import prepare
+from portanet.distributed import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
-from portanet.ranks import Ranks
-from portanet.saving import read
-from portanet.trainer import Trainer
+from portanet.files.description import read
+from portanet.training import batch_size as memory
+from portanet.training.trainer import Trainer
 
 __all__ = ["Training", "optimizer"]
 

@@ -11,7 +11,7 @@ from portanet import losses
 from portanet.errors import ConfigError
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer, LeakyReLU, Parallel, Residual, Sequential, Sigmoid, Softmax
-from portanet.model import Model
+from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
 __all__ = ["Exp", "Source", "Step", "cannot", "check", "needed", "read", "transposed"]

@@ -11,20 +11,20 @@ import numpy as np
 
 from portanet import backends, losses, optimizers, schedules
 from portanet.checks import check_count
-from portanet.data import prepare
-from portanet.data.batches import Batches
+from portanet.data.batching import prepare
+from portanet.data.batching.batches import Batches
 from portanet.data.dataset import Dataset
-from portanet.data.readable import is_lazy
+from portanet.data.lazy.readable import is_lazy
+from portanet.engine.step import Step
 from portanet.errors import ConfigError, DivergedError
 from portanet.fleet.checks import check_alike, setting
 from portanet.fleet.folds import checked_folds, held_out
-from portanet.fleet.group import Group, stepped_together
-from portanet.history import History
-from portanet.interrupt import held_interrupt
+from portanet.fleet.stack import Group, stepped_together
 from portanet.layers import Layer
 from portanet.metrics import Metric
-from portanet.step import Step
-from portanet.trainer import Trainer
+from portanet.training.history import History
+from portanet.training.interrupt import held_interrupt
+from portanet.training.trainer import Trainer
 
 __all__ = ["Ensemble", "Fleet"]
 
@@ -61,7 +61,7 @@ class Fleet:
         In place of the optimizer's own.
     group : int, optional
         How many members are stepped at a time. By default as many as keep the arrays of a step within the processor's
-        cache, and all where there is a GPU or a compiler: :func:`portanet.fleet.group.group_size`.
+        cache, and all where there is a GPU or a compiler: :func:`portanet.fleet.stack.group_size`.
 
     Attributes
     ----------

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from portanet.data import prepare
-from portanet.data.batches import Batches
+from portanet.data.batching import prepare
+from portanet.data.batching.batches import Batches
 from portanet.errors import ConfigError, DataError
 from portanet.random import generator
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 
 HostRows = np.ndarray[Any, Any]
 

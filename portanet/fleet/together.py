@@ -10,10 +10,10 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from portanet.data.batches import Batches
-from portanet.fleet.group import Group, alike, stepped_together
-from portanet.step import Step
-from portanet.trainer import Trainer
+from portanet.data.batching.batches import Batches
+from portanet.engine.step import Step
+from portanet.fleet.stack import Group, alike, stepped_together
+from portanet.training.trainer import Trainer
 
 __all__ = ["Request", "Together"]
 

@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from portanet import backends, optimizers, schedules
-from portanet.data.sparse import SparseRows
+from portanet.data.batching.sparse import SparseRows
 from portanet.errors import ConfigError
-from portanet.fleet.meeting import MeetingTrainer, note_alone
+from portanet.fleet.lockstep import MeetingTrainer, note_alone
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.sklearn import inputs
@@ -23,7 +23,7 @@ from portanet.sklearn.network import Network, build
 from portanet.sklearn.parameters import CONSTRAINTS
 from portanet.sklearn.protocol import Told
 from portanet.sklearn.solvers import LearningRate, _EpsHatAdam, _MomentumSGD, minimise
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 
 
 class BaseMLP(FittedMLP):

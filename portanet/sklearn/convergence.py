@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import shuffle
 
-from portanet.callbacks import Callback
+from portanet.callbacks.base import Callback
 from portanet.errors import DivergedError
 from portanet.sklearn import inputs
 from portanet.sklearn.solvers import LearningRate
@@ -22,7 +22,7 @@ NOT_FINITE = (
 
 if TYPE_CHECKING:
     from portanet.sklearn.base import BaseMLP
-    from portanet.trainer import Trainer
+    from portanet.training.trainer import Trainer
 
 
 class Training(NamedTuple):

@@ -16,14 +16,14 @@ from portanet.backends.host import to_host
 from portanet.errors import ConfigError
 from portanet.layers import Sequential
 from portanet.losses import Loss
-from portanet.model import Model
 from portanet.sklearn import inputs
 from portanet.sklearn.categories import Categories, find
 from portanet.sklearn.convergence import NOT_FINITE
 from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
 from portanet.sklearn.protocol import CallbackSupportMixin
-from portanet.trainer import Trainer
+from portanet.training.model import Model
+from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 
 

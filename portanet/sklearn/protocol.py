@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from portanet.callbacks import Callback
+from portanet.callbacks.base import Callback
 from portanet.sklearn import inputs
 
 try:
@@ -21,7 +21,7 @@ except ImportError:  # an older scikit-learn has no callbacks to be told
 
 if TYPE_CHECKING:
     from portanet.sklearn.base import BaseMLP
-    from portanet.trainer import Trainer
+    from portanet.training.trainer import Trainer
 
 __all__ = ["CallbackSupportMixin", "Told", "with_callbacks"]
 

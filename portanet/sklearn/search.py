@@ -14,7 +14,7 @@ from joblib.parallel import ParallelBackendBase, SequentialBackend
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from portanet import backends
-from portanet.fleet.meeting import Meeting
+from portanet.fleet.lockstep import Meeting
 from portanet.sklearn.documentation import documented_as
 
 __all__ = ["FleetBackend", "FleetGridSearchCV", "FleetRandomizedSearchCV"]

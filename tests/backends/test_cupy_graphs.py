@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.step import Step
+from portanet.engine.step import Step
 from tests.backends.at_hand import require
 
 rng = np.random.default_rng(0)

@@ -243,7 +243,7 @@ def test_fits_that_cannot_be(arguments, message):
 
 
 def test_the_usual_group_keeps_a_step_in_the_cache():
-    from portanet.fleet.group import group_size
+    from portanet.fleet.stack import group_size
 
     found = fleet(dtype="float32")
     found.fit(*blobs(), epochs=0)

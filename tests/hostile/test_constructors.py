@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import callbacks, checkpoint, layers, losses, metrics, optimizers, rollback, schedules
+from portanet import callbacks, layers, losses, metrics, optimizers, schedules
 
 ODD = {
     "text": "x",
@@ -38,8 +38,6 @@ FAMILIES = (
     (optimizers, optimizers.Optimizer),
     (schedules, schedules.Schedule),
     (callbacks, callbacks.Callback),
-    (checkpoint, callbacks.Callback),
-    (rollback, callbacks.Callback),
     (metrics, metrics.Metric),
 )
 
