@@ -5,15 +5,15 @@ The file is not named after its function: a submodule ``portanet.gradcheck`` wou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
 from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
 
 from portanet.errors import CheckError
-from portanet.layers import Layer, Parallel, Residual, Sequential
-from portanet.layers.parallel import parted
+from portanet.layers import Layer
+from portanet.layers.tree import place, walk
 from portanet.losses import Loss
 from portanet.random import Key, generator
 from portanet.typing import Array, Params, Shape
@@ -145,24 +145,32 @@ def check_loss(
 
 
 def leaves(
-    layer: Layer, params: Params, x: Array, *, train: bool = False, key: Key | None = None, place: str = ""
-) -> Iterator[tuple[str, Layer, Params, Array]]:
-    """Yield (place, layer, its parameters, its input) for each innermost layer, in the order of the forward pass."""
-    if not isinstance(layer, Sequential | Residual | Parallel):
-        yield place or type(layer).__name__, layer, params, x
-        return
-    if isinstance(layer, Parallel):
-        each = zip(layer.layers, layer.split(params), parted(x, layer.sizes), strict=True)
-        for i, (inner, part, own) in enumerate(each):
-            name = f"{place} > {type(inner).__name__} {i}".removeprefix(" > ")
-            yield from leaves(inner, part, own, train=train, key=key and key.child(i), place=name)
-        return
-    net = layer.inner if isinstance(layer, Residual) else layer
-    for i, (inner, part) in enumerate(zip(net.layers, net.split(params), strict=True)):
-        inner_key = key and key.child(i)
-        name = f"{place} > {type(inner).__name__} {i}".removeprefix(" > ")
-        yield from leaves(inner, part, x, train=train, key=inner_key, place=name)
-        x, _ = inner.forward(part, x, train=train, key=inner_key)
+    net: Layer, params: Params, x: Array, *, train: bool = False, key: Key | None = None
+) -> list[tuple[str, Layer, Params, Array]]:
+    """Return (place, layer, its parameters, its input) for each innermost layer, in the order of the forward pass.
+
+    They are noted by a copy of the network while it runs: how a container calls its layers is its own affair.
+    """
+    twin = copy.deepcopy(net)
+    seen: list[tuple[str, Layer, Params, Array]] = []
+    places: dict[int, list[tuple[str, Layer]]] = {}  # of one object there may be several
+    for (path, layer), (_, inner) in zip(walk(net), walk(twin), strict=True):
+        if layer.children():
+            continue
+        here = places.setdefault(id(inner), [])
+        here.append((place(net, path), layer))
+        if len(here) == 1:
+            object.__setattr__(inner, "forward", _noting(inner.forward, here, seen))
+    twin.forward(params, x, train=train, key=key)
+    return seen
+
+
+def _noting(forward: Any, places: list[tuple[str, Layer]], seen: list[Any]) -> Any:
+    def noted(params: Params, x: Array, **options: Any) -> Any:
+        seen.append((*(places.pop(0) if len(places) > 1 else places[0]), params, x))
+        return forward(params, x, **options)
+
+    return noted
 
 
 def _away_from_kinks(

@@ -21,6 +21,7 @@ from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import Sigmoid
 from portanet.losses import Loss
 from portanet.losses.base import aligned, weighted_mean
+from portanet.registry import Registry
 from portanet.typing import Array
 
 __all__ = ["R2", "Accuracy", "MeanAbsoluteErrorMetric", "Metric", "ScikitMetric", "TopK", "confusion_matrix"]
@@ -206,7 +207,7 @@ class ScikitMetric(Metric):
         return target, outputs
 
 
-METRICS: dict[str, type[Metric]] = {"accuracy": Accuracy, "mae": MeanAbsoluteErrorMetric, "r2": R2}
+METRICS: Registry[Metric] = Registry("metric", Metric, {"accuracy": Accuracy, "mae": MeanAbsoluteErrorMetric, "r2": R2})
 
 
 def get(spec: str | Metric) -> Metric:
@@ -238,7 +239,7 @@ def get(spec: str | Metric) -> Metric:
         hint = ""
     except ImportError:
         hint = '; more come from scikit-learn, which is not installed: pip install "portanet[sklearn]"'
-    raise ConfigError(unknown("metric", spec, [*METRICS, "top_5"]) + hint)
+    raise ConfigError(unknown("metric", spec, [*METRICS, "top_5"]) + hint, missing=(spec,))
 
 
 def measure(

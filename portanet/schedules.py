@@ -7,11 +7,12 @@ meant to end, so that a schedule means the same at any batch size.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from portanet.checks import check_fields
 from portanet.errors import ConfigError, unknown
+from portanet.registry import Registry
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
 
@@ -28,6 +29,22 @@ class Schedule:
 
     def observe(self, row: dict[str, float]) -> None:
         """Take notice of an epoch's results; a schedule that depends on them keeps what it needs."""
+
+    def state(self) -> dict[str, float | None]:
+        """Return what the schedule has learned, for a checkpoint: its fields that are not arguments (``init=False``).
+
+        A schedule that is not a dataclass overrides this and :meth:`load_state`.
+        """
+        known: Any = fields(self) if is_dataclass(self) else ()
+        return {f.name: getattr(self, f.name) for f in known if not f.init}
+
+    def load_state(self, state: dict[str, float | None]) -> None:
+        """Take what :meth:`state` returned; raise ValueError if it is anything else."""
+        for name, value in state.items():
+            if name not in self.state() or not isinstance(value, int | float | None):
+                message = f"the schedule has noted {name!r:.40} = {value!r:.40}"
+                raise ValueError(message)
+            setattr(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,7 @@ class WarmUp(Schedule):
     """
 
     epochs: float = 1.0
-    then: Schedule = field(default_factory=Constant)
+    then: Schedule = Constant()  # frozen
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,6 +140,12 @@ class WarmUp(Schedule):
 
     def observe(self, row: dict[str, float]) -> None:
         self.then.observe(row)
+
+    def state(self) -> dict[str, float | None]:
+        return self.then.state()
+
+    def load_state(self, state: dict[str, float | None]) -> None:
+        self.then.load_state(state)
 
 
 @dataclass
@@ -179,15 +202,19 @@ def monitored(row: dict[str, float], monitor: str, owner: str) -> float:
     return row[monitor]
 
 
-SCHEDULES: dict[str, type[Schedule]] = {
-    "constant": Constant,
-    "step": StepDecay,
-    "exponential": Exponential,
-    "cosine": Cosine,
-    "one-cycle": OneCycle,
-    "warm-up": WarmUp,
-    "plateau": Plateau,
-}
+SCHEDULES: Registry[Schedule] = Registry(
+    "schedule",
+    Schedule,
+    {
+        "constant": Constant,
+        "step": StepDecay,
+        "exponential": Exponential,
+        "cosine": Cosine,
+        "one-cycle": OneCycle,
+        "warm-up": WarmUp,
+        "plateau": Plateau,
+    },
+)
 
 
 def get(spec: str | Schedule | None, **options: Any) -> Schedule:
@@ -196,18 +223,14 @@ def get(spec: str | Schedule | None, **options: Any) -> Schedule:
     Raises
     ------
     ConfigError
-        If the name is unknown (the nearest known one is told), or an option is none of that schedule's.
+        If the name or an option is unknown; with the nearest known one.
     """
     if isinstance(spec, Schedule):
         return spec
-    name = "constant" if spec is None else str(spec).replace("_", "-")
-    if name not in SCHEDULES:
-        raise ConfigError(unknown("schedule", spec, SCHEDULES))
-    known = [f.name for f in fields(SCHEDULES[name]) if f.init]  # type: ignore[arg-type]  # every one is a dataclass
-    for option in options:
-        if option not in known:
-            raise ConfigError(f"schedule {spec!r}: " + unknown("option", option, known))
-    return SCHEDULES[name](**options)
+    name = "constant" if spec is None else spec
+    if isinstance(name, str) and name.replace("_", "-") in SCHEDULES:
+        name = name.replace("_", "-")
+    return SCHEDULES.make(name, options)
 
 
 def _check(schedule: Schedule, name: str, fits: bool, expected: str) -> None:

@@ -7,9 +7,11 @@ import pytest
 
 import portanet as pn
 from portanet.cases import LAYERS
-from portanet.layers.config import activation, from_config
+from portanet.layers.config import activation
 from portanet.layers.custom import ACTIVATIONS
 from portanet.random import generator
+
+from_config = pn.Sequential.from_config
 
 
 def test_the_list_of_dicts_works_as_it_is():

@@ -33,6 +33,11 @@ def test_a_case_is_of_the_class_it_stands_under(module, base, table):
         assert any(type(thing).__name__ == name for thing in things), name
 
 
+def _is_abstract(kind, base):
+    """Whether a layer's or loss's forward is still to be written: a base of others."""
+    return base is not optimizers.Optimizer and kind.forward is base.forward
+
+
 def test_every_subclass_in_the_package_is_public():
     # A layer that is written but not listed in __all__ would escape the table.
     def below(base):
@@ -41,9 +46,8 @@ def test_every_subclass_in_the_package_is_public():
             yield from below(kind)
 
     for base, module in ((layers.Layer, layers), (losses.Loss, losses), (optimizers.Optimizer, optimizers)):
-        own = {
-            kind.__name__ for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_"
-        }
+        found = (kind for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_")
+        own = {kind.__name__ for kind in found if not _is_abstract(kind, base)}
         assert own <= set(module.__all__)
 
 

@@ -86,8 +86,9 @@ DAMAGED = {
         f"no {key}": (without(key), "description is incomplete or of another kind")
         for key in ("net", "loss", "optimizer", "metrics", "dtype", "seed", "l1", "input_shape", "classes", "buffers")
     },
-    "an unknown loss": (with_("hinge", "loss", "name"), "description is incomplete or of another kind"),
-    "a loss's unknown option": (with_(1, "loss", "options", "x"), "description is incomplete or of another kind"),
+    "an unknown loss": (with_("hinge", "loss", "name"), "unknown loss 'hinge'"),
+    "a loss's unknown option": (with_(1, "loss", "options", "x"), "unknown option 'x'"),
+    "options in options": (with_({"name": "huber"}, "loss", "options"), "unknown option 'name'"),
     "a shape of words": (with_(["a"], "input_shape"), "description is incomplete or of another kind"),
     "another shape": (with_([5, 5], "input_shape"), "[Dense 1] expected samples with one axis"),
     "more units": (with_(9, "net", "layers", 1, "units"), "array '1.bias': expected shape (9,), got (8,)"),

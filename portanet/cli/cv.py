@@ -35,9 +35,10 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     """
     from portanet.backends import keep_memory
     from portanet.cli import network
-    from portanet.cli.describe import count, data_in_words, net_in_words
+    from portanet.cli.describe import count, data_in_words
     from portanet.data import load
     from portanet.fleet.folds import split
+    from portanet.layers.tree import in_words
 
     keep_memory()
     if quiet:
@@ -58,7 +59,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
         say(f"data     {data_in_words(whole)}")
         fleet.init(dataset.x.shape[1:])
         first = fleet[0]
-        say(f"network  {folds} times {net_in_words(first.net)}: {count(first.params):,} parameters")
+        say(f"network  {folds} times {in_words(first.net)}: {count(first.params):,} parameters")
     fleet.fit(
         dataset.x,
         dataset.y,

@@ -15,7 +15,7 @@ from typing import Any
 from portanet import losses, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit, TrainingCheckpoint
 from portanet.cli import environment, network, run_folder, schedule, toml_text
-from portanet.cli.describe import count, data_in_words, net_in_words
+from portanet.cli.describe import count, data_in_words
 from portanet.cli.parameters import steps_or_minutes
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
@@ -24,6 +24,7 @@ from portanet.data.batching import prepare
 from portanet.distributed import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
 from portanet.files.description import read
+from portanet.layers.tree import in_words
 from portanet.training import batch_size as memory
 from portanet.training.trainer import Trainer
 
@@ -110,7 +111,7 @@ class Training:
         processes = "" if self.ranks is None else f", by {self.ranks.size} processes"
         return [
             f"data     {data_in_words(self.dataset)}",
-            f"network  {net_in_words(trainer.net)}: {count(trainer.params):,} parameters",
+            f"network  {in_words(trainer.net)}: {count(trainer.params):,} parameters",
             f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}{processes}",
         ]
 
@@ -218,7 +219,8 @@ def optimizer(options: Options) -> optimizers.Optimizer:
     ConfigError
         If its name is unknown, or it has no such setting.
     """
-    if options.momentum is not None and options.optimizer in optimizers.OPTIMIZERS and options.optimizer != "sgd":
+    kind = optimizers.OPTIMIZERS.get(options.optimizer, optimizers.SGD)
+    if options.momentum is not None and not hasattr(kind, "momentum"):
         message = f"--momentum: {options.optimizer} has none of its own to set; it belongs to --optimizer sgd"
         raise ConfigError(message)
     lr = 0.1 if options.lr is None and options.optimizer == "sgd" else options.lr

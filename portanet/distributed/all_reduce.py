@@ -12,7 +12,8 @@ from portanet.backends import Backend
 from portanet.backends.collective import FlatSum, flat_sum
 from portanet.engine.step import Step
 from portanet.errors import ConfigError
-from portanet.layers import BatchNorm, Layer, Parallel, Residual, Sequential
+from portanet.layers import BatchNorm, Layer, Sequential
+from portanet.layers.tree import walk
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -46,7 +47,7 @@ class Exchange:
         self._places: dict[str, tuple[int, Shape]] = {}
         self._averaged: list[str] = []
         self._tail = self._sent = self._made = 0
-        norms = _norms(step.net)
+        norms = [f"{path}." if path else "" for path, layer in walk(step.net) if isinstance(layer, BatchNorm)]
         self._gradients = backend.compile(step.before_update)
         self._traced = self._gradients != step.before_update
         if self._traced and norms and ranks.batch_norm == "global" and ranks.size > 1:
@@ -177,14 +178,6 @@ def _sending(net: Layer, send: Callable[[int, Params], None]) -> Layer:
     kinds = [type(type(layer).__name__, (_Sending,), {}) for layer in net.layers]
     layers = zip(kinds, net.layers, strict=True)
     return Sequential(tuple(kind(layer, i, send) for i, (kind, layer) in enumerate(layers)))
-
-
-def _norms(net: Layer, place: str = "") -> list[str]:
-    """Return where in a network BatchNorm stands: ``"2."``, ``"3.0."``; in front of its parameters' names."""
-    if isinstance(net, BatchNorm):
-        return [place]
-    inner = net.layers if isinstance(net, Sequential | Residual | Parallel) else ()
-    return [found for i, layer in enumerate(inner) for found in _norms(layer, f"{place}{i}.")]
 
 
 def _layer(name: str) -> int:

@@ -113,13 +113,13 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
         note = f"  # {step.place}, {step.out_shape}"
         if kind is layers.Residual:
             yield f"skip{depth} = x{note}"
-            yield from _forward(step.inner, depth + 1)
+            yield from _forward(step.chain, depth + 1)
             yield f"x = skip{depth} + x"
             continue
         if kind is layers.Parallel:
             yield f"whole{depth}, sides{depth} = x, []{note}"
             start = 0
-            for branch, size in zip(step.branches, step.layer.sizes, strict=True):
+            for branch, size in zip(step.inner, step.layer.sizes, strict=True):
                 yield f"x = whole{depth}[:, {start}:{start + size}]"
                 yield from _forward(branch, depth + 1)
                 yield f"sides{depth}.append(x)"

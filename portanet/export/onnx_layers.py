@@ -132,13 +132,13 @@ def _layer_norm(graph: Graph, step: Step, x: str) -> str:
 
 
 def _residual(graph: Graph, step: Step, x: str) -> str:
-    return graph.node("Add", [x, graph.add(step.inner, x)], step.prefix)
+    return graph.node("Add", [x, graph.add(step.chain, x)], step.prefix)
 
 
 def _parallel(graph: Graph, step: Step, x: str) -> str:
     found, start = [], 0
     axis = graph.array("axis 1", np.asarray([1], dtype="int64"))
-    for branch, size in zip(step.branches, step.layer.sizes, strict=True):
+    for branch, size in zip(step.inner, step.layer.sizes, strict=True):
         ends = [graph.array(f"at {at}", np.asarray([at], dtype="int64")) for at in (start, start + size)]
         found.append(graph.add(branch, graph.node("Slice", [x, *ends, axis], step.prefix)))
         start += size

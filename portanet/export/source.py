@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from portanet import losses
 from portanet.errors import ConfigError
 from portanet.initializers import ShapesOnly
-from portanet.layers import Layer, LeakyReLU, Parallel, Residual, Sequential, Sigmoid, Softmax
+from portanet.layers import Layer, LeakyReLU, Sequential, Sigmoid, Softmax
 from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
@@ -37,10 +38,8 @@ class Step:
         What stands in front of its arrays' names: ``"3.0."``.
     arrays : dict of host arrays
         Its parameters and buffers, under its own names.
-    inner : tuple of Step
-        The layers of a Residual.
-    branches : tuple of tuples of Step
-        The layers of a Parallel, for each part of the features.
+    inner : tuple of tuples of Step
+        The steps of each layer within it, if it is a container that tells their shapes.
     """
 
     place: str
@@ -49,8 +48,12 @@ class Step:
     arrays: Params
     in_shape: Shape
     out_shape: Shape
-    inner: tuple[Step, ...] = ()
-    branches: tuple[tuple[Step, ...], ...] = ()
+    inner: tuple[tuple[Step, ...], ...] = ()
+
+    @property
+    def chain(self) -> tuple[Step, ...]:
+        """The steps within, one after the other."""
+        return tuple(itertools.chain(*self.inner))
 
 
 @dataclass(frozen=True)
@@ -133,26 +136,20 @@ def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
 
 def _laid_flat(layer: Layer, prefix: str, place: str, arrays: Params, shape: Shape) -> Iterator[Step]:
     """Yield the steps of a layer; those of a Sequential one by one."""
-    name = type(layer).__name__
-    if type(layer) is Sequential:
-        where = "" if not place else f"{place} > "
-        for i, (inner, out) in enumerate(zip(layer.layers, layer.shapes(shape), strict=True)):
-            yield from _laid_flat(inner, f"{prefix}{i}.", f"{where}{type(inner).__name__} {i}", arrays, shape)
-            shape = out
+    shapes, children = layer.child_shapes(shape), layer.children()
+    flat = type(layer) is Sequential
+    front = f"{place} > " if place else "" if flat else f"{type(layer).__name__} > "
+    inner = tuple(
+        tuple(_laid_flat(own, f"{prefix}{name}.", f"{front}{type(own).__name__} {name}", arrays, shapes[name]))
+        for name, own in (children.items() if shapes else ())
+    )
+    if flat:
+        yield from itertools.chain(*inner)
         return
-    inner_steps: tuple[Step, ...] = ()
-    if type(layer) is Residual:
-        inner_steps = tuple(_laid_flat(layer.inner, prefix, place or name, arrays, shape))
-    branches: tuple[tuple[Step, ...], ...] = ()
-    if type(layer) is Parallel:
-        branches = tuple(
-            tuple(_laid_flat(inner, f"{prefix}{i}.", f"{place or name} > {type(inner).__name__} {i}", arrays, (size,)))
-            for i, (inner, size) in enumerate(zip(layer.layers, layer.sizes, strict=True))
-        )
     own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+    own = {key: array for key, array in own.items() if not inner or key.partition(".")[0] not in children}
     out = layer.init(ShapesOnly(), shape)[1]
-    own = {} if inner_steps or branches else own
-    yield Step(place or name, prefix, layer, own, shape, tuple(out), inner_steps, branches)
+    yield Step(place or type(layer).__name__, prefix, layer, own, shape, tuple(out), inner)
 
 
 def cannot(step: Step, to: str, why: str = "") -> ConfigError:

@@ -253,7 +253,7 @@ def _embedding(step: Step, prefix: str, state: _State) -> Made:
 def _residual(step: Step, prefix: str, state: _State) -> Made:
     if state.order is not None:
         raise cannot(step, "torch", "the features of flattened images stand in another order there; put Dense first")
-    calls, entries = _plan(step.inner, prefix, state)
+    calls, entries = _plan(step.chain, prefix, state)
     return Call("Residual", tuple(calls)), entries
 
 

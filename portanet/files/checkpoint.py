@@ -7,7 +7,6 @@ with JSON in its metadata, as a saved network is.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from portanet.engine.meter import Meter
 from portanet.errors import DataError
 from portanet.files import weights as weights_file
 from portanet.files.atomic import write
-from portanet.files.description import check_shapes, describe
+from portanet.files.description import as_text, check_shapes, describe
 
 if TYPE_CHECKING:
     from portanet.callbacks.base import Callback
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 HEADER = 64 << 20  # bytes: files of 0.1.0 hold the history there, some 150 a row
 
-_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes")
+_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes", "schedule")
 """What may differ between the description of a checkpoint and that of the trainer that goes on from it."""
 
 
@@ -48,7 +47,7 @@ def save(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     arrays: dict[str, Any] = {}
     state = _packed(_state(trainer), "", arrays, trainer.backend)
     about = {**describe(trainer), "training": state}
-    write(path, to_bytes(arrays, metadata={"portanet": json.dumps(about)}))
+    write(path, to_bytes(arrays, metadata={"portanet": as_text(about)}))
 
 
 def load(trainer: Trainer, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def load(trainer: Trainer, path: str | os.PathLike[str]) -> dict[str, Any]:
     if "training" not in about:
         message = f"{path}: expected the checkpoint of a training, got a saved network; load it by portanet.load"
         raise DataError(message)
-    now = json.loads(json.dumps(describe(trainer)))
+    now = json.loads(as_text(describe(trainer)))
     known = [key for key in now if key not in _OF_THE_MOMENT and not (key == "input_shape" and not now[key])]
     different = [key for key in known if about.get(key) != now[key]]
     if different:
@@ -130,11 +129,7 @@ def _take_up(trainer: Trainer, state: dict[str, Any]) -> None:
             f"fit: it cannot go on from its checkpoint, since it is another fit: {'; '.join(parts)}; fit as before"
         )
         raise DataError(message)
-    for name, value in state["schedule"].items():
-        if name not in _noted(trainer.schedule) or not isinstance(value, int | float | None):
-            message = f"the schedule has noted {name!r:.40} = {value!r:.40}"
-            raise ValueError(message)
-        setattr(trainer.schedule, name, value)
+    trainer.schedule.load_state(state["schedule"])
     for hook, noted in zip(_with_state(trainer), state["callbacks"], strict=True):
         hook.load_state(noted["state"])
     trainer._finished = state["finished"]
@@ -157,12 +152,11 @@ def fingerprint(data: Batches) -> str:
 def _state(trainer: Trainer) -> dict[str, Any]:
     """Return the whole training as nested dicts and lists of plain values and arrays."""
     optimizer = {slot: int(own) if slot == "t" else own for slot, own in trainer.opt_state.items()}
-    schedule = trainer.schedule
     return {
         "params": trainer.params,
         "buffers": trainer.buffers,
         "optimizer": optimizer,
-        "schedule": {name: getattr(schedule, name) for name in _noted(schedule)},
+        "schedule": trainer.schedule.state(),
         "epoch": trainer.epoch,
         "position": trainer.position,
         "end": trainer._end,
@@ -181,11 +175,6 @@ def fitted(trainer: Trainer) -> dict[str, Any]:
     if isinstance(data, Batches):
         trainer._fitted["data"] = fingerprint(data)
     return dict(trainer._fitted)
-
-
-def _noted(schedule: Any) -> list[str]:
-    """Return in which fields a schedule notes what it learns: those that are no arguments."""
-    return [field.name for field in dataclasses.fields(schedule) if not field.init]
 
 
 def _with_state(trainer: Trainer) -> list[Callback]:

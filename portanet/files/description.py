@@ -6,19 +6,19 @@ What is saved are host arrays, so that a network trained on any backend is loade
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from portanet import backends, losses, optimizers
-from portanet.errors import ConfigError, DataError, ModelFileError
+from portanet import backends, losses, metrics, optimizers, schedules
+from portanet.errors import ConfigError, DataError, Gathered, ModelFileError
 from portanet.files import weights as weights_file
 from portanet.files.atomic import write
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
-from portanet.layers.config import from_config
+from portanet.layers.config import layers_from
+from portanet.registry import Custom, Registry
 from portanet.typing import Shape
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ def describe(model: Model) -> dict[str, Any]:
     return {
         "format": weights_file.FORMAT,
         "net": model.net.config(),
-        "loss": _named(model.loss, losses.LOSSES),
-        "optimizer": None if optimizer is None else _named(optimizer, optimizers.OPTIMIZERS),
-        "metrics": [metric.name for metric in model.metrics],
+        "loss": losses.LOSSES.describe(model.loss),
+        "optimizer": None if optimizer is None else optimizers.OPTIMIZERS.describe(optimizer),
+        "schedule": _schedule(getattr(model, "schedule", None)),
+        "metrics": [_metric(metric) for metric in model.metrics],
         "dtype": model.dtype,
         "seed": model.seed,
         "l1": model.l1,
@@ -65,21 +66,26 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 
     model._check_weights("save")
     arrays = model.snapshot()
+    text = as_text(describe(model))
+    write(path, to_bytes({**arrays["params"], **arrays["buffers"]}, metadata={"portanet": text}))
+
+
+def as_text(about: dict[str, Any]) -> str:
+    """Return a description as JSON. Raises ConfigError if it holds something that is not plain values."""
     try:
-        text = json.dumps(describe(model), default=_plain)
+        return json.dumps(about, default=_plain)
     except TypeError as error:
         message = (
-            f"save: the network holds something that a file cannot describe ({error}); name initializers by strings"
+            f"save: the training holds something that a file cannot describe ({error}); name initializers by strings"
         )
         raise ConfigError(message) from None
-    write(path, to_bytes({**arrays["params"], **arrays["buffers"]}, metadata={"portanet": text}))
 
 
 def load(
     path: str | os.PathLike[str],
     *,
     backend: str | backends.Backend = "numpy",
-    custom: Mapping[str, Any] | None = None,
+    custom: Custom | None = None,
 ) -> Trainer:
     """Return the network in `path`, ready to predict, to be evaluated and to be trained further.
 
@@ -90,32 +96,32 @@ def load(
     backend : str or Backend
         Where it shall run, whatever it was trained on.
     custom : dict, optional
-        Layers and metrics of one's own by their names: nothing is ever imported or run from the file.
+        Custom layers, losses, optimizers, metrics and schedules by their names, ``{"MyLoss": MyLoss}``: classes,
+        functions that make one, or ready ones. Nothing is ever imported or run from the file.
 
     Raises
     ------
     DataError
         If the file is missing, no safetensors file of portanet's, or holds other arrays than its description says.
     ModelFileError
-        If it needs a layer, an activation or a metric that is not known here, or sets one to what cannot be.
+        If it holds classes that are not known here, with the `custom` for all of them, or invalid arguments.
     """
     from portanet.training.trainer import Trainer
 
-    custom = custom or {}
     runs_on = backends.get(backend)
     with weights_file.opened(path) as file:
         about = file.about
         try:
-            # As a list of one layer, so that a network that is no Sequential comes back as what it was.
-            net = from_config([about["net"]], custom).layers[0]
+            net, loss, optimizer, schedule, found = _parts(about, custom or {})
             trainer = Trainer(
                 net,
-                losses.LOSSES[about["loss"]["name"]](**about["loss"]["options"]),
-                _optimizer(about["optimizer"]),
-                [custom.get(name, name) for name in about["metrics"]],
+                loss,
+                optimizer,
+                found,
                 backend=runs_on,
                 dtype=about["dtype"],
                 seed=about["seed"],
+                schedule=schedule,
                 l1=about["l1"],
                 l2=about["l2"],
                 penalty_per_sample=about.get("penalty_per_sample", False),  # files of 0.1.0 lack it
@@ -132,12 +138,12 @@ def load(
             arrays = file.arrays()
             trainer.adopt(arrays, {name: arrays.pop(name) for name in buffers}, input_shape, out_shape)
         except ConfigError as error:
-            message = f"{path}: {error}"
+            message = f"{path}: {error}{_remedy(error.missing)}"
             raise ModelFileError(message) from None
         except DataError as error:
             message = str(error) if str(error).startswith(f"{path}: ") else f"{path}: {error}; the file was edited"
             raise DataError(message) from None
-        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
             message = (
                 f"{path}: its description is incomplete or of another kind ({error!r:.200}); "
                 "save it anew with this version"
@@ -199,16 +205,64 @@ def _plain(number: Any) -> Any:
     raise TypeError(message)
 
 
-def _named(thing: Any, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a loss or an optimizer as its registered name and its options."""
-    for name, kind in known.items():
-        if type(thing) is kind:
-            return {"name": name, "options": dataclasses.asdict(thing)}
-    message = (
-        f"save: {type(thing).__name__} is not one of the library's own ({', '.join(known)}), so a file cannot name it"
+def _schedule(schedule: schedules.Schedule | None) -> dict[str, Any] | None:
+    """Return a schedule's description; None for a custom one that cannot be described: the network is worth saving."""
+    if schedule is None:
+        return None
+    try:
+        about: dict[str, Any] = json.loads(as_text(schedules.SCHEDULES.describe(schedule)))
+    except (ConfigError, ValueError):
+        return None
+    return about
+
+
+def _metric(metric: metrics.Metric) -> str | dict[str, Any]:
+    """Return what :func:`portanet.metrics.get` makes the metric of; a description, if a name does not do."""
+    if type(metric) is metrics.TopK or isinstance(metric, metrics.ScikitMetric):
+        return metric.name
+    about = metrics.METRICS.describe(metric)
+    own = about["options"] == {"name": about["name"]}
+    return metric.name if own else {**about, "column": metric.name}
+
+
+def _parts(about: dict[str, Any], custom: Custom) -> tuple[Layer, Any, Any, Any, list[Any]]:
+    """Return network, loss, optimizer, schedule and metrics of a description.
+
+    Raises
+    ------
+    ConfigError
+        If classes are not known here, or arguments are invalid.
+    """
+    wrong, parts, measured = Gathered(), dict[str, Any](), list[Any]()
+    with wrong:  # as a list of one layer, so that a network that is not a Sequential comes back as what it was
+        parts["net"] = layers_from([about["net"]], custom)[0]
+    kinds: dict[str, Registry[Any]] = {
+        "loss": losses.LOSSES,
+        "optimizer": optimizers.OPTIMIZERS,
+        "schedule": schedules.SCHEDULES,
+    }
+    for key, known in kinds.items():
+        own = about.get(key) if key == "schedule" else about[key]  # files of 0.1.0 have none
+        with wrong:
+            parts[key] = own and known.make(own["name"], own["options"], custom)
+    for own in about["metrics"]:
+        with wrong:
+            if isinstance(own, str):
+                given = custom.get(own, own)
+                measured.append(metrics.get(given() if isinstance(given, type) else given))
+            else:
+                name = own["column"] if own["column"] in custom and own["name"] not in custom else own["name"]
+                measured.append(metrics.METRICS.make(name, own["options"], custom))
+    wrong.check()
+    return parts["net"], parts["loss"], parts["optimizer"] or optimizers.SGD(), parts["schedule"], measured
+
+
+def _remedy(missing: Sequence[str]) -> str:
+    """Return how to load a file that holds classes of these names."""
+    given = ", ".join(f'"{name:.60}": {name:.60}' for name in missing if name.isidentifier() and name[0] != "_")
+    if not given:
+        return ""
+    return (
+        f"; if they are classes of your own, give them: pn.load(path, custom={{{given}}}), or on the command line "
+        "--import the module they are in"
     )
-    raise ConfigError(message)
-
-
-def _optimizer(about: dict[str, Any] | None) -> optimizers.Optimizer:
-    return optimizers.get(about["name"], **about["options"]) if about else optimizers.SGD()

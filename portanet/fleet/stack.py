@@ -12,7 +12,7 @@ import numpy as np
 from portanet.backends.host import cache_budget
 from portanet.data.batching.batches import Batches
 from portanet.engine.meter import Meter
-from portanet.layers import Sequential
+from portanet.layers.tree import input_shapes
 from portanet.random import epoch_word, generator
 from portanet.training.trainer import Trainer
 from portanet.typing import Array
@@ -187,8 +187,7 @@ def group_size(trainer: Trainer, batch_size: int) -> int | None:
     if budget is None:
         return None
     weights = sum(math.prod(p.shape) for p in trainer.params.values()) * (4 + len(trainer.optimizer.slots))
-    shapes = trainer.net.shapes(trainer.input_shape) if isinstance(trainer.net, Sequential) else []
-    samples = 2 * batch_size * sum(math.prod(shape) for shape in [trainer.input_shape, *shapes])
+    samples = 2 * batch_size * (sum(map(math.prod, input_shapes(trainer.net, trainer.input_shape))) + trainer.outputs)
     itemsize = 8 if trainer.dtype == "float64" else 4
     fits: int = budget // ((weights + samples) * itemsize)
     return max(1, fits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from array_api_compat import device
@@ -82,10 +83,55 @@ class Layer:
         """Return the buffers after a training step whose forward left `cache`; those not named stay as they are."""
         return {}
 
+    def children(self) -> Mapping[str, Layer]:
+        """Return the inner layers by name, in the order of the forward pass; none, unless this is a container.
+
+        A container keeps the parameters and buffers of a child under its name: those of ``"0"`` are ``"0.weight"``, ...
+        Names have no dot in them.
+        """
+        return {}
+
+    def child_shapes(self, in_shape: Shape) -> Mapping[str, Shape]:
+        """Return the shape of the samples that each of the :meth:`children` gets, for samples of `in_shape`.
+
+        A container that does not say it counts as one layer, by its output, where shapes are listed or memory is
+        estimated.
+        """
+        return {}
+
+    def output_layer(self) -> Layer:
+        """Return the innermost layer whose output is the output of this one.
+
+        That is the last of the :meth:`children`, unless a container overrides this to return itself: a sum of what its
+        children give is the output of none of them.
+        """
+        inner = list(self.children().values())
+        return inner[-1].output_layer() if inner else self
+
+    def without_output(self, kind: type[Layer]) -> Layer:
+        """Return this layer without its last child, if that is of the type `kind` and can be left out; else itself.
+
+        A network is trained without the output layer that its loss contains. Parameters keep their names.
+        """
+        return self
+
     def config(self) -> dict[str, Any]:
-        """Return the description as plain values, ``{"type": ..., ...}``, for :func:`from_config`."""
+        """Return the description as plain values, ``{"type": ..., ...}``, for :meth:`Sequential.from_config`.
+
+        Fields that hold layers hold their descriptions here, also within lists and dicts.
+        """
         fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every layer is a dataclass
-        return {"type": type(self).__name__, **{f.name: getattr(self, f.name) for f in fields if f.init}}
+        return {"type": type(self).__name__, **{f.name: _described(getattr(self, f.name)) for f in fields if f.init}}
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, Layer):
+        return value.config()
+    if isinstance(value, dict):
+        return {key: _described(one) for key, one in value.items()}
+    if isinstance(value, list | tuple) and any(isinstance(one, Layer) for one in value):
+        return [_described(one) for one in value]
+    return value
 
 
 def product(a: Array, b: Array) -> Array:

@@ -8,10 +8,10 @@ given: Σ w l / Σ w. Leading axes are a stack of networks, and the value has on
 
 from __future__ import annotations
 
-from portanet.errors import ConfigError, unknown
 from portanet.losses.base import Loss
 from portanet.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
 from portanet.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, SumSquaredError
+from portanet.registry import Registry
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -24,15 +24,19 @@ __all__ = [
     "SumSquaredError",
 ]
 
-LOSSES: dict[str, type[Loss]] = {
-    "softmax_cross_entropy": SoftmaxCrossEntropy,
-    "binary_cross_entropy": BinaryCrossEntropy,
-    "sum_squared_error": SumSquaredError,
-    "mean_squared_error": MeanSquaredError,
-    "mean_absolute_error": MeanAbsoluteError,
-    "huber": Huber,
-    "poisson": Poisson,
-}
+LOSSES: Registry[Loss] = Registry(
+    "loss",
+    Loss,
+    {
+        "softmax_cross_entropy": SoftmaxCrossEntropy,
+        "binary_cross_entropy": BinaryCrossEntropy,
+        "sum_squared_error": SumSquaredError,
+        "mean_squared_error": MeanSquaredError,
+        "mean_absolute_error": MeanAbsoluteError,
+        "huber": Huber,
+        "poisson": Poisson,
+    },
+)
 
 
 def get(spec: str | Loss) -> Loss:
@@ -41,10 +45,6 @@ def get(spec: str | Loss) -> Loss:
     Raises
     ------
     ConfigError
-        If the name is unknown; the nearest known one is told.
+        If the name is unknown; with the nearest known one.
     """
-    if isinstance(spec, Loss):
-        return spec
-    if not isinstance(spec, str) or spec not in LOSSES:
-        raise ConfigError(unknown("loss", spec, LOSSES))
-    return LOSSES[spec]()
+    return spec if isinstance(spec, Loss) else LOSSES.make(spec)

@@ -15,7 +15,7 @@ from portanet import backends
 from portanet.backends.base import dtype_name
 from portanet.data.batching.batches import Batches
 from portanet.errors import OutOfMemoryError
-from portanet.layers import Sequential
+from portanet.layers.tree import input_shapes
 from portanet.typing import Array, Params
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def rows_at_a_time(model: Model, n: int, most: int) -> int:
 
 def _outputs(model: Model) -> int:
     """Return the bytes of all layers' outputs for a sample; what they take on the way may be some times as much."""
-    body = model.body if isinstance(model.body, Sequential) else Sequential((model.body,))
     bits = int(model.dtype.removeprefix("float"))
-    return bits // 8 * sum(math.prod(shape) for shape in body.shapes(model.input_shape or ()))
+    _, *between = input_shapes(model.body, model.input_shape or ())
+    return bits // 8 * (sum(map(math.prod, between)) + model.outputs)
 
 
 def by_fewer(rows: int, run: Callable[[int], T]) -> T:

@@ -18,7 +18,7 @@ from portanet.callbacks import learning_rate as rollback
 from portanet.data.batching.batches import Batches, Order
 from portanet.distributed.all_reduce import Exchange
 from portanet.errors import DivergedError, OutOfMemoryError
-from portanet.layers import Layer, Parallel, Residual, Sequential
+from portanet.layers import tree
 from portanet.optimizers import Optimizer
 from portanet.optimizers.base import is_weight
 from portanet.random import epoch_word
@@ -82,9 +82,9 @@ def _first_parameter(trainer: Trainer) -> str:
     """Return the first parameter, in the order of the layers, that is not finite: ``weight of Dense 2``; or nothing."""
     xp = trainer.backend.xp
     with trainer.backend.activate(trainer.dtype):
-        for name in _in_order(trainer.params):
+        for name in _in_order(trainer):
             if not bool(trainer.backend.to_numpy(xp.all(xp.isfinite(trainer.params[name])))):
-                return _place(trainer.net, name)
+                return tree.place(trainer.net, name)
     return ""
 
 
@@ -99,19 +99,9 @@ def _first_step(meter: Meter, parts: int) -> list[str]:
     return [f"first in step {bad // parts + 1} of the epoch{before}"]
 
 
-def _in_order(params: Params) -> list[str]:
+def _in_order(trainer: Trainer) -> list[str]:
     """Return the names of parameters in the order of the layers, weights first: a compiler sorts dicts by letters."""
-    return sorted(params, key=lambda name: ([int(i) for i in name.split(".")[:-1]], not is_weight(name), name))
-
-
-def _place(layer: Layer, name: str) -> str:
-    """Return the flat name of a parameter in words: ``"2.weight"`` is the weight of Dense 2."""
-    places = []
-    while isinstance(layer, Sequential | Residual | Parallel):
-        i, _, name = name.partition(".")
-        layer = layer.layers[int(i)]
-        places.append(f"{type(layer).__name__} {i}")
-    return f"{name} of {' > '.join(places) or type(layer).__name__}"
+    return tree.in_order(trainer.net, sorted(trainer.params, key=lambda name: (not is_weight(name), name)))
 
 
 @dataclass(frozen=True)
@@ -119,13 +109,13 @@ class Watched:
     """An optimizer that also returns the largest entries of each gradient, and of each parameter behind the step."""
 
     own: Optimizer
+    names: tuple[str, ...]
 
     def update(self, params: Params, grads: Params, state: dict[str, Any], lr: float) -> tuple[Params, dict[str, Any]]:
         xp = namespace(next(iter(params.values())))
-        names = _in_order(params)
-        gradients = [_largest(grads[name]) for name in names]
+        gradients = [_largest(grads[name]) for name in self.names]
         params, own = self.own.update(params, grads, state["own"], lr)
-        return params, {"own": own, "seen": xp.stack([*gradients, *(_largest(params[name]) for name in names)])}
+        return params, {"own": own, "seen": xp.stack([*gradients, *(_largest(params[name]) for name in self.names)])}
 
 
 def _largest(x: Array) -> Array:
@@ -161,12 +151,13 @@ class _Replay:
         vars(shadow).update(vars(trainer))
         rollback.go_back(shadow, {**kept, "meter": None})
         shadow.schedule = copy.copy(kept["schedule"])
-        watched: Any = Watched(trainer.optimizer)
+        names = _in_order(shadow)
+        watched: Any = Watched(trainer.optimizer, tuple(names))
         watching = dataclasses.replace(trainer.step, optimizer=watched)
         # Several processes run all steps of it together, and find the same: gradients and losses are everybody's.
         exchange = None if trainer.ranks is None else Exchange(watching, trainer.ranks, backend)
         step = exchange or backend.compile(watching, donate=(0, 2))
-        asarray, names = backend.asarray, _in_order(shadow.params)
+        asarray = backend.asarray
         seen = asarray([0.0] * (2 * len(names)), trainer.dtype)
         state: dict[str, Any] = {"own": shadow.opt_state, "seen": seen}
         while shadow.epoch < self.end and names:
@@ -209,14 +200,14 @@ class _Replay:
             bad = "the loss" if not math.isfinite(loss) else ""
             if not bad and not all(map(math.isfinite, gradients)):  # backward runs from the last layer to the first
                 last = max(j for j, value in enumerate(gradients) if not math.isfinite(value))
-                bad = f"the gradient of {_place(shadow.net, names[last])}"
+                bad = f"the gradient of {tree.place(shadow.net, names[last])}"
             if not bad:
                 value = max(gradients)
                 if value > self._largest[0]:
-                    self._largest = (value, f"{_place(shadow.net, names[gradients.index(value)])}, {where}")
+                    self._largest = (value, f"{tree.place(shadow.net, names[gradients.index(value)])}, {where}")
                 if not all(map(math.isfinite, weights)):
                     first = next(j for j, value in enumerate(weights) if not math.isfinite(value))
-                    bad = f"the {_place(shadow.net, names[first])}"
+                    bad = f"the {tree.place(shadow.net, names[first])}"
             if bad:
                 value, place = self._largest
                 told = [f"it began with {bad} in {where}"] if bad != "the loss" else []

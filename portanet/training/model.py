@@ -19,6 +19,7 @@ from portanet.engine.meter import Meter
 from portanet.engine.step import as_float, penalty
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sequential, Sigmoid, Softmax
+from portanet.layers.tree import walk, warn_of_repeats
 from portanet.metrics import Metric, ScikitMetric, measure
 from portanet.metrics import get as metric
 from portanet.random import generator
@@ -90,6 +91,7 @@ class Model:
     def init(self, input_shape: Shape) -> None:
         """Draw the initial weights for samples of `input_shape` and put them on the device."""
         params, out_shape = self.net.init(generator(self.seed, "weights"), tuple(input_shape))
+        warn_of_repeats(self.net, params)
         self.adopt(params, self.net.init_buffers(tuple(input_shape)), tuple(input_shape), out_shape)
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
@@ -248,21 +250,20 @@ def without_output(net: Layer, loss: losses.Loss) -> Layer:
     ConfigError
         If it ends with the other loss's output layer, or with that one twice: it would be applied twice, silently.
     """
-    if loss.output is None or not isinstance(net, Sequential):
+    if loss.output is None:
         return net
-    *front, last = net.layers
-    if isinstance(last, Sequential):
-        return Sequential((*front, without_output(last, loss)))
-    if isinstance(last, loss.output) and front:
-        net, last = Sequential(tuple(front)), front[-1]
+    body = net.without_output(loss.output)
+    last = body.output_layer()
     if isinstance(last, Softmax | Sigmoid):
-        name = type(loss).__name__
         message = (
-            f"{name} takes logits and contains the {loss.output.__name__}; the network gives it the output of "
-            f"{type(last).__name__}; leave that layer out"
+            f"{type(loss).__name__} takes logits and contains the {loss.output.__name__}; the network gives it the "
+            f"output of {type(last).__name__}; leave that layer out"
         )
+        for _, layer in walk(body):
+            if layer.children() and not isinstance(layer, Sequential) and layer.output_layer() is last:
+                message += f", or let {type(layer).__name__} override output_layer() if that is not its output"
         raise ConfigError(message)
-    return net
+    return body
 
 
 def class_indices(outputs: Array, threshold: float) -> Array:

@@ -1,0 +1,94 @@
+"""What containers share: layers by number, and parameters by flat names: ``"0.weight"`` is the first layer's weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portanet.errors import ConfigError, ShapeError
+from portanet.layers.base import Layer
+from portanet.typing import Params, Shape
+
+
+def check_layers(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
+    """Return `layers` as a tuple; raise ConfigError for the first entry that is not a layer."""
+    if not isinstance(layers, Iterable):
+        message = f"{owner}: expected a list of layers, got {layers!r:.60}"
+        raise ConfigError(message)
+    found = tuple(layers)
+    if not found:
+        message = f"{owner}: expected at least one layer, got none; give some, as in {owner}([Dense(10)])"
+        raise ConfigError(message)
+    for i, layer in enumerate(found):
+        if not isinstance(layer, Layer):
+            hint = f"; make one of it: {layer.__name__}(...)" if isinstance(layer, type) else ""
+            message = f"{owner}: expected a layer at position {i}, got {layer!r}{hint}"
+            raise ConfigError(message)
+    return found
+
+
+def within(error: ShapeError, layer: Layer, name: str | int) -> ShapeError:
+    """Return `error` with the layer that it came from in front; an inner place is joined to it by an arrow."""
+    text = str(error)
+    place = f"{type(layer).__name__} {name}"
+    return ShapeError(f"[{place} > {text[1:]}" if text.startswith("[") else f"[{place}] {text}")
+
+
+@dataclass(frozen=True)
+class Container(Layer):
+    """Base of containers of a list of layers, which are named by their numbers.
+
+    A subclass has :meth:`init`, :meth:`forward` with a cache that begins with the children's parameters and caches
+    (lists), :meth:`backward`, and :meth:`child_shapes`.
+    """
+
+    layers: Sequence[Layer]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", check_layers(self.layers, type(self).__name__))
+
+    @property
+    def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides
+        return all(layer.by_sample for layer in self.layers)
+
+    @property
+    def stacks(self) -> bool:  # type: ignore[override]
+        return all(layer.stacks for layer in self.layers)
+
+    def children(self) -> Mapping[str, Layer]:
+        return {str(i): layer for i, layer in enumerate(self.layers)}
+
+    def init_buffers(self, in_shape: Shape) -> Params:
+        return self._of_each(in_shape, lambda layer, shape: layer.init_buffers(shape))
+
+    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
+        return self._of_each(in_shape, lambda layer, shape: layer.buffer_shapes(shape))
+
+    def _of_each(self, in_shape: Shape, what: Callable[[Layer, Shape], dict[str, Any]]) -> dict[str, Any]:
+        """Return what each layer gives for the samples that come to it, under flat names."""
+        found: dict[str, Any] = {}
+        for name, shape in self.child_shapes(in_shape).items():
+            layer = self.layers[int(name)]
+            try:
+                own = what(layer, shape)
+            except ShapeError as error:
+                raise within(error, layer, name) from None
+            found.update({f"{name}.{key}": value for key, value in own.items()})
+        return found
+
+    def updated_buffers(self, params: Params, cache: Any) -> Params:
+        parts, caches, *_ = cache
+        return {
+            f"{i}.{name}": value
+            for i, layer in enumerate(self.layers)
+            for name, value in layer.updated_buffers(parts[i], caches[i]).items()
+        }
+
+    def split(self, params: Params) -> list[Params]:
+        """Return the parameters of each layer under their own names."""
+        parts: list[Params] = [{} for _ in self.layers]
+        for name, value in params.items():
+            i, _, rest = name.partition(".")
+            parts[int(i)][rest] = value
+        return parts
