@@ -91,7 +91,7 @@ class Gathered:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.missing: dict[str, None] = {}
-        self._count = 0
+        self._count = self._length = 0
 
     def __enter__(self) -> None:
         pass
@@ -104,7 +104,8 @@ class Gathered:
             head, mark, known = str(error).partition(_KNOWN)
             self.texts.append(head if any(text.endswith(known) for text in self.texts) else head + mark + known)
             self.missing.update(dict.fromkeys(error.missing))
-        if self._count > 1000 or sum(map(len, self.texts)) > 500:
+            self._length += len(head)
+        if self._count > 1000 or self._length > 1000:
             self.check()
         return True
 

@@ -41,7 +41,8 @@ class Registry(dict[str, type[T]], Generic[T]):
         known = {**self, **(custom or {})}
         if not isinstance(name, str) or name not in known:
             missing = (name,) if isinstance(name, str) else ()
-            raise ConfigError((at and f"{at}: ") + unknown(self.kind, name, known), missing=missing)
+            names = [own for own, kind in known.items() if own in self or self._fits(kind)]
+            raise ConfigError((at and f"{at}: ") + unknown(self.kind, name, names), missing=missing)
         return known[name]
 
     def make(
@@ -67,7 +68,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         at = f"{at} ({name})" if at else f"{self.kind} {name!r}"
         if isinstance(found, self.base):
             return found
-        if not callable(found) or (isinstance(found, type) and not issubclass(found, self.base)):
+        if not callable(found) or (isinstance(found, type) and not self._fits(found)):
             raise self._another(at, found)
         takes = inspect.signature(found).parameters
         for key in options or {}:
@@ -81,6 +82,9 @@ class Registry(dict[str, type[T]], Generic[T]):
         if not isinstance(made, self.base):
             raise self._another(at, made)
         return made
+
+    def _fits(self, thing: Any) -> bool:
+        return issubclass(thing, self.base) if isinstance(thing, type) else isinstance(thing, self.base)
 
     def _another(self, at: str, got: Any) -> ConfigError:
         return ConfigError(f"{at}: expected custom= to give a {self.base.__name__}, got {got!r:.60}")

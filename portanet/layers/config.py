@@ -118,13 +118,20 @@ def _typed(place: str, entry: Mapping[str, Any], custom: Custom, depth: int) -> 
         LAYERS.find(name, custom, place)
     for key, value in options.items():
         with wrong:
-            nested = key == "layers" or (isinstance(value, list) and any(map(_is_layer, value)))
-            options[key] = layers_from(value, custom, depth=depth + 1) if nested else value
-            if _is_layer(value):
-                options[key] = _typed(f"layer {key}", value, custom, depth + 1)
+            options[key] = _inner(key, value, custom, depth + 1)
     wrong.check()
     layer: Layer = LAYERS.make(name, options, custom, place)
     return layer
+
+
+def _inner(key: str, value: Any, custom: Custom, depth: int) -> Any:
+    """Return an argument with layers in place of their descriptions."""
+    if _is_layer(value):
+        return _typed(f"layer {key}", value, custom, depth)
+    if isinstance(value, Mapping):
+        return {own: _inner(own, one, custom, depth) for own, one in value.items()}
+    several = key == "layers" or (isinstance(value, list) and any(map(_is_layer, value)))
+    return layers_from(value, custom, depth=depth) if several else value
 
 
 def _is_layer(value: Any) -> bool:
