@@ -99,9 +99,9 @@ def run(mine):
 
 
 def test_a_training_by_names_of_a_module(run):
-    about = json.loads(json.dumps(Path("run/config.toml").read_text()))
-    assert 'loss = "Smooth"' in about
-    assert "lib" not in about
+    config = Path("run/config.toml").read_text()
+    assert 'loss = "Smooth"' in config
+    assert "lib" not in config
     assert json.loads(run("evaluate", "run", "moons", "--json", *IMPORT).out)["accuracy"] > 0.5
 
 
