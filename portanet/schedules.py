@@ -7,7 +7,8 @@ meant to end, so that a schedule means the same at any batch size.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from portanet.checks import check_fields
@@ -28,6 +29,25 @@ class Schedule:
 
     def observe(self, row: dict[str, float]) -> None:
         """Take notice of an epoch's results; a schedule that depends on them keeps what it needs."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what the schedule has learned: its fields that are no arguments."""
+        known: Any = fields(self) if is_dataclass(self) else ()
+        return {field.name: getattr(self, field.name) for field in known if not field.init}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        for name, value in state.items():
+            if name not in self.state() or not isinstance(value, int | float | None):
+                message = f"the schedule has noted {name!r:.40} = {value!r:.40}"
+                raise ValueError(message)
+            setattr(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -123,6 +143,12 @@ class WarmUp(Schedule):
 
     def observe(self, row: dict[str, float]) -> None:
         self.then.observe(row)
+
+    def state(self) -> dict[str, Any]:
+        return {f"then.{name}": value for name, value in self.then.state().items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.then.load_state({name.removeprefix("then."): value for name, value in state.items()})
 
 
 @dataclass

@@ -199,12 +199,12 @@ class Training:
     def _test(self, folder: Path, recorder: run_folder.Recorder) -> dict[str, float]:
         """Return the test part's metrics, by the weights that ``evaluate`` and ``predict`` take: the best ones."""
         data = self.dataset
-        if recorder.best and recorder.best["epoch"] != self.trainer.epoch:
+        if recorder.best and (recorder.best["epoch"] != self.trainer.epoch or self.trainer.position):
             arrays, about = read(folder / run_folder.BEST)
             buffers = {name: arrays.pop(name) for name in about["buffers"]}
             self.trainer.restore({"params": arrays, "buffers": buffers})
         if self.ranks is not None:  # rank 0 alone knows the best epoch
-            self.ranks.equalise(self.trainer)
+            self.trainer.adopt_state(self.trainer.strategy.broadcast(self.trainer.copy_state))
         if data.x_test is None:
             return {}
         return {f"test_{name}": value for name, value in self.trainer.evaluate(data.x_test, data.y_test).items()}

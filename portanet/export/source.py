@@ -96,7 +96,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
         from portanet.export.sklearn_import import from_sklearn
 
         model = from_sklearn(model, backend="numpy")
-    model._check_weights(what)
+    model.check_weights(what)
     snapshot = model.snapshot()
     arrays = {**snapshot["params"], **snapshot["buffers"]}
     body = model.body

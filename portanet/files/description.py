@@ -22,13 +22,12 @@ from portanet.layers.config import from_config
 from portanet.typing import Shape
 
 if TYPE_CHECKING:
-    from portanet.training.model import Model
     from portanet.training.trainer import Trainer
 
 __all__ = ["load", "save"]
 
 
-def describe(model: Model) -> dict[str, Any]:
+def describe(model: Any) -> dict[str, Any]:
     """Return all but the arrays of a trained network as plain values."""
     optimizer = getattr(model, "optimizer", None)
     return {
@@ -51,7 +50,7 @@ def describe(model: Model) -> dict[str, Any]:
     }
 
 
-def save(model: Model, path: str | os.PathLike[str]) -> None:
+def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write the network, its parameters and its preprocessing to `path`, in one piece or not at all.
 
     Raises
@@ -63,7 +62,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
-    model._check_weights("save")
+    model.check_weights("save")
     arrays = model.snapshot()
     try:
         text = json.dumps(describe(model), default=_plain)
