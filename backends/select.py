@@ -10,10 +10,10 @@ import re
 import numpy as np
 from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
 
-from portanet.backends import probe as probing
 from portanet.backends.base import Backend
+from portanet.backends.diagnosis import probe as probing
+from portanet.backends.diagnosis.probe import Status
 from portanet.backends.host import is_strict_array
-from portanet.backends.probe import Status
 from portanet.errors import BackendError, ConfigError, unknown
 from portanet.typing import Array
 
@@ -39,11 +39,11 @@ _NAMES = re.compile(
 )
 
 _CLASSES = {
-    "numpy": ("cpu", "NumpyBackend"),
-    "cupy": ("cuda", "CupyBackend"),
-    "torch": ("torch", "TorchBackend"),
-    "jax": ("jax", "JaxBackend"),
-    "strict": ("strict", "StrictBackend"),
+    "numpy": ("numpy_backend", "NumpyBackend"),
+    "cupy": ("cupy_backend", "CupyBackend"),
+    "torch": ("torch_backend", "TorchBackend"),
+    "jax": ("jax_backend", "JaxBackend"),
+    "strict": ("strict_backend", "StrictBackend"),
 }
 
 _log = logging.getLogger("portanet")

@@ -42,10 +42,10 @@ NETS = {
 def backend(monkeypatch):
     backend = require("cupy")
     monkeypatch.setenv("PORTANET_CUPY_GRAPHS", "1")
-    from portanet.backends import products_cuda
+    from portanet.backends.cuda_graphs import cublas
 
-    if "fakecupy" in sys.modules and not hasattr(products_cuda.library(), "cublasSetWorkspace_v2"):
-        monkeypatch.setattr(products_cuda, "set_workspace", lambda handle, workspace: None)  # it has no such function
+    if "fakecupy" in sys.modules and not hasattr(cublas.library(), "cublasSetWorkspace_v2"):
+        monkeypatch.setattr(cublas, "set_workspace", lambda handle, workspace: None)  # it has no such function
     return backend
 
 
@@ -99,7 +99,7 @@ def agree(backend, got, expected, rtol):
 def test_a_step_is_captured_whole(backend, dtype, name):
     import cupy
 
-    from portanet.backends.graphs_cuda import Call, Graph
+    from portanet.backends.cuda_graphs.graph import Call, Graph
 
     with backend.activate(dtype):
         step, args = arguments(backend, name, dtype)

@@ -80,12 +80,12 @@ class CupyBackend(Backend):
 
         Notes
         -----
-        The latter where the environment's ``PORTANET_CUPY_GRAPHS`` is 1 (:mod:`portanet.backends.graphs_cuda`); it is
-        off by default: it was written without a GPU at hand and has never run on one.
+        The latter where the environment's ``PORTANET_CUPY_GRAPHS`` is 1 (:mod:`portanet.backends.cuda_graphs.graph`);
+        it is off by default: it was written without a GPU at hand and has never run on one.
         """
         if not donate or os.environ.get("PORTANET_CUPY_GRAPHS") != "1":
             return function
-        from portanet.backends.graphs_cuda import Graphed
+        from portanet.backends.cuda_graphs.graph import Graphed
 
         return cast(F, Graphed(function, donate))
 

@@ -1,4 +1,4 @@
-"""Matrix products on CuPy while a CUDA graph is captured. Never run on a GPU; see :mod:`portanet.backends.graphs_cuda`.
+"""Matrix products on CuPy while a CUDA graph is captured. Never run on a GPU; see graph.py in this folder.
 
 CuPy 14 refuses all its calls of cuBLAS on a stream that is captured (cupy/cupy#6290), because not all of them can be. A
 product of matrices can, where cuBLAS has a workspace of its own (cuBLAS documentation, "CUDA Graphs Support"). So it is

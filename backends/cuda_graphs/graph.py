@@ -20,9 +20,9 @@ from typing import Any
 
 import cupy
 
-from portanet.backends.capture_cuda import captured
-from portanet.backends.products_cuda import own_products, workspace_bytes
-from portanet.backends.trees import put_together, taken_apart
+from portanet.backends.cuda_graphs.capture import captured
+from portanet.backends.cuda_graphs.cublas import own_products, workspace_bytes
+from portanet.backends.cuda_graphs.trees import put_together, taken_apart
 from portanet.errors import BackendError
 from portanet.typing import Array
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import cupy
 
-from portanet.backends.products_cuda import own_products
+from portanet.backends.cuda_graphs.cublas import own_products
 from portanet.typing import Array
 
 __all__ = ["captured"]

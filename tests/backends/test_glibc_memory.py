@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from portanet.backends.heap import HEAP
+from portanet.backends.glibc_memory import HEAP
 
 if platform.libc_ver()[0] != "glibc":
     pytest.skip("the C library is not glibc", allow_module_level=True)
