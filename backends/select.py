@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import os
 import re
 
 import numpy as np
@@ -127,6 +128,8 @@ def _make(name: str) -> Backend:
         raise BackendError(message)
     library, _, place = name.partition(":")
     module, kind = _CLASSES[library]
+    if library == "cupy" and os.environ.get("PORTANET_CUPY_GRAPHS") == "1":
+        module, kind = "cuda_graphs.backend", "GraphBackend"
     made: Backend = getattr(importlib.import_module(f"portanet.backends.{module}"), kind)(place)
     return made
 

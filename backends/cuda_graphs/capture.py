@@ -1,4 +1,4 @@
-"""What CuPy launches, recorded as a CUDA graph in place of being run. Never run on a GPU."""
+"""What CuPy launches, recorded as a CUDA graph in place of being run."""
 
 from __future__ import annotations
 
