@@ -21,6 +21,7 @@ def agreement(**fields):
 
 def test_doctor_tells_all_backends(cli):
     found = json.loads(cli("doctor", "--json").out)
+    assert found["portanet"] == portanet.__version__
     assert [one["name"] for one in found["backends"]] == ["numpy", "cupy", "torch", "jax"]
     shown = cli("doctor")
     assert shown.code == 0
@@ -35,7 +36,7 @@ def test_doctor_tells_all_backends(cli):
 
 def test_doctor_fails_for_a_backend_that_is_wanted_and_not_there(cli, monkeypatch):
     from portanet import backends
-    from portanet.backends import doctor
+    from portanet.backends.diagnosis import report
     from portanet.errors import BackendError
 
     def get(name, **_):
@@ -43,8 +44,8 @@ def test_doctor_fails_for_a_backend_that_is_wanted_and_not_there(cli, monkeypatc
         raise BackendError(message)
 
     assert cli("doctor", "--backend", "numpy").code == 0
-    found = doctor.report()
-    monkeypatch.setattr(doctor, "report", lambda: found)
+    found = report.report()
+    monkeypatch.setattr(report, "report", lambda: found)
     monkeypatch.setattr(backends, "get", get)
     ended = cli("doctor", "--backend", "cupy")
     assert ended.code == 4

@@ -172,10 +172,10 @@ def test_out_of_memory(cli, monkeypatch):
 
 
 def test_backend_that_is_not_there_by_name(cli, monkeypatch):
-    from portanet.backends import probe
-    from portanet.backends.probe_cupy import look
+    from portanet.backends.diagnosis import probe
+    from portanet.backends.diagnosis.probe_cupy import look
 
-    monkeypatch.setattr("portanet.backends.probe_cupy.look", lambda place: _no_cupy(look, place))
+    monkeypatch.setattr("portanet.backends.diagnosis.probe_cupy.look", lambda place: _no_cupy(look, place))
     pn.backends.select.forget()
     probe.forget()
     done = cli("train", "moons", "--backend", "cupy")
@@ -187,7 +187,7 @@ def test_backend_that_is_not_there_by_name(cli, monkeypatch):
 
 
 def _no_cupy(look, place):
-    from portanet.backends.probe import Unusable
+    from portanet.backends.diagnosis.probe import Unusable
 
     raise Unusable(stage="driver", reason="no card", mend="pip install a card")
 
