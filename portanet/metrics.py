@@ -1,4 +1,4 @@
-"""Metrics: what a person wants to know beside the loss.
+"""Metrics: quantities reported next to the loss.
 
 During training and evaluation a metric gives a few numbers a batch (``batch``), which stay on the device, and one
 number an epoch from all of them (``merge``), on the host. The functions on whole label arrays run on the host.
@@ -32,6 +32,8 @@ class Metric:
     name: str
     ranks_only: ClassVar[bool] = False
     """Whether the order of the outputs is enough, so that the loss's link need not be applied to them."""
+    greater_is_better: ClassVar[bool | None] = None
+    """Whether a larger value is better or a smaller one; None if it is not known, so that callbacks need a `mode`."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -55,6 +57,7 @@ class Accuracy(Metric):
 
     name: str = "accuracy"
     ranks_only: ClassVar[bool] = True
+    greater_is_better: ClassVar[bool | None] = True
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
@@ -76,6 +79,7 @@ class TopK(Metric):
 
     k: int = 5
     ranks_only: ClassVar[bool] = True
+    greater_is_better: ClassVar[bool | None] = True
 
     def __post_init__(self) -> None:
         check_count("TopK: k", self.k, 1)
@@ -100,6 +104,7 @@ class MeanAbsoluteErrorMetric(Metric):
     """Mean of |y - t| over outputs and samples."""
 
     name: str = "mae"
+    greater_is_better: ClassVar[bool | None] = False
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
@@ -117,6 +122,7 @@ class R2(Metric):
     """
 
     name: str = "r2"
+    greater_is_better: ClassVar[bool | None] = True
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
@@ -155,6 +161,14 @@ class ScikitMetric(Metric):
     takes_scores: ClassVar[frozenset[str]] = frozenset(
         {"roc_auc_score", "log_loss", "average_precision_score", "brier_score_loss", "top_k_accuracy_score"}
     )
+
+    @property
+    def greater_is_better(self) -> bool | None:  # type: ignore[override]
+        """By the ending of the name, as scikit-learn's guide to model evaluation has it, or by the list of scorers."""
+        if self.name.endswith(("_error", "_loss", "_deviance")):
+            return False
+        scorers = importlib.import_module("sklearn.metrics").get_scorer_names()
+        return True if self.name.endswith("_score") or self.name in scorers else None
 
     def whole(self, target: Any, outputs: Any, labels: Any | None, weight: Any | None = None) -> float:
         """Return the metric of host arrays: targets, outputs on the target's scale, and predicted labels, if any.

@@ -83,6 +83,7 @@ class Training:
             classes=self.dataset.classes,
             ranks=ranks,
         )
+        rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         self.trainer.init(self.dataset.x.shape[1:])
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
         self.options = dataclasses.replace(

@@ -210,6 +210,7 @@ class Fleet:
         step = Step(first.body, first.loss, first.optimizer, metrics, first.dtype, first.l1, first.l2)
         compiled = first.backend.compile(step, donate=(0, 2))
         for member in self.members:
+            member.schedule.prepare(member.metrics)
             member._end, member.history.stopped = member.epoch + epochs, "epochs"
         left = list(range(len(self)))
         groups: list[tuple[list[int], Group]] = []
@@ -266,7 +267,8 @@ class Fleet:
             end = {name: row.pop(name) for name in ("lr", "seconds")}
             row |= {f"val_{name}": value for name, value in member._evaluate(validation).items()} | end
         member.history.rows.append(row)
-        member.schedule.observe(row)
+        if member.history.stopped != "diverged":  # that row holds no validation, and the member takes no more steps
+            member.schedule.observe(row)
 
     def _interrupt(self, reason: str) -> None:
         self._stop = reason

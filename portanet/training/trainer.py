@@ -206,6 +206,7 @@ class Trainer(EpochLoop):
                 for hook in (called := self._called()):
                     begun.callback(hook.on_fit_end, self)
                     hook.on_fit_begin(self, self._end)
+                self.schedule.prepare(self.metrics)
                 if self._resumed is not None:
                     checkpoint.take_up(self, self._resumed)
                     self._stop = self._finished
