@@ -19,7 +19,7 @@ from portanet.engine.meter import Meter
 from portanet.engine.step import as_float, penalty
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sequential, Sigmoid, Softmax
-from portanet.metrics import Metric, ScikitMetric, measure
+from portanet.metrics import MetricLike, ScikitMetric, measure
 from portanet.metrics import get as metric
 from portanet.random import generator
 from portanet.training import batch_size as memory
@@ -45,7 +45,7 @@ class Model:
         self,
         net: Layer | Sequence[Layer],
         loss: losses.Loss | str,
-        metrics: Sequence[Metric | str],
+        metrics: Sequence[MetricLike],
         *,
         backend: str | backends.Backend,
         dtype: str,
@@ -62,8 +62,9 @@ class Model:
         check_number("Trainer: l2", l2, 0)
         self.net = net if isinstance(net, Layer) else Sequential(tuple(net))
         self.loss = losses.get(loss)
-        if isinstance(metrics, str):  # else each letter would be looked up
-            message = f"Trainer: metrics must be a list, got {metrics!r}; write [{metrics!r}]"
+        if isinstance(metrics, str) or callable(metrics):  # else each letter would be looked up
+            name = getattr(metrics, "__name__", repr(metrics))
+            message = f"Trainer: metrics must be a list, got {name}; write [{name}]"
             raise ConfigError(message)
         self.metrics = [metric(m) for m in metrics]
         self.backend = backends.get(backend)

@@ -22,7 +22,7 @@ from portanet.errors import DataError, OutOfMemoryError
 from portanet.files import checkpoint
 from portanet.files.atomic import sweep
 from portanet.layers import Layer
-from portanet.metrics import Metric
+from portanet.metrics import MetricLike
 from portanet.training import batch_size as memory
 from portanet.training import divergence
 from portanet.training.ahead import Ahead
@@ -52,8 +52,9 @@ class Trainer(EpochLoop):
         on what goes into that layer, which is the same and stable.
     loss : Loss or str
     optimizer : Optimizer or str
-    metrics : sequence of Metric or str
-        ``"accuracy"``, ``"top_5"``, ``"mae"``, ``"r2"``, or a function of sklearn.metrics (measured in validation).
+    metrics : sequence of Metric, str or function
+        ``"accuracy"``, ``"top_5"``, ``"mae"``, ``"r2"``, or a function of sklearn.metrics or of your own,
+        ``f(y_true, y_pred) -> float``, or the name of one of sklearn.metrics (functions are measured in validation).
     backend : str or Backend
         See :func:`portanet.backends.get`.
     dtype : str
@@ -91,7 +92,7 @@ class Trainer(EpochLoop):
         net: Layer | Sequence[Layer],
         loss: losses.Loss | str = "softmax_cross_entropy",
         optimizer: optimizers.Optimizer | str = "adam",
-        metrics: Sequence[Metric | str] = (),
+        metrics: Sequence[MetricLike] = (),
         *,
         backend: str | backends.Backend = "auto",
         dtype: str = "float32",
