@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from portanet.errors import *
     from portanet.files.description import *
     from portanet.fleet import *
-    from portanet.gradient_check import *
     from portanet.initializers import *
     from portanet.layers import *
     from portanet.losses import *
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from portanet.optimizers import *
     from portanet.schedules import *
     from portanet.training.trainer import *
+    from portanet.verify.gradient_check import *
 
 __version__ = "0.1.0"
 
@@ -42,7 +42,7 @@ _MODULES = (
     "callbacks",
     "distributed",
     "files.description",
-    "gradient_check",
+    "verify.gradient_check",
     "errors",
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 import portanet
 from portanet import layers, losses, optimizers
-from portanet.cases import LAYERS, LOSSES, OPTIMIZERS
+from portanet.verify.cases import LAYERS, LOSSES, OPTIMIZERS
 
 
 def _public(module, base):
@@ -54,7 +54,7 @@ def test_every_public_name_resolves_and_is_documented():
 
 
 def test_public_functions_are_not_hidden_by_modules():
-    import portanet.gradient_check  # the submodule is loaded, the function must stay
+    import portanet.verify.gradient_check  # the submodule is loaded, the function must stay
 
     assert callable(portanet.gradcheck)
     assert callable(portanet.load)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from portanet import backends, cases
-from portanet.backends import Backend
+from portanet.backends import Backend, status
+from portanet.backends import get as get_backend
 from portanet.errors import ConfigError
-from portanet.gradient_check import leaves
 from portanet.layers import Dense, Dropout, Layer, ReLU, Sequential
 from portanet.losses import SoftmaxCrossEntropy
 from portanet.optimizers import Adam, Optimizer
@@ -18,6 +17,8 @@ from portanet.random import Key, generator
 from portanet.training.model import Model
 from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
+from portanet.verify import cases
+from portanet.verify.gradient_check import leaves
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
 """Largest relative error of a result: some tens of the dtype's rounding unit, for sums in another order."""
@@ -75,10 +76,10 @@ def agree(
         If a backend that was named cannot be used.
     """
     if names is None:
-        names = [status.name for status in backends.status() if status.usable]
-    reference = backends.get("numpy")
+        names = [one.name for one in status() if one.usable]
+    reference = get_backend("numpy")
     found = []
-    for backend in (backends.get(name) for name in names):
+    for backend in (get_backend(name) for name in names):
         for dtype in ("float32", "float64"):
             try:
                 with backend.activate(dtype):
@@ -160,7 +161,7 @@ def run_training(backend: Backend, dtype: str, epochs: int = 10) -> dict[str, Ar
     net = Sequential((Dense(24), ReLU(), Dropout(0.2), Dense(16), ReLU(), Dense(4)))
     trainer = Trainer(net, SoftmaxCrossEntropy(), Adam(lr=0.003), backend=backend, dtype=dtype)
     history = trainer.fit(x, y, epochs=epochs, batch_size=32, verbose=False)
-    losses = backends.get("numpy").asarray(history["loss"])
+    losses = get_backend("numpy").asarray(history["loss"])
     # Adam divides near-zero gradients by their own size: in float32 its weights part, though the losses do not.
     return {"loss": losses, **(trainer.snapshot()["params"] if dtype == "float64" else {})}
 
@@ -169,7 +170,7 @@ def _of_model(model: Model, x: Any) -> Iterator[tuple[str, str, Run]]:
     snapshot = model.snapshot()
     shape = model.input_shape or ()
     x = generator(0, "agree").normal(size=(8, *shape)) if x is None else x.reshape(len(x), *shape)[:64]
-    for i, (place, _, _, _) in enumerate(_walk(model.body, snapshot, backends.get("numpy"), "float64", x)):
+    for i, (place, _, _, _) in enumerate(_walk(model.body, snapshot, get_backend("numpy"), "float64", x)):
 
         def run(backend: Backend, dtype: str, i: int = i) -> Named:
             with backend.activate(dtype):
