@@ -21,7 +21,7 @@ from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load
 from portanet.data.batching import prepare
-from portanet.distributed import Ranks
+from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
 from portanet.files.description import read
 from portanet.training import batch_size as memory
