@@ -86,6 +86,8 @@ class Training:
         rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         self.trainer.init(self.dataset.x.shape[1:])
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
+        if options.init_from is not None:
+            self.trainer.load_weights(options.init_from, strict=False)
         self.options = dataclasses.replace(
             options,
             stream=isinstance(self.dataset.x, Samples),

@@ -28,6 +28,7 @@ from portanet.training import divergence
 from portanet.training.ahead import Ahead
 from portanet.training.fit_inputs import in_batches
 from portanet.training.history import History
+from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
 from portanet.training.loop import EpochLoop
 from portanet.typing import Params, Shape
@@ -274,6 +275,32 @@ class Trainer(EpochLoop):
             raise DataError(message) from None
         self._resumed = state
         return self._end - self.epoch
+
+    def load_weights(self, path: str | os.PathLike[str], *, strict: bool = True) -> LoadedWeights:
+        """Start from a trained network: take the parameters and buffers in a file, with a fresh optimizer.
+
+        Training so far is forgotten. Before the first fit, the file says the shape of a sample. Preprocessing
+        (Rescale, Standardize) is no weight: the network keeps its own.
+
+        Parameters
+        ----------
+        path : str or path
+            A file of :meth:`save`, or a run folder, of which the best weights are taken.
+        strict : bool
+            Whether the file must hold the arrays of this network and no others; else what has the same name and shape
+            is taken, and the rest of the network keeps the values it has.
+
+        Returns
+        -------
+        LoadedWeights
+            The names of what was taken, of what was left, and of what was not used of the file.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, it is damaged, or its arrays do not fit; all that do not are listed.
+        """
+        return load_weights(self, path, strict=strict)
 
     def _release(self) -> None:
         """Let go of what belongs to a fit alone."""
