@@ -109,23 +109,23 @@ class Callback:
     writes: ClassVar[bool] = False
     """Whether it writes files or prints, so that of several processes (:class:`portanet.Ranks`) one alone calls it."""
 
-    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+    def on_fit_begin(self, trainer: Any, end: int) -> None:
         """Called before the first epoch. Training will stop after epoch `end`."""
 
-    def on_batch_end(self, trainer: TrainerView, batch: int, batches: int) -> None:
+    def on_batch_end(self, trainer: Any, batch: int, batches: int) -> None:
         """Called after batch `batch` of `batches` (counted from 1)."""
 
-    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: Any, row: dict[str, float]) -> None:
         """Called after each epoch; `row` is its line of the history."""
 
-    def on_divergence(self, trainer: TrainerView, message: str) -> bool:
+    def on_divergence(self, trainer: Any, message: str) -> bool:
         """Called when the loss or a weight is no longer finite.
 
         Return True if training is to continue, with the epoch run again from the state that the trainer now has.
         """
         return False
 
-    def on_fit_end(self, trainer: TrainerView) -> None:
+    def on_fit_end(self, trainer: Any) -> None:
         """Called after the last epoch, also when training ended by an error."""
 
     def state(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView, check_noted
 from portanet.checks import check_count, check_number, check_path, check_text
-from portanet.schedules import improved, monitored
+from portanet.schedules import check_mode, direction, improved, monitored
 
 __all__ = ["Checkpoint", "TrainingCheckpoint"]
 
@@ -25,16 +25,29 @@ class Checkpoint(Callback):
         A column of the history.
     every : int
         Number of epochs between saves; without `monitor`.
+    mode : {"auto", "min", "max"}
+        As that of :class:`EarlyStopping`.
+
+    Raises
+    ------
+    ConfigError
+        When training begins, if `mode` is "auto" and the direction of `monitor` is not known.
     """
 
     writes = True
 
-    def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1) -> None:
+    def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1, *, mode: str = "auto") -> None:
         if monitor is not None:
             check_text("Checkpoint: monitor", monitor)
         check_count("Checkpoint: every", every, 1)
+        check_mode("Checkpoint", mode)
+        self.mode = mode
         self.path, self.monitor, self.every = check_path("Checkpoint: path", path), monitor, every
         self.best: float | None = None
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        if self.monitor is not None:
+            direction(self.monitor, self.mode, trainer.metrics, "Checkpoint")
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         if self.monitor is None:
@@ -42,7 +55,7 @@ class Checkpoint(Callback):
                 trainer.save(self.path)
             return
         value = monitored(row, self.monitor, "Checkpoint")
-        if improved(value, self.best, self.monitor):
+        if improved(value, self.best, direction(self.monitor, self.mode, trainer.metrics, "Checkpoint")):
             self.best = value
             trainer.save(self.path)
 

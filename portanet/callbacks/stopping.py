@@ -9,7 +9,7 @@ from typing import Any
 from portanet.callbacks.base import Callback, TrainerView, check_noted
 from portanet.checks import check_count, check_flag, check_number, check_text
 from portanet.engine.state import TrainState
-from portanet.schedules import improved, monitored
+from portanet.schedules import check_mode, direction, improved, monitored
 
 __all__ = ["EarlyStopping", "TimeLimit"]
 
@@ -20,34 +20,52 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     monitor : str
-        A column of the history; losses and errors are to fall, all else is to rise.
+        A column of the history.
     patience : int
         Number of epochs to wait for an improvement.
     min_delta : float
         Smallest change that counts as one.
     restore_best : bool
         Whether the weights of the best epoch are put back when training ends.
+    mode : {"auto", "min", "max"}
+        Whether the smallest or the largest value is the best; "auto" knows it of the loss and of metrics that say it
+        (:attr:`portanet.Metric.greater_is_better`).
+
+    Raises
+    ------
+    ConfigError
+        When training begins, if `mode` is "auto" and the direction of `monitor` is not known.
     """
 
     def __init__(
-        self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0, *, restore_best: bool = True
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        *,
+        restore_best: bool = True,
+        mode: str = "auto",
     ) -> None:
         check_text("EarlyStopping: monitor", monitor)
         check_count("EarlyStopping: patience", patience, 1)
         check_number("EarlyStopping: min_delta", min_delta, 0)
         check_flag("EarlyStopping: restore_best", restore_best)
+        check_mode("EarlyStopping", mode)
         self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
+        self.mode = mode
         self.best: float | None = None
         self.best_epoch = 0
         self._kept: TrainState | None = None
         self._trainer: TrainerView | None = None
 
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        direction(self.monitor, self.mode, trainer.metrics, "EarlyStopping")
         self.best, self.best_epoch, self._kept, self._trainer = None, trainer.epoch, None, trainer
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         value = monitored(row, self.monitor, "EarlyStopping")
-        if improved(value, self.best, self.monitor, self.min_delta):
+        sign = direction(self.monitor, self.mode, trainer.metrics, "EarlyStopping")
+        if improved(value, self.best, sign, self.min_delta):
             self.best, self.best_epoch = value, trainer.epoch
             self._kept = trainer.copy_state() if self.restore_best else None
         elif trainer.epoch - self.best_epoch >= self.patience:

@@ -21,7 +21,7 @@ from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load
 from portanet.data.batching import prepare
-from portanet.distributed import Ranks
+from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
 from portanet.files.description import read
 from portanet.training import batch_size as memory
@@ -83,8 +83,11 @@ class Training:
             classes=self.dataset.classes,
             ranks=ranks,
         )
+        rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         self.trainer.init(self.dataset.x.shape[1:])
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
+        if options.init_from is not None:
+            self.trainer.load_weights(options.init_from, strict=False)
         self.options = dataclasses.replace(
             options,
             stream=isinstance(self.dataset.x, Samples),

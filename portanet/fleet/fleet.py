@@ -23,7 +23,7 @@ from portanet.fleet.checks import check_alike, setting
 from portanet.fleet.folds import parted
 from portanet.fleet.stack import Stacks
 from portanet.layers import Layer
-from portanet.metrics import Metric
+from portanet.metrics import MetricLike
 from portanet.training.history import History
 from portanet.training.interrupt import held_interrupt
 from portanet.training.loop import Epoch, Ran
@@ -83,7 +83,7 @@ class Fleet:
         k: int,
         loss: losses.Loss | str = "softmax_cross_entropy",
         optimizer: optimizers.Optimizer | str = "adam",
-        metrics: Sequence[Metric | str] = (),
+        metrics: Sequence[MetricLike] = (),
         *,
         seeds: int | Sequence[int] | None = None,
         lr: float | Sequence[float] | None = None,

@@ -20,7 +20,7 @@ from portanet.engine.meter import Meter
 from portanet.engine.state import TrainState, map_slots
 from portanet.layers import Sequential
 from portanet.training.loop import Epoch, Ran, run_epoch
-from portanet.typing import Array
+from portanet.typing import Array, Params, Shape
 
 HostRows = np.ndarray[Any, Any]
 
@@ -61,7 +61,7 @@ class Stacks:
         before, self._stacks = self._stacks, {}
         for key, own in groups.items():
             own.sort(key=lambda i: id(epochs[i].batches.x))  # members that share their samples side by side
-            size = self.most or group_size(epochs[own[0]]) or len(own)
+            size = self.most or _usual(epochs[own[0]]) or len(own)
             for part in np.array_split(own, -(-len(own) // size)):
                 some = [epochs[i] for i in part]
                 try:
@@ -309,20 +309,25 @@ def alike(numbers: Sequence[float]) -> bool:
     return all(number == numbers[0] for number in numbers)
 
 
-def group_size(epoch: Epoch) -> int | None:
-    """Return how many members' arrays of a step stay in the processor's cache; None where all at once are best.
+def _usual(epoch: Epoch) -> int | None:
+    data = epoch.batches
+    return group_size(epoch.engine, epoch.state.params, tuple(data.x.shape[1:]), min(data.batch_size, data.n))
+
+
+def group_size(engine: Engine, params: Params, in_shape: Shape, rows: int) -> int | None:
+    """Return how many members' arrays of a step on so many rows stay in the processor's cache.
+
+    None where all members at once are best.
 
     A step touches each parameter, its gradient, the optimizer's arrays and two of its temporaries, and for each sample
     what goes into each layer and the gradient of that.
     """
-    params, program = epoch.state.params, epoch.engine.program
+    program = engine.program
     budget: int | None = cache_budget(next(iter(params.values())))
     if budget is None:
         return None
     weights = sum(math.prod(p.shape) for p in params.values()) * (4 + len(program.optimizer.slots))
-    in_shape = tuple(epoch.batches.x.shape[1:])
     shapes = program.net.shapes(in_shape) if isinstance(program.net, Sequential) else []
-    rows = min(epoch.batches.batch_size, epoch.batches.n)
     samples = 2 * rows * sum(math.prod(shape) for shape in [in_shape, *shapes])
     itemsize = 8 if program.dtype == "float64" else 4
     fits: int = budget // ((weights + samples) * itemsize)

@@ -80,6 +80,7 @@ class Fit:
             for hook in self._called:
                 begun.callback(hook.on_fit_end, trainer)
                 hook.on_fit_begin(trainer, trainer.last_epoch)
+            trainer.schedule.prepare(trainer.metrics)
             trainer.take_up()
             if self.strategy.size > 1:
                 trainer.adopt_state(self.strategy.broadcast(trainer.copy_state))

@@ -24,7 +24,7 @@ from portanet.engine.strategy import Strategy
 from portanet.errors import ConfigError, DataError, OutOfMemoryError
 from portanet.files.atomic import sweep
 from portanet.layers import Layer, Sequential
-from portanet.metrics import Metric
+from portanet.metrics import MetricLike
 from portanet.metrics import get as metric
 from portanet.random import generator
 from portanet.training import batch_size as memory
@@ -33,6 +33,7 @@ from portanet.training.fit import Fit
 from portanet.training.fit_info import FitInfo
 from portanet.training.fit_inputs import in_batches
 from portanet.training.history import History
+from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
 from portanet.training.loop import Epoch, Ran
 from portanet.training.model import Model
@@ -58,8 +59,9 @@ class Trainer(Model):
         on what goes into that layer, which is the same and stable.
     loss : Loss or str
     optimizer : Optimizer or str
-    metrics : sequence of Metric or str
-        ``"accuracy"``, ``"top_5"``, ``"mae"``, ``"r2"``, or a function of sklearn.metrics (measured in validation).
+    metrics : sequence of Metric, str or function
+        ``"accuracy"``, ``"top_5"``, ``"mae"``, ``"r2"``, or a function of sklearn.metrics or of your own,
+        ``f(y_true, y_pred) -> float``, or the name of one of sklearn.metrics (functions are measured in validation).
     backend : str or Backend
         See :func:`portanet.backends.get`.
     dtype : str
@@ -97,7 +99,7 @@ class Trainer(Model):
         net: Layer | Sequence[Layer],
         loss: losses.Loss | str = "softmax_cross_entropy",
         optimizer: optimizers.Optimizer | str = "adam",
-        metrics: Sequence[Metric | str] = (),
+        metrics: Sequence[MetricLike] = (),
         *,
         backend: str | backends.Backend = "auto",
         dtype: str = "float32",
@@ -117,8 +119,9 @@ class Trainer(Model):
         generator(seed)  # raises if the seed is invalid
         check_number("Trainer: l1", l1, 0)
         check_number("Trainer: l2", l2, 0)
-        if isinstance(metrics, str):  # else each letter would be looked up
-            message = f"Trainer: metrics must be a list, got {metrics!r}; write [{metrics!r}]"
+        if isinstance(metrics, str) or callable(metrics):  # else each letter would be looked up
+            name = getattr(metrics, "__name__", repr(metrics))
+            message = f"Trainer: metrics must be a list, got {name}; write [{name}]"
             raise ConfigError(message)
         program = Program(
             net if isinstance(net, Layer) else Sequential(tuple(net)),
@@ -357,6 +360,32 @@ class Trainer(Model):
             raise DataError(message) from None
         self._resumed = noted
         return self.last_epoch - self.epoch
+
+    def load_weights(self, path: str | os.PathLike[str], *, strict: bool = True) -> LoadedWeights:
+        """Start from a trained network: take the parameters and buffers in a file, with a fresh optimizer.
+
+        Training so far is forgotten. Before the first fit, the file says the shape of a sample. Preprocessing
+        (Rescale, Standardize) is no weight: the network keeps its own.
+
+        Parameters
+        ----------
+        path : str or path
+            A file of :meth:`save`, or a run folder, of which the best weights are taken.
+        strict : bool
+            Whether the file must hold the arrays of this network and no others; else what has the same name and shape
+            is taken, and the rest of the network keeps the values it has.
+
+        Returns
+        -------
+        LoadedWeights
+            The names of what was taken, of what was left, and of what was not used of the file.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, it is damaged, or its arrays do not fit; all that do not are listed.
+        """
+        return load_weights(self, path, strict=strict)
 
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write the whole training to `path`, for :meth:`resume`."""
