@@ -27,58 +27,36 @@ __all__ = ["Callback"]
 class TrainerView(Protocol):
     """What a callback sees of a trainer; see :class:`portanet.Trainer`."""
 
-    schedule: Schedule
-    rate_factor: float
-    last_epoch: int
-    classes: tuple[str, ...]
+    backend: Backend
+    strategy: Strategy
+    engine: Engine
+    take: TakeStep
     state: TrainState
+    schedule: Schedule
+    history: History
+    classes: tuple[str, ...]
+    input_shape: Shape | None
+    outputs: int
+    net: Layer
+    loss: Loss
+    optimizer: Optimizer
+    metrics: Sequence[Metric]
+    dtype: str
+    seed: int
+    params: Params
+    buffers: Params
+    meter: Meter
+    epoch: int
+    position: int
+    last_epoch: int
+    rate_factor: float
+    stopping: str
+    finished: str
+    fit_info: FitInfo | None
+    callbacks: Sequence[Callback]
 
     @property
-    def net(self) -> Layer: ...
-    @property
-    def loss(self) -> Loss: ...
-    @property
-    def optimizer(self) -> Optimizer: ...
-    @property
-    def metrics(self) -> list[Metric]: ...
-    @property
-    def backend(self) -> Backend: ...
-    @property
-    def dtype(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def take(self) -> TakeStep: ...
-    @property
-    def engine(self) -> Engine: ...
-    @property
-    def strategy(self) -> Strategy: ...
-    @property
-    def params(self) -> Params: ...
-    @property
-    def buffers(self) -> Params: ...
-    @property
-    def input_shape(self) -> Shape | None: ...
-    @property
-    def outputs(self) -> int: ...
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def position(self) -> int: ...
-    @property
-    def meter(self) -> Meter: ...
-    @property
-    def history(self) -> History: ...
-    @property
-    def stopping(self) -> str: ...
-    @property
-    def finished(self) -> str: ...
-    @property
     def resumed(self) -> bool: ...
-    @property
-    def fit_info(self) -> FitInfo | None: ...
-    @property
-    def callbacks(self) -> Sequence[Callback]: ...
 
     def stop(self, reason: str, *, finished: bool = False) -> None: ...
     def finite(self) -> bool: ...

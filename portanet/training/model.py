@@ -26,6 +26,18 @@ from portanet.training.fit_inputs import CHUNK, to_batches
 from portanet.typing import Array, Params, Shape
 
 
+def part_of(whole: str, part: str, *, settable: bool = False) -> Any:
+    """Return a property that is an attribute of an attribute; to set it is to replace the whole by one that differs."""
+
+    def get(self: Any) -> Any:
+        return getattr(getattr(self, whole), part)
+
+    def change(self: Any, value: Any) -> None:
+        setattr(self, whole, replace(getattr(self, whole), **{part: value}))
+
+    return property(get, change if settable else None)
+
+
 class Model:
     """The part of a :class:`~portanet.Trainer` that does not train.
 
@@ -45,7 +57,26 @@ class Model:
         Number of outputs.
     classes : tuple of str
         Names of the classes.
+    net, loss, metrics, dtype, seed, l1, l2, penalty_per_sample
+        Parts of the program.
+    body, step
+        Parts of the engine: the network without the output layer that the loss contains, and one step of training.
+    params, buffers : dict of arrays
+        Parts of the state; empty before the first fit or :meth:`init`.
     """
+
+    net: Layer = part_of("program", "net")
+    loss: losses.Loss = part_of("program", "loss")
+    metrics: Sequence[Metric] = part_of("program", "metrics")
+    dtype: str = part_of("program", "dtype")
+    seed: int = part_of("program", "seed")
+    l1: float = part_of("program", "l1")
+    l2: float = part_of("program", "l2")
+    penalty_per_sample: bool = part_of("program", "penalty_per_sample")
+    body: Layer = part_of("engine", "body")
+    step: Step = part_of("engine", "function")
+    params: Params = part_of("state", "params", settable=True)
+    buffers: Params = part_of("state", "buffers", settable=True)
 
     def __init__(
         self,
@@ -65,76 +96,6 @@ class Model:
     def _compile(self) -> None:
         self.engine = Engine(self.program, self.backend)
         self.take = self.strategy.step(self.engine)
-
-    # The program's parts, under the names that a Trainer is made with.
-
-    @property
-    def net(self) -> Layer:
-        """The network."""
-        return self.program.net
-
-    @property
-    def loss(self) -> losses.Loss:
-        """What is minimised."""
-        return self.program.loss
-
-    @property
-    def metrics(self) -> list[Metric]:
-        """What is measured next to the loss."""
-        return list(self.program.metrics)
-
-    @property
-    def dtype(self) -> str:
-        """Of the arithmetic."""
-        return self.program.dtype
-
-    @property
-    def seed(self) -> int:
-        """What names all random numbers."""
-        return self.program.seed
-
-    @property
-    def l1(self) -> float:
-        """The L1 penalty."""
-        return self.program.l1
-
-    @property
-    def l2(self) -> float:
-        """The L2 penalty."""
-        return self.program.l2
-
-    @property
-    def penalty_per_sample(self) -> bool:
-        """Whether penalties are divided by the number of a batch's samples."""
-        return self.program.penalty_per_sample
-
-    @property
-    def body(self) -> Layer:
-        """The network without the output layer that the loss contains."""
-        return self.engine.body
-
-    @property
-    def step(self) -> Step:
-        """One step of training, not compiled."""
-        return self.engine.function
-
-    @property
-    def params(self) -> Params:
-        """Parameters on the backend's device; empty before the first fit or :meth:`init`."""
-        return self.state.params
-
-    @params.setter
-    def params(self, params: Params) -> None:
-        self.state = replace(self.state, params=params)
-
-    @property
-    def buffers(self) -> Params:
-        """What layers keep beside their parameters, on the backend's device."""
-        return self.state.buffers
-
-    @buffers.setter
-    def buffers(self, buffers: Params) -> None:
-        self.state = replace(self.state, buffers=buffers)
 
     def init(self, input_shape: Shape) -> None:
         """Draw the initial weights for samples of `input_shape` and put them on the device."""

@@ -6,7 +6,6 @@ import copy
 import logging
 import os
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,7 +35,7 @@ from portanet.training.history import History
 from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
 from portanet.training.loop import Epoch, Ran
-from portanet.training.model import Model
+from portanet.training.model import Model, part_of
 from portanet.typing import Params, Shape
 
 __all__ = ["Trainer"]
@@ -86,13 +85,41 @@ class Trainer(Model):
     ----------
     params, buffers, input_shape, outputs
         See :class:`portanet.training.model.Model`, which evaluates and predicts.
+    optimizer : Optimizer
+    opt_state : dict
+        The optimizer's state, on the backend's device.
     history : History
         Of all calls of :meth:`fit` together.
     epoch : int
         Number of epochs trained so far, whole ones.
     position : int
         Number of steps done in the epoch after them; 0 unless training was stopped within one.
+    rate_factor : float
+        Multiplies the learning rate, in addition to the schedule; below 1 where :class:`LowerRate` acted.
+    meter : Meter
+        What was measured in the current epoch so far; between epochs, in the last one.
+    last_epoch : int
+        The number of whole epochs at which the current or the last fit ends.
+    stopping : str
+        Why training is to end after the current batch; empty if it is not.
+    finished : str
+        The same where nothing is left to do, so that a resumed training ends at once.
+    resumed : bool
+        Whether a checkpoint was restored, until the next fit has given schedule and callbacks what it holds.
+    fit_info : FitInfo or None
+        What the last fit was to.
+    callbacks : sequence of Callback
+        Those of the fit that runs.
     """
+
+    optimizer: optimizers.Optimizer = part_of("program", "optimizer")
+    opt_state: dict[str, Any] = part_of("state", "opt_state", settable=True)
+    epoch: int = part_of("state", "epoch", settable=True)
+    position: int = part_of("state", "step", settable=True)
+    rate_factor: float = part_of("state", "rate_factor", settable=True)
+    meter: Meter = part_of("state", "meter")
+    fit_info: FitInfo | None
+    callbacks: Sequence[Callback]
 
     def __init__(
         self,
@@ -137,75 +164,8 @@ class Trainer(Model):
         self.class_weight = class_weight
         self.history = History()
         self.last_epoch, self.fit_info, self.callbacks = 0, None, ()
-        self._stop = self._finished = ""
+        self.stopping = self.finished = ""
         self._resumed: dict[str, Any] | None = None
-
-    last_epoch: int
-    fit_info: FitInfo | None
-    callbacks: Sequence[Callback]
-
-    # The state's parts.
-
-    @property
-    def optimizer(self) -> optimizers.Optimizer:
-        """The rule of the updates."""
-        return self.program.optimizer
-
-    @property
-    def opt_state(self) -> dict[str, Any]:
-        """The optimizer's state, on the backend's device."""
-        return self.state.opt_state
-
-    @opt_state.setter
-    def opt_state(self, opt_state: dict[str, Any]) -> None:
-        self.state = replace(self.state, opt_state=opt_state)
-
-    @property
-    def epoch(self) -> int:
-        """Number of epochs trained so far, whole ones."""
-        return self.state.epoch
-
-    @epoch.setter
-    def epoch(self, epoch: int) -> None:
-        self.state = replace(self.state, epoch=epoch)
-
-    @property
-    def position(self) -> int:
-        """Number of steps done in the epoch after them; 0 unless training was stopped within one."""
-        return self.state.step
-
-    @position.setter
-    def position(self, position: int) -> None:
-        self.state = replace(self.state, step=position)
-
-    @property
-    def rate_factor(self) -> float:
-        """Multiplies the learning rate, in addition to the schedule; below 1 where :class:`LowerRate` acted."""
-        return self.state.rate_factor
-
-    @rate_factor.setter
-    def rate_factor(self, factor: float) -> None:
-        self.state = replace(self.state, rate_factor=factor)
-
-    @property
-    def meter(self) -> Meter:
-        """What was measured in the current epoch so far; between epochs, in the last one."""
-        return self.state.meter
-
-    @property
-    def stopping(self) -> str:
-        """Why training is to end after the current batch; empty if it is not."""
-        return self._stop
-
-    @property
-    def finished(self) -> str:
-        """The same where there is nothing left to do, so that a resumed training ends at once."""
-        return self._finished
-
-    @property
-    def resumed(self) -> bool:
-        """Whether a checkpoint was restored, until the next fit has given schedule and callbacks what it holds."""
-        return self._resumed is not None
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
@@ -308,7 +268,7 @@ class Trainer(Model):
             logger.warning(RESTARTED, self.epoch + 1, self.position)
         if callable(shuffle) or another:
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
-        self._stop = self._finished = ""
+        self.stopping = self.finished = ""
         self.callbacks, self.last_epoch = hooks, self.epoch + epochs
         return Fit(self, train, validation, shuffle, hooks)
 
@@ -317,6 +277,10 @@ class Trainer(Model):
         self.callbacks = ()
         if self.fit_info is not None:  # the fingerprint is still wanted where an epoch is half done
             self.fit_info.release(keep=bool(self.position))
+
+    @property
+    def resumed(self) -> bool:
+        return self._resumed is not None
 
     def take_up(self) -> None:
         """Give schedule and callbacks what a checkpoint holds of them, if the training was resumed."""
@@ -334,8 +298,7 @@ class Trainer(Model):
         finished : bool
             Whether there is nothing left to do, so that a training that is resumed from here ends at once.
         """
-        self._stop = reason
-        self._finished = reason if finished else ""
+        self.stopping, self.finished = reason, reason if finished else ""
 
     def resume(self, path: str | os.PathLike[str]) -> int:
         """Take up the training in a file of :class:`~portanet.TrainingCheckpoint`, and return the epochs left of it.
