@@ -49,7 +49,10 @@ class Engine:
     body : Layer
         The network without the output layer that the loss contains.
     function : Step
-        One step, as it is compiled.
+        One step, not compiled.
+    outputs : callable
+        The compiled forward pass, from parameters, buffers and samples to raw outputs; engines of one network may
+        share it.
     """
 
     def __init__(self, program: Program, backend: Backend) -> None:
@@ -62,19 +65,15 @@ class Engine:
         self._scan = backend.scan(drawn(self.function))
         self._total = backend.compile(total)
 
-        def forward(everything: Params, x: Array) -> Array:
+        def outputs(everything: Params, x: Array) -> Array:
             return body.forward(everything, as_float(x, p.dtype))[0]
 
-        self._forward = backend.compile(forward)
+        self.outputs = backend.compile(outputs)
 
     @property
     def scans(self) -> bool:
         """Whether :meth:`steps` is there: the backend can take several steps in one call."""
         return self._scan is not None
-
-    def share_forward(self, other: Engine) -> None:
-        """Take the compiled forward pass of an engine of the same network."""
-        self._forward = other._forward
 
     def meter(self) -> Meter:
         """Return a fresh meter for an epoch or an evaluation."""
@@ -115,7 +114,7 @@ class Engine:
 
     def forward(self, state: TrainState, x: Array) -> Array:
         """Return the raw outputs (what the loss takes) for samples on the device."""
-        return self._forward({**state.params, **state.buffers}, x)
+        return self.outputs({**state.params, **state.buffers}, x)
 
     def all_finite(self, state: TrainState) -> bool:
         """Return whether no weight is inf or NaN; waits for the device."""

@@ -126,7 +126,7 @@ class Fleet:
         ]
         check_alike([member.net for member in self.members])
         for member in self.members[1:]:
-            member.engine.share_forward(self.members[0].engine)  # compiled once
+            member.engine.outputs = self.members[0].engine.outputs  # compiled once
 
     def __len__(self) -> int:
         return len(self.members)

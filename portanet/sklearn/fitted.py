@@ -131,15 +131,33 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
         DataError
             If the file cannot be written.
         """
+        self.as_model().save(path)
+
+    def as_model(self) -> Model:
+        """Return the fitted network with its weights, for what takes networks: exports and trainers.
+
+        Returns
+        -------
+        model : portanet.training.model.Model
+            On the host; its weights are copies.
+
+        Raises
+        ------
+        ConfigError
+            If there are categorical features, whose categories a network alone cannot hold.
+        """
         check_is_fitted(self)
         if self._categories is not None:
-            message = "save: the file cannot hold the categories of categorical_features; keep this estimator by pickle"
+            message = (
+                f"{type(self).__name__}: a network alone cannot hold the categories of categorical_features; keep this "
+                "estimator by pickle"
+            )
             raise ConfigError(message)
         fitted = self._model(backends.get("numpy"), None)
         program = replace(fitted.program, loss=public(self._loss), l2=float(self.alpha), penalty_per_sample=True)
         model = Model(program, fitted.backend, classes=tuple(map(str, getattr(self, "classes_", ()))))
         model.state, model.input_shape, model.outputs = fitted.state, fitted.input_shape, fitted.outputs
-        model.save(path)
+        return model
 
     def _outputs(self, X: Any, method: str) -> Array:
         """Return the network's outputs on the target's scale, shape (n, outputs), where `X` lives."""

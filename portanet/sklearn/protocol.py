@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView
 from portanet.sklearn import inputs
@@ -19,26 +20,26 @@ except ImportError:  # an older scikit-learn has no callbacks to be told
         return method
 
 
-if TYPE_CHECKING:
-    from portanet.sklearn.base import BaseMLP
-
-__all__ = ["CallbackSupportMixin", "Told", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "SklearnCallbackAdapter", "with_callbacks"]
 
 
-class Told(Callback):
+class SklearnCallbackAdapter(Callback):
     """Makes a fit a task of scikit-learn's, and each epoch a task within it.
 
     Parameters
     ----------
     estimator : BaseMLP
+    context : callback context of scikit-learn
+        Of the fit, with an epoch for each subtask.
+    as_attributes : callable
+        From a backend and arrays under the network's names to the attributes that predict.
     data : dict
         X, y and metadata, which are handed on.
     """
 
-    def __init__(self, estimator: BaseMLP, **data: Any) -> None:
+    def __init__(self, estimator: Any, context: Any, as_attributes: Callable[..., dict[str, Any]], **data: Any) -> None:
         self.estimator, self.data = estimator, {"estimator": estimator, **data}
-        epochs = int(estimator.max_iter) if estimator._iterative else 0
-        self.fit = estimator._init_callback_context(max_subtasks=epochs)
+        self.fit, self.as_attributes = context, as_attributes
         self.fit.call_on_fit_task_begin(**self.data)
 
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
@@ -64,4 +65,4 @@ class Told(Callback):
         """Return copies of the weights of now, as the attributes that predict; asked for only where they are used."""
         parts = trainer.snapshot()
         place = inputs.place_of(self.estimator.coefs_[0])
-        return self.estimator._as_attributes(place, {**parts["params"], **parts["buffers"]})
+        return self.as_attributes(place, {**parts["params"], **parts["buffers"]})

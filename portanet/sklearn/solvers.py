@@ -18,7 +18,7 @@ from portanet.typing import Array, Params
 
 
 @dataclass(frozen=True)
-class _MomentumSGD(Optimizer):
+class MomentumSGD(Optimizer):
     """Gradient descent whose velocity holds the learning rate, so that a new rate acts on new gradients alone.
 
     Rule      v ← m v - lr g,   p ← p + v;   Nesterov: p ← p + m v - lr g
@@ -40,7 +40,7 @@ class _MomentumSGD(Optimizer):
 
 
 @dataclass(frozen=True)
-class _EpsHatAdam(Adam):
+class EpsHatAdam(Adam):
     """Adam with eps beside the root of the running mean itself, before that is freed of its bias.
 
     Rule      p ← p - lr m √(1 - b₂ᵗ) / (1 - b₁ᵗ) / (√v + eps)
