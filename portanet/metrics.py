@@ -166,10 +166,9 @@ class ScikitMetric(Metric):
     @property
     def greater_is_better(self) -> bool | None:  # type: ignore[override]
         """By the ending of the name, as scikit-learn's guide to model evaluation has it, or by the list of scorers."""
-        if self.name.endswith(("_error", "_loss", "_deviance")):
-            return False
-        scorers = importlib.import_module("sklearn.metrics").get_scorer_names()
-        return True if self.name.endswith("_score") or self.name in scorers else None
+        if self.name.endswith(("_score", "_error", "_loss", "_deviance")):
+            return self.name.endswith("_score")
+        return True if self.name in importlib.import_module("sklearn.metrics").get_scorer_names() else None
 
     def function(self) -> tuple[Callable[..., float], set[str]]:
         """Return the function, and which of its parameters are filled in here."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import callbacks
+from portanet.callbacks import stopping as stopping_module
 from portanet.errors import ConfigError, DivergedError
 from portanet.training.history import History
 from tests.small import Recorder, Scripted, blobs, mlp, trainer
@@ -213,7 +213,7 @@ def test_time_limit_stops_within_an_epoch(monkeypatch):
     x, y = blobs(n=100)
     now = iter([0.0, 10.0, 20.0, 31.0])
     clock = SimpleNamespace(monotonic=lambda: next(now), perf_counter=time.perf_counter)
-    monkeypatch.setattr(callbacks, "time", clock)
+    monkeypatch.setattr(stopping_module, "time", clock)
     recorder = Recorder()
     model = trainer()
     history = model.fit(x, y, epochs=5, batch_size=10, callbacks=[pn.TimeLimit(30), recorder], verbose=False)

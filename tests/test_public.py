@@ -74,17 +74,17 @@ def test_what_users_rely_on_is_as_it_was():
     "code",
     [
         "import portanet as pn; pn.agree",
-        "import portanet.verify.agreement as module",
-        "from portanet.verify.agreement import agree, Agreement, TOLERANCE, run_layer",
+        "import portanet.agree as module",
+        "from portanet.agree import agree, Agreement, TOLERANCE, run_layer",
         "from portanet import agree; assert agree.TOLERANCE['float64'] == 1e-11",
         "import portanet.verify.agreement; from portanet import *",
     ],
 )
 def test_agree_is_a_function_however_it_was_imported(code):
     code += """
-import inspect, portanet as pn, portanet.verify.agreement
-from portanet.verify.agreement import Agreement
-assert inspect.isfunction(pn.agree) and pn.agree is portanet.verify.agreement and Agreement.__name__ == "Agreement"
+import inspect, portanet as pn, portanet.agree
+from portanet.agree import Agreement
+assert inspect.isfunction(pn.agree) and pn.agree is portanet.agree and Agreement.__name__ == "Agreement"
 import portanet.verify.agreement
 assert pn.agree is portanet.verify.agreement.agree
 assert all(isinstance(one, Agreement) and one.ok for one in pn.agree(["numpy"])[:5])

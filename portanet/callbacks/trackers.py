@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView
+from portanet.checks import check_flag, check_path, check_text
 from portanet.errors import ConfigError, DataError
 from portanet.layers import Sequential
 
@@ -47,7 +48,7 @@ class TensorBoard(Callback):
     writes = True
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
-        self.log_dir = Path(log_dir)
+        self.log_dir = check_path("TensorBoard: log_dir", log_dir)
         self._writer: Any = None
 
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
@@ -126,12 +127,12 @@ class MLflow(Callback):
         *,
         save_model: bool = False,
     ) -> None:
-        self.tracking_uri, self.experiment, self.run_name, self.save_model = (
-            tracking_uri,
-            experiment,
-            run_name,
-            save_model,
-        )
+        for name, value in {"tracking_uri": tracking_uri, "experiment": experiment, "run_name": run_name}.items():
+            if value is not None:
+                check_text(f"MLflow: {name}", value)
+        check_flag("MLflow: save_model", save_model)
+        self.tracking_uri, self.experiment, self.run_name = tracking_uri, experiment, run_name
+        self.save_model = save_model
         self.run_id: str | None = None
         self._client: Any = None
         self._made = False
