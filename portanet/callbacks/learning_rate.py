@@ -102,7 +102,7 @@ class LowerRate(Callback):
             return False
         now = trainer.state
         factor = now.rate_factor * self.factor
-        trainer.adopt_state(replace(kept, epoch=now.epoch, step=0, rate_factor=factor, schedule=now.schedule))
+        trainer.restore_state(replace(kept, epoch=now.epoch, step=0, rate_factor=factor, schedule=now.schedule))
         self.lowered += 1
         which = f"the weights after epoch {kept.epoch}" if kept.epoch else "the first weights"
         logger.warning(

@@ -75,7 +75,7 @@ class EarlyStopping(Callback):
     def on_fit_end(self, trainer: TrainerView) -> None:
         # Also where training stopped within an epoch: the steps of it are given up, with their optimizer's state.
         if self._kept is not None and (self.best_epoch, 0) != (trainer.epoch, trainer.position):
-            trainer.adopt_state(replace(self._kept, epoch=trainer.epoch, rate_factor=trainer.rate_factor))
+            trainer.restore_state(replace(self._kept, epoch=trainer.epoch, rate_factor=trainer.rate_factor))
         self._kept = self._trainer = None
 
     def state(self) -> dict[str, Any]:

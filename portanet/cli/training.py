@@ -207,7 +207,7 @@ class Training:
             buffers = {name: arrays.pop(name) for name in about["buffers"]}
             self.trainer.restore({"params": arrays, "buffers": buffers})
         if self.ranks is not None:  # rank 0 alone knows the best epoch
-            self.trainer.adopt_state(self.trainer.strategy.broadcast(self.trainer.copy_state))
+            self.trainer.restore_state(self.trainer.strategy.broadcast(self.trainer.copy_state))
         if data.x_test is None:
             return {}
         return {f"test_{name}": value for name, value in self.trainer.evaluate(data.x_test, data.y_test).items()}

@@ -83,11 +83,11 @@ class Stacks:
                 *(p.l1, p.penalty_per_sample, p.dtype, engine.backend.spec),
             )
         shapes = tuple(None if a is None else (a.shape[1:], str(a.dtype)) for a in (data.x, data.y, data.weight))
+        kind = (*kind, shapes, data.batch_size, epoch.shuffle is not False)
         if epoch.owner not in self._seen:
             self._seen.add(epoch.owner)
-            self._held[kind, shapes, data.batch_size] += 1
-        shuffled = epoch.shuffle is not False
-        return kind, shapes, data.batch_size, data.n, shuffled, int(epoch.state.opt_state["t"]), epoch.state.step
+            self._held[kind] += 1
+        return kind, data.n, int(epoch.state.opt_state["t"]), epoch.state.step
 
     def _run(self, key: tuple[Any, ...], epochs: list[Epoch], before: dict[tuple[int, ...], _Stack]) -> list[Any]:
         programs = [epoch.engine.program for epoch in epochs]

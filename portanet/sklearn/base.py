@@ -185,7 +185,7 @@ class BaseMLP(FittedMLP):
         self._models = {}
         self._trainer: Trainer | None = None
         self._about: tuple[Any, ...] = ()
-        self._progress = Progress(random_state)
+        self._progress: Progress = Progress(random_state)
         if self._iterative:
             self.loss_curve_: list[float] = []
             self.best_loss_ = None if self.early_stopping else np.inf

@@ -83,7 +83,7 @@ class Fit:
             trainer.schedule.prepare(trainer.metrics)
             trainer.take_up()
             if self.strategy.size > 1:
-                trainer.adopt_state(self.strategy.broadcast(trainer.copy_state))
+                trainer.restore_state(self.strategy.broadcast(trainer.copy_state))
             begun.callback(self._rescue)
             self._keep()
             while trainer.epoch < trainer.last_epoch and not self._ends():
@@ -201,7 +201,7 @@ class Fit:
             trainer.state = replace(trainer.state, epoch=epoch, step=0)
             self._keep()
             return
-        trainer.adopt_state(self._started(epoch))
+        trainer.restore_state(self._started(epoch))
         trainer.history.rows.append(row)
         trainer.history.stopped = "diverged"
         text = f"{message}; {divergence.HELP}"

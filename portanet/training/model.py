@@ -121,14 +121,14 @@ class Model:
 
     def restore(self, snapshot: dict[str, Params]) -> None:
         """Put a :meth:`snapshot` back."""
-        self.adopt_state(replace(self.state, params=snapshot["params"], buffers=snapshot["buffers"]))
+        self.restore_state(replace(self.state, params=snapshot["params"], buffers=snapshot["buffers"]))
 
     def copy_state(self) -> TrainState:
         """Return a copy of the state in host arrays, which outlives the steps to come."""
         with self.backend.activate(self.dtype):
             return self.state.to_host(self.backend)
 
-    def adopt_state(self, state: TrainState) -> None:
+    def restore_state(self, state: TrainState) -> None:
         """Take a copy of `state`, in arrays of whatever library."""
         with self.backend.activate(self.dtype):
             self.state = state.to_device(self.backend, self.dtype)

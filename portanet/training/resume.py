@@ -86,7 +86,7 @@ def restore(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     meter.load_state(noted["meter"])
     meter.seconds = float(noted["seconds"])
     epoch, step = int(noted["epoch"]), int(noted["position"])
-    trainer.adopt_state(
+    trainer.restore_state(
         TrainState(
             *(noted["params"], noted["buffers"], noted["optimizer"], meter, epoch, step),
             rate_factor=float(noted.get("rate_factor", 1.0)),  # files of 0.1.0 lack it

@@ -359,6 +359,14 @@ class Trainer(Model):
         with self.backend.activate(self.dtype):
             return self.engine.all_finite(self.state)
 
+    def host_state(self) -> dict[str, Any]:
+        """Return the optimizer's state as copies on the host."""
+        return self.copy_state().opt_state
+
+    def adopt_state(self, state: dict[str, Any]) -> None:
+        """Take a copy of `state` as the optimizer's."""
+        self.restore_state(replace(self.state, opt_state=state))
+
     def __copy__(self) -> Self:
         """Return a trainer of its own: a step writes over arrays, which two trainers cannot share."""
         return copy.deepcopy(self)
@@ -372,7 +380,7 @@ class Trainer(Model):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._compile()
-        self.adopt_state(self.state)
+        self.restore_state(self.state)
 
 
 def drive(epochs: Generator[Epoch, Ran, None], run: Callable[[Epoch], Ran]) -> None:
