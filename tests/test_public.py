@@ -43,9 +43,9 @@ def test_every_subclass_in_the_package_is_public():
             yield from below(kind)
 
     for base, module in ((layers.Layer, layers), (losses.Loss, losses), (optimizers.Optimizer, optimizers)):
-        own = {
-            kind.__name__ for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_"
-        }
+        ours = [kind for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_"]
+        # Those of the estimators are scikit-learn's forms of ours, and held to scikit-learn's own numbers.
+        own = {kind.__name__ for kind in ours if not kind.__module__.startswith("portanet.sklearn.")}
         assert own <= set(module.__all__)
 
 

@@ -108,7 +108,9 @@ def parted(
     """
     first, n = members[0], int(x.shape[0])
     if sum([folds is not None, validation_data is not None, bool(fraction)]) > 1:
-        message = "fit: folds, validation_data and validation_fraction exclude each other; give one of them"
+        message = (
+            "fit: expected one of folds (folds bring their own validation rows), validation_data, validation_fraction"
+        )
         raise ConfigError(message)
     pairs: list[tuple[HostRows | None, HostRows | None]] = [(None, None)] * len(members)
     if folds is not None:

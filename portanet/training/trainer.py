@@ -6,6 +6,7 @@ import copy
 import logging
 import os
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
