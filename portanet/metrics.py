@@ -16,7 +16,7 @@ from array_api_compat import device
 
 from portanet.backends.host import host_array
 from portanet.backends.namespace import namespace
-from portanet.checks import check_count, check_fields
+from portanet.checks import Count, Name, check_fields
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import Sigmoid
 from portanet.losses import Loss
@@ -33,8 +33,7 @@ class Metric:
     ranks_only: ClassVar[bool] = False
     """Whether the order of the outputs is enough, so that the loss's link need not be applied to them."""
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    __post_init__ = check_fields
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         """Return the batch's numbers, shape () or (k,), on the device; `loss` tells what the outputs mean."""
@@ -53,7 +52,7 @@ class Accuracy(Metric):
     the outputs on their right side.
     """
 
-    name: str = "accuracy"
+    name: Name = "accuracy"
     ranks_only: ClassVar[bool] = True
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
@@ -74,11 +73,8 @@ class TopK(Metric):
     So ``top_1`` is the accuracy, and a network whose outputs are all equal hits k classes and no more.
     """
 
-    k: int = 5
+    k: Count = 5
     ranks_only: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_count("TopK: k", self.k, 1)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -99,7 +95,7 @@ class TopK(Metric):
 class MeanAbsoluteErrorMetric(Metric):
     """Mean of |y - t| over outputs and samples."""
 
-    name: str = "mae"
+    name: Name = "mae"
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
@@ -116,7 +112,7 @@ class R2(Metric):
     nothing cancels where targets lie far from 0.
     """
 
-    name: str = "r2"
+    name: Name = "r2"
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
@@ -151,7 +147,7 @@ class ScikitMetric(Metric):
     it takes scores (``roc_auc_score``, ``log_loss``, ``average_precision_score``, ``brier_score_loss``).
     """
 
-    name: str
+    name: Name
     takes_scores: ClassVar[frozenset[str]] = frozenset(
         {"roc_auc_score", "log_loss", "average_precision_score", "brier_score_loss", "top_k_accuracy_score"}
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
 
-from portanet.checks import check_fields
+from portanet.checks import Name, NotNegative, Number, Positive, Share, check_fields
 from portanet.errors import ConfigError, unknown
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
@@ -19,8 +19,7 @@ __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule
 class Schedule:
     """Base of all schedules."""
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    __post_init__ = check_fields
 
     def factor(self, epoch: float, epochs: float) -> float:
         """Return the factor at time `epoch` (0 ≤ epoch ≤ epochs) of a training that is to end at `epochs`."""
@@ -40,14 +39,10 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Times `gamma` every `every` epochs: gamma^⌊epoch / every⌋."""
+    """Times `gamma` (0 or more) every `every` epochs (above 0): gamma^⌊epoch / every⌋."""
 
-    every: float = 10.0
-    gamma: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "every", self.every > 0, "above 0")
+    every: Positive = 10.0
+    gamma: NotNegative = 0.1
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.gamma ** (epoch // self.every))
@@ -55,9 +50,9 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Times `gamma` an epoch, smoothly: gamma^epoch."""
+    """Times `gamma` (0 or more) an epoch, smoothly: gamma^epoch."""
 
-    gamma: float = 0.95
+    gamma: NotNegative = 0.95
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.gamma**epoch)
@@ -65,12 +60,12 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """From 1 down to `final` along half a cosine: final + (1 - final) (1 + cos(π epoch / epochs)) / 2.
+    """From 1 down to `final` along half a cosine: final + (1 - final) (1 + cos(π epoch / epochs)) / 2; 0 ≤ final ≤ 1.
 
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, without restarts.
     """
 
-    final: float = 0.0
+    final: Annotated[float, Number(0, 1)] = 0.0
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(epoch / epochs, 1.0))) / 2
@@ -80,16 +75,14 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """From `start` up to 1 during the first `rise` of the training, then down to `final`; both along half a cosine.
 
+    0 ≤ start ≤ 1, 0 ≤ rise < 1, 0 ≤ final ≤ 1.
+
     Source: Smith & Topin 2019, arXiv:1708.07120, with cosines in place of lines.
     """
 
-    start: float = 0.04
-    rise: float = 0.3
-    final: float = 1e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "rise", 0 <= self.rise < 1, "at least 0 and below 1")
+    start: Annotated[float, Number(0, 1)] = 0.04
+    rise: Share = 0.3
+    final: Annotated[float, Number(0, 1)] = 1e-4
 
     def factor(self, epoch: float, epochs: float) -> float:
         done = min(epoch / epochs, 1.0)
@@ -100,23 +93,13 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Up a straight line from 0 for the first `epochs`, times what `then` says.
+    """Up a straight line from 0 for the first `epochs` (above 0), times what `then`, a schedule or its name, says.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, sec. 2.2.
     """
 
-    epochs: float = 1.0
-    then: Schedule = field(default_factory=Constant)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "epochs", self.epochs > 0, "above 0")
-        if not isinstance(self.then, Schedule):
-            try:
-                object.__setattr__(self, "then", get(self.then))
-            except ConfigError as error:
-                message = f"WarmUp: then: {error}"
-                raise ConfigError(message) from None
+    epochs: Positive = 1.0
+    then: Annotated[Schedule, known_schedule] = field(default_factory=Constant)
 
     def factor(self, epoch: float, epochs: float) -> float:
         return min(epoch / self.epochs, 1.0) * self.then.factor(epoch, epochs)
@@ -133,19 +116,21 @@ class Plateau(Schedule):
     ----------
     monitor : str
         A column of the history: losses and errors are to fall; accuracies, R² and scores to rise.
+    gamma : float
+        0 ≤ gamma < 1.
+    patience : int
+        1 or more.
+    min_delta : float
+        0 or more.
     """
 
-    monitor: str = "val_loss"
-    gamma: float = 0.1
-    patience: int = 5
-    min_delta: float = 0.0
+    monitor: Name = "val_loss"
+    gamma: Share = 0.1
+    patience: Annotated[int, Number(1, whole=True)] = 5
+    min_delta: NotNegative = 0.0
     best: float | None = field(default=None, init=False)
     waited: int = field(default=0, init=False)
     current: float = field(default=1.0, init=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "patience", self.patience >= 1, "1 or more")
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.current
@@ -210,7 +195,10 @@ def get(spec: str | Schedule | None, **options: Any) -> Schedule:
     return SCHEDULES[name](**options)
 
 
-def _check(schedule: Schedule, name: str, fits: bool, expected: str) -> None:
-    if not fits:
-        message = f"{type(schedule).__name__}: {name} must be {expected}, got {getattr(schedule, name)!r}"
-        raise ConfigError(message)
+def known_schedule(value: Any) -> Schedule:
+    """Return the schedule that `value` is or names: the validator of a field."""
+    try:
+        return get(value)
+    except ConfigError as error:
+        expected = "a schedule or its name"
+        raise ConfigError(expected, str(error)) from None

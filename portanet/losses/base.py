@@ -26,8 +26,7 @@ class Loss:
     target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """What targets may be."""
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    __post_init__ = check_fields
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         """Return the weighted mean over the samples, and the cache of :meth:`backward`."""
