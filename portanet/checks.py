@@ -63,7 +63,7 @@ class Number:
         kind: Any = Integral if self.whole else Real
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ConfigError(str(self))
-        number = value if isinstance(value, Rational) else float(value)
+        number: Any = value if isinstance(value, Rational) else float(value)
         note = ""
         if self.whole and number > self.most == LARGEST_INDEX:
             note = f", and at most {LARGEST_INDEX}"
@@ -191,7 +191,7 @@ def check_fields(thing: Any) -> None:
         With the name of the class, and for each field that is wrong what it must be, and what it is.
     """
     wrong = []
-    for name, one in validators(type(thing)).items():
+    for name, one in validators(type(thing)).items():  # type: ignore[arg-type]  # classes are hashable
         value = getattr(thing, name)
         try:
             kept = check(name, value, one)
@@ -208,7 +208,7 @@ def check_fields(thing: Any) -> None:
 def validators(kind: type) -> dict[str, Validator]:
     """Return the validator of each field that a dataclass is made with, as far as it has one or its type is known."""
     fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
-    found = {field.name: validator(_resolved(kind, field)) for field in fields if field.init}
+    found = {field.name: _validator(_resolved(kind, field)) for field in fields if field.init}
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -224,16 +224,16 @@ def _resolved(kind: type, field: dataclasses.Field[Any]) -> Any:
         return None
 
 
-def validator(hint: Any) -> Validator | None:
+def _validator(hint: Any) -> Validator | None:
     """Return the validator in an annotation, or that of its type; None if there is none."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         own = [part for part in args[1:] if callable(part) and not isinstance(part, type)]
-        return own[0] if own else validator(args[0])
+        return own[0] if own else _validator(args[0])
     if origin is Literal:
         return one_of(*args)
     if origin in (Union, UnionType, tuple):
-        each = [validator(arg) for arg in args if arg is not Ellipsis]
+        each = [_validator(arg) for arg in args if arg is not Ellipsis]
         known = tuple(one for one in each if one is not None)
         if not known or len(known) < len(each):
             return None

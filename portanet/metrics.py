@@ -33,7 +33,8 @@ class Metric:
     ranks_only: ClassVar[bool] = False
     """Whether the order of the outputs is enough, so that the loss's link need not be applied to them."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         """Return the batch's numbers, shape () or (k,), on the device; `loss` tells what the outputs mean."""

@@ -19,7 +19,8 @@ __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule
 class Schedule:
     """Base of all schedules."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def factor(self, epoch: float, epochs: float) -> float:
         """Return the factor at time `epoch` (0 ≤ epoch ≤ epochs) of a training that is to end at `epochs`."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portanet.callbacks import Callback
+from portanet.checks import check_flag, check_path, check_text
 from portanet.errors import ConfigError, DataError
 from portanet.layers import Sequential
 
@@ -50,7 +51,7 @@ class TensorBoard(Callback):
     writes = True
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
-        self.log_dir = Path(log_dir)
+        self.log_dir = check_path("TensorBoard: log_dir", log_dir)
         self._writer: Any = None
 
     def on_fit_begin(self, trainer: Trainer, end: int) -> None:
@@ -129,6 +130,10 @@ class MLflow(Callback):
         *,
         save_model: bool = False,
     ) -> None:
+        for name, value in (("tracking_uri", tracking_uri), ("experiment", experiment), ("run_name", run_name)):
+            if value is not None:
+                check_text(f"MLflow: {name}", value)
+        check_flag("MLflow: save_model", save_model)
         self.tracking_uri, self.experiment, self.run_name, self.save_model = (
             tracking_uri,
             experiment,

@@ -33,7 +33,8 @@ class Layer:
     """Whether a sample's output depends on that sample, and its place in the batch, alone: a large batch may then go
     through in pieces. What mixes samples (BatchNorm) does not."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         """Return the initial parameters (host arrays) and the shape of one output sample, for samples of `in_shape`.

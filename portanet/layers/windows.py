@@ -12,13 +12,15 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
-from portanet.checks import COUNT, Count, Number, one_of
+from portanet.checks import COUNT, Either, Number, Several, one_of
 from portanet.errors import ShapeError
 from portanet.typing import Array
 
 Pair = tuple[int, int]
-Sizes: TypeAlias = Count | tuple[Count, Count]
-Padding: TypeAlias = Annotated[str, one_of("valid", "same")] | Annotated[int, Number(0, COUNT.most, whole=True)]
+SIZES = Either((COUNT, Several(COUNT, 2)))
+PADDING = Either((one_of("valid", "same"), Number(0, COUNT.most, whole=True)))
+Sizes: TypeAlias = Annotated[int | tuple[int, int], SIZES]
+Padding: TypeAlias = Annotated[int | str, PADDING]
 
 
 class Axis(NamedTuple):

@@ -26,7 +26,8 @@ class Loss:
     target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """What targets may be."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         """Return the weighted mean over the samples, and the cache of :meth:`backward`."""

@@ -34,7 +34,8 @@ class Optimizer:
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the running arrays that the rule keeps beside each parameter; they begin at 0."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def init(self, params: Params) -> dict[str, Any]:
         """Return the state before the first step: a step count ``"t"``, and for each slot an array per parameter."""

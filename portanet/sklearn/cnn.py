@@ -11,10 +11,10 @@ import numpy as np
 from array_api_compat import array_namespace
 from sklearn.utils._param_validation import Interval
 
-from portanet.checks import COUNT, check, validator
+from portanet.checks import COUNT, check
 from portanet.errors import ConfigError
 from portanet.layers import Augment, Conv2D, Flatten, Layer, MaxPool2D, Reshape
-from portanet.layers.windows import Sizes, pair
+from portanet.layers.windows import SIZES, pair
 from portanet.sklearn import inputs
 from portanet.sklearn.classification import BaseClassifier
 from portanet.sklearn.documentation import documented
@@ -162,9 +162,7 @@ class CNNClassifier(BaseClassifier):
         layers: list[Layer] = [Reshape(self.image_shape_)]
         if self.shift or self.rotate or self.flip:
             layers.append(Augment(float(self.shift), float(self.rotate), bool(self.flip)))
-        kernel, pool = (
-            pair(check(name, _plain(getattr(self, name)), validator(Sizes))) for name in ("kernel_size", "pool_size")
-        )
+        kernel, pool = (pair(check(name, _plain(getattr(self, name)), SIZES)) for name in ("kernel_size", "pool_size"))
         size = self.image_shape_[:2]
         for units, activation in zip(filters, activations, strict=True):
             # Taps that touch no pixel from any place would be weights that nothing trains.

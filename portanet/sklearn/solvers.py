@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from portanet.checks import NotNegative, Number
+from portanet.checks import NotNegative, Number, one_of
 from portanet.data.batches import Batches
 from portanet.optimizers import Adam, Optimizer
 from portanet.schedules import Schedule
@@ -76,7 +76,7 @@ class LearningRate(Schedule):
         Exponent of "invscaling".
     """
 
-    kind: Literal["constant", "invscaling", "adaptive"]
+    kind: Annotated[str, one_of("constant", "invscaling", "adaptive")]
     initial: NotNegative
     power_t: float
     current: NotNegative = 1.0

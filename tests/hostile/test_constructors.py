@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import callbacks, checkpoint, layers, losses, metrics, optimizers, rollback, schedules
+from portanet import callbacks, checkpoint, layers, loggers, losses, metrics, optimizers, rollback, schedules, trackers
 
 ODD = {
     "text": "x",
@@ -31,7 +31,15 @@ ODD = {
     "a NumPy integer": np.int64(3),
     "an object": object(),
 }
-NEEDED = {"layers": [pn.Dense(2)], "shape": (2, 2), "path": "x", "schedule": "cosine", "rate": 0.1, "name": "f1_score"}
+NEEDED = {
+    "layers": [pn.Dense(2)],
+    "shape": (2, 2),
+    "path": "x",
+    "log_dir": "x",
+    "schedule": "cosine",
+    "rate": 0.1,
+    "name": "f1_score",
+}
 FAMILIES = (
     (layers, layers.Layer),
     (losses, losses.Loss),
@@ -40,6 +48,8 @@ FAMILIES = (
     (callbacks, callbacks.Callback),
     (checkpoint, callbacks.Callback),
     (rollback, callbacks.Callback),
+    (loggers, callbacks.Callback),
+    (trackers, callbacks.Callback),
     (metrics, metrics.Metric),
 )
 
