@@ -15,7 +15,7 @@ import numpy as np
 from portanet.errors import ConfigError, unknown
 from portanet.typing import Shape
 
-__all__ = ["Initializer", "ShapesOnly", "initializer"]
+__all__ = ["Initializer", "initializer"]
 
 HostArray: TypeAlias = np.ndarray[Any, Any]
 

@@ -7,13 +7,19 @@ meant to end, so that a schedule means the same at any batch size.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from portanet.checks import Name, NotNegative, Number, Positive, Share, check_fields
+from portanet.checks import Name, NotNegative, Number, Positive, Share, check_fields, one_of
 from portanet.errors import ConfigError, unknown
 
+if TYPE_CHECKING:
+    from portanet.metrics import Metric
+
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
+
+MODE = one_of("auto", "min", "max")  # what :func:`direction` takes
 
 
 class Schedule:
@@ -26,8 +32,30 @@ class Schedule:
         """Return the factor at time `epoch` (0 ≤ epoch ≤ epochs) of a training that is to end at `epochs`."""
         raise NotImplementedError
 
+    def prepare(self, metrics: Iterable[Metric]) -> None:
+        """Called before the first epoch of a fit with the trainer's metrics; raises ConfigError if they do not fit."""
+
     def observe(self, row: dict[str, float]) -> None:
-        """Take notice of an epoch's results; a schedule that depends on them keeps what it needs."""
+        """Called with each epoch's row of the history; adaptive schedules update their state here."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what the schedule has learned: its fields that are no arguments."""
+        known: Any = fields(self) if is_dataclass(self) else ()
+        return {field.name: getattr(self, field.name) for field in known if not field.init}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        for name, value in state.items():
+            if name not in self.state() or not isinstance(value, int | float | None):
+                message = f"the schedule has noted {name!r:.40} = {value!r:.40}"
+                raise ValueError(message)
+            setattr(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -105,8 +133,17 @@ class WarmUp(Schedule):
     def factor(self, epoch: float, epochs: float) -> float:
         return min(epoch / self.epochs, 1.0) * self.then.factor(epoch, epochs)
 
+    def prepare(self, metrics: Iterable[Metric]) -> None:
+        self.then.prepare(metrics)
+
     def observe(self, row: dict[str, float]) -> None:
         self.then.observe(row)
+
+    def state(self) -> dict[str, Any]:
+        return {f"then.{name}": value for name, value in self.then.state().items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.then.load_state({name.removeprefix("then."): value for name, value in state.items()})
 
 
 @dataclass
@@ -116,29 +153,42 @@ class Plateau(Schedule):
     Parameters
     ----------
     monitor : str
-        A column of the history: losses and errors are to fall; accuracies, R² and scores to rise.
+        A column of the history.
     gamma : float
         0 ≤ gamma < 1.
     patience : int
         1 or more.
     min_delta : float
         0 or more.
+    mode : {"auto", "min", "max"}
+        Whether the smallest or the largest value is the best; "auto" knows it of the loss and of metrics that say it
+        (:attr:`portanet.Metric.greater_is_better`).
     """
 
     monitor: Name = "val_loss"
     gamma: Share = 0.1
     patience: Annotated[int, Number(1, whole=True)] = 5
     min_delta: NotNegative = 0.0
+    mode: Annotated[str, MODE] = "auto"
     best: float | None = field(default=None, init=False)
     waited: int = field(default=0, init=False)
     current: float = field(default=1.0, init=False)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._metrics: tuple[Metric, ...] = ()  # no field: equality, checkpoints and descriptions do without it
+
     def factor(self, epoch: float, epochs: float) -> float:
         return self.current
 
+    def prepare(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = tuple(metrics)
+        direction(self.monitor, self.mode, self._metrics, "Plateau")
+
     def observe(self, row: dict[str, float]) -> None:
+        sign = direction(self.monitor, self.mode, self._metrics, "Plateau")
         value = monitored(row, self.monitor, "Plateau")
-        if improved(value, self.best, self.monitor, self.min_delta):
+        if improved(value, self.best, sign, self.min_delta):
             self.best, self.waited = value, 0
             return
         self.waited += 1
@@ -147,18 +197,39 @@ class Plateau(Schedule):
             self.waited = 0
 
 
-def direction(monitor: str) -> int:
-    """Return +1 where a larger `monitor` is better (accuracies, R², scores), -1 where a smaller one is (errors)."""
-    return -1 if monitor.endswith(("loss", "error", "mae", "deviance")) else 1
+def direction(monitor: str, mode: str, metrics: Iterable[Metric], owner: str) -> int:
+    """Return +1 if a larger value in the column `monitor` of the history is better, -1 if a smaller one is.
+
+    Raises
+    ------
+    ConfigError
+        If `mode` is "auto", and the column is neither the loss nor of a metric that says its direction.
+    """
+    if mode != "auto":
+        return 1 if mode == "max" else -1
+    rises = {**{metric.name: metric.greater_is_better for metric in metrics}, "loss": False}
+    name = monitor if monitor in rises else monitor.removeprefix("val_")
+    if (found := rises.get(name)) is not None:
+        return 1 if found else -1
+    if name in rises:
+        why = f"metric {name!r} does not say by greater_is_better whether a smaller or larger {monitor!r} is better;"
+    else:
+        known = [column for n in rises for column in (n, f"val_{n}")]
+        why = unknown("column of the history to monitor", monitor, known) + "; for a column that a callback logs"
+    message = f"{owner}: {why} give mode='min' or mode='max'"
+    raise ConfigError(message)
 
 
-def improved(value: float, best: float | None, monitor: str, min_delta: float = 0.0) -> bool:
-    """Whether `value` of `monitor` is better than `best` by more than `min_delta`; all is better than None or NaN."""
-    return best is None or math.isnan(best) or direction(monitor) * (value - best) > min_delta
+def improved(value: float, best: float | None, sign: int, min_delta: float = 0.0) -> bool:
+    """Whether `value` is better than `best` by more than `min_delta`; all is better than None or NaN.
+
+    `sign` is that of :func:`direction`.
+    """
+    return best is None or math.isnan(best) or sign * (value - best) > min_delta
 
 
 def monitored(row: dict[str, float], monitor: str, owner: str) -> float:
-    """Return the value of `monitor` in a row of the history; tell what is there where it is not."""
+    """Return the value of `monitor` in a row of the history; raise ConfigError listing the columns if it is missing."""
     if monitor not in row:
         hint = "; give validation data to fit()" if monitor.startswith("val_") else ""
         raise ConfigError(f"{owner}: " + unknown("column of the history to monitor", monitor, row) + hint)

@@ -51,6 +51,7 @@ OTHERS = {
     "functions": "CustomActivation.function CustomActivation.derivative",
     "points": "CustomActivation.kinks",
     "schedules": "WarmUp.then",
+    "modes": "Plateau.mode",
 }
 NEEDED = {
     "layers": [pn.Dense(2)],

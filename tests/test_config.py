@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.cases import LAYERS
 from portanet.layers.config import activation, from_config
 from portanet.layers.custom import ACTIVATIONS
 from portanet.random import generator
+from portanet.verify.cases import LAYERS
 
 
 def test_the_list_of_dicts_works_as_it_is():

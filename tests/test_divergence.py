@@ -48,7 +48,7 @@ def test_a_divergence_tells_step_and_layer(backend):
 
 
 def test_a_long_epoch_is_looked_into(monkeypatch):
-    monkeypatch.setattr("portanet.loop.LOOK", 0.0)
+    monkeypatch.setattr("portanet.training.loop.LOOK", 0.0)
     model = trainer([pn.Dense(3), pn.Dense(1)], loss="mean_squared_error", optimizer=pn.SGD(lr=1e4))
     with pytest.raises(pn.DivergedError, match="first in step"):
         model.fit(np.ones((4000, 2)), 5 * np.ones(4000), epochs=1, batch_size=1, verbose=False)
@@ -91,7 +91,7 @@ def test_where_it_began_is_told():
 
 @pytest.mark.parametrize("looks", [0.0, 10.0])
 def test_the_trainer_is_back_at_the_last_good_weights(backend, looks, monkeypatch):
-    monkeypatch.setattr("portanet.loop.KEEP", looks)
+    monkeypatch.setattr("portanet.training.loop.KEEP", looks)
     rises = pn.schedules.StepDecay(every=3, gamma=1e9)  # three quiet epochs, then far too fast
     model = regression(0.001, schedule=rises, backend=backend)
     seen = Recorder()

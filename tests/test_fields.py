@@ -30,6 +30,7 @@ OUTSIDE: dict[str, list[Any]] = {
     "functions": [None, "f", 3],
     "points": [0.0, "0", ["0"], [math.nan], [True]],
     "schedules": ["cosin", 3, pn.SGD],
+    "modes": ["up", "MIN", None, 1],
 }
 
 

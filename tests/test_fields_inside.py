@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import portanet as pn
-from portanet.cases import LAYERS, LOSSES
-from portanet.gradient_check import check_loss
 from portanet.random import generator
+from portanet.verify.cases import LAYERS, LOSSES
+from portanet.verify.gradient_check import check_loss
 from tests.ranges import INF, LAYER_COUNTS, NUMBERS, TINY, make, names
 
 quick = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

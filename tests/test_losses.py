@@ -9,11 +9,11 @@ import pytest
 from array_api_compat import array_namespace, device
 
 from portanet import losses
-from portanet.agree import TOLERANCE, _difference, run_loss
 from portanet.backends import get
 from portanet.errors import ConfigError, ShapeError
-from portanet.gradient_check import check_loss
 from portanet.layers import Sigmoid, Softmax
+from portanet.verify.agreement import TOLERANCE, _difference, run_loss
+from portanet.verify.gradient_check import check_loss
 from tests.cases import LOSS_CASES
 
 every_loss = pytest.mark.parametrize("case", LOSS_CASES)

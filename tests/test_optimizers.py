@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from portanet import optimizers
-from portanet.agree import TOLERANCE, _difference, run_optimizer
 from portanet.backends import get
 from portanet.errors import ConfigError
 from portanet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from portanet.optimizers.rules import one_minus_power
+from portanet.verify.agreement import TOLERANCE, _difference, run_optimizer
 from tests.cases import OPTIMIZER_CASES
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZER_CASES)

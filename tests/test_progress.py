@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from portanet import progress
+from portanet.callbacks import progress
 from tests.small import blobs, trainer
 
 

@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import load, save
 
 import portanet as pn
-from portanet import writing
 from portanet.errors import BackendError, ConfigError, DataError
+from portanet.files import atomic as writing
 from tests.small import blobs, mlp, trainer
 
 

@@ -15,7 +15,7 @@ from portanet.cli.parameters import backend_option, part_option, stream_option, 
 from portanet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from portanet.model import Model
+    from portanet.training.model import Model
 
 __all__ = ["predict"]
 
@@ -50,7 +50,7 @@ def predict(
     A table may lack the target's column.
     """
     from portanet.cli import stored, unlabelled
-    from portanet.writing import write
+    from portanet.files.atomic import write
 
     net = stored.model(run, which, backend)
     x = None if target is not None or stream else unlabelled.read(data, net)

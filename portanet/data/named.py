@@ -11,7 +11,7 @@ import numpy as np
 
 from portanet.data.dataset import Dataset
 from portanet.data.files import require
-from portanet.data.idx import read_idx, recognises_folder
+from portanet.data.readers.idx import read_idx, recognises_folder
 from portanet.data.split import hold_out
 from portanet.errors import DataError
 

@@ -14,9 +14,9 @@ from portanet.errors import ConfigError
 from portanet.export.excerpt import excerpt
 from portanet.export.npz import npz_bytes
 from portanet.export.source import Exp, Source, Step, cannot, read
+from portanet.files.atomic import write
 from portanet.layers import Layer
 from portanet.layers.windows import Axis, pair
-from portanet.writing import write
 
 __all__ = ["numpy_script", "script_files", "to_numpy_script"]
 

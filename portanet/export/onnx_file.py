@@ -10,7 +10,7 @@ import portanet
 from portanet.export.onnx_graph import Graph
 from portanet.export.onnx_layers import STEPS
 from portanet.export.source import Source, needed, read
-from portanet.writing import write
+from portanet.files.atomic import write
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -10,7 +10,7 @@ from portanet import losses
 from portanet.errors import ConfigError, unknown
 from portanet.layers import Dense, Layer, Sequential
 from portanet.layers.custom import ACTIVATIONS
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 
 __all__ = ["from_sklearn"]
 

@@ -11,7 +11,7 @@ from portanet import losses
 from portanet.errors import ConfigError
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer, Parallel, Residual, Sequential, Sigmoid, Softmax
-from portanet.model import Model
+from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
 __all__ = ["Exp", "Source", "Step", "cannot", "needed", "read", "transposed"]
@@ -96,7 +96,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
         from portanet.export.sklearn_import import from_sklearn
 
         model = from_sklearn(model, backend="numpy")
-    model._check_weights(what)
+    model.check_weights(what)
     snapshot = model.snapshot()
     arrays = {**snapshot["params"], **snapshot["buffers"]}
     body = model.body

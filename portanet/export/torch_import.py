@@ -14,7 +14,7 @@ from portanet.export.torch_state import load_state_dict
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
 from portanet.losses import Loss
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 from portanet.typing import Shape
 
 __all__ = ["from_torch"]

@@ -14,10 +14,10 @@ from portanet.export.excerpt import excerpt
 from portanet.export.onnx_file import metadata
 from portanet.export.source import Source, needed, read
 from portanet.export.torch_plan import Call, Entry, plan
-from portanet.model import Model
+from portanet.files.atomic import write
+from portanet.files.weights import foreign_arrays
+from portanet.training.model import Model
 from portanet.typing import Params
-from portanet.weights_file import foreign_arrays
-from portanet.writing import write
 
 if TYPE_CHECKING:
     from torch.nn import Sequential

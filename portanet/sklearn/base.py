@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from portanet import backends, optimizers, schedules
-from portanet.data.sparse import SparseRows
+from portanet.data.batching.sparse import SparseRows
 from portanet.errors import ConfigError
-from portanet.fleet.meeting import MeetingTrainer, note_alone
+from portanet.fleet.lockstep import Lockstep, note_alone
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.sklearn import inputs
@@ -23,7 +23,8 @@ from portanet.sklearn.network import Network, build
 from portanet.sklearn.parameters import CONSTRAINTS
 from portanet.sklearn.protocol import Told
 from portanet.sklearn.solvers import LearningRate, _EpsHatAdam, _MomentumSGD, minimise
-from portanet.trainer import Trainer
+from portanet.training.fit_inputs import to_batches
+from portanet.training.trainer import Trainer
 
 
 class BaseMLP(FittedMLP):
@@ -121,7 +122,7 @@ class BaseMLP(FittedMLP):
             note_alone(f"solver={self.solver!r} minimises over all samples at once")
             whole = x.matrix.toarray() if isinstance(x, SparseRows) else x
             with trainer.backend.activate(trainer.dtype):
-                batches = trainer._batches(whole, target, weight, x.shape[0])
+                batches = to_batches(trainer, whole, target, weight, x.shape[0])
             self.loss_, self.n_iter_ = minimise(
                 trainer,
                 batches,
@@ -211,7 +212,7 @@ class BaseMLP(FittedMLP):
         about = (self._network.net, self._loss, optimizer, float(self.alpha), self._dtype, backend.spec)
         trainer = self._trainer
         if trainer is None or self._about != about:  # else what is compiled is used again
-            trainer = MeetingTrainer(
+            trainer = Trainer(
                 self._network.net,
                 self._loss,
                 optimizer,
@@ -220,6 +221,7 @@ class BaseMLP(FittedMLP):
                 seed=self._seed,
                 l2=float(self.alpha),
                 penalty_per_sample=True,
+                strategy=Lockstep(),
             )
             self._trainer, self._about = trainer, about
         params, buffers = self._split()

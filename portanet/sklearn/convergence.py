@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import shuffle
 
-from portanet.callbacks import Callback
+from portanet.callbacks.base import Callback, TrainerView
 from portanet.errors import DivergedError
 from portanet.sklearn import inputs
 from portanet.sklearn.solvers import LearningRate
@@ -22,7 +22,7 @@ NOT_FINITE = (
 
 if TYPE_CHECKING:
     from portanet.sklearn.base import BaseMLP
-    from portanet.trainer import Trainer
+    from portanet.training.trainer import Trainer
 
 
 class Training(NamedTuple):
@@ -57,7 +57,7 @@ class Convergence(Callback):
     def __init__(self, estimator: BaseMLP, samples: int, validation: Validation | None) -> None:
         self.estimator, self.samples, self.validation = estimator, samples, validation
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         e = self.estimator
         e.n_iter_ += 1
         e.loss_ = row["loss"]
@@ -77,11 +77,11 @@ class Convergence(Callback):
         if e._no_improvement_count > e.n_iter_no_change:
             self._end(trainer, rate)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: TrainerView) -> None:
         if self.estimator.early_stopping and self.estimator._best_weights is not None:
             trainer.restore(self.estimator._best_weights)
 
-    def _scored(self, trainer: Trainer) -> bool:
+    def _scored(self, trainer: TrainerView) -> bool:
         """Append the validation score; return whether it is better than the best by the tolerance."""
         e = self.estimator
         assert self.validation is not None
@@ -98,7 +98,7 @@ class Convergence(Callback):
                 e._best_weights = trainer.snapshot()
         return better
 
-    def _end(self, trainer: Trainer, rate: LearningRate | None) -> None:
+    def _end(self, trainer: TrainerView, rate: LearningRate | None) -> None:
         e = self.estimator
         what = "Validation score" if e.early_stopping else "Training loss"
         said = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."

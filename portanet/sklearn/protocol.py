@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from portanet.callbacks import Callback
+from portanet.callbacks.base import Callback, TrainerView
 from portanet.sklearn import inputs
 
 try:
@@ -21,7 +21,6 @@ except ImportError:  # an older scikit-learn has no callbacks to be told
 
 if TYPE_CHECKING:
     from portanet.sklearn.base import BaseMLP
-    from portanet.trainer import Trainer
 
 __all__ = ["CallbackSupportMixin", "Told", "with_callbacks"]
 
@@ -42,14 +41,14 @@ class Told(Callback):
         self.fit = estimator._init_callback_context(max_subtasks=epochs)
         self.fit.call_on_fit_task_begin(**self.data)
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         self._end = end
         self._begin_epoch(trainer)
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         if self._epoch.call_on_fit_task_end(**self.data, reconstruction_attributes=lambda: self._weights(trainer)):
             trainer.stop("callback")
-        if trainer.epoch < self._end and not trainer._stop:
+        if trainer.epoch < self._end and not trainer.stopping:
             self._begin_epoch(trainer)
 
     def done(self) -> None:
@@ -57,11 +56,11 @@ class Told(Callback):
         weights = {name: getattr(self.estimator, name) for name in ("coefs_", "intercepts_", "_rest")}
         self.fit.call_on_fit_task_end(**self.data, reconstruction_attributes=weights)
 
-    def _begin_epoch(self, trainer: Trainer) -> None:
+    def _begin_epoch(self, trainer: TrainerView) -> None:
         self._epoch = self.fit.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(**self.data, reconstruction_attributes=lambda: self._weights(trainer))
 
-    def _weights(self, trainer: Trainer) -> dict[str, Any]:
+    def _weights(self, trainer: TrainerView) -> dict[str, Any]:
         """Return copies of the weights of now, as the attributes that predict; asked for only where they are used."""
         parts = trainer.snapshot()
         place = inputs.place_of(self.estimator.coefs_[0])

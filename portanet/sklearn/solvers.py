@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from portanet.checks import NotNegative, Number, one_of
-from portanet.data.batches import Batches
+from portanet.data.batching.batches import Batches
 from portanet.optimizers import Adam, Optimizer
 from portanet.schedules import Schedule
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 
 

@@ -183,6 +183,7 @@ ARGUMENTS = {
         "fit: shuffle must give each of the 30 rows once, got an array of shape (29,)",
     ),
     "metrics as a word": (lambda: trainer(metrics="accuracy"), "Trainer: metrics must be a list, got 'accuracy'"),
+    "metrics as a function": (lambda: trainer(metrics=max), "Trainer: metrics must be a list, got max; write [max]"),
     "a class instead of a layer": (
         lambda: pn.Trainer([pn.ReLU], backend="numpy"),  # type: ignore[list-item]
         "make one of it: ReLU(...)",

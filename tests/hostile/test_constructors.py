@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import callbacks, checkpoint, layers, loggers, losses, metrics, optimizers, rollback, schedules, trackers
+from portanet import callbacks, layers, losses, metrics, optimizers, schedules
 
 ODD = {
     "text": "x",
@@ -46,10 +46,6 @@ FAMILIES = (
     (optimizers, optimizers.Optimizer),
     (schedules, schedules.Schedule),
     (callbacks, callbacks.Callback),
-    (checkpoint, callbacks.Callback),
-    (rollback, callbacks.Callback),
-    (loggers, callbacks.Callback),
-    (trackers, callbacks.Callback),
     (metrics, metrics.Metric),
 )
 

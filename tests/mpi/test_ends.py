@@ -33,7 +33,7 @@ print(f"{h.stopped}|{t.epoch}|{t.position}\\n", end="")  # in one piece: all wri
 
 DIVERGES = """
 import portanet as pn, numpy as np
-from portanet.ranks import launch
+from portanet.distributed import launch
 ranks = pn.Ranks() if launch.size() > 1 else None
 x = np.random.default_rng(0).normal(size=(64, 2))
 rises = pn.schedules.StepDecay(every=2, gamma=1e9)
@@ -146,7 +146,7 @@ def test_local_statistics_are_averaged():
 
 WATCH = """
 import os, socket, sys, time
-from portanet.ranks.watch import Watch
+from portanet.distributed.watchdog import Watch
 here = socket.gethostname()
 with Watch([(here, os.getpid()), (here if sys.argv[1] == "here" else "elsewhere", int(sys.argv[2]))], 0) as watch:
     print("ready", flush=True)

@@ -1,0 +1,179 @@
+"""Whether a backend can be used here: found out by using it, in stages, once per process.
+
+Importing a library proves little: CuPy imports silently where there is no driver. Each stage that fails says in words
+what is missing, and the command that mends it. The stages of CuPy stand in
+:mod:`portanet.backends.diagnosis.probe_cupy`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Status", "Unusable", "forget", "probe"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether a backend can be used, and if not, why.
+
+    Attributes
+    ----------
+    name : str
+        The backend as it was asked for.
+    usable : bool
+        Whether a kernel and a matrix product ran on it.
+    stage : str
+        Where the probe stopped: ``"installed"``, ``"wheels"``, ``"import"``, ``"driver"``, ``"devices"``, ``"kernel"``,
+        ``"matmul"``; ``"ready"`` where it passed.
+    reason : str
+        Why it stopped there, in words; empty where it passed.
+    mend : str
+        The command that mends it, or empty where there is none.
+    version : str
+        The library's version, or empty where it is not known.
+    devices : tuple of str
+        The devices there are, each by the name that ``get`` takes, with the maker's name in brackets where known.
+    """
+
+    name: str
+    usable: bool
+    stage: str
+    reason: str
+    mend: str
+    version: str
+    devices: tuple[str, ...]
+
+
+class Unusable(Exception):
+    """A stage of a probe that failed: the stage, the reason in words, and the command that mends it."""
+
+    def __init__(self, *, stage: str, reason: str, mend: str = "") -> None:
+        super().__init__(reason)
+        self.stage, self.reason, self.mend = stage, reason, mend
+
+
+@functools.cache
+def probe(name: str) -> Status:
+    """Return the status of the backend `name` (``"cupy"``, ``"torch:mps"``, …), found out once per process."""
+    library, _, place = name.partition(":")
+    look: Callable[[str], tuple[str, ...]]
+    if library == "cupy":
+        look = importlib.import_module("portanet.backends.diagnosis.probe_cupy").look
+    else:
+        look = {"numpy": _numpy, "torch": _torch, "jax": _jax, "strict": _strict}[library]
+    try:
+        with warnings.catch_warnings():  # what a library would warn of is told by the status
+            warnings.simplefilter("ignore")
+            devices = look(place)
+    except Unusable as stop:
+        return Status(name, False, stop.stage, stop.reason, stop.mend, _version(library), ())
+    return Status(name, True, "ready", "", "", _version(library), devices)
+
+
+def forget() -> None:
+    """Forget what was found out: the next :func:`probe` looks again."""
+    probe.cache_clear()
+
+
+def load(module: str, mend: str) -> Any:
+    """Return `module`, imported; the first two stages of every probe."""
+    if importlib.util.find_spec(module) is None:
+        raise Unusable(stage="installed", reason=f"{module} is not installed", mend=mend)
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # a broken installation may raise anything
+        raise Unusable(stage="import", reason=f"{module} cannot be imported: {said(error)}", mend=mend) from error
+
+
+def said(error: BaseException) -> str:
+    """Return an error in one line: its type, and the last line it says (CuPy and torch put the cause there)."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" =")]
+    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
+
+
+def _version(library: str) -> str:
+    module = {"strict": "array_api_strict"}.get(library, library)
+    loaded = sys.modules.get(module)
+    return str(getattr(loaded, "__version__", ""))
+
+
+def _numpy(place: str) -> tuple[str, ...]:
+    return ("numpy",)
+
+
+def _strict(place: str) -> tuple[str, ...]:
+    load("array_api_strict", "pip install array-api-strict")
+    return ("strict", "strict:device1", "strict:device2")
+
+
+def _torch(place: str) -> tuple[str, ...]:
+    mend = 'pip install "portanet[torch]"'
+    torch = load("torch", mend)
+    n = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = torch.backends.mps.is_available()
+    kind, _, index = place.partition(":")
+    if kind == "cuda":
+        if torch.version.cuda is None:
+            raise Unusable(
+                stage="devices", reason="this torch is built without CUDA", mend="pip install --force-reinstall torch"
+            )
+        if n == 0:
+            raise Unusable(stage="devices", reason="torch sees no CUDA device", mend="nvidia-smi")
+        check_index("torch:cuda", int(index or 0), n)
+    if kind == "mps" and not mps:
+        raise Unusable(stage="devices", reason="torch sees no MPS device: it needs a Mac with Apple silicon")
+    try:
+        x = torch.ones((2, 2), dtype=torch.float32, device=place or None)
+        check_product((x @ x).cpu().numpy())
+    except Exception as error:
+        raise Unusable(stage="matmul", reason=f"torch's matrix product failed: {said(error)}") from error
+    gpus = (f"torch:cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(n))
+    return ("torch:cpu", *gpus, *(("torch:mps",) if mps else ()))
+
+
+def _jax(place: str) -> tuple[str, ...]:
+    jax = load("jax", 'pip install "portanet[jax]"')
+    platform, _, index = place.partition(":")
+    try:
+        devices = jax.devices(platform or None)
+    except RuntimeError as error:
+        mend = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}.get(platform, "")
+        raise Unusable(
+            stage="devices", reason=f"JAX sees no {platform or 'device'}: {said(error)}", mend=mend
+        ) from error
+    check_index(f"jax:{devices[0].platform}", int(index or 0), len(devices))
+    try:
+        x = jax.device_put(np.ones((2, 2), np.float32), devices[int(index or 0)])
+        check_product(np.asarray(x @ x))
+    except Exception as error:
+        raise Unusable(stage="matmul", reason=f"JAX's matrix product failed: {said(error)}") from error
+    everywhere = {d.platform: d for d in [*jax.devices(), *jax.devices("cpu")]}
+    return tuple(
+        f"jax:{platform}:{i} ({device.device_kind})"
+        for platform in everywhere
+        for i, device in enumerate(jax.devices(platform))
+    )
+
+
+def check_index(kind: str, index: int, n: int) -> None:
+    """Refuse a device beyond the `n` that there are."""
+    if index >= n:
+        there = "there is one device" if n == 1 else f"there are {n} devices"
+        names = f"{kind}:0" if n == 1 else f"{kind}:0 to {kind}:{n - 1}"
+        raise Unusable(stage="devices", reason=f"{there}, {names}, and number {index} was asked for")
+
+
+def check_product(product: np.ndarray[Any, Any]) -> None:
+    """Refuse a device whose product of two 2 × 2 matrices of ones is not 2 everywhere."""
+    if product.tolist() != [[2.0, 2.0], [2.0, 2.0]]:
+        message = f"ones @ ones gave {product.tolist()}"
+        raise ArithmeticError(message)

@@ -1,0 +1,171 @@
+"""The stages in which CuPy can fail, from the wheel to cuBLAS."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import distributions
+from typing import Any
+
+import numpy as np
+
+from portanet.backends.diagnosis.probe import Unusable, check_index, check_product, said
+
+__all__ = ["look"]
+
+_NO_DRIVER = "no NVIDIA driver was found"
+
+# What CUDA's statuses mean to a user: the reason, and the command that mends it.
+_STATUSES = {
+    2: ("the GPU's memory is full", "nvidia-smi"),
+    3: ("CUDA cannot be initialised, as in a process forked from one that used it: spawn it instead", ""),
+    46: ("the GPU is held by another process (exclusive mode) or is unavailable", "nvidia-smi"),
+    209: ("this CuPy has no code for this GPU", 'pip install --upgrade "portanet[{extra}]"'),
+    802: ("the GPUs' fabric is not ready", "sudo systemctl start nvidia-fabricmanager"),
+    803: ("the NVIDIA driver was updated and its kernel module is still the old one", "sudo reboot"),
+    804: ("CUDA's compatibility libraries do not support this GPU: take them off the path", "unset LD_LIBRARY_PATH"),
+    999: ("CUDA failed for an unknown reason, often after a suspend: reload the driver's module",
+          "sudo modprobe -r nvidia_uvm && sudo modprobe nvidia_uvm"),
+}  # fmt: skip
+
+
+def look(place: str) -> tuple[str, ...]:
+    """Go through all stages for the GPU number `place` (empty: 0), and return the names of all GPUs.
+
+    Raises
+    ------
+    Unusable
+        At the first stage that fails.
+    """
+    index = int(place or 0)
+    wheel = _wheel()
+    cupy = _load()
+    extra = wheel or _fitting_extra()
+    n = _count(cupy, wheel, extra)
+    check_index("cupy", index, n)
+    with _stage("kernel", extra), cupy.cuda.Device(index):
+        x = cupy.asarray(np.ones((2, 2), np.float32))
+        y = x + x
+        check_product(cupy.asnumpy(y))
+    with _stage("matmul", extra), cupy.cuda.Device(index):
+        check_product(cupy.asnumpy(x @ x))
+    names = (cupy.cuda.runtime.getDeviceProperties(i)["name"] for i in range(n))
+    return tuple(f"cupy:{i} ({name.decode()})" for i, name in enumerate(names))
+
+
+def _wheel() -> str:
+    """Return the extra whose wheel is installed, or an empty name for a build from source."""
+    if importlib.util.find_spec("cupy") is None:
+        driver = "" if driver_version() else f", and {_NO_DRIVER}"
+        raise Unusable(
+            stage="installed",
+            reason=f"CuPy is not installed{driver}",
+            mend=f'pip install "portanet[{_fitting_extra()}]"',
+        )
+    names = {d.name.lower() for d in distributions() if d.name}
+    wheels = sorted(name for name in names if re.fullmatch(r"cupy(-cuda\d+x?|-rocm.*)?", name))
+    if len(wheels) > 1:
+        # Removing one deletes files of the other: all go, and one comes back.
+        mend = f'pip uninstall -y {" ".join(wheels)} && pip install "portanet[{_fitting_extra()}]"'
+        raise Unusable(stage="wheels", reason=f"{' and '.join(wheels)} are installed over each other", mend=mend)
+    found = re.fullmatch(r"cupy-(cuda\d+)x?", wheels[0]) if wheels else None
+    return found[1] if found else ""
+
+
+def _load() -> Any:
+    try:
+        return importlib.import_module("cupy")
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:  # CuPy wraps what it met in an ImportError of its own
+            if isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0] == "cuda":
+                reason = f"the package cuda-pathfinder, which CuPy needs, is missing ({cause})"
+                raise Unusable(stage="import", reason=reason, mend="pip install cuda-pathfinder") from error
+            cause = cause.__cause__
+        mend = f'pip install --force-reinstall "portanet[{_fitting_extra()}]"'
+        raise Unusable(stage="import", reason=f"CuPy cannot be imported: {said(error)}", mend=mend) from error
+
+
+def _count(cupy: Any, wheel: str, extra: str) -> int:
+    runtime = cupy.cuda.runtime
+    version = runtime.driverGetVersion()
+    if version == 0:  # an old driver gives the same status 35 further down: only this tells them apart
+        get = "get it from https://www.nvidia.com/drivers, or start the container with --gpus all"
+        raise Unusable(stage="driver", reason=f"{_NO_DRIVER}: {get}")
+    try:
+        n = int(runtime.getDeviceCount())
+    except runtime.CUDARuntimeError as error:
+        if error.status == 35:
+            reason = f"the NVIDIA driver supports CUDA {_dotted(version)} at most, too old for this CuPy"
+            package = f"cupy-{wheel}x" if wheel else "cupy"
+            if version >= 12000 and wheel != "cuda12":
+                mend = f'pip uninstall -y {package} && pip install "portanet[cuda12]"'
+            else:
+                reason, mend = f"{reason}: update it (https://www.nvidia.com/drivers)", ""
+            raise Unusable(stage="driver", reason=reason, mend=mend) from error
+        raise _explained(error, "devices", extra) from error
+    if n == 0:
+        raise _none_visible()
+    return n
+
+
+@contextlib.contextmanager
+def _stage(stage: str, extra: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise _explained(error, stage, extra) from error
+
+
+def _explained(error: Exception, stage: str, extra: str) -> Unusable:
+    # cuBLAS and NVRTC number their statuses otherwise.
+    status = getattr(error, "status", 0) if type(error).__name__ in {"CUDARuntimeError", "CUDADriverError"} else 0
+    if status == 100:
+        return _none_visible()
+    if status in _STATUSES:
+        reason, mend = _STATUSES[status]
+        return Unusable(stage=stage, reason=f"{reason} (CUDA status {status})", mend=mend.format(extra=extra))
+    if isinstance(error, MemoryError):
+        reason, mend = _STATUSES[2]
+        return Unusable(stage=stage, reason=reason, mend=mend)
+    headers = "open source file" in str(error)  # a CompileException, which is a plain Exception
+    if headers or (isinstance(error, ImportError | RuntimeError) and not hasattr(error, "status")):
+        missing = {"kernel": "CUDA's compiler NVRTC or its headers", "matmul": "cuBLAS"}.get(stage, "a CUDA library")
+        mend = f'pip install "portanet[{extra}-ctk]"'
+        return Unusable(stage=stage, reason=f"CuPy does not find {missing}: {said(error)}", mend=mend)
+    what = {"devices": "the GPUs cannot be counted", "kernel": "a kernel failed", "matmul": "a matrix product failed"}
+    return Unusable(stage=stage, reason=f"{what[stage]}: {said(error)}", mend="nvidia-smi")
+
+
+def _none_visible() -> Unusable:
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    why, mend = (
+        ("", "nvidia-smi") if hidden is None else (f" (CUDA_VISIBLE_DEVICES={hidden!r})", "unset CUDA_VISIBLE_DEVICES")
+    )
+    return Unusable(stage="devices", reason=f"no NVIDIA GPU is visible{why}", mend=mend)
+
+
+def driver_version() -> int:
+    """Return the CUDA version of the NVIDIA driver, ``1000 * major + 10 * minor``, or 0; needs no CuPy."""
+    try:
+        library = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        version = ctypes.c_int(0)
+        failed = library.cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return 0
+    return 0 if failed else version.value
+
+
+def _fitting_extra() -> str:
+    """Return the extra that fits the driver; the newer where there is none to ask."""
+    return "cuda12" if 0 < driver_version() < 13000 else "cuda13"
+
+
+def _dotted(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"

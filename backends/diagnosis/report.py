@@ -1,0 +1,54 @@
+"""All that `portanet doctor` tells: what runs here, what does not, why, and the command that mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+from typing import Any
+
+import numpy as np
+
+from portanet.backends import select
+from portanet.backends.base import Memory
+from portanet.backends.diagnosis import blas
+from portanet.backends.host import host_memory
+
+__all__ = ["report"]
+
+
+def report() -> dict[str, Any]:
+    """Return what is here, ready for JSON; probes every backend, each with a kernel and a matrix product.
+
+    Returns
+    -------
+    dict
+        ``python``, ``platform``, ``numpy``: versions. ``auto``: ``backend`` that it takes, and ``why``.
+        ``backends``: a list of the fields of :class:`~portanet.backends.Status`. ``blas``: the fields of
+        :class:`~portanet.backends.diagnosis.blas.Blas`. ``memory``: of the ``host`` and of the ``device`` that
+        ``auto`` takes, each with ``free`` and ``total`` in bytes, or None. ``warnings``: a list of sentences.
+    """
+    chosen, why = select.choose()
+    host = host_memory()
+    device = select.get(chosen).memory()
+    products = blas.describe()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "numpy": np.__version__,
+        "auto": {"backend": chosen, "why": why},
+        "backends": [dataclasses.asdict(one) | {"devices": list(one.devices)} for one in select.status()],
+        "blas": dataclasses.asdict(products),
+        "memory": {
+            "host": None if host is None else dataclasses.asdict(Memory(*host)),
+            "device": None if device is None else dataclasses.asdict(device),
+        },
+        "warnings": _warnings(products),
+    }
+
+
+def _warnings(products: blas.Blas) -> list[str]:
+    found = [products.warning] if products.warning else []
+    if os.environ.get("CUPY_TF32") == "1":
+        found.append("CUPY_TF32=1 rounds CuPy's float32 products to 10 bits: errors near 1e-3; unset CUPY_TF32")
+    return found

@@ -1,0 +1,49 @@
+"""array-api-strict: the standard and nothing but it; for tests, as the stand-in for a GPU on machines that have none.
+
+Arrays on its second device refuse to be mixed with host arrays, and what its flags forbid here (masks, shapes that
+depend on data) is what makes a GPU wait for the host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import array_api_strict as xp
+import numpy as np
+
+from portanet.backends.base import Backend, Memory
+from portanet.backends.host import host_memory, is_strict_array
+from portanet.typing import Array
+
+__all__ = ["StrictBackend"]
+
+
+class StrictBackend(Backend):
+    """Arrays of array-api-strict; `place` is one of its devices, ``device1`` or ``device2``, and else its CPU."""
+
+    name = "strict"
+    xp = xp
+
+    def __init__(self, place: str = "") -> None:
+        self.device = xp.Device(place or "CPU_DEVICE")
+        self.spec = f"strict:{place}" if place else "strict"
+
+    def _owns(self, x: Array) -> bool:
+        return is_strict_array(x)
+
+    def _put(self, x: Array) -> Array:
+        if not is_strict_array(x):
+            return xp.asarray(x, device=self.device)
+        return x if x.device == self.device else x.to_device(self.device)
+
+    @contextlib.contextmanager
+    def _scope(self, dtype: str) -> Iterator[None]:
+        # Overflow is silent, as on every other library (see backends/numpy_backend.py).
+        with xp.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False), np.errstate(all="ignore"):
+            yield
+
+    def memory(self) -> Memory | None:
+        """Free and total memory of the host, in bytes."""
+        found = host_memory()
+        return None if found is None else Memory(*found)
