@@ -17,7 +17,7 @@ from array_api_compat import device
 
 from portanet.backends.host import host_array
 from portanet.backends.namespace import namespace
-from portanet.checks import check_count, check_fields
+from portanet.checks import Count, Name, check_fields
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import Sigmoid
 from portanet.losses import Loss
@@ -56,7 +56,7 @@ class Accuracy(Metric):
     the outputs on their right side.
     """
 
-    name: str = "accuracy"
+    name: Name = "accuracy"
     ranks_only: ClassVar[bool] = True
     greater_is_better: ClassVar[bool | None] = True
 
@@ -78,12 +78,9 @@ class TopK(Metric):
     So ``top_1`` is the accuracy, and a network whose outputs are all equal hits k classes and no more.
     """
 
-    k: int = 5
+    k: Count = 5
     ranks_only: ClassVar[bool] = True
     greater_is_better: ClassVar[bool | None] = True
-
-    def __post_init__(self) -> None:
-        check_count("TopK: k", self.k, 1)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -104,7 +101,7 @@ class TopK(Metric):
 class MeanAbsoluteErrorMetric(Metric):
     """Mean of |y - t| over outputs and samples."""
 
-    name: str = "mae"
+    name: Name = "mae"
     greater_is_better: ClassVar[bool | None] = False
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
@@ -122,7 +119,7 @@ class R2(Metric):
     nothing cancels where targets lie far from 0.
     """
 
-    name: str = "r2"
+    name: Name = "r2"
     greater_is_better: ClassVar[bool | None] = True
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
@@ -158,7 +155,7 @@ class ScikitMetric(Metric):
     it takes scores (``roc_auc_score``, ``log_loss``, ``average_precision_score``, ``brier_score_loss``).
     """
 
-    name: str
+    name: Name
     takes_scores: ClassVar[frozenset[str]] = frozenset(
         {"roc_auc_score", "log_loss", "average_precision_score", "brier_score_loss", "top_k_accuracy_score"}
     )

@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from portanet.checks import check_fields
+from portanet.checks import Name, NotNegative, Number, Positive, Share, check_fields, one_of
 from portanet.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from portanet.metrics import Metric
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
+
+MODE = one_of("auto", "min", "max")  # what :func:`direction` takes
 
 
 class Schedule:
@@ -66,14 +68,10 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Times `gamma` every `every` epochs: gamma^⌊epoch / every⌋."""
+    """Times `gamma` (0 or more) every `every` epochs (above 0): gamma^⌊epoch / every⌋."""
 
-    every: float = 10.0
-    gamma: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "every", self.every > 0, "above 0")
+    every: Positive = 10.0
+    gamma: NotNegative = 0.1
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.gamma ** (epoch // self.every))
@@ -81,9 +79,9 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Times `gamma` an epoch, smoothly: gamma^epoch."""
+    """Times `gamma` (0 or more) an epoch, smoothly: gamma^epoch."""
 
-    gamma: float = 0.95
+    gamma: NotNegative = 0.95
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.gamma**epoch)
@@ -91,12 +89,12 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """From 1 down to `final` along half a cosine: final + (1 - final) (1 + cos(π epoch / epochs)) / 2.
+    """From 1 down to `final` along half a cosine: final + (1 - final) (1 + cos(π epoch / epochs)) / 2; 0 ≤ final ≤ 1.
 
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, without restarts.
     """
 
-    final: float = 0.0
+    final: Annotated[float, Number(0, 1)] = 0.0
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(epoch / epochs, 1.0))) / 2
@@ -106,16 +104,14 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """From `start` up to 1 during the first `rise` of the training, then down to `final`; both along half a cosine.
 
+    0 ≤ start ≤ 1, 0 ≤ rise < 1, 0 ≤ final ≤ 1.
+
     Source: Smith & Topin 2019, arXiv:1708.07120, with cosines in place of lines.
     """
 
-    start: float = 0.04
-    rise: float = 0.3
-    final: float = 1e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "rise", 0 <= self.rise < 1, "at least 0 and below 1")
+    start: Annotated[float, Number(0, 1)] = 0.04
+    rise: Share = 0.3
+    final: Annotated[float, Number(0, 1)] = 1e-4
 
     def factor(self, epoch: float, epochs: float) -> float:
         done = min(epoch / epochs, 1.0)
@@ -126,23 +122,13 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Up a straight line from 0 for the first `epochs`, times what `then` says.
+    """Up a straight line from 0 for the first `epochs` (above 0), times what `then`, a schedule or its name, says.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, sec. 2.2.
     """
 
-    epochs: float = 1.0
-    then: Schedule = field(default_factory=Constant)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "epochs", self.epochs > 0, "above 0")
-        if not isinstance(self.then, Schedule):
-            try:
-                object.__setattr__(self, "then", get(self.then))
-            except ConfigError as error:
-                message = f"WarmUp: then: {error}"
-                raise ConfigError(message) from None
+    epochs: Positive = 1.0
+    then: Annotated[Schedule, known_schedule] = field(default_factory=Constant)
 
     def factor(self, epoch: float, epochs: float) -> float:
         return min(epoch / self.epochs, 1.0) * self.then.factor(epoch, epochs)
@@ -168,24 +154,28 @@ class Plateau(Schedule):
     ----------
     monitor : str
         A column of the history.
+    gamma : float
+        0 ≤ gamma < 1.
+    patience : int
+        1 or more.
+    min_delta : float
+        0 or more.
     mode : {"auto", "min", "max"}
         Whether the smallest or the largest value is the best; "auto" knows it of the loss and of metrics that say it
         (:attr:`portanet.Metric.greater_is_better`).
     """
 
-    monitor: str = "val_loss"
-    gamma: float = 0.1
-    patience: int = 5
-    min_delta: float = 0.0
-    mode: str = "auto"
+    monitor: Name = "val_loss"
+    gamma: Share = 0.1
+    patience: Annotated[int, Number(1, whole=True)] = 5
+    min_delta: NotNegative = 0.0
+    mode: Annotated[str, MODE] = "auto"
     best: float | None = field(default=None, init=False)
     waited: int = field(default=0, init=False)
     current: float = field(default=1.0, init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(self, "patience", self.patience >= 1, "1 or more")
-        check_mode("Plateau", self.mode)
         self._metrics: tuple[Metric, ...] = ()  # no field: equality, checkpoints and descriptions do without it
 
     def factor(self, epoch: float, epochs: float) -> float:
@@ -205,12 +195,6 @@ class Plateau(Schedule):
         if self.waited >= self.patience:
             self.current *= self.gamma
             self.waited = 0
-
-
-def check_mode(owner: str, mode: str) -> None:
-    """Raise ConfigError if `mode` is not one that :func:`direction` takes."""
-    if not isinstance(mode, str) or mode not in MODES:
-        raise ConfigError(f"{owner}: " + unknown("mode", mode, MODES))
 
 
 def direction(monitor: str, mode: str, metrics: Iterable[Metric], owner: str) -> int:
@@ -252,8 +236,6 @@ def monitored(row: dict[str, float], monitor: str, owner: str) -> float:
     return row[monitor]
 
 
-MODES = ("auto", "min", "max")
-
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "step": StepDecay,
@@ -285,7 +267,10 @@ def get(spec: str | Schedule | None, **options: Any) -> Schedule:
     return SCHEDULES[name](**options)
 
 
-def _check(schedule: Schedule, name: str, fits: bool, expected: str) -> None:
-    if not fits:
-        message = f"{type(schedule).__name__}: {name} must be {expected}, got {getattr(schedule, name)!r}"
-        raise ConfigError(message)
+def known_schedule(value: Any) -> Schedule:
+    """Return the schedule that `value` is or names: the validator of a field."""
+    try:
+        return get(value)
+    except ConfigError as error:
+        expected = "a schedule or its name"
+        raise ConfigError(expected, str(error)) from None

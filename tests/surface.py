@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import portanet as pn
 
@@ -49,7 +49,7 @@ def _members(thing: Any) -> list[str]:
 
 def _signature(thing: Any) -> str:
     """Return the parameters with their kinds and defaults; annotations are the type checker's to hold."""
-    if not callable(thing):
+    if not callable(thing) or get_origin(thing):  # Annotated can be called, to no use
         return ""
     if isinstance(thing, type) and issubclass(thing, Exception):
         return "(*args)"

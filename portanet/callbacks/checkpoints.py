@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView, check_noted
-from portanet.checks import check_count, check_number, check_path, check_text
-from portanet.schedules import check_mode, direction, improved, monitored
+from portanet.checks import check, check_count, check_number, check_path, check_text
+from portanet.schedules import MODE, direction, improved, monitored
 
 __all__ = ["Checkpoint", "TrainingCheckpoint"]
 
@@ -40,7 +40,7 @@ class Checkpoint(Callback):
         if monitor is not None:
             check_text("Checkpoint: monitor", monitor)
         check_count("Checkpoint: every", every, 1)
-        check_mode("Checkpoint", mode)
+        check("Checkpoint: mode", mode, MODE)
         self.mode = mode
         self.path, self.monitor, self.every = check_path("Checkpoint: path", path), monitor, every
         self.best: float | None = None

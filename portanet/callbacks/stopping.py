@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView, check_noted
-from portanet.checks import check_count, check_flag, check_number, check_text
+from portanet.checks import check, check_count, check_flag, check_number, check_text
 from portanet.engine.state import TrainState
-from portanet.schedules import check_mode, direction, improved, monitored
+from portanet.schedules import MODE, direction, improved, monitored
 
 __all__ = ["EarlyStopping", "TimeLimit"]
 
@@ -50,7 +50,7 @@ class EarlyStopping(Callback):
         check_count("EarlyStopping: patience", patience, 1)
         check_number("EarlyStopping: min_delta", min_delta, 0)
         check_flag("EarlyStopping: restore_best", restore_best)
-        check_mode("EarlyStopping", mode)
+        check("EarlyStopping: mode", mode, MODE)
         self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
         self.mode = mode
         self.best: float | None = None

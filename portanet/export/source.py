@@ -10,11 +10,11 @@ from typing import Any
 from portanet import losses
 from portanet.errors import ConfigError
 from portanet.initializers import ShapesOnly
-from portanet.layers import Layer, LeakyReLU, Parallel, Residual, Sequential, Sigmoid, Softmax
+from portanet.layers import Layer, Parallel, Residual, Sequential, Sigmoid, Softmax
 from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Exp", "Source", "Step", "cannot", "check", "needed", "read", "transposed"]
+__all__ = ["Exp", "Source", "Step", "cannot", "needed", "read", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -166,12 +166,6 @@ def cannot(step: Step, to: str, why: str = "") -> ConfigError:
         "but your own code computes; put layers of portanet in its place, or keep to trainer.save and portanet.load"
     )
     return ConfigError(message)
-
-
-def check(step: Step, to: str) -> None:
-    """Refuse the one number with which a layer of ours is not what others call by its name."""
-    if isinstance(step.layer, LeakyReLU) and step.layer.slope > 1:
-        raise cannot(step, to, f"a slope of {step.layer.slope:g} is above 1, where max(x, a x) is no leaky rectifier")
 
 
 def needed(package: str, extra: str, what: str) -> Any:

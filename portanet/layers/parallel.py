@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import COUNT, Several, check
+from portanet.errors import ShapeError
 from portanet.layers.base import Layer
-from portanet.layers.sequential import Sequential, check_layers, within
+from portanet.layers.sequential import Sequential, checked_layers, within
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -32,23 +33,15 @@ class Parallel(Layer):
     layers : sequence of Layer
         At least one; each makes a row of a row.
     sizes : sequence of int
-        How many of the features each layer takes, from the first feature to the last.
+        How many of the features each layer takes, 1 or more, from the first feature to the last.
     """
 
-    layers: Sequence[Layer]
-    sizes: Sequence[int]
+    layers: Annotated[Sequence[Layer], checked_layers]
+    sizes: Annotated[Sequence[int], Several(COUNT)]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", check_layers(self.layers, "Parallel"))
-        sizes = self.sizes
-        counts = isinstance(sizes, tuple | list) and all(type(size) is int and size > 0 for size in sizes)
-        if not counts or len(sizes) != len(self.layers):
-            message = (
-                f"Parallel: sizes must be a whole number of 1 or more for each of the {len(self.layers)} layers, got "
-                f"{sizes!r:.60}"
-            )
-            raise ConfigError(message)
-        object.__setattr__(self, "sizes", tuple(sizes))
+        super().__post_init__()
+        check("Parallel: sizes", self.sizes, Several(COUNT, len(self.layers)))  # one for each layer
 
     @property
     def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import ShapesOnly
@@ -13,20 +13,14 @@ from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
-def check_layers(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
-    """Return `layers` as a tuple; tell the first entry that is no layer."""
-    if not isinstance(layers, Iterable):
-        message = f"{owner}: expected a list of layers, got {layers!r:.60}"
-        raise ConfigError(message)
-    found = tuple(layers)
-    if not found:
-        message = f"{owner}: expected at least one layer, got none; give some, as in {owner}([Dense(10)])"
-        raise ConfigError(message)
-    for i, layer in enumerate(found):
-        if not isinstance(layer, Layer):
-            hint = f"; make one of it: {layer.__name__}(...)" if isinstance(layer, type) else ""
-            message = f"{owner}: expected a layer at position {i}, got {layer!r}{hint}"
-            raise ConfigError(message)
+def checked_layers(value: Any) -> tuple[Layer, ...]:
+    """Return `value` as a tuple of layers: the validator of a field."""
+    found = tuple(value) if isinstance(value, Iterable) else ()
+    wrong = [f"at position {i} is {layer!r:.60}" for i, layer in enumerate(found) if not isinstance(layer, Layer)]
+    hints = [f"make one of it: {layer.__name__}(...)" for layer in found if isinstance(layer, type)]
+    if wrong or not found:
+        expected = "a list of at least one layer, as in [Dense(10)]"
+        raise ConfigError(expected, *wrong[:3], *hints[:1])
     return found
 
 
@@ -51,10 +45,7 @@ class Sequential(Layer):
         At least one.
     """
 
-    layers: Sequence[Layer]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", check_layers(self.layers, "Sequential"))
+    layers: Annotated[Sequence[Layer], checked_layers]
 
     @classmethod
     def from_config(cls, config: Iterable[dict[str, Any]]) -> Sequential:
@@ -165,10 +156,7 @@ class Residual(Layer):
         f; its output has the shape of its input.
     """
 
-    layers: Sequence[Layer]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", check_layers(self.layers, "Residual"))
+    layers: Annotated[Sequence[Layer], checked_layers]
 
     @property
     def inner(self) -> Sequential:

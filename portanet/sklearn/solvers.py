@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from portanet.checks import NotNegative, Number, one_of
 from portanet.data.batching.batches import Batches
 from portanet.optimizers import Adam, Optimizer
 from portanet.schedules import Schedule
@@ -27,7 +28,7 @@ class MomentumSGD(Optimizer):
     The other form, :class:`portanet.SGD`, is the same while the rate is.
     """
 
-    momentum: float = 0.9
+    momentum: Annotated[float, Number(0, 1)] = 0.9  # scikit-learn allows 1
     nesterov: bool = True
     slots: ClassVar[tuple[str, ...]] = ("velocity",)
 
@@ -75,10 +76,10 @@ class LearningRate(Schedule):
         Exponent of "invscaling".
     """
 
-    kind: str
-    initial: float
+    kind: Annotated[str, one_of("constant", "invscaling", "adaptive")]
+    initial: NotNegative
     power_t: float
-    current: float = 1.0
+    current: NotNegative = 1.0
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.current

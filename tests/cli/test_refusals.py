@@ -25,7 +25,11 @@ from tests.cli.tables import table
         (["moons", "--schedule", "step:every"], 2, "gamma=0.5"),
         (["moons", "--schedule", "plateau:monitor=val_acuracy"], 2, "did you mean 'val_accuracy'?"),
         (["moons", "--schedule", "warm-up:then=plateu"], 2, "did you mean 'plateau'?"),
-        (["moons", "--schedule", "plateau:monitor=x,mode=down"], 2, "unknown mode 'down'"),
+        (
+            ["moons", "--schedule", "plateau:monitor=x,mode=down"],
+            2,
+            "mode must be 'auto' or 'min' or 'max', got 'down'",
+        ),
         (["moons", "--backend", "nunpy"], 2, "did you mean 'numpy'?"),
         (["moons", "--layers", "5,x"], 2, "500,150"),
         (["moons", "--layers", "5,0"], 2, "500,150"),
