@@ -69,7 +69,7 @@ class FlatSum:
 def flat_sum(backend: Backend, ranks: Any, size: int, dtype: str) -> FlatSum:
     """Return the sum that fits a backend: on the GPU where `ranks` allows that and it can be, else on the host."""
     if backend.name == "cupy":
-        from portanet.backends.collective_cuda import cuda_sum
+        from portanet.backends.collective_cupy import cuda_sum
 
         return cuda_sum(backend, ranks, size, dtype)
     return FlatSum(backend, ranks, size, dtype)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import os
 import re
 
 import numpy as np
 from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
 
-from portanet.backends import probe as probing
 from portanet.backends.base import Backend
+from portanet.backends.diagnosis import probe as probing
+from portanet.backends.diagnosis.probe import Status
 from portanet.backends.host import is_strict_array
-from portanet.backends.probe import Status
 from portanet.errors import BackendError, ConfigError, unknown
 from portanet.typing import Array
 
@@ -39,11 +40,11 @@ _NAMES = re.compile(
 )
 
 _CLASSES = {
-    "numpy": ("cpu", "NumpyBackend"),
-    "cupy": ("cuda", "CupyBackend"),
-    "torch": ("torch", "TorchBackend"),
-    "jax": ("jax", "JaxBackend"),
-    "strict": ("strict", "StrictBackend"),
+    "numpy": ("numpy_backend", "NumpyBackend"),
+    "cupy": ("cupy_backend", "CupyBackend"),
+    "torch": ("torch_backend", "TorchBackend"),
+    "jax": ("jax_backend", "JaxBackend"),
+    "strict": ("strict_backend", "StrictBackend"),
 }
 
 _log = logging.getLogger("portanet")
@@ -127,6 +128,8 @@ def _make(name: str) -> Backend:
         raise BackendError(message)
     library, _, place = name.partition(":")
     module, kind = _CLASSES[library]
+    if library == "cupy" and os.environ.get("PORTANET_CUPY_GRAPHS") == "1":
+        module, kind = "cuda_graphs.backend", "GraphBackend"
     made: Backend = getattr(importlib.import_module(f"portanet.backends.{module}"), kind)(place)
     return made
 

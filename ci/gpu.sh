@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python}
 report=${1:-ci/reports/$(date +%Y-%m-%d)-gpu.txt}
 mkdir -p "$(dirname "$report")"
-switches="PORTANET_CUPY_GRAPHS=1 PORTANET_CUPY_FUSE=1 PORTANET_DOUBLE_BUFFER=1"
+switches="PORTANET_CUPY_GRAPHS=1 PORTANET_CUPY_FUSE=1"
 export PORTANET_REQUIRE=cupy
 status=0
 {

@@ -21,7 +21,7 @@ class Gate(pn.Layer):
     stacks = True
 
     @property
-    def by_sample(self):
+    def by_sample(self):  # type: ignore[override]  # its layers decide
         return all(layer.by_sample for layer in self.children().values())
 
     def children(self):
@@ -52,13 +52,13 @@ class Gate(pn.Layer):
     def backward(self, params, dy, cache, *, need_dx=True):
         weight, found = cache
         (_, a, _), (_, b, _) = found
-        grads, dx = {"weight": namespace(dy).sum(dy * a * b)}, 0.0
+        grads, dx = {"weight": namespace(dy).sum(dy * a * b)}, []
         for (name, layer), (part, _, inner), other in zip(self.children().items(), found, (b, a), strict=True):
             own = {key: array for key, array in part.items() if f"{name}.{key}" in params}
             back, more = layer.backward(own, weight * dy * other, inner, need_dx=need_dx)
             grads.update({f"{name}.{key}": array for key, array in more.items()})
-            dx = dx + back if need_dx else None
-        return dx, grads
+            dx.append(back)
+        return sum(dx) if need_dx else None, grads
 
     def updated_buffers(self, params, cache):
         each = zip(self.children().items(), cache[1], strict=True)

@@ -14,8 +14,8 @@ from safetensors import safe_open
 import portanet as pn
 from portanet import losses, metrics, optimizers, schedules
 from portanet.errors import ConfigError, ModelFileError
-from portanet.files.checkpoint import save as checkpoint
 from portanet.layers.config import LAYERS, layers_from
+from portanet.training.resume import save as checkpoint
 from tests.own import Fading, Gate, Noted, Paired, Quartic, Share, Slowing, Twice
 from tests.small import blobs, same, trainer
 from tests.test_resume import StopAt
@@ -53,7 +53,7 @@ def test_all_kinds_come_back(path):
     model = made()
     model.fit(x, y, epochs=2, verbose=False)
     model.save(path)
-    found = pn.load(path, custom=CUSTOM)
+    found: Any = pn.load(path, custom=CUSTOM)
     assert (found.net, found.loss, found.optimizer, found.metrics) == (
         model.net,
         model.loss,
@@ -93,13 +93,25 @@ def test_one_error_names_all_that_are_not_known_and_the_remedy(path):
         "unknown metric 'Share'",
     ):
         assert part in said
-    given = '{"Twice": Twice, "Quartic": Quartic, "Slowing": Slowing, "Fading": Fading, "Share": Share}'
+    given = '{"Twice": Twice, "Quartic": Quartic, "Slowing": Slowing, "Share": Share, "Fading": Fading}'
     assert f"pn.load(path, custom={given}), or on the command line --import" in said
     given = said.partition("custom=")[2].partition(")")[0]
     assert pn.load(path, custom=eval(given)).loss == model.loss  # the remedy is code that works
-    with pytest.raises(ModelFileError) as caught:
-        pn.load(path, custom={"Twice": Twice, "Quartic": Quartic, "Slowing": Slowing, "Share": Share})
-    assert 'custom={"Fading": Fading})' in str(caught.value)
+
+
+def test_a_schedule_alone_that_is_not_known_is_left_out_with_a_warning(path, caplog):
+    for schedule in (Fading(0.5), pn.WarmUp(2.0, Fading(0.5))):
+        model = trainer(schedule=schedule)
+        model.init((5,))
+        model.save(path)
+        caplog.clear()
+        assert pn.load(path).schedule == pn.Constant()
+        (said,) = (record.getMessage() for record in caplog.records)
+        assert "unknown schedule 'Fading'" in said
+        assert 'custom={"Fading": Fading})' in said
+        assert said.endswith("its learning rate is constant")
+        assert type(pn.load(path, custom={"Fading": Fading}).schedule) is type(schedule)
+        assert len(caplog.records) == 1
 
 
 def test_a_name_of_many_layers_is_said_once(path):
@@ -151,7 +163,7 @@ def test_things_within_things(path):
     )
     model.init((5,))
     model.save(path)
-    found = pn.load(path, custom={**CUSTOM, "Paired": Paired})
+    found: Any = pn.load(path, custom={**CUSTOM, "Paired": Paired})
     assert found.loss.first == pn.Huber(0.5)
     assert list(found.loss.others) == [Quartic(3.0), pn.MeanAbsoluteError()]
     assert type(found.schedule.then) is Fading
@@ -220,7 +232,7 @@ def test_a_metric_by_the_name_of_its_column_as_files_of_before_have_it(path):
     model.init((5,))
     model.save(path)
     path.write_bytes(with_(["share"], "metrics")(path.read_bytes()))
-    assert pn.load(path, custom={"share": Share}).metrics == [Share()]
+    assert list(pn.load(path, custom={"share": Share}).metrics) == [Share()]
     with pytest.raises(ModelFileError, match=r'unknown metric .share.*custom=\{"share": share\}'):
         pn.load(path)
 
@@ -352,8 +364,9 @@ def test_layers_are_described_in_whatever_a_field_holds():
 
 
 def test_of_several_mistakes_in_a_list_each_is_named():
+    wrong: list[Any] = [{"output_dim": 0}, {"type": "Dens"}, {"type": "Gate", "value": {"type": "Own"}}, 3]
     with pytest.raises(ConfigError) as caught:
-        layers_from([{"output_dim": 0}, {"type": "Dens"}, {"type": "Gate", "value": {"type": "Own"}}, 3])
+        layers_from(wrong)
     said = str(caught.value)
     for part in (
         "units must be",

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace, device
 
-from portanet.agree import TOLERANCE, _difference, run_layer
 from portanet.backends import get
 from portanet.errors import CheckError, ShapeError
-from portanet.gradient_check import gradcheck
 from portanet.layers import BatchNorm, Dense, Layer, ReLU, Residual, Sequential, Softmax, Tanh
 from portanet.random import Key, Part, generator
+from portanet.verify.agreement import TOLERANCE, _difference, run_layer
+from portanet.verify.gradient_check import gradcheck
 from tests.cases import LAYER_CASES
 
 KEY = Key(5, 11)

@@ -43,7 +43,7 @@ except pn.OutOfMemoryError as error:
     found["said"], found["code"] = str(error), error.exit_code
 auto = trainer()
 auto.fit(x[:600], y[:600], epochs=1, batch_size="auto", verbose=False)
-found["auto"] = auto._fitted["batch_size"]
+found["auto"] = auto.fit_info.batch_size
 usual = trainer()
 usual.fit(np.repeat(x, 17, axis=0)[:2], y[:2], epochs=1, verbose=False)
 found["scarce"] = pn.memory.auto_batch_size(usual, np.repeat(x, 17, axis=0), np.repeat(y, 17).astype("int32"))
@@ -97,7 +97,7 @@ def test_auto_is_a_number_that_a_resumed_training_takes_too(tmp_path, backend):
     first.fit(x, y, epochs=1, batch_size="auto", callbacks=[saved], verbose=False)
     second.resume(tmp_path / "training")
     second.fit(x, y, epochs=0, batch_size=32, callbacks=[saved], verbose=False)
-    assert first._fitted["batch_size"] == 32
+    assert first.fit_info.batch_size == 32
 
 
 def test_what_a_step_is_told_to_take_it_takes():

@@ -33,7 +33,7 @@ def test_the_wheel_holds_every_module_once(wheel):
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"portanet"}
     source = {f"portanet/{p.relative_to(ROOT / 'portanet').as_posix()}" for p in (ROOT / "portanet").rglob("*.py")}
-    source |= {f"portanet/backends/{p.name}" for p in (ROOT / "backends").glob("*.py")}
+    source |= {f"portanet/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "backends").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == source
     assert "portanet/py.typed" in names
 
@@ -46,7 +46,8 @@ def test_the_wheel_is_small(wheel):
 
 def test_packages_are_all_listed():
     folders = {p.parent for p in (ROOT / "portanet").rglob("*.py") if "backends" not in p.parts}
-    named = {".".join(f.relative_to(ROOT).parts) for f in folders} | {"portanet.backends"}
+    named = {".".join(f.relative_to(ROOT).parts) for f in folders}
+    named |= {".".join(("portanet", *p.parent.relative_to(ROOT).parts)) for p in (ROOT / "backends").rglob("*.py")}
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == named
 
 

@@ -172,13 +172,13 @@ def test_another_fit_begins_an_epoch_of_its_own():
 
 def test_checkpoints_by_steps(tmp_path, monkeypatch):
     places = []
-    keep = checkpoint.save
+    keep = pn.Trainer.save_checkpoint
 
     def save(trainer, path):
         places.append((trainer.epoch, trainer.position))
         keep(trainer, path)
 
-    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(pn.Trainer, "save_checkpoint", save)
     fit(make(), 2, pn.TrainingCheckpoint(tmp_path / "a.safetensors", steps=3))
     assert places == [(0, 3), (0, 6), (1, 2), (1, 5), (2, 0)]
     places.clear()
@@ -233,7 +233,7 @@ def test_a_history_of_any_length_is_resumed(tmp_path, monkeypatch):
     trainer.history.rows[-1] |= {"val_r2": np.nan, "high": np.inf, "low": -np.inf, "count": np.int64(3)}
     expected = [dict(row) for row in trainer.history.rows]
     trainer.history.rows[-1]["note"] = "of a callback's, no number"
-    checkpoint.save(trainer, path)
+    trainer.save_checkpoint(path)
     again = make()
     again.resume(path)
     assert repr(again.history.rows) == repr(expected).replace("np.int64(3)", "3")

@@ -223,8 +223,12 @@ def test_mistakes_in_fit(change, kind, said):
         ({"metrics": ["acc"]}, "unknown metric 'acc'"),
         ({"schedule": "cos"}, "unknown schedule 'cos'"),
         ({"backend": "nump"}, "unknown backend 'nump'; did you mean 'numpy'?"),
-        ({"net": [pn.Dense(3), pn.ReLU]}, "Sequential: expected a layer at position 1, got <class"),
-        ({"net": []}, "Sequential: expected at least one layer, got none"),
+        (
+            {"net": [pn.Dense(3), pn.ReLU]},
+            "Sequential: layers must be a list of at least one layer, as in [Dense(10)], got (Dense(units=3, "
+            "bias=True, weight_init='glorot_uniform', bia; at position 1 is <class",
+        ),
+        ({"net": []}, "Sequential: layers must be a list of at least one layer, as in [Dense(10)], got ()"),
     ],
 )
 def test_mistakes_in_the_trainer(options, said):

@@ -1,52 +1,117 @@
-"""Callbacks: what else shall happen while a network trains. A hook that is not overridden costs nothing."""
+"""Callbacks: code run at points of training. Hooks that are not overridden are never called."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+from portanet.backends import Backend
+from portanet.engine.engine import Engine
+from portanet.engine.meter import Meter
+from portanet.engine.state import TrainState
+from portanet.engine.strategy import Strategy, TakeStep
 from portanet.errors import ConfigError
-
-if TYPE_CHECKING:
-    from portanet.training.trainer import Trainer
+from portanet.layers import Layer
+from portanet.losses import Loss
+from portanet.metrics import Metric
+from portanet.optimizers import Optimizer
+from portanet.schedules import Schedule
+from portanet.training.fit_info import FitInfo
+from portanet.training.history import History
+from portanet.typing import Array, Params, Shape
 
 __all__ = ["Callback"]
+
+
+class TrainerView(Protocol):
+    """What a callback sees of a trainer; see :class:`portanet.Trainer`."""
+
+    backend: Backend
+    strategy: Strategy
+    engine: Engine
+    take: TakeStep
+    state: TrainState
+    schedule: Schedule
+    history: History
+    classes: tuple[str, ...]
+    input_shape: Shape | None
+    outputs: int
+    net: Layer
+    loss: Loss
+    optimizer: Optimizer
+    metrics: Sequence[Metric]
+    dtype: str
+    seed: int
+    params: Params
+    buffers: Params
+    meter: Meter
+    epoch: int
+    position: int
+    last_epoch: int
+    rate_factor: float
+    stopping: str
+    finished: str
+    fit_info: FitInfo | None
+    callbacks: Sequence[Callback]
+
+    @property
+    def resumed(self) -> bool: ...
+
+    def stop(self, reason: str, *, finished: bool = False) -> None: ...
+    def finite(self) -> bool: ...
+    def snapshot(self) -> dict[str, Params]: ...
+    def restore(self, snapshot: dict[str, Params]) -> None: ...
+    def copy_state(self) -> TrainState: ...
+    def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None: ...
+    def restore_state(self, state: TrainState) -> None: ...
+    def save(self, path: str | os.PathLike[str]) -> None: ...
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None: ...
+    def evaluate(self, x: Any, y: Any = None, *, sample_weight: Any = None) -> dict[str, float]: ...
+    def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array: ...
 
 
 class Callback:
     """Base of all callbacks; override what is needed. ``trainer.stop(reason)`` ends the training."""
 
     every_batch: ClassVar[bool] = True
-    """Whether :meth:`on_batch_end` must be called behind every batch; else several may be trained in one go."""
+    """Whether :meth:`on_batch_end` must be called after every batch; else several may be trained in one call."""
 
     runs_last: ClassVar[bool] = False
-    """Whether it is called behind the others."""
+    """Whether it is called after the others."""
+
+    acts: ClassVar[bool] = True
+    """Whether :meth:`on_epoch_end` does more than record or show its row. If not, it may be called some epochs later,
+    up to 50 ms, so that the device need not be waited for after each epoch."""
 
     writes: ClassVar[bool] = False
     """Whether it writes files or prints, so that of several processes (:class:`portanet.Ranks`) one alone calls it."""
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
-        """Before the first epoch; training is to end behind epoch `end`."""
+    def on_fit_begin(self, trainer: Any, end: int) -> None:
+        """Called before the first epoch. Training will stop after epoch `end`."""
 
-    def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
-        """Behind batch number `batch` (1 …) of `batches` in this epoch."""
+    def on_batch_end(self, trainer: Any, batch: int, batches: int) -> None:
+        """Called after batch `batch` of `batches` (counted from 1)."""
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        """Behind each epoch; `row` is its line of the history."""
+    def on_epoch_end(self, trainer: Any, row: dict[str, float]) -> None:
+        """Called after each epoch; `row` is its line of the history."""
 
-    def on_divergence(self, trainer: Trainer, message: str) -> bool:
-        """When the loss or a weight is no longer finite; return whether training goes on from what was put in place."""
+    def on_divergence(self, trainer: Any, message: str) -> bool:
+        """Called when the loss or a weight is no longer finite.
+
+        Return True if training is to continue, with the epoch run again from the state that the trainer now has.
+        """
         return False
 
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """Behind the last epoch, also when training ended by an error."""
+    def on_fit_end(self, trainer: Any) -> None:
+        """Called after the last epoch, also when training ended by an error."""
 
     def state(self) -> dict[str, Any]:
-        """Return what it has noted, of which a checkpoint is made: plain values and host arrays, in dicts and lists."""
+        """Return what a checkpoint must hold of it: plain values and host arrays, in dicts and lists."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`state` returned; behind :meth:`on_fit_begin`."""
+        """Take back what :meth:`state` returned; called after :meth:`on_fit_begin`."""
 
 
 def check_noted(**fields: tuple[Any, Any]) -> None:
@@ -58,7 +123,7 @@ def check_noted(**fields: tuple[Any, Any]) -> None:
 
 
 def checked(callbacks: Sequence[Callback]) -> list[Callback]:
-    """Return the callbacks as a list; tell one that is none."""
+    """Return the callbacks as a list; raise ConfigError for the first that is no Callback."""
     if not isinstance(callbacks, list | tuple):
         what = type(callbacks).__name__
         message = f"fit: callbacks must be a list of Callback, got a single {what}; put it into a list"

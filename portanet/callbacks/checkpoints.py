@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from portanet.callbacks.base import Callback, check_noted
-from portanet.checks import check_count, check_number, check_path, check_text
-from portanet.files import checkpoint
-from portanet.schedules import improved, monitored
-
-if TYPE_CHECKING:
-    from portanet.training.trainer import Trainer
+from portanet.callbacks.base import Callback, TrainerView, check_noted
+from portanet.checks import check, check_count, check_number, check_path, check_text
+from portanet.schedules import MODE, direction, improved, monitored
 
 __all__ = ["Checkpoint", "TrainingCheckpoint"]
 
@@ -29,24 +25,37 @@ class Checkpoint(Callback):
         A column of the history.
     every : int
         Number of epochs between saves; without `monitor`.
+    mode : {"auto", "min", "max"}
+        As that of :class:`EarlyStopping`.
+
+    Raises
+    ------
+    ConfigError
+        When training begins, if `mode` is "auto" and the direction of `monitor` is not known.
     """
 
     writes = True
 
-    def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1) -> None:
+    def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1, *, mode: str = "auto") -> None:
         if monitor is not None:
             check_text("Checkpoint: monitor", monitor)
         check_count("Checkpoint: every", every, 1)
+        check("Checkpoint: mode", mode, MODE)
+        self.mode = mode
         self.path, self.monitor, self.every = check_path("Checkpoint: path", path), monitor, every
         self.best: float | None = None
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        if self.monitor is not None:
+            direction(self.monitor, self.mode, trainer.metrics, "Checkpoint")
+
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         if self.monitor is None:
             if trainer.epoch % self.every == 0:
                 trainer.save(self.path)
             return
         value = monitored(row, self.monitor, "Checkpoint")
-        if improved(value, self.best, self.monitor):
+        if improved(value, self.best, direction(self.monitor, self.mode, trainer.metrics, "Checkpoint")):
             self.best = value
             trainer.save(self.path)
 
@@ -85,29 +94,29 @@ class TrainingCheckpoint(Callback):
         self.every_batch = steps is not None  # type: ignore[misc]  # by minutes, several batches may be trained in one go
         self._since, self._saved = 0, 0.0
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         self._since, self._saved = 0, time.monotonic()
 
-    def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
+    def on_batch_end(self, trainer: TrainerView, batch: int, batches: int) -> None:
         self._since += 1
         if batch == batches:
             return  # the epoch's end is one step away, and has more to say
         if (self.steps is not None and self._since >= self.steps) or self._is_time():
             self._save(trainer)
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         by_steps = self.steps is not None and self._since >= self.steps
         if by_steps or self._is_time() or (self.steps is None and self.minutes is None):
             self._save(trainer)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: TrainerView) -> None:
         if trainer.history.stopped not in ("error", "diverged"):  # then the last good one stays
             self._save(trainer)
 
     def _is_time(self) -> bool:
         return self.minutes is not None and time.monotonic() - self._saved >= 60 * self.minutes
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: TrainerView) -> None:
         if trainer.finite():  # else the last good one stays: the epoch's end will tell
-            checkpoint.save(trainer, self.path)
+            trainer.save_checkpoint(self.path)
         self._since, self._saved = 0, time.monotonic()

@@ -1,20 +1,17 @@
-"""Callbacks that change the learning rate, and the state that a diverged training goes back to."""
+"""Callbacks that change the learning rate."""
 
 from __future__ import annotations
 
-import copy
 import logging
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from portanet.callbacks.base import Callback
+from portanet.callbacks.base import Callback, TrainerView
 from portanet.checks import check_count, check_number
-from portanet.engine.meter import Meter
+from portanet.engine.state import TrainState
 from portanet.errors import ConfigError, unknown
 from portanet.schedules import Schedule
 from portanet.schedules import get as get_schedule
-
-if TYPE_CHECKING:
-    from portanet.training.trainer import Trainer
 
 __all__ = ["LearningRateSchedule", "LowerRate"]
 
@@ -23,34 +20,7 @@ logger = logging.getLogger("portanet")
 ON_DIVERGENCE = ("stop", "lower_lr")
 
 
-def keep(trainer: Trainer) -> dict[str, Any]:
-    """Return copies of weights, buffers and optimizer state on the host, and the place within the training."""
-    return {
-        **trainer.snapshot(),
-        "optimizer": trainer.host_state(),
-        "epoch": trainer.epoch,
-        "position": trainer.position,
-        "meter": trainer.meter.state() if trainer.position else None,
-        "schedule": copy.copy(trainer.schedule),
-    }
-
-
-def put_back(trainer: Trainer, kept: dict[str, Any]) -> None:
-    """Give a trainer the weights, the buffers and the optimizer's state that :func:`keep` returned."""
-    trainer.restore({"params": kept["params"], "buffers": kept["buffers"]})
-    trainer.adopt_state(kept["optimizer"])
-
-
-def go_back(trainer: Trainer, kept: dict[str, Any]) -> None:
-    """Give it the place within the training too."""
-    put_back(trainer, kept)
-    trainer.epoch, trainer.position = kept["epoch"], kept["position"]
-    if kept["meter"] is not None:
-        trainer.meter = Meter(trainer.backend, trainer.metrics)
-        trainer.meter.load_state(kept["meter"])
-
-
-def named(on_divergence: str, hooks: list[Callback]) -> list[Callback]:
+def on_divergence(answer: str, hooks: list[Callback]) -> list[Callback]:
     """Return the callbacks that ``fit(on_divergence=...)`` puts to these.
 
     Raises
@@ -58,14 +28,14 @@ def named(on_divergence: str, hooks: list[Callback]) -> list[Callback]:
     ConfigError
         If it is no known one.
     """
-    if on_divergence not in ON_DIVERGENCE:
-        raise ConfigError("fit: " + unknown("on_divergence", on_divergence, ON_DIVERGENCE))
-    lower = on_divergence == "lower_lr" and not any(isinstance(hook, LowerRate) for hook in hooks)
+    if answer not in ON_DIVERGENCE:
+        raise ConfigError("fit: " + unknown("on_divergence", answer, ON_DIVERGENCE))
+    lower = answer == "lower_lr" and not any(isinstance(hook, LowerRate) for hook in hooks)
     return [LowerRate()] if lower else []
 
 
 class LearningRateSchedule(Callback):
-    """Gives the trainer another schedule for this fit; the one it had comes back behind it."""
+    """Gives the trainer another schedule for this fit; the one it had comes back after it."""
 
     def __init__(self, schedule: Schedule | str) -> None:
         try:
@@ -74,10 +44,10 @@ class LearningRateSchedule(Callback):
             message = f"LearningRateSchedule: {error}"
             raise ConfigError(message) from None
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         self._before, trainer.schedule = trainer.schedule, self.schedule
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: TrainerView) -> None:
         trainer.schedule = self._before
 
 
@@ -114,46 +84,51 @@ class LowerRate(Callback):
         check_count("LowerRate: times", times, 1)
         self.factor, self.times, self.lowered = factor, times, 0
         self._best: float | None = None
-        self._kept: dict[str, Any] | None = None
-        self._trainer: Trainer | None = None
+        self._kept: TrainState | None = None
+        self._trainer: TrainerView | None = None
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
-        self.lowered, self._best, self._trainer, self._kept = 0, None, trainer, keep(trainer)
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        self.lowered, self._best, self._trainer, self._kept = 0, None, trainer, trainer.copy_state()
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        if self._best is None:  # the first batch of all tells how good the weights were that the fit began with
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+        if self._best is None:  # the first batch of all shows how good the weights were that the fit began with
             self._best = float(trainer.meter.state()["columns"][0][0])
         if row["loss"] <= 2 * self._best:
-            self._best, self._kept = min(self._best, row["loss"]), keep(trainer)
+            self._best, self._kept = min(self._best, row["loss"]), trainer.copy_state()
 
-    def on_divergence(self, trainer: Trainer, message: str) -> bool:
-        if self._kept is None or self.lowered >= self.times:
+    def on_divergence(self, trainer: TrainerView, message: str) -> bool:
+        kept = self._kept
+        if kept is None or self.lowered >= self.times:
             return False
-        put_back(trainer, self._kept)
+        now = trainer.state
+        factor = now.rate_factor * self.factor
+        trainer.restore_state(replace(kept, epoch=now.epoch, step=0, rate_factor=factor, schedule=now.schedule))
         self.lowered += 1
-        trainer.rate_factor *= self.factor
-        epoch = self._kept["epoch"]
-        which = f"the weights behind epoch {epoch}" if epoch else "the first weights"
+        which = f"the weights after epoch {kept.epoch}" if kept.epoch else "the first weights"
         logger.warning(
-            "%s; back to %s, and on with %g times the learning rate (%d of at most %d times)",
-            *(message, which, trainer.rate_factor, self.lowered, self.times),
+            "%s; restored %s and continuing with the learning rate scaled by %g (attempt %d of %d)",
+            *(message, which, factor, self.lowered, self.times),
         )
         return True
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: TrainerView) -> None:
         self._kept = self._trainer = None
 
     def state(self) -> dict[str, Any]:
         trainer, kept = self._trainer, self._kept
         rate = 1.0 if trainer is None else trainer.rate_factor
-        if trainer is None or kept is None or (kept["epoch"], kept["position"]) == (trainer.epoch, trainer.position):
-            kept = None  # what the checkpoint itself holds
-        else:
-            kept = {name: kept[name] for name in ("params", "buffers", "optimizer", "epoch", "position")}
-        return {"lowered": self.lowered, "best": self._best, "rate_factor": rate, "kept": kept}
+        found: dict[str, Any] | None = None
+        if trainer is not None and kept is not None and (kept.epoch, kept.step) != (trainer.epoch, trainer.position):
+            # Else it is what the checkpoint itself holds.
+            found = {"params": kept.params, "buffers": kept.buffers, "optimizer": kept.opt_state}
+            found |= {"epoch": kept.epoch, "position": kept.step}
+        return {"lowered": self.lowered, "best": self._best, "rate_factor": rate, "kept": found}
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.lowered, self._best = state["lowered"], state["best"]
         if self._trainer is not None:
             self._trainer.rate_factor = state["rate_factor"]
-        self._kept = state["kept"] or self._kept
+        kept = state["kept"]
+        if kept and self._kept is not None:
+            arrays = (kept["params"], kept["buffers"], kept["optimizer"])
+            self._kept = TrainState(*arrays, self._kept.meter, kept["epoch"], kept["position"])

@@ -11,15 +11,12 @@ import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from portanet.callbacks.base import Callback
+from portanet.callbacks.base import Callback, TrainerView
 from portanet.checks import check_path
 from portanet.errors import ConfigError
 from portanet.files.atomic import append
-
-if TYPE_CHECKING:
-    from portanet.training.trainer import Trainer
 
 __all__ = ["CSVLogger", "JSONLLogger"]
 
@@ -28,16 +25,17 @@ class _Logger(Callback):
     """Base of both: which epochs of a resumed training the file holds already."""
 
     writes = True
+    acts = False
 
     def __init__(self, path: str | Path) -> None:
         self.path = check_path(f"{type(self).__name__}: path", path)
         self._written = 0
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
-        resumed = trainer._resumed is not None and self.path.is_file()
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        resumed = trainer.resumed and self.path.is_file()
         self._written = _last(self._epochs()) if resumed else 0
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         if row["epoch"] > self._written:
             self._append(row)
 

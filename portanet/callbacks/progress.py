@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from portanet.callbacks.base import Callback
-
-if TYPE_CHECKING:
-    from portanet.training.trainer import Trainer
+from portanet.callbacks.base import Callback, TrainerView
 
 
 class Progress(Callback):
@@ -19,8 +16,9 @@ class Progress(Callback):
     interval = 0.5
     every_batch = False
     writes = True
+    acts = False
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         self._first, self._end, self._began = trainer.epoch, end, time.monotonic()
         self._shown = self._began
         self._bar: Any = None
@@ -36,7 +34,7 @@ class Progress(Callback):
             self._task = self._bar.add_task("epoch", total=1.0, numbers="")
             self._bar.start()
 
-    def on_batch_end(self, trainer: Trainer, batch: int, batches: int) -> None:
+    def on_batch_end(self, trainer: TrainerView, batch: int, batches: int) -> None:
         now = time.monotonic()
         if self._bar is None or now - self._shown < self.interval:
             return
@@ -49,10 +47,10 @@ class Progress(Callback):
             numbers=_numbers(trainer.meter.result()),
         )
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
-        done = trainer.epoch - self._first
-        left = (time.monotonic() - self._began) / done * (self._end - trainer.epoch)
-        line = f"epoch {trainer.epoch:>{len(str(self._end))}}/{self._end}  {_numbers(row)}  {row['seconds']:.2f} s"
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+        epoch = int(row["epoch"])
+        left = (time.monotonic() - self._began) / (epoch - self._first) * (self._end - epoch)
+        line = f"epoch {epoch:>{len(str(self._end))}}/{self._end}  {_numbers(row)}  {row['seconds']:.2f} s"
         if left >= 1:
             line += f"  {_clock(left)} left"
         if self._bar is None:
@@ -61,7 +59,7 @@ class Progress(Callback):
         else:
             self._bar.console.print(line, highlight=False)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: TrainerView) -> None:
         if self._bar is not None:
             self._bar.stop()
 

@@ -11,14 +11,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from portanet.callbacks.base import Callback
+from portanet.callbacks.base import Callback, TrainerView
+from portanet.checks import check_flag, check_path, check_text
 from portanet.errors import ConfigError, DataError
 from portanet.layers.tree import in_words
-
-if TYPE_CHECKING:
-    from portanet.training.trainer import Trainer
 
 __all__ = ["MLflow", "TensorBoard"]
 
@@ -50,10 +48,10 @@ class TensorBoard(Callback):
     writes = True
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
-        self.log_dir = Path(log_dir)
+        self.log_dir = check_path("TensorBoard: log_dir", log_dir)
         self._writer: Any = None
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         writers = _needed("tensorboard.summary.writer.event_file_writer", "tensorboard")
         hparams = _needed("tensorboard.plugins.hparams.summary_v2", "tensorboard")
         try:
@@ -61,18 +59,18 @@ class TensorBoard(Callback):
         except OSError as error:
             message = f"TensorBoard: {self.log_dir}: cannot be written ({error.strerror or error}); name another folder"
             raise DataError(message) from None
-        if trainer._resumed is not None:
+        if trainer.resumed:
             event = _needed("tensorboard.compat.proto.event_pb2", "tensorboard")
             begun = event.SessionLog(status=event.SessionLog.START)
             self._add(event.Event(session_log=begun, step=trainer.epoch + 1))
         self._write(hparams.hparams_pb(hyper_parameters(trainer)), trainer.epoch)
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         proto = _needed("tensorboard.compat.proto.summary_pb2", "tensorboard")
         values = [proto.Summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "epoch"]
         self._write(proto.Summary(value=values), trainer.epoch)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: TrainerView) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -129,18 +127,18 @@ class MLflow(Callback):
         *,
         save_model: bool = False,
     ) -> None:
-        self.tracking_uri, self.experiment, self.run_name, self.save_model = (
-            tracking_uri,
-            experiment,
-            run_name,
-            save_model,
-        )
+        for name, value in {"tracking_uri": tracking_uri, "experiment": experiment, "run_name": run_name}.items():
+            if value is not None:
+                check_text(f"MLflow: {name}", value)
+        check_flag("MLflow: save_model", save_model)
+        self.tracking_uri, self.experiment, self.run_name = tracking_uri, experiment, run_name
+        self.save_model = save_model
         self.run_id: str | None = None
         self._client: Any = None
         self._made = False
         self._written = 0
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         mlflow = _needed("mlflow", "mlflow")
         self._written = 0
         with _told():
@@ -154,7 +152,7 @@ class MLflow(Callback):
             params = [mlflow.entities.Param(name, str(value)) for name, value in hyper_parameters(trainer).items()]
             self._client.log_batch(self.run_id, params=params)
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         if trainer.epoch <= self._written:
             return
         entities = _needed("mlflow.entities", "mlflow")
@@ -163,7 +161,7 @@ class MLflow(Callback):
         with _told():
             self._client.log_batch(self.run_id, metrics=metrics)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: TrainerView) -> None:
         if self._client is None or self.run_id is None:
             return
         failed = trainer.history.stopped in ("error", "diverged")
@@ -203,7 +201,7 @@ class MLflow(Callback):
         return str(self._client.create_run(experiment, run_name=self.run_name).info.run_id)
 
 
-def hyper_parameters(trainer: Trainer) -> dict[str, str | float]:
+def hyper_parameters(trainer: TrainerView) -> dict[str, str | float]:
     """Return what a training was set up with, as plain values under flat names: ``{"optimizer.lr": 0.1, ...}``."""
     found: dict[str, Any] = {
         "net": in_words(trainer.net),
@@ -212,7 +210,8 @@ def hyper_parameters(trainer: Trainer) -> dict[str, str | float]:
     for name, thing in (("loss", trainer.loss), ("optimizer", trainer.optimizer), ("schedule", trainer.schedule)):
         found[name] = type(thing).__name__
         found |= {f"{name}.{key}": value for key, value in _fields(thing).items()}
-    found |= {name: trainer._fitted[name] for name in ("batch_size", "samples") if name in trainer._fitted}
+    if trainer.fit_info is not None:
+        found |= {"batch_size": trainer.fit_info.batch_size, "samples": trainer.fit_info.samples}
     found |= {name: getattr(trainer, name) for name in ("l1", "l2", "dtype", "seed")}
     found["backend"] = trainer.backend.spec
     plain = {name: value for name, value in found.items() if value is not None}

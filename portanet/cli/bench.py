@@ -48,7 +48,7 @@ def bench(
     Each trains by its own public way, in a process of its own, in turns; ratios are medians over the rounds. "limit" is
     the matrix products of a step alone, by NumPy into ready buffers.
     """
-    from portanet.backends import blas
+    from portanet.backends.diagnosis import blas
     from portanet.bench.peers import PEERS
     from portanet.bench.turns import measure
     from portanet.bench.workloads import KNOWN, WORKLOADS

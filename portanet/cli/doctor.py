@@ -20,10 +20,11 @@ def doctor(backend: str | None, *, json_wanted: bool) -> None:
 
     Each backend is tried with a kernel and a matrix product.
     """
+    import portanet
     from portanet import backends
-    from portanet.backends.doctor import report
+    from portanet.backends.diagnosis.report import report
 
-    found = report()
+    found = {"portanet": portanet.__version__, **report()}
     if json_wanted:
         print_json(found)
     else:

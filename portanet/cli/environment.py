@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import portanet
-from portanet.backends import blas
-from portanet.backends.probe import probe
+from portanet.backends.diagnosis import blas
+from portanet.backends.diagnosis.probe import probe
 from portanet.cli.run_folder import ENVIRONMENT, write_json, write_text
 from portanet.data import Dataset, Samples, fingerprint
 from portanet.errors import DataError

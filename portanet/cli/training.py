@@ -21,7 +21,7 @@ from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load
 from portanet.data.batching import prepare
-from portanet.distributed import Ranks
+from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
 from portanet.files.description import read
 from portanet.layers.tree import in_words
@@ -84,8 +84,11 @@ class Training:
             classes=self.dataset.classes,
             ranks=ranks,
         )
+        rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         self.trainer.init(self.dataset.x.shape[1:])
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
+        if options.init_from is not None:
+            self.trainer.load_weights(options.init_from, strict=False)
         self.options = dataclasses.replace(
             options,
             stream=isinstance(self.dataset.x, Samples),
@@ -200,12 +203,12 @@ class Training:
     def _test(self, folder: Path, recorder: run_folder.Recorder) -> dict[str, float]:
         """Return the test part's metrics, by the weights that ``evaluate`` and ``predict`` take: the best ones."""
         data = self.dataset
-        if recorder.best and recorder.best["epoch"] != self.trainer.epoch:
+        if recorder.best and (recorder.best["epoch"] != self.trainer.epoch or self.trainer.position):
             arrays, about = read(folder / run_folder.BEST)
             buffers = {name: arrays.pop(name) for name in about["buffers"]}
             self.trainer.restore({"params": arrays, "buffers": buffers})
         if self.ranks is not None:  # rank 0 alone knows the best epoch
-            self.ranks.equalise(self.trainer)
+            self.trainer.restore_state(self.trainer.strategy.broadcast(self.trainer.copy_state))
         if data.x_test is None:
             return {}
         return {f"test_{name}": value for name, value in self.trainer.evaluate(data.x_test, data.y_test).items()}

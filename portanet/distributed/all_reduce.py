@@ -6,19 +6,17 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from portanet.backends import Backend
 from portanet.backends.collective import FlatSum, flat_sum
+from portanet.distributed.ranks import Ranks
 from portanet.engine.step import Step
 from portanet.errors import ConfigError
 from portanet.layers import BatchNorm, Layer, Sequential
 from portanet.layers.tree import walk
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
-
-if TYPE_CHECKING:
-    from portanet.distributed.ranks import Ranks
 
 FLAGS = 2  # who wants to stop; who has not looked at the numbers for long
 

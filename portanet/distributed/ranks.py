@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import os
 import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
 
-from portanet.callbacks.base import Callback
 from portanet.checks import check_count, check_flag
 from portanet.distributed import launch
 from portanet.distributed.watchdog import Watch
 from portanet.errors import ConfigError
 
-if TYPE_CHECKING:
-    from portanet.training.trainer import Trainer
-
 __all__ = ["Ranks"]
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
 PATIENCE = 2.0  # seconds in which an error is to come to all processes, if it is everybody's
 
@@ -130,17 +124,6 @@ class Ranks:
             raise raised
         return cast(T, value)
 
-    def called(self, hooks: Sequence[Callback]) -> list[Callback]:
-        """Return the callbacks that this process calls: rank 0 all of them, the others those that do not write."""
-        return [hook for hook in hooks if self.rank == 0 or not hook.writes]
-
-    def equalise(self, trainer: Trainer) -> None:
-        """Give all processes rank 0's weights, buffers and optimizer state."""
-        state = self.share((trainer.snapshot(), trainer.host_state()) if self.rank == 0 else None)
-        if self.rank and state is not None:
-            trainer.restore(state[0])
-            trainer.adopt_state(state[1])
-
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Let an error in the block end all processes: each by the same error, or all at once where it is one's own.
@@ -184,35 +167,6 @@ class Ranks:
 
     def __repr__(self) -> str:
         return f"<rank {self.rank} of {self.size}>"
-
-
-def together(method: F) -> F:
-    """Return a trainer's method that lets an error end all processes: :meth:`Ranks.together`."""
-
-    @functools.wraps(method)
-    def call(self: Any, *args: Any, **options: Any) -> Any:
-        if self.ranks is None:
-            return method(self, *args, **options)
-        with self.ranks.together():
-            return method(self, *args, **options)
-
-    return cast(F, call)
-
-
-def of(spec: Ranks | str | None) -> Ranks | None:
-    """Return the processes that `spec` means; None for a single one.
-
-    Raises
-    ------
-    ConfigError
-        If it means none, or mpi4py is missing.
-    """
-    if spec is None or isinstance(spec, Ranks):
-        return spec
-    if spec != "mpi":
-        message = f"Trainer: ranks must be None, 'mpi' or a portanet.Ranks, got {spec!r:.60}"
-        raise ConfigError(message)
-    return Ranks()
 
 
 def _mpi() -> Any:

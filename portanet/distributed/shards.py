@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from portanet.backends import Backend
-from portanet.data.batching.batches import Batch, Batches, Order, Rows
+from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order
 from portanet.data.batching.stream import StreamedBatches
-from portanet.engine.meter import Meter
+from portanet.distributed.ranks import Ranks
 from portanet.random import Part
 from portanet.typing import Array
-
-if TYPE_CHECKING:
-    from portanet.distributed.ranks import Ranks
 
 
 class PartOfBatch(NamedTuple):
@@ -40,7 +37,7 @@ class _Parted(Batches):
     def _own(self, n: int) -> tuple[int, int]:
         return self.ranks.rows(n) if n >= 2 * self.ranks.size else (0, n)
 
-    def _parts(self, batches: Iterator[Batch | Rows], skip: int) -> Iterator[PartOfBatch]:
+    def _parts(self, batches: Iterator[Batch | IndexBlock], skip: int) -> Iterator[PartOfBatch]:
         add = self._added if self.ranks.batch_norm == "global" else None
         for i, batch in enumerate(batches, skip):
             assert isinstance(batch, Batch)
@@ -118,23 +115,3 @@ class StreamedShards(_Parted, StreamedBatches):
         first, last = self._own(int(batch.x.shape[0]))
         weight = None if batch.weight is None else batch.weight[first:last]
         return Batch(batch.x[first:last, ...], batch.y[first:last, ...], weight, batch.size)
-
-
-def gathered(ranks: Ranks, meter: Meter, outputs: list[Any], targets: list[Any], weight: Any) -> tuple[Any, Any, Any]:
-    """Give `meter` what all processes have measured; return their outputs, targets and weights, in the rows' order."""
-    found = ranks.gather((meter.state(), outputs, targets, weight))
-    states = [state for state, *_ in found]
-    meter.load_state(
-        {
-            "sizes": np.concatenate([state["sizes"] for state in states]),
-            "columns": [np.concatenate(column) for column in zip(*(state["columns"] for state in states), strict=True)],
-        }
-    )
-    weight = None if weight is None else np.concatenate([each for *_, each in found])
-    outputs, targets = ([part for each in found for part in each[i]] for i in (1, 2))
-    return outputs, targets, weight
-
-
-def own_rows(ranks: Ranks, n: int) -> tuple[int, int]:
-    """Return which of `n` rows this process evaluates: its part, or all of them where there are too few to part."""
-    return ranks.rows(n) if n >= ranks.size else (0, n)

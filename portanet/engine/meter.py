@@ -1,4 +1,4 @@
-"""The running numbers of an epoch: they stay on the device until somebody looks."""
+"""Running loss and metrics of an epoch, kept on the device until read."""
 
 from __future__ import annotations
 
@@ -13,12 +13,21 @@ from portanet.typing import Array
 
 
 class Meter:
-    """Collects each batch's loss and metrics, and reads them from the device together."""
+    """Collects each batch's loss and metrics, and reads them from the device together.
+
+    Attributes
+    ----------
+    sizes : list of float
+        The sum of the weights of each batch.
+    seconds : float
+        What the epoch has taken so far.
+    """
 
     def __init__(self, backend: Backend, metrics: Sequence[Metric]) -> None:
         self.backend = backend
         self.metrics = [m for m in metrics if not isinstance(m, ScikitMetric)]
         self.sizes: list[float] = []
+        self.seconds = 0.0
         self._waiting: list[tuple[Array, ...]] = []
         self._stacked: list[tuple[Array, ...]] = []
         self._read: list[list[np.ndarray]] = [[] for _ in range(1 + len(self.metrics))]
@@ -45,6 +54,13 @@ class Meter:
         loss = float((values[0] * sizes).sum() / max(sizes.sum(), 1e-30))
         found = zip(self.metrics, values[1:], strict=True)
         return {"loss": loss, **{metric.name: metric.merge(column, sizes) for metric, column in found}}
+
+    def copy(self) -> Meter:
+        """Return a meter of its own with the same numbers, on the host."""
+        found = Meter(self.backend, self.metrics)
+        found.load_state(self.state())
+        found.seconds = self.seconds
+        return found
 
     def state(self) -> dict[str, Any]:
         """Return what was taken so far, as host arrays."""

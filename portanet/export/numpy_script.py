@@ -165,7 +165,7 @@ def _padding(rows: Axis, columns: Axis) -> tuple[tuple[int, int], tuple[int, int
 def _conv(step: Step) -> str:
     layer = step.layer
     rows, columns = layer.axes(*step.in_shape[:2])
-    padding, dilation = _padding(rows, columns), pair(layer.dilation, "dilation", 1)
+    padding, dilation = _padding(rows, columns), pair(layer.dilation)
     settings = _settings(stride=(rows.stride, columns.stride), padding=padding, dilation=dilation, groups=layer.groups)
     return f"conv2d(x, {_arrays(step, 'weight', 'bias')}{settings})"
 

@@ -90,7 +90,7 @@ def _conv(graph: Graph, step: Step, x: str) -> str:
     inputs += [graph.weight(step, "bias")] if "bias" in step.arrays else []
     window = {
         **_window(layer.axes(*step.in_shape[:2])),
-        "dilations": pair(layer.dilation, "dilation", 1),
+        "dilations": pair(layer.dilation),
         "group": layer.groups,
     }
     return graph.channels_first(step, x, lambda x: graph.node("Conv", [x, *inputs], step.prefix, **window))

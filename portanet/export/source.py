@@ -11,11 +11,11 @@ from typing import Any
 from portanet import losses
 from portanet.errors import ConfigError
 from portanet.initializers import ShapesOnly
-from portanet.layers import Layer, LeakyReLU, Sequential, Sigmoid, Softmax
+from portanet.layers import Layer, Sequential, Sigmoid, Softmax
 from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Exp", "Source", "Step", "cannot", "check", "needed", "read", "transposed"]
+__all__ = ["Exp", "Source", "Step", "cannot", "needed", "read", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
         from portanet.export.sklearn_import import from_sklearn
 
         model = from_sklearn(model, backend="numpy")
-    model._check_weights(what)
+    model.check_weights(what)
     snapshot = model.snapshot()
     arrays = {**snapshot["params"], **snapshot["buffers"]}
     body = model.body
@@ -163,12 +163,6 @@ def cannot(step: Step, to: str, why: str = "") -> ConfigError:
         "but your own code computes; put layers of portanet in its place, or keep to trainer.save and portanet.load"
     )
     return ConfigError(message)
-
-
-def check(step: Step, to: str) -> None:
-    """Refuse the one number with which a layer of ours is not what others call by its name."""
-    if isinstance(step.layer, LeakyReLU) and step.layer.slope > 1:
-        raise cannot(step, to, f"a slope of {step.layer.slope:g} is above 1, where max(x, a x) is no leaky rectifier")
 
 
 def needed(package: str, extra: str, what: str) -> Any:

@@ -7,6 +7,7 @@ What is saved are host arrays, so that a network trained on any backend is loade
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,13 +23,14 @@ from portanet.registry import Custom, Registry
 from portanet.typing import Shape
 
 if TYPE_CHECKING:
-    from portanet.training.model import Model
     from portanet.training.trainer import Trainer
 
 __all__ = ["load", "save"]
 
+logger = logging.getLogger("portanet")
 
-def describe(model: Model) -> dict[str, Any]:
+
+def describe(model: Any) -> dict[str, Any]:
     """Return all but the arrays of a trained network as plain values."""
     optimizer = getattr(model, "optimizer", None)
     return {
@@ -52,7 +54,7 @@ def describe(model: Model) -> dict[str, Any]:
     }
 
 
-def save(model: Model, path: str | os.PathLike[str]) -> None:
+def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write the network, its parameters and its preprocessing to `path`, in one piece or not at all.
 
     Raises
@@ -64,7 +66,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
-    model._check_weights("save")
+    model.check_weights("save")
     arrays = model.snapshot()
     text = as_text(describe(model))
     write(path, to_bytes({**arrays["params"], **arrays["buffers"]}, metadata={"portanet": text}))
@@ -104,7 +106,8 @@ def load(
     DataError
         If the file is missing, no safetensors file of portanet's, or holds other arrays than its description says.
     ModelFileError
-        If it holds classes that are not known here, with the `custom` for all of them, or invalid arguments.
+        If it holds classes that are not known here, with the `custom` for all of them, or invalid arguments. A schedule
+        alone that is not known is left out, with a warning.
     """
     from portanet.training.trainer import Trainer
 
@@ -236,15 +239,10 @@ def _parts(about: dict[str, Any], custom: Custom) -> tuple[Layer, Any, Any, Any,
     wrong, parts, measured = Gathered(), dict[str, Any](), list[Any]()
     with wrong:  # as a list of one layer, so that a network that is not a Sequential comes back as what it was
         parts["net"] = layers_from([about["net"]], custom)[0]
-    kinds: dict[str, Registry[Any]] = {
-        "loss": losses.LOSSES,
-        "optimizer": optimizers.OPTIMIZERS,
-        "schedule": schedules.SCHEDULES,
-    }
+    kinds: dict[str, Registry[Any]] = {"loss": losses.LOSSES, "optimizer": optimizers.OPTIMIZERS}
     for key, known in kinds.items():
-        own = about.get(key) if key == "schedule" else about[key]  # files of 0.1.0 have none
         with wrong:
-            parts[key] = own and known.make(own["name"], own["options"], custom)
+            parts[key] = about[key] and known.make(about[key]["name"], about[key]["options"], custom)
     for own in about["metrics"]:
         with wrong:
             if isinstance(own, str):
@@ -253,8 +251,17 @@ def _parts(about: dict[str, Any], custom: Custom) -> tuple[Layer, Any, Any, Any,
             else:
                 name = own["column"] if own["column"] in custom and own["name"] not in custom else own["name"]
                 measured.append(metrics.METRICS.make(name, own["options"], custom))
+    rates, unknown_rates = about.get("schedule"), Gathered()  # files of 0.1.0 have none
+    with unknown_rates:
+        parts["schedule"] = rates and schedules.SCHEDULES.make(rates["name"], rates["options"], custom)
+    if unknown_rates.missing and not wrong.texts:  # the network can be used without it
+        text, remedy = unknown_rates.texts[0], _remedy(tuple(unknown_rates.missing))
+        logger.warning("%s%s; until then its learning rate is constant", text, remedy)
+    else:
+        with wrong:
+            unknown_rates.check()
     wrong.check()
-    return parts["net"], parts["loss"], parts["optimizer"] or optimizers.SGD(), parts["schedule"], measured
+    return parts["net"], parts["loss"], parts["optimizer"] or optimizers.SGD(), parts.get("schedule"), measured
 
 
 def _remedy(missing: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,11 @@ class WeightsFile:
         self.path, self.about, self.shapes = path, about, shapes
         self._file = file
 
-    def arrays(self) -> Params:
-        """Read all arrays (host arrays). Raises DataError where one holds numbers that are not finite."""
+    def arrays(self, names: Iterable[str] | None = None) -> Params:
+        """Read these arrays, or all (host arrays). Raises DataError if one holds numbers that are not finite."""
         xp = backends.get("numpy").xp
         found = {}
-        for name in self.shapes:
+        for name in self.shapes if names is None else names:
             found[name] = array = self._file.get_tensor(name)
             if not xp.all(xp.isfinite(array)):
                 message = (

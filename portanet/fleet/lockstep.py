@@ -1,7 +1,7 @@
-"""Trainings in several threads that meet behind each epoch: networks of one shape are stepped together, as a fleet is.
+"""Trainings in several threads in lockstep: networks of one shape are stepped together, as a fleet is.
 
-Whoever trains needs to know nothing of it: what is called in a thread of a :class:`Meeting`, a pipeline's fit or a
-scikit-learn search, runs as it would alone, until a :class:`MeetingTrainer` in it comes to an epoch.
+Estimators need no changes: what is called in a thread of a :class:`Scheduler`, a pipeline's fit or a scikit-learn
+search, runs as it would alone, until a trainer whose strategy is :class:`Lockstep` comes to an epoch.
 """
 
 from __future__ import annotations
@@ -12,87 +12,75 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
-from portanet.callbacks.base import Callback
-from portanet.data.batching.batches import Batches, Order
+from portanet.data.batching.batches import Batches
+from portanet.engine.strategy import SingleProcess
 from portanet.fleet.checks import not_stackable
-from portanet.fleet.together import Request, Together
-from portanet.training.trainer import Trainer
+from portanet.fleet.stack import Stacks
+from portanet.training.loop import Epoch, Ran
 
-__all__ = ["Meeting", "MeetingTrainer", "note_alone"]
+__all__ = ["Lockstep", "Scheduler", "note_alone"]
 
 T = TypeVar("T")
 
 _here = threading.local()
 
 
-class MeetingTrainer(Trainer):
-    """A :class:`~portanet.Trainer` that trains its epochs with those of the others, in a thread of a meeting."""
+class Lockstep(SingleProcess):
+    """Runs an epoch with those of the other threads of a scheduler; alone in a thread of none."""
 
-    def _run_epoch(
-        self, train: Batches, validation: Batches | None, *, shuffle: bool | Order, read: bool = True
-    ) -> dict[str, float]:
-        meeting: Meeting | None = getattr(_here, "meeting", None)
-        if meeting is None:
-            return super()._run_epoch(train, validation, shuffle=shuffle, read=read)
-        reason = self._alone(train, validation)
+    def run(self, epoch: Any) -> Any:
+        scheduler: Scheduler | None = getattr(_here, "scheduler", None)
+        if scheduler is None:
+            return epoch.run()
+        reason = _alone(epoch)
         if reason:
-            if not self.history.rows:  # once a fit
-                note_alone(reason)
-            return super()._run_epoch(train, validation, shuffle=shuffle, read=read)
-        order: Any = None
-        if shuffle and train.batch_size < train.n:  # the order of a full batch changes nothing
-            order = train.order(self.seed, self.epoch, shuffle)
-        row = meeting.epoch(Request(self, train, order))
-        if self.epoch < row["epoch"]:  # it is back where the epoch began; what follows goes by the loss
-            row["loss"] = float("nan")
-        return row
+            scheduler.note_alone(reason, epoch.owner)
+            return epoch.run()
+        return scheduler.epoch(epoch)
 
-    def _alone(self, train: Batches, validation: Batches | None) -> str:
-        """Return why a fleet cannot hold this training; empty where it can."""
-        odd = not_stackable(self.net)
-        if odd:
-            return f"{odd} takes no leading axes"
-        own = next(
-            (t for t in map(type, (self.loss, self.optimizer)) if not t.__module__.startswith("portanet.")), None
-        )
-        if own is not None:
-            return f"{own.__name__} is not portanet's own, and may know nothing of leading axes"
-        if not train.resident:
-            return "the samples are sparse, or do not fit into the device's memory"
-        if validation is not None or self.position:
-            return "the trainer validates by itself, or begins within an epoch"
-        if any(type(hook).on_batch_end is not Callback.on_batch_end for hook in self._hooks):
-            return "a callback is called behind each batch"
-        return ""
-
-    def _batches(self, x: Any, y: Any, weight: Any, *args: Any, **options: Any) -> Batches:
-        meeting: Meeting | None = getattr(_here, "meeting", None)
-        make = super()._batches
-        if meeting is None or not all(a is None or _is_plain(a) for a in (x, y, weight)):
-            return make(x, y, weight, *args, **options)
-        return meeting.shared(
-            (self.backend.spec, self.dtype, repr(self.loss), self.outputs, args, repr(options), _digest(x, y, weight)),
-            lambda: make(x, y, weight, *args, **options),
-        )
+    def batches(self, backend: Any, x: Any, y: Any, weight: Any, batch_size: int) -> Batches:
+        scheduler: Scheduler | None = getattr(_here, "scheduler", None)
+        if scheduler is None or not all(a is None or _is_plain(a) for a in (x, y, weight)):
+            return Batches(backend, x, y, weight, batch_size)
+        key = (backend.spec, batch_size, _digest(x, y, weight))
+        return scheduler.shared(key, lambda: Batches(backend, x, y, weight, batch_size))
 
 
-class MeetingOver(BaseException):
-    """Raised in the threads that wait when the meeting is ended; no error of theirs."""
+def _alone(epoch: Epoch) -> str:
+    """Return why a fleet cannot hold this training; empty where it can."""
+    program = epoch.engine.program
+    odd = not_stackable(program.net)
+    if odd:
+        return f"{odd} takes no leading axes"
+    own = next(
+        (t for t in map(type, (program.loss, program.optimizer)) if not t.__module__.startswith("portanet.")), None
+    )
+    if own is not None:
+        return f"{own.__name__} is not portanet's own, and may know nothing of leading axes"
+    if not epoch.batches.resident:
+        return "the samples are sparse, or do not fit into the device's memory"
+    return "a callback is called after each batch" if epoch.watched else ""
+
+
+class SchedulerOver(BaseException):
+    """Raised in the threads that wait when the scheduler is ended; no error of theirs."""
 
 
 @dataclass(eq=False)
 class _Waiting:
     """A thread that waits for its epoch, and whether it is to run it for all."""
 
-    request: Request
+    epoch: Epoch
+    ran: Ran | BaseException | None = None
     woken: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
 
 
-class Meeting:
+class Scheduler:
     """Threads of which one runs at a time; when all that are there wait for an epoch, it is run for all of them.
 
     Parameters
@@ -109,7 +97,9 @@ class Meeting:
     def __init__(self, most: int) -> None:
         self.most = most
         self.alone: Counter[str] = Counter()
-        self._together = Together()
+        self._stacks = Stacks()
+        self._data: WeakValueDictionary[Any, Batches] = WeakValueDictionary()
+        self._noted: WeakSet[Any] = WeakSet()
         self._lock = threading.Lock()
         self._free = False  # whether nobody has the turn; the first has who opens the meeting
         self._ready: deque[threading.Event] = deque()
@@ -120,11 +110,21 @@ class Meeting:
     @property
     def fleets(self) -> list[int]:
         """How many trainings each fleet held, the largest first."""
-        return self._together.sizes
+        return self._stacks.sizes
 
     def shared(self, key: Any, make: Callable[[], Batches]) -> Batches:
         """Return the samples of that key: once on the device, however many train on them."""
-        return self._together.shared(key, make)
+        found = self._data.get(key)
+        if found is None:
+            found = self._data[key] = make()
+        return found
+
+    def note_alone(self, reason: str, owner: Any = None) -> None:
+        """Note why a training is not held by a fleet; once for each owner."""
+        if owner is None or owner not in self._noted:
+            self.alone[reason] += 1
+        if owner is not None:
+            self._noted.add(owner)
 
     def announce(self) -> None:
         """Say that one more thread will come: nobody is to begin without it."""
@@ -137,7 +137,7 @@ class Meeting:
             self._pass_on()
 
     def end(self) -> None:
-        """Let all threads that wait, and those that come, end by :class:`MeetingOver`."""
+        """Let all threads that wait, and those that come, end by :class:`SchedulerOver`."""
         with self._lock:
             self._over = True
             self._wake_all()
@@ -152,18 +152,18 @@ class Meeting:
             if self._free:
                 self._pass_on()
         self._wait(turn)
-        _here.meeting = self
+        _here.scheduler = self
         try:
             return task()
         finally:
-            _here.meeting = None
+            _here.scheduler = None
             with self._lock:
                 self._present -= 1
                 self._pass_on()
 
-    def epoch(self, request: Request) -> dict[str, float]:
-        """Return the row of the epoch that a trainer of this thread asks for."""
-        own = _Waiting(request)
+    def epoch(self, epoch: Epoch) -> Ran:
+        """Return what the epoch that a trainer of this thread asks for has come to."""
+        own = _Waiting(epoch)
         with self._lock:
             self._waiting.append(own)
             self._pass_on()
@@ -171,20 +171,22 @@ class Meeting:
         if own.leads:
             with self._lock:
                 led, self._waiting = self._waiting, []
-            self._together.step([other.request for other in led])
+            for other, ran in zip(led, self._stacks.run([other.epoch for other in led]), strict=True):
+                other.ran = ran
             with self._lock:
                 self._ready.extend(other.woken for other in led if other is not own)
                 if self._over:
                     self._wake_all()
-        if request.error is not None:
-            raise request.error
-        return request.row
+        if not isinstance(own.ran, Ran):
+            assert own.ran is not None
+            raise own.ran
+        return own.ran
 
     def _wait(self, turn: threading.Event) -> None:
         if not self._over:
             turn.wait()
         if self._over:
-            raise MeetingOver
+            raise SchedulerOver
         turn.clear()
 
     def _wake_all(self) -> None:
@@ -208,10 +210,10 @@ class Meeting:
 
 
 def note_alone(reason: str) -> None:
-    """Note, in a thread of a meeting, why a training is not held by a fleet."""
-    meeting: Meeting | None = getattr(_here, "meeting", None)
-    if meeting is not None:
-        meeting.alone[reason] += 1
+    """Note, in a thread of a scheduler, why a training is not held by a fleet."""
+    scheduler: Scheduler | None = getattr(_here, "scheduler", None)
+    if scheduler is not None:
+        scheduler.note_alone(reason)
 
 
 def _is_plain(a: Any) -> bool:

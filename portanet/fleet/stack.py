@@ -1,130 +1,275 @@
-"""The members of a fleet that are stepped together: one stack of arrays, a batched product for each layer."""
+"""Epochs of many trainings of one network, run as one: a stack of their arrays, a batched product for each layer."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
+from portanet.backends import Backend
 from portanet.backends.host import cache_budget
-from portanet.data.batching.batches import Batches
+from portanet.data.batching.batches import Batch, Batches
+from portanet.engine.engine import Engine
 from portanet.engine.meter import Meter
+from portanet.engine.state import TrainState, map_slots
 from portanet.layers.tree import input_shapes
-from portanet.random import epoch_word, generator
-from portanet.training.trainer import Trainer
-from portanet.typing import Array
+from portanet.training.loop import Epoch, Ran, run_epoch
+from portanet.typing import Array, Params, Shape
 
 HostRows = np.ndarray[Any, Any]
 
+LOOK = 10.0  # seconds between looks at the members within an epoch
 
-class Group:
-    """Trainers whose arrays are one stack, (members, ...), for an epoch at a time.
+
+class Stacks:
+    """Runs epochs of many trainings: those of one kind, with as many rows and steps each, as one stack.
+
+    A stack is kept for the next epoch; it is built again where a member has other arrays than those that it left it.
 
     Parameters
     ----------
-    trainers : sequence of Trainer
-        Of one network, loss and optimizer, with as many steps behind them; seeds, rates and decays are their own.
-    rows : sequence of host arrays, shape (n,)
-        Which rows of the samples each of them is trained on, as many each.
-    step : callable
-        A compiled :class:`~portanet.engine.step.Step` of that network.
+    most : int, optional
+        Members of a stack, at most. By default as many as keep the arrays of a step within the processor's cache, and
+        all where there is a GPU or a compiler: :func:`group_size`.
     """
 
-    def __init__(self, trainers: Sequence[Trainer], rows: Sequence[HostRows], step: Callable[..., Any]) -> None:
-        self.trainers, self.rows, self.step = list(trainers), np.stack(rows), step
-        first = self.trainers[0]
-        self.backend, self.xp = first.backend, first.backend.xp
-        self.params = self._stacked([t.params for t in trainers])
+    def __init__(self, most: int | None = None) -> None:
+        self.most = most
+        self._kinds: WeakKeyDictionary[Engine, tuple[Any, ...]] = WeakKeyDictionary()
+        self._engines: dict[Any, Engine] = {}
+        self._stacks: dict[tuple[int, ...], _Stack] = {}
+        self._held: Counter[Any] = Counter()
+        self._seen: WeakSet[Any] = WeakSet()
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many fits were trained together, by kind, the largest first."""
+        return sorted(self._held.values(), reverse=True)
+
+    def run(self, epochs: Sequence[Epoch]) -> list[Ran | BaseException]:
+        """Return what each epoch has come to, or the error of its stack."""
+        groups: dict[Any, list[int]] = {}
+        for i, epoch in enumerate(epochs):
+            groups.setdefault(self._key(epoch), []).append(i)
+        found: dict[int, Ran | BaseException] = {}
+        before, self._stacks = self._stacks, {}
+        for key, own in groups.items():
+            own.sort(key=lambda i: id(epochs[i].batches.x))  # members that share their samples side by side
+            size = self.most or _usual(epochs[own[0]]) or len(own)
+            for part in np.array_split(own, -(-len(own) // size)):
+                some = [epochs[i] for i in part]
+                try:
+                    ran = self._run(key, some, before)
+                except BaseException as error:
+                    ran = [error] * len(some)
+                found |= dict(zip(map(int, part), ran, strict=True))
+        return [found[i] for i in range(len(epochs))]
+
+    def _key(self, epoch: Epoch) -> tuple[Any, ...]:
+        """Return what the members of a stack have in common; rate, decay, L2 penalty, seed and rows are their own."""
+        engine, data = epoch.engine, epoch.batches
+        kind = self._kinds.get(engine)
+        if kind is None:
+            p = engine.program
+            plain = replace(p.optimizer, lr=0.0, weight_decay=0.0)
+            kind = self._kinds[engine] = (
+                *(repr(p.net), repr(p.loss), type(plain), repr(plain), repr(engine.function.metrics)),
+                *(p.l1, p.penalty_per_sample, p.dtype, engine.backend.spec),
+            )
+        shapes = tuple(None if a is None else (a.shape[1:], str(a.dtype)) for a in (data.x, data.y, data.weight))
+        kind = (*kind, shapes, data.batch_size, epoch.shuffle is not False)
+        if epoch.owner not in self._seen:
+            self._seen.add(epoch.owner)
+            self._held[kind] += 1
+        return kind, data.n, int(epoch.state.opt_state["t"]), epoch.state.step
+
+    def _run(self, key: tuple[Any, ...], epochs: list[Epoch], before: dict[tuple[int, ...], _Stack]) -> list[Any]:
+        programs = [epoch.engine.program for epoch in epochs]
+        l2 = programs[0].l2 if alike([p.l2 for p in programs]) else 0.0  # else each has its own, among the counters
+        about = (key[0], l2)
+        if about not in self._engines:
+            self._engines[about] = Engine(replace(programs[0], l2=l2, stack=1), epochs[0].engine.backend)
+        engine, members = self._engines[about], tuple(id(epoch.engine) for epoch in epochs)
+        with engine.backend.activate(engine.program.dtype):
+            stack = before.get(members)
+            if stack is None or not stack.holds(epochs):
+                stack = _Stack(epochs, engine)
+            found = stack.run(epochs)
+        self._stacks[members] = stack
+        return found
+
+
+class _Stack:
+    """The arrays of some members, (members, ...), and what they were left with."""
+
+    def __init__(self, epochs: Sequence[Epoch], engine: Engine) -> None:
+        self.engine, self.backend = engine, engine.backend
+        self._join([epoch.state for epoch in epochs])
+
+    def _join(self, states: Sequence[TrainState]) -> None:
+        self.states, first, stack = list(states), states[0], self.backend.xp.stack
+        params = {name: stack([s.params[name] for s in states]) for name in first.params}
         # A buffer is of no sample of its own: its axis of samples lets it meet those of each network.
-        buffers = self._stacked([t.buffers for t in trainers])
-        self.buffers = {name: a[:, None, ...] for name, a in buffers.items()}
-        slots = [name for name in first.opt_state if name != "t"]
-        own = {slot: self._stacked([t.opt_state[slot] for t in trainers]) for slot in slots}
-        self.opt_state: dict[str, Any] = {"t": int(first.opt_state["t"]), **own}
+        buffers = {name: stack([s.buffers[name] for s in states])[:, None, ...] for name in first.buffers}
+        slots = {
+            slot: int(own) if slot == "t" else {name: stack([s.opt_state[slot][name] for s in states]) for name in own}
+            for slot, own in first.opt_state.items()
+        }
+        self.arrays = (params, buffers, slots)
 
-    def epoch(
-        self, data: Sequence[Batches], batch_size: int, *, shuffle: bool | Sequence[HostRows]
-    ) -> list[dict[str, float]]:
-        """Train for an epoch, hand the arrays to the trainers, and return a row of the history for each.
+    def holds(self, epochs: Sequence[Epoch]) -> bool:
+        """Whether the members still have the arrays that they were left with."""
+        return len(self.states) == len(epochs) and all(
+            now.state.params is own.params and now.state.buffers is own.buffers and now.state.opt_state is own.opt_state
+            for now, own in zip(epochs, self.states, strict=True)
+        )
 
-        A member whose loss or weights are no longer finite is back where the epoch began, its ``epoch`` unchanged.
-
-        Parameters
-        ----------
-        data : sequence of Batches
-            What each member's rows are of; those that share theirs stand beside each other.
-        batch_size : int
-        shuffle : bool or sequence of host arrays
-            Whether each member draws an order by its seed; or the orders that they drew, each a permutation of
-            range(n).
-        """
-        kept = self._state(copy=True)
+    def run(self, epochs: Sequence[Epoch]) -> list[Ran]:
+        """Run the members' epochs as one."""
+        self.epochs, self.begun = list(epochs), [epoch.state for epoch in epochs]
+        self.stopped: dict[int, TrainState] = {}
+        self.data, self._looked = _StackedBatches(self.backend, epochs), time.monotonic()
+        programs, asarray = [epoch.engine.program for epoch in epochs], self.backend.asarray
+        counters: dict[str, Any] = {"weight_decay": self._each([p.optimizer.weight_decay for p in programs])}
+        if not alike([p.l2 for p in programs]):
+            counters["l2"] = self._each([p.l2 for p in programs])
+        first = self.begun[0]
+        whole = _StackedEpoch(
+            *(self.engine, self.engine.step),
+            TrainState(*self.arrays, self._meter(), first.epoch, first.step),
+            *(self.data, self._rate),
+            one_by_one=True,
+            on_batch=self._on_batch,
+            counters=counters,
+            words=asarray([[epoch.word] for epoch in epochs], "int32"),
+        )
+        n = len(self.data)
         try:
-            rows = self._run(data, batch_size, shuffle=shuffle)
+            run_epoch(whole)
         except BaseException:
-            self._hand_out(kept, range(len(self.trainers)))
+            # The members stand where the last whole step left them.
+            self._part(whole.state, n, ended=False)
             raise
-        self._hand_out(self._state(), range(len(self.trainers)))
-        fine = self._finite() & np.asarray([math.isfinite(row["loss"]) for row in rows])
-        self._hand_out(kept, np.flatnonzero(~fine))
-        for trainer in np.asarray(self.trainers)[fine]:
-            trainer.epoch, trainer.position = trainer.epoch + 1, 0
-        return rows
+        state = whole.state
+        self.arrays = (state.params, state.buffers, state.opt_state)
+        self._part(state, n)
+        self.states = [] if self.stopped else [epoch.state for epoch in epochs]
+        rates = [epoch.rate(own, n - 1, n) for epoch, own in zip(epochs, self.begun, strict=True)]
+        finite = self._finite(state)
+        return [
+            Ran(epoch.state, rate, None if j in self.stopped else bool(finite[j]))
+            for j, (epoch, rate) in enumerate(zip(epochs, rates, strict=True))
+        ]
 
-    def _run(
-        self, data: Sequence[Batches], batch_size: int, *, shuffle: bool | Sequence[HostRows]
-    ) -> list[dict[str, float]]:
-        began, n = time.perf_counter(), self.rows.shape[1]
-        trainers, backend, first = self.trainers, self.backend, self.trainers[0]
-        order = self.rows
-        if shuffle is not False and batch_size < n:  # the order of a full batch changes nothing
-            drawn = (
-                [generator(t.seed, "shuffle", t.epoch).permutation(n) for t in trainers] if shuffle is True else shuffle
-            )
-            order = np.take_along_axis(order, np.stack(drawn), axis=1)
-        shared = _shared(data)
-        starts = range(0, n, batch_size)
-        rows = backend.asarray(order.astype(np.int32))
-        words = [[epoch_word(t.seed, t.epoch)] for t in trainers]
-        counters: dict[str, Any] = {"seed": backend.asarray(words, "int32")}
-        counters["weight_decay"] = self._of_each([t.optimizer.weight_decay for t in trainers])
-        if not alike([t.l2 for t in trainers]):
-            counters["l2"] = self._of_each([t.l2 for t in trainers])
-        meter = Meter(backend, first.metrics)
-        rates: list[float] = []
-        for i, start in enumerate(starts):
-            rates = [t._rate(i, len(starts)) for t in trainers]
-            counters["lr"], counters["step"] = self._of_each(rates), i
-            stop = min(start + batch_size, n)
-            x, y, weight = self._batch(shared, rows[:, start:stop], order[:, start:stop])
-            self.params, self.buffers, self.opt_state, loss, measured = self.step(
-                self.params, self.buffers, self.opt_state, x, y, weight, counters
-            )
-            meter.add(stop - start, loss, measured)
-        found = meter.state()["columns"]
-        sizes = np.concatenate([_sizes(own, order[members], starts) for own, members in shared])
-        seconds = (time.perf_counter() - began) / len(trainers)
-        history = []
-        for j, trainer in enumerate(trainers):
-            own = Meter(backend, first.metrics)
-            own.load_state({"sizes": sizes[j], "columns": [column[:, j, ...] for column in found]})
-            trainer.meter = own
-            history.append({"epoch": trainer.epoch + 1, **own.result(), "lr": rates[j], "seconds": seconds})
-        return history
+    def _on_batch(self, state: TrainState, n: int) -> tuple[TrainState, bool]:
+        """Call the members that want to be called after this batch; one that stops is kept as it is now."""
+        look = time.monotonic() - self._looked >= LOOK
+        called = [j for j, e in enumerate(self.epochs) if (look or e.watched) and j not in self.stopped]
+        if not called:
+            return state, False
+        self._looked = time.monotonic() if look else self._looked
+        self._part(state, n, ended=False)
+        changed = False
+        for j in called:
+            epoch = self.epochs[j]
+            given = epoch.state
+            epoch.state, stop = epoch.on_batch(given, n)
+            changed = changed or epoch.state is not given
+            if stop:
+                self.stopped[j] = epoch.state.to_device(self.backend, self.engine.program.dtype)
+        if changed:
+            self._join([epoch.state for epoch in self.epochs])
+            params, buffers, opt_state = self.arrays
+            state = state.stepped(params, buffers, opt_state, 0)
+        return state, len(self.stopped) == len(self.epochs)
 
-    def _batch(
-        self, shared: Sequence[tuple[Batches, slice]], rows: Array, host_rows: HostRows
-    ) -> tuple[Array, Array, Array | None]:
-        """Return each member's samples, targets and weights, (members, n, ...)."""
-        parts = [self._taken(data, rows[members, :], host_rows[members]) for data, members in shared]
-        x, y, weight = ([part[i] for part in parts] for i in range(3))
-        return self._joined(x), self._joined(y), None if weight[0] is None else self._joined(weight)
+    def _part(self, state: TrainState, n: int, *, ended: bool = True) -> None:
+        """Give each member its own arrays and numbers; the stack has `ended` its epoch of `n` batches."""
+        columns = state.meter.state()["columns"]
+        for j, (epoch, begun) in enumerate(zip(self.epochs, self.begun, strict=True)):
+            own = self.stopped.get(j)
+            if own is None:
+                meter = epoch.engine.meter()
+                sizes = self.data.sizes[j][: len(state.meter.sizes)]
+                meter.load_state({"sizes": sizes, "columns": [column[:, j, ...] for column in columns]})
+                meter.seconds = begun.meter.seconds * bool(begun.step) + state.meter.seconds / len(self.epochs)
+                buffers = {name: a[j, 0, ...] for name, a in state.buffers.items()}
+                params = {name: a[j, ...] for name, a in state.params.items()}
+                slots = map_slots(state.opt_state, lambda a: a[j, ...])  # noqa: B023  # called at once
+                step = n if ended and not state.step else state.step
+                own = replace(begun, params=params, buffers=buffers, opt_state=slots, meter=meter, step=step)
+            if ended and own.step == n:
+                own = replace(own, epoch=begun.epoch + 1, step=0)
+            epoch.state = own
+
+    def _meter(self) -> Meter:
+        """Return a meter with what the members have measured in the epoch so far."""
+        meter, states = self.engine.meter(), self.begun
+        if states[0].step:
+            measured = [state.meter.state() for state in states]
+            columns = zip(*(own["columns"] for own in measured), strict=True)
+            meter.load_state({"sizes": measured[0]["sizes"], "columns": [np.stack(c, axis=1) for c in columns]})
+        return meter
+
+    def _rate(self, state: TrainState, i: int, n: int) -> Any:
+        return self._each([epoch.rate(own, i, n) for epoch, own in zip(self.epochs, self.begun, strict=True)])
+
+    def _each(self, numbers: list[float]) -> Any:
+        """Return a number of each member: an array, or where all are alike the number, as a lone trainer has it."""
+        return numbers[0] if alike(numbers) else self.backend.asarray(numbers, self.engine.program.dtype)
+
+    def _finite(self, state: TrainState) -> HostRows:
+        """Return which members' weights are all finite."""
+        xp = self.backend.xp
+        fine = [xp.all(xp.isfinite(p), axis=tuple(range(1, p.ndim))) for p in state.params.values()]
+        found: HostRows = np.all(self.backend.fetch(fine), axis=0)
+        return found
+
+
+@dataclass
+class _StackedEpoch(Epoch):
+    """The epochs of all members, with the words of each, (members, 1)."""
+
+    words: Any = None
+
+    @property
+    def word(self) -> Any:
+        return self.words
+
+
+class _StackedBatches(Batches):
+    """Each member's batches, side by side: arrays (members, n, ...).
+
+    Attributes
+    ----------
+    sizes : host array, shape (members, batches)
+        The sum of the weights in each batch.
+    """
+
+    def __init__(self, backend: Backend, epochs: Sequence[Epoch]) -> None:
+        data = [epoch.batches for epoch in epochs]
+        self.backend, self.n, self.batch_size = backend, data[0].n, data[0].batch_size
+        self.orders = np.stack([_order(epoch) for epoch in epochs])
+        starts = [i for i, own in enumerate(data) if i == 0 or not _same(own, data[i - 1])]
+        self.shared = [(data[i], slice(i, stop)) for i, stop in zip(starts, [*starts[1:], len(data)], strict=True)]
+        self.sizes = np.concatenate([self._sizes(own, self.orders[members]) for own, members in self.shared])
+
+    def epoch(self, seed: int, epoch: int, *, shuffle: Any = True, together: int = 1, skip: int = 0) -> Iterator[Any]:
+        rows = self.backend.asarray(self.orders)
+        for start in list(range(0, self.n, self.batch_size))[skip:]:
+            part = slice(start, min(start + self.batch_size, self.n))
+            taken = [self._taken(data, rows[own, part], self.orders[own, part]) for data, own in self.shared]
+            x, y, weight = (None if each[0] is None else self._joined(each) for each in zip(*taken, strict=True))
+            yield Batch(x, y, weight, float(part.stop - part.start))
 
     def _taken(self, data: Batches, rows: Array, host_rows: HostRows) -> tuple[Array, Array, Array | None]:
-        xp, shape = self.xp, tuple(rows.shape)
+        xp, shape = self.backend.xp, tuple(rows.shape)
         flat = xp.reshape(rows, (-1,))
 
         def of_each(a: Array) -> Array:
@@ -136,61 +281,27 @@ class Group:
 
         return of_each(data.x), of_each(data.y), None if data.weight is None else of_each(data.weight)
 
-    def _joined(self, parts: list[Array]) -> Array:
-        return parts[0] if len(parts) == 1 else self.xp.concat(parts)
+    def _joined(self, parts: Sequence[Array]) -> Array:
+        return parts[0] if len(parts) == 1 else self.backend.xp.concat(list(parts))
 
-    def _of_each(self, numbers: list[float]) -> Any:
-        """Return a number of each member: an array, or where all are alike the number, as a lone trainer has it."""
-        return numbers[0] if alike(numbers) else self.backend.asarray(numbers, self.trainers[0].dtype)
-
-    def _stacked(self, each: Sequence[dict[str, Array]]) -> dict[str, Array]:
-        return {name: self.xp.stack([own[name] for own in each]) for name in each[0]}
-
-    def _state(self, *, copy: bool = False) -> tuple[Any, Any]:
-        """Return parameters and the optimizer's state; `copy` lets them outlive the next step, which takes them."""
-        if not copy:
-            return self.params, self.opt_state
-
-        def copied(arrays: dict[str, Array]) -> dict[str, Array]:
-            return {name: self.xp.asarray(a, copy=True) for name, a in arrays.items()}
-
-        state = {slot: own if slot == "t" else copied(own) for slot, own in self.opt_state.items()}
-        return copied(self.params), state
-
-    def _hand_out(self, state: tuple[Any, Any], members: Any) -> None:
-        params, opt_state = state
-        for j in map(int, members):
-            trainer = self.trainers[j]
-            trainer.params = {name: a[j, ...] for name, a in params.items()}
-            trainer.opt_state = {
-                slot: int(own) if slot == "t" else {name: a[j, ...] for name, a in own.items()}
-                for slot, own in opt_state.items()
-            }
-
-    def _finite(self) -> HostRows:
-        """Return which members' weights are all finite."""
-        xp = self.xp
-        fine = [xp.all(xp.isfinite(p), axis=tuple(range(1, p.ndim))) for p in self.params.values()]
-        found: HostRows = np.all(self.backend.fetch(fine), axis=0)
-        return found
+    def _sizes(self, data: Batches, order: HostRows) -> HostRows:
+        starts = range(0, self.n, self.batch_size)
+        if data.host_weight is None:
+            stops = [*starts[1:], self.n]
+            return np.tile(np.subtract(stops, starts).astype(float), (len(order), 1))
+        return np.add.reduceat(data.host_weight[order], list(starts), axis=1, dtype="float64")
 
 
-def group_size(trainer: Trainer, batch_size: int) -> int | None:
-    """Return how many members' arrays of a step stay in the processor's cache; None where all at once are best.
+def _order(epoch: Epoch) -> HostRows:
+    """Return the rows of a member's epoch in their order; that of a full batch changes nothing."""
+    data, shuffle = epoch.batches, epoch.shuffle
+    if data.batch_size >= data.n:
+        shuffle = False
+    return data.order(epoch.engine.program.seed, epoch.state.epoch, shuffle)
 
-    A step touches each parameter, its gradient, the optimizer's arrays and two of its temporaries, and for each sample
-    what goes into each layer and the gradient of that.
-    """
-    assert trainer.input_shape is not None
-    some = next(iter(trainer.params.values()))
-    budget: int | None = cache_budget(some)
-    if budget is None:
-        return None
-    weights = sum(math.prod(p.shape) for p in trainer.params.values()) * (4 + len(trainer.optimizer.slots))
-    samples = 2 * batch_size * (sum(map(math.prod, input_shapes(trainer.net, trainer.input_shape))) + trainer.outputs)
-    itemsize = 8 if trainer.dtype == "float64" else 4
-    fits: int = budget // ((weights + samples) * itemsize)
-    return max(1, fits)
+
+def _same(a: Batches, b: Batches) -> bool:
+    return a.x is b.x and a.y is b.y and a.weight is b.weight
 
 
 def alike(numbers: Sequence[float]) -> bool:
@@ -198,28 +309,25 @@ def alike(numbers: Sequence[float]) -> bool:
     return all(number == numbers[0] for number in numbers)
 
 
-def stepped_together(
-    members: Sequence[Trainer], left: Sequence[int], rows: Sequence[HostRows], batch_size: int, most: int | None
-) -> list[list[int]]:
-    """Return the members that are stepped together: as many rows and steps each, and no more than `most`, or fit."""
-    found, equal = [], dict[tuple[int, int], list[int]]()
-    for i in left:
-        equal.setdefault((len(rows[i]), int(members[i].opt_state["t"])), []).append(i)
-    for (n, _), own in equal.items():
-        size = most or group_size(members[0], min(batch_size, n)) or len(own)
-        found += [[int(i) for i in part] for part in np.array_split(own, -(-len(own) // size))]
-    return found
+def _usual(epoch: Epoch) -> int | None:
+    data = epoch.batches
+    return group_size(epoch.engine, epoch.state.params, tuple(data.x.shape[1:]), min(data.batch_size, data.n))
 
 
-def _sizes(data: Batches, order: HostRows, starts: range) -> HostRows:
-    """Return the sum of the weights in each batch of each member, (members, batches)."""
-    if data.host_weight is None:
-        stops = [*starts[1:], order.shape[1]]
-        return np.tile(np.subtract(stops, starts).astype(float), (len(order), 1))
-    return np.add.reduceat(data.host_weight[order], list(starts), axis=1, dtype="float64")
+def group_size(engine: Engine, params: Params, in_shape: Shape, rows: int) -> int | None:
+    """Return how many members' arrays of a step on so many rows stay in the processor's cache.
 
+    None where all members at once are best.
 
-def _shared(data: Sequence[Batches]) -> list[tuple[Batches, slice]]:
-    """Return the members' samples, each with those beside each other that share it."""
-    starts = [i for i, own in enumerate(data) if i == 0 or own is not data[i - 1]]
-    return [(data[i], slice(i, stop)) for i, stop in zip(starts, [*starts[1:], len(data)], strict=True)]
+    A step touches each parameter, its gradient, the optimizer's arrays and two of its temporaries, and for each sample
+    what goes into each layer and the gradient of that.
+    """
+    program = engine.program
+    budget: int | None = cache_budget(next(iter(params.values())))
+    if budget is None:
+        return None
+    weights = sum(math.prod(p.shape) for p in params.values()) * (4 + len(program.optimizer.slots))
+    samples = 2 * rows * sum(map(math.prod, input_shapes(program.net, in_shape)))
+    itemsize = 8 if program.dtype == "float64" else 4
+    fits: int = budget // ((weights + samples) * itemsize)
+    return max(1, fits)

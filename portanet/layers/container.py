@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
 from portanet.typing import Params, Shape
 
 
-def check_layers(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
-    """Return `layers` as a tuple; raise ConfigError for the first entry that is not a layer."""
-    if not isinstance(layers, Iterable):
-        message = f"{owner}: expected a list of layers, got {layers!r:.60}"
-        raise ConfigError(message)
-    found = tuple(layers)
-    if not found:
-        message = f"{owner}: expected at least one layer, got none; give some, as in {owner}([Dense(10)])"
-        raise ConfigError(message)
-    for i, layer in enumerate(found):
-        if not isinstance(layer, Layer):
-            hint = f"; make one of it: {layer.__name__}(...)" if isinstance(layer, type) else ""
-            message = f"{owner}: expected a layer at position {i}, got {layer!r}{hint}"
-            raise ConfigError(message)
+def checked_layers(value: Any) -> tuple[Layer, ...]:
+    """Return `value` as a tuple of layers: the validator of a field."""
+    found = tuple(value) if isinstance(value, Iterable) else ()
+    wrong = [f"at position {i} is {layer!r:.60}" for i, layer in enumerate(found) if not isinstance(layer, Layer)]
+    hints = [f"make one of it: {layer.__name__}(...)" for layer in found if isinstance(layer, type)]
+    if wrong or not found:
+        expected = "a list of at least one layer, as in [Dense(10)]"
+        raise ConfigError(expected, *wrong[:3], *hints[:1])
     return found
 
 
@@ -43,10 +37,7 @@ class Container(Layer):
     (lists), :meth:`backward`, and :meth:`child_shapes`.
     """
 
-    layers: Sequence[Layer]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", check_layers(self.layers, type(self).__name__))
+    layers: Annotated[Sequence[Layer], checked_layers]
 
     @property
     def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides

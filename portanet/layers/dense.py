@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.checks import check_count
-from portanet.errors import ConfigError, ShapeError
-from portanet.initializers import Initializer, check_initializers, initializer
+from portanet.checks import Count
+from portanet.errors import ShapeError
+from portanet.initializers import Initializer, initializer
 from portanet.layers.base import Layer, product, sum_leading, sum_rows
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -28,31 +28,22 @@ class Dense(Layer):
     Parameters
     ----------
     units : int
-        Number of outputs.
+        Number of outputs, 1 or more.
     bias : bool
         Whether b is there.
     weight_init, bias_init : str or function
         See :mod:`portanet.initializers`.
     in_features : int, optional
-        Number of inputs, if it is to be checked rather than inferred.
+        Number of inputs, 1 or more, if it is to be checked rather than inferred.
     """
 
-    units: int
+    units: Count
     bias: bool = True
     weight_init: Initializer = "glorot_uniform"
     bias_init: Initializer = "zeros"
-    in_features: int | None = None
+    in_features: Count | None = None
     stacks: ClassVar[bool] = True
     by_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
-            message = f"Dense: units must be a whole number of 1 or more, got {self.units!r}"
-            raise ConfigError(message)
-        check_initializers(self, "weight_init", "bias_init")
-        if self.in_features is not None:
-            check_count("Dense: in_features", self.in_features, 1)
-        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 1:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError
-from portanet.initializers import Initializer, check_initializers, initializer
+from portanet.checks import Count
+from portanet.initializers import Initializer, initializer
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -28,26 +28,17 @@ class Embedding(Layer):
     Parameters
     ----------
     categories : int
-        How many numbers there are. An x beyond them gives zeros.
+        How many numbers there are, 1 or more. An x beyond them gives zeros.
     units : int
-        Length of a vector.
+        Length of a vector, 1 or more.
     weight_init : str or function
         See :mod:`portanet.initializers`.
     """
 
-    categories: int
-    units: int
+    categories: Count
+    units: Count
     weight_init: Initializer = "normal:0.05"
     by_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        for name in ("categories", "units"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                message = f"Embedding: {name} must be a whole number of 1 or more, got {value!r}"
-                raise ConfigError(message)
-        check_initializers(self, "weight_init")
-        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         weight = initializer(self.weight_init)(rng, (self.categories, self.units))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import Positive, Share
+from portanet.errors import ShapeError
 from portanet.initializers import ones, zeros
 from portanet.layers.base import Layer
 from portanet.random import Key
@@ -31,17 +32,11 @@ class BatchNorm(Layer):
     momentum : float
         Share of the running mean and variance that a step keeps, 0 ≤ momentum < 1.
     eps : float
-        Added to the variance.
+        Added to the variance; above 0, or a constant channel would give NaN.
     """
 
-    momentum: float = 0.9
-    eps: float = 1e-5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            message = f"BatchNorm: momentum must be at least 0 and below 1, got {self.momentum!r}"
-            raise ConfigError(message)
+    momentum: Share = 0.9
+    eps: Positive = 1e-5
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         channels = in_shape[-1:]
@@ -117,10 +112,10 @@ class LayerNorm(Layer):
     Parameters
     ----------
     eps : float
-        Added to the variance.
+        Added to the variance; above 0, or a constant sample would give NaN.
     """
 
-    eps: float = 1e-5
+    eps: Positive = 1e-5
     by_sample: ClassVar[bool] = True
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:

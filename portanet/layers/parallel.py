@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import COUNT, Several, check
+from portanet.errors import ShapeError
 from portanet.layers.base import Layer
 from portanet.layers.container import Container, within
 from portanet.random import Key
@@ -32,22 +33,14 @@ class Parallel(Container):
     layers : sequence of Layer
         At least one; each makes a row of a row.
     sizes : sequence of int
-        How many of the features each layer takes, from the first feature to the last.
+        How many of the features each layer takes, 1 or more, from the first feature to the last.
     """
 
-    sizes: Sequence[int]
+    sizes: Annotated[Sequence[int], Several(COUNT)]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sizes = self.sizes
-        counts = isinstance(sizes, tuple | list) and all(type(size) is int and size > 0 for size in sizes)
-        if not counts or len(sizes) != len(self.layers):
-            message = (
-                f"Parallel: sizes must be a whole number of 1 or more for each of the {len(self.layers)} layers, got "
-                f"{sizes!r:.60}"
-            )
-            raise ConfigError(message)
-        object.__setattr__(self, "sizes", tuple(sizes))
+        check("Parallel: sizes", self.sizes, Several(COUNT, len(self.layers)))  # one for each layer
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if tuple(in_shape) != (sum(self.sizes),):

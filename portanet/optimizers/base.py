@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.checks import check_fields
-from portanet.errors import ConfigError
+from portanet.checks import NotNegative, Positive, check_fields
 from portanet.typing import Array, Params
 
 
@@ -18,30 +17,25 @@ class Optimizer:
     Parameters
     ----------
     lr : float
-        Learning rate; a schedule multiplies it.
+        Learning rate, 0 or more; a schedule multiplies it.
     weight_decay : float
-        Decoupled decay w: weights (not biases) shrink by the factor 1 - lr w a step (Loshchilov & Hutter 2019).
+        Decoupled decay w, 0 or more: weights (not biases) shrink by 1 - lr w a step (Loshchilov & Hutter 2019).
     clip_norm : float, optional
-        Largest Euclidean norm of all gradients taken together; above it all are scaled down (Pascanu et al. 2013).
+        Largest Euclidean norm of all gradients together, above 0; beyond it all are scaled down (Pascanu et al. 2013).
     clip_value : float, optional
-        Largest absolute value of any entry of a gradient.
+        Largest absolute value of any entry of a gradient, above 0.
     """
 
-    lr: float = 0.01
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-    clip_value: float | None = None
+    lr: NotNegative = 0.01
+    weight_decay: NotNegative = 0.0
+    clip_norm: Positive | None = None
+    clip_value: Positive | None = None
 
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the running arrays that the rule keeps beside each parameter; they begin at 0."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for field in ("clip_norm", "clip_value"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                message = f"{type(self).__name__}: {field} must be above 0, or None for no limit, got {value!r}"
-                raise ConfigError(message)
 
     def init(self, params: Params) -> dict[str, Any]:
         """Return the state before the first step: a step count ``"t"``, and for each slot an array per parameter."""

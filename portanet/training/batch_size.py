@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from portanet import backends
 from portanet.backends.base import dtype_name
@@ -17,10 +17,6 @@ from portanet.data.batching.batches import Batches
 from portanet.errors import OutOfMemoryError
 from portanet.layers.tree import input_shapes
 from portanet.typing import Array, Params
-
-if TYPE_CHECKING:
-    from portanet.training.model import Model
-    from portanet.training.trainer import Trainer
 
 __all__ = [
     "Need",
@@ -63,7 +59,7 @@ def usual_batch_size(n: int) -> int:
     return int(min(1 << (most.bit_length() - 1), MOST, n))
 
 
-def auto_batch_size(trainer: Trainer, x: Array, y: Array) -> int:
+def auto_batch_size(trainer: Any, x: Array, y: Array) -> int:
     """Return the batch size for samples `x` and checked targets `y`: the usual one, or less where memory is scarce."""
     size = usual_batch_size(int(x.shape[0]))
     need, memory = of_a_step(trainer, x, y), trainer.backend.memory()
@@ -72,7 +68,7 @@ def auto_batch_size(trainer: Trainer, x: Array, y: Array) -> int:
     return max(1, min(size, need.fits(memory.free // SHARE)))
 
 
-def rows_at_a_time(model: Model, n: int, most: int) -> int:
+def rows_at_a_time(model: Any, n: int, most: int) -> int:
     """Return how many of `n` samples are to be predicted at a time, at most `most`, so that they fit."""
     if n <= FEW:  # a row at a time is to be predicted at once
         return n
@@ -86,11 +82,11 @@ def rows_at_a_time(model: Model, n: int, most: int) -> int:
     return max(1, min(most, need.fits(free)))
 
 
-def _outputs(model: Model) -> int:
+def _outputs(model: Any) -> int:
     """Return the bytes of all layers' outputs for a sample; what they take on the way may be some times as much."""
     bits = int(model.dtype.removeprefix("float"))
     _, *between = input_shapes(model.body, model.input_shape or ())
-    return bits // 8 * (sum(map(math.prod, between)) + model.outputs)
+    return bits // 8 * sum(map(math.prod, [*between, (model.outputs,)]))
 
 
 def by_fewer(rows: int, run: Callable[[int], T]) -> T:
@@ -105,7 +101,7 @@ def by_fewer(rows: int, run: Callable[[int], T]) -> T:
         rows = max(1, rows // 4)
 
 
-def of_a_prediction(model: Model) -> Need | None:
+def of_a_prediction(model: Any) -> Need | None:
     """Return what the network's forward pass takes; None where it does not run on the host. Tried once a model."""
     if model.need is None and model.input_shape is not None:
         shape = model.input_shape
@@ -114,10 +110,11 @@ def of_a_prediction(model: Model) -> Need | None:
             model.body.forward(everything, xp.zeros((n, *shape), dtype=getattr(xp, model.dtype)))
 
         model.need = _measured(model, run)
-    return model.need
+    need: Need | None = model.need
+    return need
 
 
-def of_a_step(trainer: Trainer, x: Array, y: Array) -> Need | None:
+def of_a_step(trainer: Any, x: Array, y: Array) -> Need | None:
     """Return what a step takes, beside parameters and the optimizer's state; None where it does not run on the host."""
 
     def run(n: int, everything: Params, xp: Any) -> None:
@@ -135,7 +132,7 @@ def of_a_step(trainer: Trainer, x: Array, y: Array) -> Need | None:
     return _measured(trainer, run)
 
 
-def _measured(model: Model, run: Callable[[int, Params, Any], None]) -> Need | None:
+def _measured(model: Any, run: Callable[[int, Params, Any], None]) -> Need | None:
     """Return what a function of a number of samples allocates at its peak."""
     xp = backends.get("numpy").xp
     kind = getattr(xp, model.dtype)
@@ -171,7 +168,7 @@ def _peak(run: Callable[[], None]) -> int:
             tracemalloc.stop()
 
 
-def explained(error: OutOfMemoryError, trainer: Trainer, train: Batches) -> OutOfMemoryError:
+def explained(error: OutOfMemoryError, trainer: Any, train: Batches) -> OutOfMemoryError:
     """Return the error with the batch size that would fit, where that can be told."""
     _release(error)
     need = memory = None

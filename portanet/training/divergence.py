@@ -1,91 +1,51 @@
-"""Where numbers stopped being finite: told once, when training has diverged.
-
-The steps themselves look at nothing. What is told beyond the losses is found afterwards, by running again, watched, the
-steps since the weights were last kept: seed, epoch and step name all random numbers, so they are the same steps.
-"""
+"""Find where training first produced NaN or inf."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import dataclasses
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from portanet.backends.namespace import namespace
-from portanet.callbacks import learning_rate as rollback
-from portanet.data.batching.batches import Batches, Order
-from portanet.distributed.all_reduce import Exchange
-from portanet.errors import DivergedError, OutOfMemoryError
-from portanet.layers import tree
-from portanet.optimizers import Optimizer
+from portanet.callbacks.base import TrainerView
+from portanet.engine.meter import Meter
+from portanet.layers.tree import in_order, place
 from portanet.optimizers.base import is_weight
-from portanet.random import epoch_word
-from portanet.typing import Array, Params
-
-if TYPE_CHECKING:
-    from portanet.engine.meter import Meter
-    from portanet.training.trainer import Trainer
 
 HELP = (
     "a smaller learning rate, clip_norm=1, or inputs scaled to about 1 usually help; "
     "on_divergence='lower_lr' (--on-divergence lower_lr) lowers the rate by itself"
 )
-READ = 64  # steps that are watched between two looks
 
 
-def is_good(trainer: Trainer, row: dict[str, float], train: Batches, shuffle: bool | Order, *, weights: bool) -> bool:
-    """Return whether all is finite in an epoch's row and, with `weights`, in those behind it.
+def in_words(trainer: TrainerView, row: dict[str, float], meter: Meter, *, finite: bool) -> str:
+    """Return what is not finite in an epoch's row or in the weights after it; empty if everything is.
 
-    It is False where a callback has gone back, so that the epoch is to be run again.
-
-    Raises
-    ------
-    DivergedError
-        If none has; the trainer is back at the last good weights then.
+    Parameters
+    ----------
+    meter : Meter
+        Of that epoch.
+    finite : bool
+        Whether all weights are known to be finite: the last step's overflow is in no loss yet.
     """
-    message = _in_words(trainer, row, weights=weights)
-    if not message:
-        return True
-    if any(hook.on_divergence(trainer, message) for hook in trainer._hooks):
-        trainer.epoch, trainer.position = int(row["epoch"]) - 1, 0
-        trainer._keep()
-        return False
-    assert trainer._kept is not None
-    began, good = "", trainer._kept
-    if not callable(shuffle):  # an order that a function drew cannot be drawn again
-        began, good = _trace(trainer, trainer._kept, int(row["epoch"]), train, shuffle)
-    rollback.go_back(trainer, good)
-    trainer.history.rows.append(row)
-    trainer.history.stopped = "diverged"
-    raise DivergedError("; ".join(part for part in (message, began, HELP) if part))
-
-
-def _in_words(trainer: Trainer, row: dict[str, float], *, weights: bool) -> str:
-    """Return what is not finite in an epoch's row or, with `weights`, in those behind it; empty if all is."""
     bad = [f"{name} is {row[name]}" for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
-    if not bad and (not weights or trainer.finite()):  # the last step's overflow is in no loss yet
+    if not bad and finite:
         return ""
     found = [
         bad[0] if bad else "there are weights that are not finite",
-        *_first_step(trainer.meter, 1 if trainer.ranks is None else trainer.ranks.size),
+        *_first_step(meter, trainer.strategy.size),
+        *_first_parameter(trainer),
     ]
-    name = _first_parameter(trainer)
-    if name:
-        found.append(f"the first weights that are not finite: {name}")
     rate = row.get("lr", trainer.optimizer.lr)
     return f"training diverged in epoch {row['epoch']:g} (learning rate {rate:g}): {'; '.join(found)}"
 
 
-def _first_parameter(trainer: Trainer) -> str:
-    """Return the first parameter, in the order of the layers, that is not finite: ``weight of Dense 2``; or nothing."""
-    xp = trainer.backend.xp
-    with trainer.backend.activate(trainer.dtype):
-        for name in _in_order(trainer):
-            if not bool(trainer.backend.to_numpy(xp.all(xp.isfinite(trainer.params[name])))):
-                return tree.place(trainer.net, name)
-    return ""
+def _first_parameter(trainer: TrainerView) -> list[str]:
+    """Return the first parameter, in the order of the layers, that is not finite: ``weight of Dense 2``."""
+    xp, backend = trainer.backend.xp, trainer.backend
+    with backend.activate(trainer.dtype):
+        for name in in_order(trainer.net, sorted(trainer.params, key=lambda n: (not is_weight(n), n))):
+            if not bool(backend.to_numpy(xp.all(xp.isfinite(trainer.params[name])))):
+                return [f"the first weights that are not finite: {place(trainer.net, name)}"]
+    return []
 
 
 def _first_step(meter: Meter, parts: int) -> list[str]:
@@ -97,120 +57,3 @@ def _first_step(meter: Meter, parts: int) -> list[str]:
         return []
     before = f", after {values[bad - 1]:.4g}" if bad else ""
     return [f"first in step {bad // parts + 1} of the epoch{before}"]
-
-
-def _in_order(trainer: Trainer) -> list[str]:
-    """Return the names of parameters in the order of the layers, weights first: a compiler sorts dicts by letters."""
-    return tree.in_order(trainer.net, sorted(trainer.params, key=lambda name: (not is_weight(name), name)))
-
-
-@dataclass(frozen=True)
-class Watched:
-    """An optimizer that also returns the largest entries of each gradient, and of each parameter behind the step."""
-
-    own: Optimizer
-    names: tuple[str, ...]
-
-    def update(self, params: Params, grads: Params, state: dict[str, Any], lr: float) -> tuple[Params, dict[str, Any]]:
-        xp = namespace(next(iter(params.values())))
-        gradients = [_largest(grads[name]) for name in self.names]
-        params, own = self.own.update(params, grads, state["own"], lr)
-        return params, {"own": own, "seen": xp.stack([*gradients, *(_largest(params[name]) for name in self.names)])}
-
-
-def _largest(x: Array) -> Array:
-    xp = namespace(x)
-    return xp.max(xp.abs(x))  # nan where there is one
-
-
-def _trace(
-    trainer: Trainer, kept: dict[str, Any], epoch: int, train: Batches, shuffle: bool
-) -> tuple[str, dict[str, Any]]:
-    """Return in words where it began, until `epoch`, and the largest gradient before; and the last finite state.
-
-    `kept` is what ``keep`` returned last. The words are empty where the steps, run again, end
-    otherwise, or do not fit into memory beside what is there.
-    """
-    replay = _Replay(trainer, kept, epoch, train, shuffle)
-    with contextlib.suppress(OutOfMemoryError), trainer.backend.activate(trainer.dtype):
-        return replay.run(), replay.good
-    return "", replay.good
-
-
-class _Replay:
-    """Runs steps again on copies; the trainer is left as it is."""
-
-    def __init__(self, trainer: Trainer, kept: dict[str, Any], epoch: int, train: Batches, shuffle: bool) -> None:
-        self.trainer, self.kept, self.end, self.train, self.shuffle = trainer, kept, epoch, train, shuffle
-        self.good = kept
-        self._largest = (0.0, "")
-
-    def run(self) -> str:
-        trainer, kept, backend = self.trainer, self.kept, self.trainer.backend
-        shadow = object.__new__(type(trainer))  # has the trainer's description, and weights of its own
-        vars(shadow).update(vars(trainer))
-        rollback.go_back(shadow, {**kept, "meter": None})
-        shadow.schedule = copy.copy(kept["schedule"])
-        names = _in_order(shadow)
-        watched: Any = Watched(trainer.optimizer, tuple(names))
-        watching = dataclasses.replace(trainer.step, optimizer=watched)
-        # Several processes run all steps of it together, and find the same: gradients and losses are everybody's.
-        exchange = None if trainer.ranks is None else Exchange(watching, trainer.ranks, backend)
-        step = exchange or backend.compile(watching, donate=(0, 2))
-        asarray = backend.asarray
-        seen = asarray([0.0] * (2 * len(names)), trainer.dtype)
-        state: dict[str, Any] = {"own": shadow.opt_state, "seen": seen}
-        while shadow.epoch < self.end and names:
-            if not shadow.position:
-                shadow.opt_state = state["own"]
-                self.good = rollback.keep(shadow)
-            counters = {"lr": 0.0, "seed": epoch_word(trainer.seed, shadow.epoch), "step": 0}
-            waiting: list[tuple[int, Array, Array]] = []
-            batches: Any = self.train.epoch(trainer.seed, shadow.epoch, shuffle=self.shuffle, skip=shadow.position)
-            for i, part in enumerate(batches, shadow.position):
-                if trainer.stopping if exchange is None else exchange.agreed[0]:
-                    return ""
-                counters["lr"], counters["step"] = shadow._rate(i, len(self.train)), i
-                if exchange is not None:
-                    exchange.wanted[0] = bool(trainer.stopping)
-                    counters = {**counters, "part": part.part, "size": part.size}
-                args = (part.x, part.y, part.weight, counters)
-                shadow.params, shadow.buffers, state, loss, _ = step(shadow.params, shadow.buffers, state, *args)
-                if exchange is not None:
-                    loss = asarray(loss.sum(), trainer.dtype)  # of all processes' parts
-                waiting.append((i, loss, state["seen"]))
-                if len(waiting) == READ or i + 1 == len(self.train):
-                    found = self._look(shadow, names, waiting)
-                    if found:
-                        return found
-                    waiting.clear()
-            shadow.epoch, shadow.position = shadow.epoch + 1, 0
-            for row in trainer.history.rows:
-                if row["epoch"] == shadow.epoch:
-                    shadow.schedule.observe(row)
-        return ""
-
-    def _look(self, shadow: Trainer, names: list[str], waiting: list[tuple[int, Array, Array]]) -> str:
-        """Return where it began if it did so in these steps, and note their largest gradient."""
-        losses = shadow.backend.fetch([loss for _, loss, _ in waiting]).tolist()
-        table = shadow.backend.fetch([seen for _, _, seen in waiting]).tolist()
-        for (i, _, _), loss, row in zip(waiting, losses, table, strict=True):
-            gradients, weights = row[: len(names)], row[len(names) :]
-            where = f"step {i + 1} of epoch {shadow.epoch + 1}"
-            bad = "the loss" if not math.isfinite(loss) else ""
-            if not bad and not all(map(math.isfinite, gradients)):  # backward runs from the last layer to the first
-                last = max(j for j, value in enumerate(gradients) if not math.isfinite(value))
-                bad = f"the gradient of {tree.place(shadow.net, names[last])}"
-            if not bad:
-                value = max(gradients)
-                if value > self._largest[0]:
-                    self._largest = (value, f"{tree.place(shadow.net, names[gradients.index(value)])}, {where}")
-                if not all(map(math.isfinite, weights)):
-                    first = next(j for j, value in enumerate(weights) if not math.isfinite(value))
-                    bad = f"the {tree.place(shadow.net, names[first])}"
-            if bad:
-                value, place = self._largest
-                told = [f"it began with {bad} in {where}"] if bad != "the loss" else []
-                told += [f"the largest gradient before it was {value:.3g} ({place})"] if place else []
-                return "; ".join(told) or f"{where} is the very first"
-        return ""

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from portanet import losses
+from portanet.backends import get
 from portanet.checks import check_count
-from portanet.data.batching import prepare
+from portanet.data.batching import prepare, weighting
 from portanet.data.batching.batches import Batches
+from portanet.data.batching.stream import StreamedBatches
 from portanet.data.dataset import Dataset
 from portanet.data.lazy.readable import Readable
 from portanet.data.lazy.stored import Stored
+from portanet.engine.outputs import class_indices
 from portanet.errors import ConfigError
 from portanet.training import batch_size as memory
-from portanet.training.model import class_indices
 
-if TYPE_CHECKING:
-    from portanet.training.trainer import Trainer
+CHUNK = 2048  # rows of an evaluation or a prediction at a time, at most: fewer where they would not fit
 
 
 def in_batches(
-    trainer: Trainer,
+    trainer: Any,
     x: Any,
     y: Any,
     weight: Any = None,
@@ -35,7 +37,7 @@ def in_batches(
     Raises
     ------
     ConfigError, DataError, ShapeError
-        For arguments and data that cannot be.
+        If an argument or the data is invalid.
     """
     _check_batch_size(batch_size)
     if isinstance(x, Dataset):
@@ -51,15 +53,75 @@ def in_batches(
             if validation_data is not None:
                 message = "fit: validation_data and validation_fraction were both given; leave one of them out"
                 raise ConfigError(message)
-            (x, y, weight), validation_data = _split(trainer, x, y, weight, fraction)
+            rows = split_rows(trainer, x, y, fraction)
+            (x, y, weight), validation_data = (
+                tuple(None if a is None else prepare.take_rows(a, own) for a in (x, y, weight)) for own in rows
+            )
         size = int(x.shape[0] if batch_size in (None, "auto") else batch_size)
-        train = trainer._batches(x, y, weight, size, class_weight=trainer.class_weight)
+        train = to_batches(trainer, x, y, weight, size, class_weight=trainer.class_weight)
         if batch_size == "auto":
             found = memory.auto_batch_size(trainer, train.x, train.y)
-            train.batch_size = found if trainer.ranks is None else min(trainer.ranks.gather(found))
+            train.batch_size = min(trainer.strategy.gather(found))
         if validation_data is None:
             return train, None
-        return train, trainer._batches(*_triple(validation_data), None, what="validation ")
+        return train, to_batches(trainer, *triple(validation_data), None, what="validation ")
+
+
+def to_batches(
+    model: Any, x: Any, y: Any, weight: Any, batch_size: int | None, *, what: str = "", class_weight: Any = None
+) -> Batches:
+    """Return checked data in batches.
+
+    Parameters
+    ----------
+    model : Model
+        Which the data are for: its input shape, outputs, loss, dtype, backend and strategy are used.
+    batch_size : int or None
+        None for an evaluation: as many rows as fit, of those that this process evaluates.
+    what : str
+        Stands in front of the arrays' names in errors.
+    class_weight : "balanced", dict or sequence, optional
+    """
+    x = prepare.samples(x, model.dtype, model.input_shape, what=f"{what}x")
+    n, strategy = x.shape[0], model.strategy
+    size = batch_size or memory.rows_at_a_time(model, n, CHUNK)
+    first, last = (0, n) if batch_size else strategy.rows(n)
+    make = strategy.batches if batch_size else Batches
+    if isinstance(x, Stored):
+        make = strategy.streamed if batch_size else StreamedBatches
+        if (first, last) != (0, n) and weight is None:
+            x, y = x.take(get("numpy").xp.arange(first, last)), y if y is None else y[first:last]
+        return _streamed(model, x, y, weight, class_weight, size, what, make)
+    y = prepare.targets(y, n, model.outputs, model.loss, model.dtype, what=f"{what}y")
+    weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
+    if (first, last) != (0, n):
+        x, y, weight = x[first:last, ...], y[first:last, ...], None if weight is None else weight[first:last]
+    return make(model.backend, x, y, weight, size)
+
+
+def _streamed(
+    model: Any, x: Stored, y: Any, weight: Any, class_weight: Any, batch_size: int, what: str, make: Any
+) -> Batches:
+    """Return checked data that are not in memory in batches.
+
+    Raises
+    ------
+    ConfigError
+        If targets are given twice, or class weights are to be counted from targets that nobody has read.
+    """
+    n = len(x)
+    check = partial(prepare.targets, outputs=model.outputs, loss=model.loss, dtype=model.dtype)
+    if x.brings_targets and y is not None:
+        message = f"{what}y: {x.name} brings its own targets, and others were given; leave them out"
+        raise ConfigError(message)
+    if not x.brings_targets:
+        y = model.backend.to_numpy(check(y, n, what=f"{what}y"))
+    elif class_weight is not None:
+        message = f"class_weight: the targets of {x.name} are read with its samples; give sample_weight in its place"
+        raise ConfigError(message)
+    weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
+    made: Batches = make(model.backend, x, y, weight, batch_size, check)
+    return made
 
 
 def _check_batch_size(batch_size: int | str | None) -> None:
@@ -70,24 +132,20 @@ def _check_batch_size(batch_size: int | str | None) -> None:
         check_count("fit: batch_size", batch_size, 1)
 
 
-def _split(trainer: Trainer, x: Any, y: Any, weight: Any, fraction: float) -> list[tuple[Any, Any, Any]]:
-    """Return samples, targets and weights of the training part, and those of the validation part."""
+def split_rows(model: Any, x: Any, y: Any, fraction: float) -> tuple[Any, Any]:
+    """Return the rows of the training part, and those of the validation part."""
     unread = isinstance(x, Stored) and x.brings_targets  # nobody knows the classes yet
-    y = None if unread else prepare.targets(y, x.shape[0], trainer.outputs, trainer.loss, trainer.dtype)
-    target = x if unread else trainer.backend.to_numpy(y)
-    exclusive = isinstance(trainer.loss, losses.SoftmaxCrossEntropy) or trainer.outputs == 1
-    if not unread and target.ndim == 2 and exclusive and trainer.loss.output is not None:
+    if unread:
+        return prepare.split(x, fraction, model.seed, stratify=False)
+    target = model.backend.to_numpy(prepare.targets(y, x.shape[0], model.outputs, model.loss, model.dtype))
+    exclusive = isinstance(model.loss, losses.SoftmaxCrossEntropy) or model.outputs == 1
+    if target.ndim == 2 and exclusive and model.loss.output is not None:
         target = class_indices(target, 0.5)  # rows of shares, or a column of 0 and 1
-    stratify = not unread and target.ndim == 1 and (target.dtype.kind == "i" or trainer.loss.output is not None)
-
-    def rows_of(a: Any, rows: Any) -> Any:
-        return None if a is None else prepare.take_rows(a, rows)
-
-    chosen = prepare.split(target, fraction, trainer.seed, stratify=stratify)
-    return [(rows_of(x, rows), rows_of(y, rows), rows_of(weight, rows)) for rows in chosen]
+    stratify = target.ndim == 1 and (target.dtype.kind == "i" or model.loss.output is not None)
+    return prepare.split(target, fraction, model.seed, stratify=stratify)
 
 
-def _triple(validation_data: Any) -> tuple[Any, Any, Any]:
+def triple(validation_data: Any) -> tuple[Any, Any, Any]:
     """Return samples, targets and weights of what was given for validation."""
     if isinstance(validation_data, Dataset):
         return validation_data.x, validation_data.y, None

@@ -10,6 +10,8 @@ from typing import Any, overload
 from portanet import backends
 from portanet.errors import unknown
 
+__all__ = ["History"]
+
 _NUMBER, _WHOLE, _ABSENT = 0, 1, 2
 _NOT_FINITE = {3: math.nan, 4: math.inf, 5: -math.inf}
 """Marks beside the finite numbers of a history's table, for what such a table cannot hold by itself."""

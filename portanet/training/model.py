@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from portanet import backends, losses
-from portanet.checks import check_number
-from portanet.data.batching import prepare, weighting
-from portanet.data.batching.batches import Batches
-from portanet.data.batching.stream import StreamedBatches, chunks, streamed
+from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
-from portanet.data.lazy.stored import Stored
-from portanet.distributed.ranks import Ranks, together
-from portanet.distributed.shards import Shards, StreamedShards, gathered, own_rows
-from portanet.engine.meter import Meter
-from portanet.engine.step import as_float, penalty
+from portanet.engine.engine import Engine, Program
+from portanet.engine.outputs import class_indices
+from portanet.engine.state import TrainState
+from portanet.engine.step import Step
+from portanet.engine.strategy import SingleProcess, Strategy
 from portanet.errors import ConfigError
-from portanet.layers import Layer, Sequential, Sigmoid, Softmax
-from portanet.layers.tree import walk, warn_of_repeats
-from portanet.metrics import Metric, ScikitMetric, measure
-from portanet.metrics import get as metric
+from portanet.files.description import save
+from portanet.layers import Layer
+from portanet.layers.tree import warn_of_repeats
+from portanet.metrics import Metric
 from portanet.random import generator
 from portanet.training import batch_size as memory
+from portanet.training.evaluation import evaluated, predicted
+from portanet.training.fit_inputs import CHUNK, to_batches
 from portanet.typing import Array, Params, Shape
 
-CHUNK = 2048  # rows of an evaluation or a prediction at a time, at most: fewer where they would not fit
+
+def part_of(whole: str, part: str, *, settable: bool = False) -> Any:
+    """Return a property that is an attribute of an attribute; to set it is to replace the whole by one that differs."""
+
+    def get(self: Any) -> Any:
+        return getattr(getattr(self, whole), part)
+
+    def change(self: Any, value: Any) -> None:
+        setattr(self, whole, replace(getattr(self, whole), **{part: value}))
+
+    return property(get, change if settable else None)
 
 
 class Model:
@@ -34,59 +44,59 @@ class Model:
 
     Attributes
     ----------
-    params, buffers : dict of arrays
-        On the backend's device; empty before the first fit or :meth:`init`.
+    program : Program
+        What is trained: net, loss, optimizer, metrics, dtype, seed, penalties.
+    engine : Engine
+        The program, compiled for the backend.
+    strategy : Strategy
+        Who takes the steps.
+    state : TrainState
+        All that changes. Its arrays are on the backend's device; the next step may write over them.
     input_shape : tuple of int or None
         Shape of one sample; None before the first fit or :meth:`init`.
     outputs : int
         Number of outputs.
+    classes : tuple of str
+        Names of the classes.
+    net, loss, metrics, dtype, seed, l1, l2, penalty_per_sample
+        Parts of the program.
+    body, step
+        Parts of the engine: the network without the output layer that the loss contains, and one step of training.
+    params, buffers : dict of arrays
+        Parts of the state; empty before the first fit or :meth:`init`.
     """
+
+    net: Layer = part_of("program", "net")
+    loss: losses.Loss = part_of("program", "loss")
+    metrics: Sequence[Metric] = part_of("program", "metrics")
+    dtype: str = part_of("program", "dtype")
+    seed: int = part_of("program", "seed")
+    l1: float = part_of("program", "l1")
+    l2: float = part_of("program", "l2")
+    penalty_per_sample: bool = part_of("program", "penalty_per_sample")
+    body: Layer = part_of("engine", "body")
+    step: Step = part_of("engine", "function")
+    params: Params = part_of("state", "params", settable=True)
+    buffers: Params = part_of("state", "buffers", settable=True)
 
     def __init__(
         self,
-        net: Layer | Sequence[Layer],
-        loss: losses.Loss | str,
-        metrics: Sequence[Metric | str],
-        *,
-        backend: str | backends.Backend,
-        dtype: str,
-        seed: int,
-        l1: float,
-        l2: float,
-        classes: Sequence[str],
+        program: Program,
+        backend: backends.Backend,
+        strategy: Strategy | None = None,
+        classes: Sequence[str] = (),
     ) -> None:
-        if dtype not in ("float32", "float64"):
-            message = f"Trainer: dtype must be 'float32' or 'float64', got {dtype!r}"
-            raise ConfigError(message)
-        generator(seed)  # tells a seed that is none
-        check_number("Trainer: l1", l1, 0)
-        check_number("Trainer: l2", l2, 0)
-        self.net = net if isinstance(net, Layer) else Sequential(tuple(net))
-        self.loss = losses.get(loss)
-        if isinstance(metrics, str):  # else each letter would be looked up
-            message = f"Trainer: metrics must be a list, got {metrics!r}; write [{metrics!r}]"
-            raise ConfigError(message)
-        self.metrics = [metric(m) for m in metrics]
-        self.backend = backends.get(backend)
-        self.dtype, self.seed, self.l1, self.l2 = dtype, int(seed), l1, l2
-        self.penalty_per_sample = False
-        self.ranks: Ranks | None = None
-        self.classes = tuple(classes)
+        self.program, self.backend, self.classes = program, backend, tuple(classes)
+        self.strategy = SingleProcess() if strategy is None else strategy
         self.input_shape: Shape | None = None
         self.need: memory.Need | None = None  # of a prediction, once it was wanted
         self.outputs = 0
-        self.params: Params = {}
-        self.buffers: Params = {}
-        self.body = without_output(self.net, self.loss)
         self._compile()
+        self.state = TrainState({}, {}, {}, self.engine.meter())
 
     def _compile(self) -> None:
-        body, dtype = self.body, self.dtype
-
-        def forward(everything: Params, x: Array) -> Array:
-            return body.forward(everything, as_float(x, dtype))[0]
-
-        self._forward = self.backend.compile(forward)
+        self.engine = Engine(self.program, self.backend)
+        self.take = self.strategy.step(self.engine)
 
     def init(self, input_shape: Shape) -> None:
         """Draw the initial weights for samples of `input_shape` and put them on the device."""
@@ -95,14 +105,15 @@ class Model:
         self.adopt(params, self.net.init_buffers(tuple(input_shape)), tuple(input_shape), out_shape)
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
-        """Take these host arrays as parameters and buffers."""
+        """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
         if len(out_shape) != 1:
             message = (
                 f"expected a network with one axis of outputs, got outputs of shape {out_shape}; end it with Dense"
             )
             raise ConfigError(message)
         self.input_shape, self.outputs, self.need = tuple(input_shape), out_shape[0], None
-        self.restore({"params": params, "buffers": buffers})
+        with self.backend.activate(self.dtype):
+            self.state = self.engine.state(params, buffers)
 
     def snapshot(self) -> dict[str, Params]:
         """Return copies of the parameters and buffers on the host."""
@@ -112,23 +123,25 @@ class Model:
 
     def restore(self, snapshot: dict[str, Params]) -> None:
         """Put a :meth:`snapshot` back."""
-        asarray, xp = self.backend.asarray, self.backend.xp
-        with self.backend.activate(self.dtype):
-            # Copies: an optimizer writes into its arrays, and a host array may be the caller's own.
-            copies = {
-                part: {name: xp.asarray(asarray(a, self.dtype), copy=True) for name, a in own.items()}
-                for part, own in snapshot.items()
-            }
-        self.params, self.buffers = copies["params"], copies["buffers"]
+        self.restore_state(replace(self.state, params=snapshot["params"], buffers=snapshot["buffers"]))
 
-    @together
+    def copy_state(self) -> TrainState:
+        """Return a copy of the state in host arrays, which outlives the steps to come."""
+        with self.backend.activate(self.dtype):
+            return self.state.to_host(self.backend)
+
+    def restore_state(self, state: TrainState) -> None:
+        """Take a copy of `state`, in arrays of whatever library."""
+        with self.backend.activate(self.dtype):
+            self.state = state.to_device(self.backend, self.dtype)
+
     def evaluate(self, x: Any, y: Any = None, *, sample_weight: Any = None) -> dict[str, float]:
         """Return the loss and the metrics on `x` and `y` (or a Dataset), without training."""
         if isinstance(x, Dataset):
             x, y = x.x, x.y
-        self._check_weights("evaluate")
-        with self.backend.activate(self.dtype):
-            return self._evaluate(self._batches(x, y, sample_weight, None))
+        self.check_weights("evaluate")
+        with self.strategy.guard(), self.backend.activate(self.dtype):
+            return evaluated(self.engine, self.state, to_batches(self, x, y, sample_weight, None), self.strategy)
 
     def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array:
         """Return the network's outputs for `x`, shape (n, outputs), on the target's scale.
@@ -142,24 +155,10 @@ class Model:
         to_numpy : bool
             Return a host array; else an array on the backend's device.
         """
-        self._check_weights("predict")
+        self.check_weights("predict")
         x = prepare.samples(x.x if isinstance(x, Dataset) else x, self.dtype, self.input_shape)
         rows = memory.rows_at_a_time(self, x.shape[0], CHUNK)
-        return memory.by_fewer(rows, lambda rows: self._predict(x, rows, raw=raw, to_numpy=to_numpy))
-
-    def _predict(self, x: Array, rows: int, *, raw: bool, to_numpy: bool) -> Array:
-        """Return the outputs for checked samples, so many at a time."""
-        everything = {**self.params, **self.buffers}
-        with self.backend.activate(self.dtype):
-            found = []
-            for part in chunks(x, rows):
-                output = self._forward(everything, self.backend.asarray(part))
-                output = output if raw else self.loss.link(output)
-                found.append(self.backend.to_numpy(output) if to_numpy else output)
-            if len(found) == 1:
-                return found[0]
-            # Parts are joined where they are wanted: for the host, the device holds one chunk at a time.
-            return (backends.get("numpy") if to_numpy else self.backend).xp.concat(found)
+        return predicted(self.engine, self.state, x, rows, raw=raw, to_numpy=to_numpy)
 
     def predict_classes(self, x: Any) -> Array:
         """Return the class index of each sample of `x`, shape (n,), host array of int64.
@@ -172,103 +171,14 @@ class Model:
             return xp.astype(outputs > self.loss.threshold, xp.int64)
         return class_indices(outputs, self.loss.threshold)
 
-    def save(self, path: Any) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write network, parameters and preprocessing to `path`; :func:`portanet.load` reads it on any backend."""
-        from portanet.files.description import save
-
         save(self, path)
 
-    def _batches(
-        self, x: Any, y: Any, weight: Any, batch_size: int | None, *, what: str = "", class_weight: Any = None
-    ) -> Batches:
-        """Return checked data in batches, None for what fits; `what` stands in front of the arrays' names in errors."""
-        x = prepare.samples(x, self.dtype, self.input_shape, what=f"{what}x")
-        n = x.shape[0]
-        if isinstance(x, Stored):
-            make: Any = StreamedBatches if self.ranks is None else partial(StreamedShards, self.ranks)
-            if self.ranks is not None and not batch_size and weight is None:
-                a, b = own_rows(self.ranks, n)
-                make, x, y = StreamedBatches, x.take(backends.get("numpy").xp.arange(a, b)), y if y is None else y[a:b]
-            size = batch_size or memory.rows_at_a_time(self, n, CHUNK)
-            return streamed(self, x, y, weight, class_weight, size, what, make)
-        y = prepare.targets(y, n, self.outputs, self.loss, self.dtype, what=f"{what}y")
-        weight = weighting.weights(weight, class_weight, y, n, self.outputs, self.dtype, what=f"{what}sample_weight")
-        if self.ranks is not None and batch_size:
-            return Shards(self.ranks, self.backend, x, y, weight, batch_size)
-        if self.ranks is not None:
-            a, b = own_rows(self.ranks, n)
-            x, y, n, weight = x[a:b, ...], y[a:b, ...], b - a, None if weight is None else weight[a:b]
-        return Batches(self.backend, x, y, weight, batch_size or memory.rows_at_a_time(self, n, CHUNK))
-
-    def _evaluate(self, batches: Batches) -> dict[str, float]:
-        return memory.by_fewer(batches.batch_size, lambda rows: self._evaluate_by(batches, rows))
-
-    def _evaluate_by(self, batches: Batches, rows: int) -> dict[str, float]:
-        batches.batch_size = rows  # the next epoch's validation begins with what fitted
-        with self.backend.activate(self.dtype):
-            return self._measured(batches)
-
-    def _measured(self, batches: Batches) -> dict[str, float]:
-        everything = {**self.params, **self.buffers}
-        meter = Meter(self.backend, self.metrics)
-        whole = [m for m in self.metrics if isinstance(m, ScikitMetric)]
-        outputs, targets = [], []
-        weight = batches.host_weight
-        for batch in batches.in_order():
-            prediction = self._forward(everything, batch.x)
-            value, _ = self.loss.forward(prediction, batch.y, batch.weight)
-            meter.add(batch.size, value, measure(meter.metrics, self.loss, prediction, batch.y, batch.weight))
-            if whole:
-                outputs.append(self.backend.to_numpy(prediction))
-                targets.append(self.backend.to_numpy(batch.y))
-        if self.ranks is not None:
-            outputs, targets, weight = gathered(self.ranks, meter, outputs, targets, weight)
-        row = meter.result()
-        share = 1.0 / max(sum(meter.sizes), 1e-30) if self.penalty_per_sample else 1.0
-        row["loss"] += share * float(penalty(self.params, self.l1, self.l2))
-        if whole:
-            xp = backends.get("numpy").xp
-            output, target = xp.concat(outputs), xp.concat(targets)
-            classes = class_indices(output, self.loss.threshold) if self.loss.output is not None else None
-            for m in whole:
-                row[m.name] = m.whole(target, self.loss.link(output), classes, weight)
-        return row
-
-    def _check_weights(self, what: str) -> None:
+    def check_weights(self, what: str) -> None:
+        """Raise ConfigError where there are no weights yet; `what` was to be done with them."""
         if self.input_shape is None:
             message = (
                 f"{what}: this network has no weights yet; call fit(), or init(input_shape), or load it from a file"
             )
             raise ConfigError(message)
-
-
-def without_output(net: Layer, loss: losses.Loss) -> Layer:
-    """Return the network without the output layer that the loss contains; its parameters' names stay as they are.
-
-    Raises
-    ------
-    ConfigError
-        If it ends with the other loss's output layer, or with that one twice: it would be applied twice, silently.
-    """
-    if loss.output is None:
-        return net
-    body = net.without_output(loss.output)
-    last = body.output_layer()
-    if isinstance(last, Softmax | Sigmoid):
-        message = (
-            f"{type(loss).__name__} takes logits and contains the {loss.output.__name__}; the network gives it the "
-            f"output of {type(last).__name__}; leave that layer out"
-        )
-        for _, layer in walk(body):
-            if layer.children() and not isinstance(layer, Sequential) and layer.output_layer() is last:
-                message += f", or let {type(layer).__name__} override output_layer() if that is not its output"
-        raise ConfigError(message)
-    return body
-
-
-def class_indices(outputs: Array, threshold: float) -> Array:
-    """Return the class indices that raw host outputs (n, outputs) stand for."""
-    xp = backends.get("numpy").xp
-    if outputs.shape[-1] == 1:
-        return xp.astype(outputs[:, 0] > threshold, xp.int64)
-    return xp.argmax(outputs, axis=-1)

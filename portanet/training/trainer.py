@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from portanet import backends, losses, optimizers, schedules
-from portanet.callbacks import learning_rate as rollback
 from portanet.callbacks.base import Callback, checked
+from portanet.callbacks.learning_rate import on_divergence as answer
 from portanet.callbacks.progress import Progress
-from portanet.checks import check_count
+from portanet.checks import check_count, check_number
 from portanet.data.batching.batches import Batches, Order
-from portanet.distributed.ranks import Ranks, together
-from portanet.distributed.ranks import of as processes
-from portanet.errors import DataError, OutOfMemoryError
-from portanet.files import checkpoint
+from portanet.distributed.ranks import Ranks
+from portanet.distributed.strategy import strategy_of
+from portanet.engine.engine import Program
+from portanet.engine.meter import Meter
+from portanet.engine.strategy import Strategy
+from portanet.errors import ConfigError, DataError, OutOfMemoryError
 from portanet.files.atomic import sweep
-from portanet.layers import Layer
-from portanet.metrics import Metric
+from portanet.layers import Layer, Sequential
+from portanet.metrics import MetricLike
+from portanet.metrics import get as metric
+from portanet.random import generator
 from portanet.training import batch_size as memory
-from portanet.training import divergence
-from portanet.training.ahead import Ahead
+from portanet.training import resume
+from portanet.training.fit import Fit
+from portanet.training.fit_info import FitInfo
 from portanet.training.fit_inputs import in_batches
 from portanet.training.history import History
+from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
-from portanet.training.loop import EpochLoop
+from portanet.training.loop import Epoch, Ran
+from portanet.training.model import Model, part_of
 from portanet.typing import Params, Shape
 
 __all__ = ["Trainer"]
 
 logger = logging.getLogger("portanet")
 
-ANEW = (
-    "fit: epoch %d begins anew, with %d of its steps done: an order that a function drew (shuffle) cannot be drawn "
-    "again; with shuffle=True it would go on where it was stopped"
+RESTARTED = (
+    "fit: restarting epoch %d (%d steps were done): a custom shuffle function cannot be replayed; use shuffle=True to "
+    "resume within an epoch"
 )
 
 
-class Trainer(EpochLoop):
+class Trainer(Model):
     """A network, what it is trained on, and where.
 
     Parameters
@@ -52,8 +59,9 @@ class Trainer(EpochLoop):
         on what goes into that layer, which is the same and stable.
     loss : Loss or str
     optimizer : Optimizer or str
-    metrics : sequence of Metric or str
-        ``"accuracy"``, ``"top_5"``, ``"mae"``, ``"r2"``, or a function of sklearn.metrics (measured in validation).
+    metrics : sequence of Metric, str or function
+        ``"accuracy"``, ``"top_5"``, ``"mae"``, ``"r2"``, or a function of sklearn.metrics or of your own,
+        ``f(y_true, y_pred) -> float``, or the name of one of sklearn.metrics (functions are measured in validation).
     backend : str or Backend
         See :func:`portanet.backends.get`.
     dtype : str
@@ -78,20 +86,48 @@ class Trainer(EpochLoop):
     ----------
     params, buffers, input_shape, outputs
         See :class:`portanet.training.model.Model`, which evaluates and predicts.
+    optimizer : Optimizer
+    opt_state : dict
+        The optimizer's state, on the backend's device.
     history : History
         Of all calls of :meth:`fit` together.
     epoch : int
         Number of epochs trained so far, whole ones.
     position : int
         Number of steps done in the epoch after them; 0 unless training was stopped within one.
+    rate_factor : float
+        Multiplies the learning rate, in addition to the schedule; below 1 where :class:`LowerRate` acted.
+    meter : Meter
+        What was measured in the current epoch so far; between epochs, in the last one.
+    last_epoch : int
+        The number of whole epochs at which the current or the last fit ends.
+    stopping : str
+        Why training is to end after the current batch; empty if it is not.
+    finished : str
+        The same where nothing is left to do, so that a resumed training ends at once.
+    resumed : bool
+        Whether a checkpoint was restored, until the next fit has given schedule and callbacks what it holds.
+    fit_info : FitInfo or None
+        What the last fit was to.
+    callbacks : sequence of Callback
+        Those of the fit that runs.
     """
+
+    optimizer: optimizers.Optimizer = part_of("program", "optimizer")
+    opt_state: dict[str, Any] = part_of("state", "opt_state", settable=True)
+    epoch: int = part_of("state", "epoch", settable=True)
+    position: int = part_of("state", "step", settable=True)
+    rate_factor: float = part_of("state", "rate_factor", settable=True)
+    meter: Meter = part_of("state", "meter")
+    fit_info: FitInfo | None
+    callbacks: Sequence[Callback]
 
     def __init__(
         self,
         net: Layer | Sequence[Layer],
         loss: losses.Loss | str = "softmax_cross_entropy",
         optimizer: optimizers.Optimizer | str = "adam",
-        metrics: Sequence[Metric | str] = (),
+        metrics: Sequence[MetricLike] = (),
         *,
         backend: str | backends.Backend = "auto",
         dtype: str = "float32",
@@ -103,29 +139,40 @@ class Trainer(EpochLoop):
         class_weight: Any = None,
         classes: Sequence[str] = (),
         ranks: Ranks | str | None = None,
+        strategy: Strategy | None = None,
     ) -> None:
-        super().__init__(net, loss, metrics, backend=backend, dtype=dtype, seed=seed, l1=l1, l2=l2, classes=classes)
-        self.penalty_per_sample, self.ranks = penalty_per_sample, processes(ranks)
-        self.optimizer = optimizers.get(optimizer)
+        if dtype not in ("float32", "float64"):
+            message = f"Trainer: dtype must be 'float32' or 'float64', got {dtype!r}"
+            raise ConfigError(message)
+        generator(seed)  # raises if the seed is invalid
+        check_number("Trainer: l1", l1, 0)
+        check_number("Trainer: l2", l2, 0)
+        if isinstance(metrics, str) or callable(metrics):  # else each letter would be looked up
+            name = getattr(metrics, "__name__", repr(metrics))
+            message = f"Trainer: metrics must be a list, got {name}; write [{name}]"
+            raise ConfigError(message)
+        program = Program(
+            net if isinstance(net, Layer) else Sequential(tuple(net)),
+            losses.get(loss),
+            optimizers.get(optimizer),
+            tuple(metric(m) for m in metrics),
+            *(dtype, int(seed), l1, l2, penalty_per_sample),
+        )
+        self.ranks, strategy = strategy_of(ranks, strategy)
+        super().__init__(program, backends.get(backend), strategy, classes)
         self._schedule = schedules.get(schedule)  # as given: one that learns, such as Plateau, is copied for each start
         self.schedule = copy.deepcopy(self._schedule)
         self.class_weight = class_weight
-        self.opt_state: dict[str, Any] = {}
         self.history = History()
-        self._begin()
-        self._finished = ""
-        self._fitted: dict[str, Any] = {}  # what the training is fitted to, and how: a resumed one must be the same
+        self.last_epoch, self.fit_info, self.callbacks = 0, None, ()
+        self.stopping = self.finished = ""
         self._resumed: dict[str, Any] | None = None
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
         super().adopt(params, buffers, input_shape, out_shape)
-        with self.backend.activate(self.dtype):
-            self.opt_state = self.optimizer.init(self.params)
-        self.epoch, self.history, self.schedule = 0, History(), copy.deepcopy(self._schedule)
-        self.position, self._resumed, self.rate_factor = 0, None, 1.0
+        self.history, self.schedule, self._resumed = History(), copy.deepcopy(self._schedule), None
 
-    @together
     def fit(
         self,
         x: Any,
@@ -186,55 +233,61 @@ class Trainer(EpochLoop):
         """
         check_count("fit: epochs", epochs, 0)
         hooks = checked(callbacks) + ([Progress()] if verbose else [])
-        hooks += rollback.named(on_divergence, hooks)
+        hooks += answer(on_divergence, hooks)
         hooks.sort(key=lambda hook: hook.runs_last)
-        train, validation = in_batches(self, x, y, sample_weight, validation_data, validation_fraction, batch_size)
-        before = self._fitted
-        order = "a function's" if callable(shuffle) else shuffle
-        self._fitted = {"batch_size": train.batch_size, "shuffle": order, "samples": train.n, "data": train}
-        another = self.position and self._resumed is None and before != checkpoint.fitted(self)
+        with self.strategy.guard():
+            train, validation = in_batches(self, x, y, sample_weight, validation_data, validation_fraction, batch_size)
+            fit = self.begin(train, validation, epochs=epochs, shuffle=shuffle, hooks=hooks)
+            try:
+                with held_interrupt(self.stop), self.backend.activate(self.dtype):
+                    drive(fit.epochs(), self.strategy.run)
+            except OutOfMemoryError as error:
+                explained = memory.explained(error, self, train)
+                if explained is error:
+                    raise
+                raise explained from error
+            finally:
+                self.end()
+        return self.history
+
+    def begin(
+        self,
+        train: Batches,
+        validation: Batches | None,
+        *,
+        epochs: int,
+        shuffle: bool | Order = True,
+        hooks: Sequence[Callback] = (),
+    ) -> Fit:
+        """Return a fit to these batches, ready to run; :meth:`end` belongs after it."""
+        before, order = self.fit_info, "a function's" if callable(shuffle) else shuffle
+        self.fit_info = FitInfo(train.batch_size, order, train.n, train)
+        another = False
+        if self.position and self._resumed is None:
+            another = before is None or before.described() != self.fit_info.described()
         if self.position and callable(shuffle) and not another:
-            logger.warning(ANEW, self.epoch + 1, self.position)
+            logger.warning(RESTARTED, self.epoch + 1, self.position)
         if callable(shuffle) or another:
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
-        self._stop = self._finished = ""
-        self.history.stopped = "error"  # what it says if an error ends the training
-        self._hooks, self._end = hooks, self.epoch + epochs
-        try:
-            with held_interrupt(self.stop), self.backend.activate(self.dtype), contextlib.ExitStack() as begun:
-                begun.callback(self._release)
-                for hook in (called := self._called()):
-                    begun.callback(hook.on_fit_end, self)
-                    hook.on_fit_begin(self, self._end)
-                if self._resumed is not None:
-                    checkpoint.take_up(self, self._resumed)
-                    self._stop = self._finished
-                if self.ranks is not None:
-                    self.ranks.equalise(self)
-                self._keep()
-                ahead = Ahead(self, validation, shuffle)
-                begun.callback(ahead.finish)
-                while self.epoch < self._end and (ahead.waiting or not self._ends()):
-                    done = self._run_epoch(train, validation, shuffle=shuffle, read=not ahead.on)
-                    due = self._is_due()
-                    row = ahead.take(done, due=due)
-                    if row is None or not divergence.is_good(self, row, train, shuffle, weights=ahead.looked):
-                        continue
-                    if due:
-                        self._keep()
-                    if self.position:  # stopped within the epoch: the rest of it is the next fit's
-                        break
-                    self.history.rows.append(row)
-                    self.schedule.observe(row)
-                    for hook in called:
-                        hook.on_epoch_end(self, row)
-                self.history.stopped = self._stop or "epochs"
-        except OutOfMemoryError as error:
-            told = memory.explained(error, self, train)
-            if told is error:
-                raise
-            raise told from error
-        return self.history
+        self.stopping = self.finished = ""
+        self.callbacks, self.last_epoch = hooks, self.epoch + epochs
+        return Fit(self, train, validation, shuffle, hooks)
+
+    def end(self) -> None:
+        """Release what is held only during a fit."""
+        self.callbacks = ()
+        if self.fit_info is not None:  # the fingerprint is still wanted where an epoch is half done
+            self.fit_info.release(keep=bool(self.position))
+
+    @property
+    def resumed(self) -> bool:
+        return self._resumed is not None
+
+    def take_up(self) -> None:
+        """Give schedule and callbacks what a checkpoint holds of them, if the training was resumed."""
+        noted, self._resumed = self._resumed, None
+        if noted is not None:
+            resume.take_up(self, noted)
 
     def stop(self, reason: str, *, finished: bool = False) -> None:
         """Let training end behind the current batch; for callbacks and signals.
@@ -246,8 +299,7 @@ class Trainer(EpochLoop):
         finished : bool
             Whether there is nothing left to do, so that a training that is resumed from here ends at once.
         """
-        self._stop = reason
-        self._finished = reason if finished else ""
+        self.stopping, self.finished = reason, reason if finished else ""
 
     def resume(self, path: str | os.PathLike[str]) -> int:
         """Take up the training in a file of :class:`~portanet.TrainingCheckpoint`, and return the epochs left of it.
@@ -261,21 +313,87 @@ class Trainer(EpochLoop):
             If there is no such file, it is damaged, or that of another network, loss, optimizer, seed or dtype. The
             next fit raises it where data, batch size or callbacks are others.
         """
-        state = checkpoint.load(self, path)
+        noted = resume.load(self, path)
         place = Path(path)
-        if self.ranks is None or self.ranks.rank == 0:
+        if self.strategy.writes:
             sweep(place.parent, place.name)  # the training may have been killed while it wrote
         try:
-            checkpoint.restore(self, state)
+            resume.restore(self, noted)
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
-            message = f"{path}: it is damaged or was edited ({error}); take the checkpoint of another run"
+            message = f"{path}: it is damaged or was edited ({error}); use the checkpoint of another run"
             raise DataError(message) from None
-        self._resumed = state
-        return self._end - self.epoch
+        self._resumed = noted
+        return self.last_epoch - self.epoch
 
-    def _release(self) -> None:
-        """Let go of what belongs to a fit alone."""
-        data = self._fitted.get("data")
-        if isinstance(data, Batches):  # its fingerprint is still wanted where an epoch is half done
-            self._fitted["data"] = checkpoint.fingerprint(data) if self.position else None
-        self._hooks, self._kept = [], None
+    def load_weights(self, path: str | os.PathLike[str], *, strict: bool = True) -> LoadedWeights:
+        """Start from a trained network: take the parameters and buffers in a file, with a fresh optimizer.
+
+        Training so far is forgotten. Before the first fit, the file says the shape of a sample. Preprocessing
+        (Rescale, Standardize) is no weight: the network keeps its own.
+
+        Parameters
+        ----------
+        path : str or path
+            A file of :meth:`save`, or a run folder, of which the best weights are taken.
+        strict : bool
+            Whether the file must hold the arrays of this network and no others; else what has the same name and shape
+            is taken, and the rest of the network keeps the values it has.
+
+        Returns
+        -------
+        LoadedWeights
+            The names of what was taken, of what was left, and of what was not used of the file.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, it is damaged, or its arrays do not fit; all that do not are listed.
+        """
+        return load_weights(self, path, strict=strict)
+
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole training to `path`, for :meth:`resume`."""
+        resume.save(self, path)
+
+    def finite(self) -> bool:
+        """Return whether no weight is inf or NaN; waits for the device."""
+        with self.backend.activate(self.dtype):
+            return self.engine.all_finite(self.state)
+
+    def host_state(self) -> dict[str, Any]:
+        """Return the optimizer's state as copies on the host."""
+        return self.copy_state().opt_state
+
+    def adopt_state(self, state: dict[str, Any]) -> None:
+        """Take a copy of `state` as the optimizer's."""
+        self.restore_state(replace(self.state, opt_state=state))
+
+    def __copy__(self) -> Self:
+        """Return a trainer of its own: a step writes over arrays, which two trainers cannot share."""
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but what is compiled, and the callbacks of a fit that runs; arrays on the host."""
+        state = {name: value for name, value in vars(self).items() if name not in ("engine", "take")}
+        info = None if self.fit_info is None else FitInfo(**self.fit_info.described())
+        return state | {"state": self.copy_state(), "callbacks": (), "fit_info": info}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._compile()
+        self.restore_state(self.state)
+
+
+def drive(epochs: Generator[Epoch, Ran, None], run: Callable[[Epoch], Ran]) -> None:
+    """Run the epochs of a fit one after the other; an error in one is raised within the fit."""
+    ran: Ran | None = None
+    while True:
+        try:
+            epoch = epochs.send(ran)  # type: ignore[arg-type]  # None begins
+        except StopIteration:
+            return
+        try:
+            ran = run(epoch)
+        except BaseException as error:
+            epochs.throw(error)
+            raise

@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
-from portanet.backends import probe_cupy
+from portanet.backends.diagnosis import probe_cupy
 
 
 class CUDARuntimeError(RuntimeError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portanet.backends import axpy, blas
+from portanet.backends import axpy
 from portanet.backends.axpy import LARGE, minus_scaled
+from portanet.backends.diagnosis import blas
 
 rng = np.random.default_rng(0)
 both = pytest.mark.parametrize("dtype", ["float32", "float64"])

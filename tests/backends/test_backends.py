@@ -132,7 +132,7 @@ def test_torch_keeps_its_autograd_out():
 
 def test_mps_has_no_float64():
     require("torch")
-    from portanet.backends.torch import TorchBackend
+    from portanet.backends.torch_backend import TorchBackend
 
     with pytest.raises(ConfigError, match="torch:mps has no float64"), TorchBackend("mps").activate("float64"):
         pass

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from portanet.backends import blas
+from portanet.backends.diagnosis import blas
 
 OLD = frozenset({"sse2", "avx"})
 AVX2 = OLD | {"avx2", "fma"}
@@ -85,7 +85,7 @@ def test_a_real_process_that_is_held_back():
         pytest.skip("this processor has no AVX2 to hold back")
     if "openblas" not in blas.describe().library:
         pytest.skip("NumPy does not run on OpenBLAS")
-    code = "from portanet.backends import doctor; print(*doctor.report()['warnings'])"
+    code = "from portanet.backends.diagnosis.report import report; print(*report()['warnings'])"
     for core, warned in (("Prescott", True), (None, False)):
         environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
         if core:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.backends import select
 from portanet.engine.step import Step
 from tests.backends.at_hand import require
 
@@ -38,15 +39,23 @@ NETS = {
 }
 
 
+def switched(monkeypatch, value):
+    """Return the backend where the switch has this value; it is looked at when a backend is first made."""
+    monkeypatch.setenv("PORTANET_CUPY_GRAPHS", value)
+    select.forget()
+    return require("cupy")
+
+
 @pytest.fixture
 def backend(monkeypatch):
-    backend = require("cupy")
-    monkeypatch.setenv("PORTANET_CUPY_GRAPHS", "1")
-    from portanet.backends import products_cuda
+    backend = switched(monkeypatch, "1")
+    from portanet.backends.cuda_graphs import cublas
 
-    if "fakecupy" in sys.modules and not hasattr(products_cuda.library(), "cublasSetWorkspace_v2"):
-        monkeypatch.setattr(products_cuda, "set_workspace", lambda handle, workspace: None)  # it has no such function
-    return backend
+    if "fakecupy" in sys.modules and not hasattr(cublas.library(), "cublasSetWorkspace_v2"):
+        monkeypatch.setattr(cublas, "set_workspace", lambda handle, workspace: None)  # it has no such function
+    yield backend
+    monkeypatch.undo()
+    select.forget()
 
 
 def needs_launches():
@@ -99,7 +108,7 @@ def agree(backend, got, expected, rtol):
 def test_a_step_is_captured_whole(backend, dtype, name):
     import cupy
 
-    from portanet.backends.graphs_cuda import Call, Graph
+    from portanet.backends.cuda_graphs.graph import Call, Graph
 
     with backend.activate(dtype):
         step, args = arguments(backend, name, dtype)
@@ -136,7 +145,7 @@ def test_a_training_of_launches_equals_the_plain_one(backend, dtype, name, monke
     # The last batch of an epoch is smaller: it was trained on the graph's own arrays, and the graph went on.
     assert {id(p) for p in trainer.params.values()} <= {id(a) for a in graph.inputs}
     assert int(trainer.opt_state["t"]) == 3 * len(trainer.meter.sizes)
-    monkeypatch.setenv("PORTANET_CUPY_GRAPHS", "0")
+    switched(monkeypatch, "0")
     plain = fitted(name, dtype)
     rtol = 1e-9 if dtype == "float64" else 2e-4
     np.testing.assert_allclose(trainer.history["loss"], plain.history["loss"], rtol=rtol)
@@ -175,7 +184,7 @@ def test_a_fleet(backend, monkeypatch):
         return [h["loss"] for h in fleet.fit(*ROWS, epochs=3, batch_size=16)]
 
     got = histories()
-    monkeypatch.setenv("PORTANET_CUPY_GRAPHS", "0")
+    switched(monkeypatch, "0")
     np.testing.assert_allclose(got, histories(), rtol=1e-9)
 
 
@@ -253,7 +262,19 @@ def test_it_is_off_unless_asked_for_and_for_steps_alone(backend, monkeypatch):
     assert backend.compile(function, donate=(0,)) is not function
     assert backend.compile(function) is function  # what donates nothing is no step
     for switch in ("0", ""):
-        monkeypatch.setenv("PORTANET_CUPY_GRAPHS", switch)
-        assert backend.compile(function, donate=(0,)) is function
+        assert switched(monkeypatch, switch).compile(function, donate=(0,)) is function
     monkeypatch.delenv("PORTANET_CUPY_GRAPHS")
-    assert backend.compile(function, donate=(0,)) is function
+    select.forget()
+    assert require("cupy").compile(function, donate=(0,)) is function
+
+
+def test_batches_that_are_sent_ahead_arrive_whole_and_in_order(backend):
+    batches = [(rng.normal(size=(n, 3)), None, np.arange(n)) for n in (4, 4, 7, 2, 0)]  # the memory grows, and is kept
+    got = [
+        tuple(None if a is None else backend.to_numpy(a) for a in arrays) for arrays in backend.upload(iter(batches))
+    ]
+    for given, arrived in zip(batches, got, strict=True):
+        assert arrived[1] is None
+        for a, b in zip(given[::2], arrived[::2], strict=True):
+            np.testing.assert_array_equal(a, b)
+            assert a.dtype == b.dtype

@@ -48,7 +48,7 @@ def in_memory(backend, x):
 
 @pytest.mark.parametrize(("first", "second"), SHAPES)
 def test_products(backend, dtype, first, second):
-    from portanet.backends.products_cuda import product
+    from portanet.backends.cuda_graphs.cublas import product
 
     for form, other in itertools.product(FORMS.values(), repeat=2):
         a, b = (rng.normal(size=shape).astype(dtype) for shape in (first, second))
@@ -65,7 +65,7 @@ def test_products_obey_the_setting_of_tf32(backend):
     from cupy._core import _routines_linalg as linalg
     from cupy_backends.cuda.libs import cublas
 
-    from portanet.backends import products_cuda
+    from portanet.backends.cuda_graphs import cublas as own
 
     for setting, computing in (
         (linalg.COMPUTE_TYPE_DEFAULT, cublas.CUBLAS_COMPUTE_32F),
@@ -75,13 +75,13 @@ def test_products_obey_the_setting_of_tf32(backend):
         before = linalg.get_compute_type("f")
         linalg.set_compute_type("f", setting)
         try:
-            assert products_cuda._kinds(np.dtype("f"))[2] == computing
+            assert own._kinds(np.dtype("f"))[2] == computing
         finally:
             linalg.set_compute_type("f", before)
 
 
 def test_products_that_do_not_fit_are_refused(backend):
-    from portanet.backends.products_cuda import product
+    from portanet.backends.cuda_graphs.cublas import product
 
     with backend.activate():
         x = backend.asarray(np.ones((2, 3)), "float32")

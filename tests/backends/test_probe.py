@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from portanet.backends import Status, get, select, status
-from portanet.backends.probe import probe
+from portanet.backends.diagnosis.probe import probe
 from portanet.errors import BackendError
 from tests.backends import stand_in
 from tests.backends.stand_in import CompileException, CUBLASError, CUDARuntimeError

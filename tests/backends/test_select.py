@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from portanet.backends import get, of, select, status
-from portanet.backends.probe import probe
+from portanet.backends.diagnosis.probe import probe
 from portanet.errors import BackendError, ConfigError
 from tests.backends import stand_in
 from tests.backends.at_hand import require

@@ -19,7 +19,7 @@ from portanet.bench.turns import measure
 from portanet.bench.workloads import KNOWN
 
 NAMES = ("mnist", "mnist-8192", "mnist-adam", "cnn")
-SWITCHES = ("PORTANET_CUPY_GRAPHS", "PORTANET_CUPY_FUSE", "PORTANET_DOUBLE_BUFFER")
+SWITCHES = ("PORTANET_CUPY_GRAPHS", "PORTANET_CUPY_FUSE")
 
 
 def seconds(backend: Backend, run: Callable[[], object], times: int = 5) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 
 import portanet as pn
-from portanet.backends import blas
+from portanet.backends.diagnosis import blas
 from tests.benchmarks.turns import Turns
 
 BATCH = 128

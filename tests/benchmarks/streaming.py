@@ -61,7 +61,7 @@ def status() -> dict[str, int]:
 def one_epoch(folder: Path, way: str, rows: int, limit: float) -> dict[str, float]:
     """Train for an epoch, or for as much of it as `limit` seconds allow; return rates and the process's memory."""
     import portanet as pn
-    from portanet.backends.heap import keep_memory
+    from portanet.backends.glibc_memory import keep_memory
 
     class Watch(pn.Callback):
         """Tells each tenth of a long epoch, and ends one that takes too long."""

@@ -31,7 +31,15 @@ ODD = {
     "a NumPy integer": np.int64(3),
     "an object": object(),
 }
-NEEDED = {"layers": [pn.Dense(2)], "shape": (2, 2), "path": "x", "schedule": "cosine", "rate": 0.1, "name": "f1_score"}
+NEEDED = {
+    "layers": [pn.Dense(2)],
+    "shape": (2, 2),
+    "path": "x",
+    "log_dir": "x",
+    "schedule": "cosine",
+    "rate": 0.1,
+    "name": "f1_score",
+}
 FAMILIES = (
     (layers, layers.Layer),
     (losses, losses.Loss),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -28,7 +30,7 @@ class Batch(NamedTuple):
     size: float
 
 
-class Rows(NamedTuple):
+class IndexBlock(NamedTuple):
     """The rows of several batches of resident samples, (batches, batch_size), and the batches' sizes."""
 
     index: Array
@@ -62,20 +64,29 @@ class Batches:
         self.resident = fits and not isinstance(x, SparseRows)
         self.x, self.y = (backend.asarray(x), backend.asarray(y)) if self.resident else (x, y)
         self.weight = None if weight is None else backend.asarray(weight)
+        self.rows: np.ndarray[Any, Any] | None = None
+
+    def only(self, rows: np.ndarray[Any, Any], batch_size: int) -> Self:
+        """Return the batches of some rows of the same samples, which are not copied."""
+        found = copy.copy(self)
+        found.rows, found.n, found.batch_size = rows, len(rows), batch_size
+        return found
 
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
 
     def epoch(
         self, seed: int, epoch: int, *, shuffle: bool | Order = True, together: int = 1, skip: int = 0
-    ) -> Iterator[Batch | Rows]:
+    ) -> Iterator[Batch | IndexBlock]:
         """Yield the batches of an epoch but the first `skip`.
 
         Their order depends on `seed` and `epoch` alone, unless `shuffle` draws it. Of samples that are resident, every
-        `together` whole batches come as their :class:`Rows`; a full batch always comes as it lies.
+        `together` whole batches come as their :class:`IndexBlock`; a full batch always comes as it lies.
         """
         one_by_one = together == 1 or not self.resident
-        if self.batch_size >= self.n or (not shuffle and one_by_one):  # the order of a full batch changes nothing
+        if self.batch_size >= self.n:  # the order of a full batch changes nothing
+            shuffle = False
+        if not shuffle and (one_by_one or self.batch_size >= self.n) and self.rows is None:
             yield from self.in_order(skip)
             return
         order = self.order(seed, epoch, shuffle)
@@ -88,7 +99,7 @@ class Batches:
             if skip % together == 0 and skip < joined:
                 part = spans[skip : skip + together]
                 index = xp.reshape(rows[part[0][0] : part[-1][1]], (together, self.batch_size))
-                yield Rows(index, [size for _, _, size in part])
+                yield IndexBlock(index, [size for _, _, size in part])
                 skip += together
                 continue
             start, stop, size = spans[skip]
@@ -104,9 +115,10 @@ class Batches:
     def order(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
         """Return the rows' numbers in the order of this epoch, (n,), as int32: the widest that all libraries have."""
         if callable(shuffle):
-            return _checked_order(np.asarray(shuffle(self.n)), self.n).astype(np.int32)
-        drawn = generator(seed, "shuffle", epoch).permutation(self.n) if shuffle else np.arange(self.n)
-        return drawn.astype(np.int32)
+            drawn = _checked_order(np.asarray(shuffle(self.n)), self.n)
+        else:
+            drawn = generator(seed, "shuffle", epoch).permutation(self.n) if shuffle else np.arange(self.n)
+        return (drawn if self.rows is None else self.rows[drawn]).astype(np.int32)
 
     def in_order(self, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches in the order of the rows, but the first `skip`."""
@@ -118,6 +130,18 @@ class Batches:
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
             weight = None if self.weight is None else self.weight[start:stop]
             yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of samples, targets and weights: their shapes, dtypes and numbers."""
+        digest = hashlib.sha256()
+        matrix = self.x.matrix if isinstance(self.x, SparseRows) else None
+        samples = [self.x] if matrix is None else [matrix.data, matrix.indices, matrix.indptr]
+        for array in (*samples, self.y, self.weight):
+            if array is not None:
+                host = self.backend.to_numpy(array)
+                digest.update(f"{host.shape} {host.dtype.name} ".encode())
+                digest.update(host.data if host.flags.c_contiguous else host.tobytes())
+        return digest.hexdigest()
 
     def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
         starts = range(0, self.n, self.batch_size)

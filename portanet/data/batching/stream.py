@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from portanet.backends import Backend
-from portanet.data.batching import prepare, weighting
-from portanet.data.batching.batches import Batch, Batches, Order, Rows
+from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order
 from portanet.data.dataset import HostArray
 from portanet.data.lazy.block_order import Window, windows
 from portanet.data.lazy.prefetch import ahead
@@ -18,10 +16,7 @@ from portanet.data.lazy.stored import Stored
 from portanet.errors import ConfigError
 from portanet.typing import Array
 
-if TYPE_CHECKING:
-    from portanet.training.model import Model
-
-__all__ = ["StreamedBatches", "chunks", "streamed"]
+__all__ = ["StreamedBatches", "chunks"]
 
 
 class StreamedBatches(Batches):
@@ -59,7 +54,7 @@ class StreamedBatches(Batches):
 
     def epoch(
         self, seed: int, epoch: int, *, shuffle: bool | Order = True, together: int = 1, skip: int = 0
-    ) -> Iterator[Batch | Rows]:
+    ) -> Iterator[Batch | IndexBlock]:
         """Yield the batches of an epoch but the first `skip`; see :meth:`Batches.epoch`."""
         if callable(shuffle):
             message = "fit: shuffle is a function, but rows that are not in memory come in blocks; give True or False"
@@ -143,37 +138,6 @@ class StreamedBatches(Batches):
                 at += stop - start
             weight = None if self.host_weight is None else self.host_weight[rows]
             yield x, self.targets[rows] if y is None else y, weight  # type: ignore[index]  # one of both is there
-
-
-def streamed(
-    model: Model,
-    x: Stored,
-    y: Any,
-    weight: Any,
-    class_weight: Any,
-    batch_size: int,
-    what: str = "",
-    make: Callable[..., StreamedBatches] = StreamedBatches,
-) -> StreamedBatches:
-    """Return checked data that are not in memory in batches; `what` stands in front of the arrays' names in errors.
-
-    Raises
-    ------
-    ConfigError
-        If targets are given twice, or class weights are to be counted from targets that nobody has read.
-    """
-    n = len(x)
-    check = partial(prepare.targets, outputs=model.outputs, loss=model.loss, dtype=model.dtype)
-    if x.brings_targets and y is not None:
-        message = f"{what}y: {x.name} brings its own targets, and others were given; leave them out"
-        raise ConfigError(message)
-    if not x.brings_targets:
-        y = model.backend.to_numpy(check(y, n, what=f"{what}y"))
-    elif class_weight is not None:
-        message = f"class_weight: the targets of {x.name} are read with its samples; give sample_weight in its place"
-        raise ConfigError(message)
-    weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
-    return make(model.backend, x, y, weight, batch_size, check)
 
 
 def chunks(x: Array, rows: int) -> Iterator[Array]:

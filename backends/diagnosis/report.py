@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from portanet.backends import blas, select
+from portanet.backends import select
 from portanet.backends.base import Memory
+from portanet.backends.diagnosis import blas
 from portanet.backends.host import host_memory
 
 __all__ = ["report"]
@@ -22,19 +23,16 @@ def report() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``portanet``, ``python``, ``platform``, ``numpy``: versions. ``auto``: ``backend`` that it takes, and ``why``.
+        ``python``, ``platform``, ``numpy``: versions. ``auto``: ``backend`` that it takes, and ``why``.
         ``backends``: a list of the fields of :class:`~portanet.backends.Status`. ``blas``: the fields of
-        :class:`~portanet.backends.blas.Blas`. ``memory``: of the ``host`` and of the ``device`` that ``auto`` takes,
-        each with ``free`` and ``total`` in bytes, or None. ``warnings``: a list of sentences.
+        :class:`~portanet.backends.diagnosis.blas.Blas`. ``memory``: of the ``host`` and of the ``device`` that
+        ``auto`` takes, each with ``free`` and ``total`` in bytes, or None. ``warnings``: a list of sentences.
     """
-    import portanet
-
     chosen, why = select.choose()
     host = host_memory()
     device = select.get(chosen).memory()
     products = blas.describe()
     return {
-        "portanet": portanet.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "numpy": np.__version__,

@@ -1,9 +1,8 @@
 """A step on CuPy as one CUDA graph: some hundred kernels, launched by one call.
 
-Off unless the environment says ``PORTANET_CUPY_GRAPHS=1``: it was written without a GPU at hand and has never run on
-one. The plain step is its reference and what it goes back to. A graph is taken only when its first launch gave what the
-same step gave kernel by kernel on copies of its arguments; where it did not, or where something cannot be captured (a
-read by the host, an upload), the step runs as it always did, with one warning that says why.
+The plain step is its reference and its fallback. A graph is used only if its first launch gave what the same step gave
+kernel by kernel on copies of its arguments; if it did not, or if something cannot be captured (a read by the host, an
+upload), the step runs as it always did, with one warning that says why.
 
 There is one graph at a time: of the shapes that came twice in a row, with arrays handed on from call to call. A smaller
 last batch runs kernel by kernel, on the same arrays. It comes once an epoch, and a graph of its own would be a second
@@ -20,9 +19,9 @@ from typing import Any
 
 import cupy
 
-from portanet.backends.capture_cuda import captured
-from portanet.backends.products_cuda import own_products, workspace_bytes
-from portanet.backends.trees import put_together, taken_apart
+from portanet.backends.cuda_graphs.capture import captured
+from portanet.backends.cuda_graphs.cublas import own_products, workspace_bytes
+from portanet.backends.cuda_graphs.trees import put_together, taken_apart
 from portanet.errors import BackendError
 from portanet.typing import Array
 

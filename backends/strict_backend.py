@@ -39,7 +39,7 @@ class StrictBackend(Backend):
 
     @contextlib.contextmanager
     def _scope(self, dtype: str) -> Iterator[None]:
-        # Overflow is silent, as on every other library (see backends/cpu.py).
+        # Overflow is silent, as on every other library (see backends/numpy_backend.py).
         with xp.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False), np.errstate(all="ignore"):
             yield
 

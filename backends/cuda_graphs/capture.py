@@ -1,4 +1,4 @@
-"""What CuPy launches, recorded as a CUDA graph in place of being run. Never run on a GPU."""
+"""What CuPy launches, recorded as a CUDA graph in place of being run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import cupy
 
-from portanet.backends.products_cuda import own_products
+from portanet.backends.cuda_graphs.cublas import own_products
 from portanet.typing import Array
 
 __all__ = ["captured"]

@@ -1,4 +1,4 @@
-"""Matrix products on CuPy while a CUDA graph is captured. Never run on a GPU; see :mod:`portanet.backends.graphs_cuda`.
+"""Matrix products on CuPy while a CUDA graph is captured.
 
 CuPy 14 refuses all its calls of cuBLAS on a stream that is captured (cupy/cupy#6290), because not all of them can be. A
 product of matrices can, where cuBLAS has a workspace of its own (cuBLAS documentation, "CUDA Graphs Support"). So it is
@@ -48,7 +48,7 @@ def library() -> Any:
 
 
 def set_workspace(handle: int, workspace: Array) -> None:
-    """Let cuBLAS use this memory, an array of bytes, until its stream is set anew."""
+    """Let cuBLAS use this memory, an array of bytes, until its stream is set again."""
     call = library().cublasSetWorkspace_v2
     call.argtypes = (_pointer, _pointer, ctypes.c_size_t)
     _check(call(handle, workspace.data.ptr, workspace.nbytes))

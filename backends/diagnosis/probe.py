@@ -1,7 +1,8 @@
 """Whether a backend can be used here: found out by using it, in stages, once per process.
 
 Importing a library proves little: CuPy imports silently where there is no driver. Each stage that fails says in words
-what is missing, and the command that mends it. The stages of CuPy stand in :mod:`portanet.backends.probe_cupy`.
+what is missing, and the command that mends it. The stages of CuPy stand in
+:mod:`portanet.backends.diagnosis.probe_cupy`.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def probe(name: str) -> Status:
     library, _, place = name.partition(":")
     look: Callable[[str], tuple[str, ...]]
     if library == "cupy":
-        look = importlib.import_module("portanet.backends.probe_cupy").look
+        look = importlib.import_module("portanet.backends.diagnosis.probe_cupy").look
     else:
         look = {"numpy": _numpy, "torch": _torch, "jax": _jax, "strict": _strict}[library]
     try:

@@ -1,0 +1,91 @@
+"""CuPy: NVIDIA GPUs. Written for CuPy 14 (CuPy 13 promotes dtypes by value)."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+from typing import Any, cast
+
+import array_api_compat.cupy as xp
+import cupy
+from array_api_compat import is_cupy_array
+
+from portanet.backends.base import Backend, F, Memory
+from portanet.errors import PortanetError
+from portanet.typing import Array
+
+__all__ = ["CupyBackend"]
+
+# Statuses after which CUDA refuses everything in this process (illegal address, launch timeout or failure, assertion…).
+_FATAL = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719})
+_NO_MEMORY = 2
+_FORKED = 3  # not initialised: a GPU that works otherwise says so in a fork alone
+_CUBLAS_NO_MEMORY = 3
+
+
+class CupyBackend(Backend):
+    """Arrays of CuPy on one GPU; `place` is its number."""
+
+    name = "cupy"
+    xp = xp
+
+    def __init__(self, place: str = "") -> None:
+        self.index = int(place or 0)
+        self.spec = f"cupy:{self.index}"
+        self.device = cupy.cuda.Device(self.index)
+
+    def _owns(self, x: Array) -> bool:
+        return is_cupy_array(x)
+
+    def _put(self, x: Array) -> Array:
+        return cupy.asarray(x)  # on the current device, also from another GPU; no copy where it is here
+
+    def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
+        # compat's creation functions ignore device=: the current device decides.
+        return cast(contextlib.AbstractContextManager[Any], cupy.cuda.Device(self.index))
+
+    def synchronize(self) -> None:
+        """Wait until the GPU has done all it was given."""
+        with self.activate():
+            self.device.synchronize()
+
+    def fuse(self, function: F) -> F:
+        """Return `function` as one kernel.
+
+        Notes
+        -----
+        Inside a fused function CuPy computes between two Python scalars in float16 and int8: ``1 - b`` with b = 0.999
+        gives 0.00098, and ``t * t`` with t = 1000 gives 64. Scalar arguments are therefore handed over in the dtype of
+        the arrays beside them.
+        """
+        fused = cupy.fuse(kernel_name="fused_" + re.sub(r"\W", "_", function.__name__))(function)
+
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            dtypes = [x.dtype for x in args if isinstance(x, cupy.ndarray)]
+            real = next((d for d in dtypes if d.kind == "f"), None)
+            whole = next((d for d in dtypes if d.kind in "iu"), real)
+            kinds = {float: real, int: whole}
+            return fused(*(x if (d := kinds.get(type(x))) is None else d.type(x) for x in args))
+
+        return cast(F, call)
+
+    def memory(self) -> Memory:
+        """Free (also within CuPy's pool) and total memory of the GPU, in bytes."""
+        with self._scope("float32"):
+            free, total = cupy.cuda.runtime.memGetInfo()
+            return Memory(free + cupy.get_default_memory_pool().free_bytes(), total)
+
+    def _translate(self, error: Exception) -> PortanetError | None:
+        status = getattr(error, "status", None)
+        if isinstance(error, cupy.cuda.runtime.CUDARuntimeError | cupy.cuda.driver.CUDADriverError):
+            if status in _FATAL:
+                return self._dead(error)
+            if status == _FORKED:
+                return self._forked()
+            if status == _NO_MEMORY:
+                return self._out_of_memory(error)
+        if isinstance(error, cupy.cuda.cublas.CUBLASError) and status == _CUBLAS_NO_MEMORY:  # its workspace did not fit
+            return self._out_of_memory(error)
+        return super()._translate(error)

@@ -1,0 +1,1 @@
+"""Which backends can be used here, and if not, why, and the command that fixes it."""
