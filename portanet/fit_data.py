@@ -72,10 +72,14 @@ def _check_batch_size(batch_size: int | str | None) -> None:
 def _split(trainer: Trainer, x: Any, y: Any, weight: Any, fraction: float) -> list[tuple[Any, Any, Any]]:
     """Return samples, targets and weights of the training part, and those of the validation part."""
     unread = isinstance(x, Stored) and x.brings_targets  # nobody knows the classes yet
-    y = None if unread else prepare.targets(y, x.shape[0], trainer.outputs, trainer.loss, trainer.dtype)
+    y = (
+        None
+        if unread
+        else prepare.targets(y, x.shape[0], trainer.outputs, trainer.loss, trainer.dtype, places=trainer.places)
+    )
     target = x if unread else trainer.backend.to_numpy(y)
     exclusive = isinstance(trainer.loss, losses.SoftmaxCrossEntropy) or trainer.outputs == 1
-    if not unread and target.ndim == 2 and exclusive and trainer.loss.output is not None:
+    if not unread and target.ndim == 2 and not trainer.places and exclusive and trainer.loss.output is not None:
         target = class_indices(target, 0.5)  # rows of shares, or a column of 0 and 1
     stratify = not unread and target.ndim == 1 and (target.dtype.kind == "i" or trainer.loss.output is not None)
 

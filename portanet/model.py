@@ -15,6 +15,7 @@ from portanet.data.stored import Stored
 from portanet.data.stream import StreamedBatches, chunks, streamed
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sequential, Sigmoid, Softmax
+from portanet.losses.places import folded, per_place
 from portanet.meter import Meter
 from portanet.metrics import Metric, ScikitMetric, measure
 from portanet.metrics import get as metric
@@ -37,7 +38,9 @@ class Model:
     input_shape : tuple of int or None
         Shape of one sample; None before the first fit or :meth:`init`.
     outputs : int
-        Number of outputs.
+        Number of outputs, at each place where there are several.
+    places : tuple of int
+        The axes of the outputs but the last: tokens, or rows and columns of an image; empty where there are none.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Model:
         self.input_shape: Shape | None = None
         self.need: memory.Need | None = None  # of a prediction, once it was wanted
         self.outputs = 0
+        self.places: Shape = ()
         self.params: Params = {}
         self.buffers: Params = {}
         self.body = without_output(self.net, self.loss)
@@ -93,12 +97,9 @@ class Model:
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers."""
-        if len(out_shape) != 1:
-            message = (
-                f"expected a network with one axis of outputs, got outputs of shape {out_shape}; end it with Dense"
-            )
-            raise ConfigError(message)
-        self.input_shape, self.outputs, self.need = tuple(input_shape), out_shape[0], None
+        self.input_shape, self.need = tuple(input_shape), None
+        *places, self.outputs = out_shape
+        self.places = tuple(places)
         self.restore({"params": params, "buffers": buffers})
 
     def snapshot(self) -> dict[str, Params]:
@@ -128,7 +129,7 @@ class Model:
             return self._evaluate(self._batches(x, y, sample_weight, None))
 
     def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array:
-        """Return the network's outputs for `x`, shape (n, outputs), on the target's scale.
+        """Return the network's outputs for `x`, shape (n, outputs) or (n, *places, outputs), on the target's scale.
 
         That is: probabilities where the loss is a cross-entropy, rates where it is Poisson, else the plain outputs.
 
@@ -159,9 +160,9 @@ class Model:
             return (backends.get("numpy") if to_numpy else self.backend).xp.concat(found)
 
     def predict_classes(self, x: Any) -> Array:
-        """Return the class index of each sample of `x`, shape (n,), host array of int64.
+        """Return the class index of each sample of `x`, or of each place, shape (n, *places), host array of int64.
 
-        Several outputs with BinaryCrossEntropy are yes or no each: then the result is (n, outputs), of 0 and 1.
+        Several outputs with BinaryCrossEntropy are yes or no each: then it is (n, *places, outputs), of 0 and 1.
         """
         outputs = self.predict(x, raw=True)
         if isinstance(self.loss, losses.BinaryCrossEntropy) and self.outputs > 1:
@@ -188,8 +189,10 @@ class Model:
                 make, x, y = StreamedBatches, x.take(backends.get("numpy").xp.arange(a, b)), y if y is None else y[a:b]
             size = batch_size or memory.rows_at_a_time(self, n, CHUNK)
             return streamed(self, x, y, weight, class_weight, size, what, make)
-        y = prepare.targets(y, n, self.outputs, self.loss, self.dtype, what=f"{what}y")
-        weight = weighting.weights(weight, class_weight, y, n, self.outputs, self.dtype, what=f"{what}sample_weight")
+        y = prepare.targets(y, n, self.outputs, self.loss, self.dtype, places=self.places, what=f"{what}y")
+        weight = weighting.weights(
+            weight, class_weight, y, n, self.outputs, self.dtype, places=self.places, what=f"{what}sample_weight"
+        )
         if self.ranks is not None and batch_size:
             return Shards(self.ranks, self.backend, x, y, weight, batch_size)
         if self.ranks is not None:
@@ -212,12 +215,11 @@ class Model:
         outputs, targets = [], []
         weight = batches.host_weight
         for batch in batches.in_order():
-            prediction = self._forward(everything, batch.x)
-            value, _ = self.loss.forward(prediction, batch.y, batch.weight)
-            meter.add(batch.size, value, measure(meter.metrics, self.loss, prediction, batch.y, batch.weight))
+            rows = folded(self._forward(everything, batch.x), batch.y, batch.weight)
+            meter.add(batch.size, self.loss.forward(*rows)[0], measure(meter.metrics, self.loss, *rows))
             if whole:
-                outputs.append(self.backend.to_numpy(prediction))
-                targets.append(self.backend.to_numpy(batch.y))
+                outputs.append(self.backend.to_numpy(rows[0]))
+                targets.append(self.backend.to_numpy(rows[1]))
         if self.ranks is not None:
             outputs, targets, weight = gathered(self.ranks, meter, outputs, targets, weight)
         row = meter.result()
@@ -226,6 +228,7 @@ class Model:
         if whole:
             xp = backends.get("numpy").xp
             output, target = xp.concat(outputs), xp.concat(targets)
+            weight = None if weight is None else xp.reshape(per_place(weight, (len(weight), *self.places), xp), (-1,))
             classes = class_indices(output, self.loss.threshold) if self.loss.output is not None else None
             for m in whole:
                 row[m.name] = m.whole(target, self.loss.link(output), classes, weight)
@@ -265,8 +268,8 @@ def without_output(net: Layer, loss: losses.Loss) -> Layer:
 
 
 def class_indices(outputs: Array, threshold: float) -> Array:
-    """Return the class indices that raw host outputs (n, outputs) stand for."""
+    """Return the class indices that raw host outputs (n, ..., outputs) stand for."""
     xp = backends.get("numpy").xp
     if outputs.shape[-1] == 1:
-        return xp.astype(outputs[:, 0] > threshold, xp.int64)
+        return xp.astype(outputs[..., 0] > threshold, xp.int64)
     return xp.argmax(outputs, axis=-1)

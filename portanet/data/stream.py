@@ -10,7 +10,7 @@ import numpy as np
 
 from portanet.backends import Backend
 from portanet.data import prepare, weighting
-from portanet.data.batches import Batch, Batches, Order, Rows
+from portanet.data.batches import Batch, Batches, Order, Rows, of_samples
 from portanet.data.block_order import Window, windows
 from portanet.data.dataset import HostArray
 from portanet.data.prefetch import ahead
@@ -36,7 +36,7 @@ class StreamedBatches(Batches):
     x : Stored
     y : host array, shape (n, ...), or None
         Checked targets; None where they are read with the samples.
-    weight : host array, shape (n,), optional
+    weight : host array, shape (n,) or (n, *places), optional
     check : callable
         ``check(y, n, what=...)`` returns targets ready for the device.
     """
@@ -94,6 +94,7 @@ class StreamedBatches(Batches):
 
     def _sum(self, weight: HostArray) -> float:
         """Return the sum of a batch's weights, added up in the order in which it is for data in memory."""
+        weight = of_samples(weight)
         if self.batch_size >= self.n:
             return float(weight.sum(dtype="float64"))
         return float(np.add.reduceat(weight, [0], dtype="float64")[0])
@@ -163,7 +164,7 @@ def streamed(
         If targets are given twice, or class weights are to be counted from targets that nobody has read.
     """
     n = len(x)
-    check = partial(prepare.targets, outputs=model.outputs, loss=model.loss, dtype=model.dtype)
+    check = partial(prepare.targets, outputs=model.outputs, loss=model.loss, dtype=model.dtype, places=model.places)
     if x.brings_targets and y is not None:
         message = f"{what}y: {x.name} brings its own targets, and others were given; leave them out"
         raise ConfigError(message)
@@ -172,7 +173,9 @@ def streamed(
     elif class_weight is not None:
         message = f"class_weight: the targets of {x.name} are read with its samples; give sample_weight in its place"
         raise ConfigError(message)
-    weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
+    weight = weighting.weights(
+        weight, class_weight, y, n, model.outputs, model.dtype, places=model.places, what=f"{what}sample_weight"
+    )
     return make(model.backend, x, y, weight, batch_size, check)
 
 

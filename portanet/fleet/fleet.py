@@ -207,7 +207,7 @@ class Fleet:
             validation = held_out(first, x, y, sample_weight, [pair[1] for pair in pairs])
         size = n if batch_size is None else batch_size
         metrics = tuple(first.meter.metrics)
-        step = Step(first.body, first.loss, first.optimizer, metrics, first.dtype, first.l1, first.l2)
+        step = Step(first.body, first.loss, first.optimizer, metrics, first.dtype, first.l1, first.l2, stack=1)
         compiled = first.backend.compile(step, donate=(0, 2))
         for member in self.members:
             member._end, member.history.stopped = member.epoch + epochs, "epochs"

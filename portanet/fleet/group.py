@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from portanet.backends.host import cache_budget
-from portanet.data.batches import Batches
+from portanet.data.batches import Batches, of_samples
 from portanet.layers import Sequential
 from portanet.meter import Meter
 from portanet.random import epoch_word, generator
@@ -217,7 +217,7 @@ def _sizes(data: Batches, order: HostRows, starts: range) -> HostRows:
     if data.host_weight is None:
         stops = [*starts[1:], order.shape[1]]
         return np.tile(np.subtract(stops, starts).astype(float), (len(order), 1))
-    return np.add.reduceat(data.host_weight[order], list(starts), axis=1, dtype="float64")
+    return np.add.reduceat(of_samples(data.host_weight)[order], list(starts), axis=1, dtype="float64")
 
 
 def _shared(data: Sequence[Batches]) -> list[tuple[Batches, slice]]:

@@ -99,7 +99,7 @@ class Together:
         l2 = first.l2 if alike([t.l2 for t in trainers]) else 0.0  # else each has its own, among the counters
         if (kind, l2) not in self._steps:
             shared = first.penalty_per_sample
-            step = Step(first.body, first.loss, first.optimizer, (), first.dtype, first.l1, l2, shared)
+            step = Step(first.body, first.loss, first.optimizer, (), first.dtype, first.l1, l2, shared, stack=1)
             self._steps[kind, l2] = first.backend.compile(step, donate=(0, 2))
         return self._steps[kind, l2]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from array_api_compat import device
 
+from portanet.backends.namespace import namespace
 from portanet.checks import check_fields
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -99,6 +101,13 @@ def sum_rows(x: Array, xp: Any) -> Array:
         return x[..., 0, :]
     # As a product: a reduction over the rows of narrow layers takes up to five times as long.
     return xp.ones(x.shape[-2], dtype=x.dtype, device=device(x)) @ x
+
+
+def as_rows(x: Array, ndim: int) -> Array:
+    """Return `x`, (*stack, n, *places, features), with `ndim` axes, (*stack, rows, features): each place is a row."""
+    shape = tuple(x.shape)
+    front = shape[: ndim - 2]
+    return namespace(x).reshape(x, (*front, math.prod(shape[len(front) : -1]), shape[-1]))
 
 
 def sum_leading(x: Array, ndim: int, xp: Any) -> Array:
