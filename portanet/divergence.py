@@ -120,11 +120,13 @@ class Watched:
 
     own: Optimizer
 
-    def update(self, params: Params, grads: Params, state: dict[str, Any], lr: float) -> tuple[Params, dict[str, Any]]:
+    def update(
+        self, params: Params, grads: Params, state: dict[str, Any], lr: float, **options: Any
+    ) -> tuple[Params, dict[str, Any]]:
         xp = namespace(next(iter(params.values())))
         names = _in_order(params)
         gradients = [_largest(grads[name]) for name in names]
-        params, own = self.own.update(params, grads, state["own"], lr)
+        params, own = self.own.update(params, grads, state["own"], lr, **options)
         return params, {"own": own, "seen": xp.stack([*gradients, *(_largest(params[name]) for name in names)])}
 
 

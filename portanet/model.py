@@ -254,9 +254,9 @@ def without_output(net: Layer, loss: losses.Loss) -> Layer:
         return net
     *front, last = net.layers
     if isinstance(last, Sequential):
-        return Sequential((*front, without_output(last, loss)))
+        return Sequential((*front, without_output(last, loss)), rate=net.rate)
     if isinstance(last, loss.output) and front:
-        net, last = Sequential(tuple(front)), front[-1]
+        net, last = Sequential(tuple(front), rate=net.rate), front[-1]
     if isinstance(last, Softmax | Sigmoid):
         name = type(loss).__name__
         message = (

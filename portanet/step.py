@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from portanet.backends.namespace import namespace, sign
 from portanet.layers import Layer
+from portanet.layers.rates import is_rated, learning_rates
 from portanet.losses import Loss
 from portanet.losses.places import folded
 from portanet.metrics import Metric, measure
@@ -84,9 +86,22 @@ class Step:
         ``"l2"``, (k,).
         """
         grads, buffers, value, measured = self.before_update(params, buffers, x, y, weight, counters)
-        own: dict[str, Any] = {"stacked": True, "weight_decay": counters.get("weight_decay")} if self.stack else {}
-        params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"], **own)
+        params, opt_state = self.update(params, grads, opt_state, counters["lr"], counters.get("weight_decay"))
         return params, buffers, opt_state, value, measured
+
+    def update(
+        self, params: Params, grads: Params, opt_state: dict[str, Any], lr: Any, weight_decay: Any = None
+    ) -> tuple[Params, dict[str, Any]]:
+        """Return the parameters after the optimizer's step along the gradients, and its new state."""
+        own: dict[str, Any] = {"stacked": True, "weight_decay": weight_decay} if self.stack else {}
+        if self._rates is not None:
+            own["rates"] = self._rates(tuple(params))
+        return self.optimizer.update(params, grads, opt_state, lr, **own)
+
+    @functools.cached_property
+    def _rates(self) -> Callable[[tuple[str, ...]], dict[str, float]] | None:
+        """From parameters' names to the factors on their learning rates, collected once; None where all are 1."""
+        return functools.cache(functools.partial(learning_rates, self.net)) if is_rated(self.net) else None
 
     def before_update(
         self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, counters: dict[str, Any]
@@ -110,7 +125,11 @@ class Step:
             l2 = counters.get("l2", self.l2)
             value = value + penalty(params, self.l1, l2, share, stack=self.stack)
             own = share if part is None else share * part.share  # each process adds its share of the penalty's gradient
-            grads = {name: penalised(name, params[name], g, self.l1, l2, own) for name, g in grads.items()}
+            rates = {} if self._rates is None else self._rates(tuple(params))
+            grads = {
+                name: penalised(name, params[name], g, self.l1, l2, own) if rates.get(name, 1.0) else g
+                for name, g in grads.items()
+            }
         return grads, {**buffers, **moved}, value, measured
 
     def gradients(

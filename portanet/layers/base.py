@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
-from portanet.checks import check_fields
+from portanet.checks import check_fields, check_number
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -88,6 +89,30 @@ class Layer:
         """Return the description as plain values, ``{"type": ..., ...}``, for :func:`from_config`."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every layer is a dataclass
         return {"type": type(self).__name__, **{f.name: getattr(self, f.name) for f in fields if f.init}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatedLayer(Layer):
+    """Base of the layers whose parameters may have a learning rate of their own.
+
+    Parameters
+    ----------
+    rate : float
+        Factor on the learning rate of all parameters within, 0 or more; factors of nested layers multiply. With 0 they
+        are frozen: :meth:`portanet.optimizers.Optimizer.update` says how. Buffers (running statistics) move anyway.
+    """
+
+    rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(f"{type(self).__name__}: rate", self.rate, 0)
+
+    def config(self) -> dict[str, Any]:
+        found = super().config()
+        if self.rate == 1:  # as files have it that know of no rate
+            del found["rate"]
+        return found
 
 
 def product(a: Array, b: Array) -> Array:

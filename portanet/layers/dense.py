@@ -9,13 +9,13 @@ from portanet.backends.namespace import namespace
 from portanet.checks import check_count
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, check_initializers, initializer
-from portanet.layers.base import Layer, as_rows, product, sum_leading, sum_rows
+from portanet.layers.base import RatedLayer, as_rows, product, sum_leading, sum_rows
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(RatedLayer):
     """Affine map of the last axis, y = x W + b.
 
     Forward   y  = x W + b
@@ -36,6 +36,8 @@ class Dense(Layer):
         See :mod:`portanet.initializers`.
     in_features : int, optional
         Number of inputs, if it is to be checked rather than inferred.
+    rate : float
+        Factor on the learning rate of W and b; 0 freezes them.
     """
 
     units: int

@@ -8,14 +8,14 @@ from typing import Any
 
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
-from portanet.layers.base import Layer
+from portanet.layers.base import Layer, RatedLayer
 from portanet.layers.sequential import Sequential, check_layers, within
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class Parallel(Layer):
+class Parallel(RatedLayer):
     """The features parted among several layers, and what these make of them put side by side.
 
     Forward   y  = [f₁(x₁), …, fₖ(xₖ)]   where x = [x₁, …, xₖ]
@@ -33,12 +33,15 @@ class Parallel(Layer):
         At least one; each makes a row of a row.
     sizes : sequence of int
         How many of the features each layer takes, from the first feature to the last.
+    rate : float
+        Factor on the learning rate of all parameters within, beside the layers' own; 0 freezes them.
     """
 
     layers: Sequence[Layer]
     sizes: Sequence[int]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "layers", check_layers(self.layers, "Parallel"))
         sizes = self.sizes
         counts = isinstance(sizes, tuple | list) and all(type(size) is int and size > 0 for size in sizes)
@@ -120,7 +123,7 @@ class Parallel(Layer):
         }
 
     def config(self) -> dict[str, Any]:
-        return {"type": "Parallel", "layers": [layer.config() for layer in self.layers], "sizes": list(self.sizes)}
+        return {**super().config(), "layers": [layer.config() for layer in self.layers], "sizes": list(self.sizes)}
 
     def split(self, params: Params) -> list[Params]:
         """Return the parameters of each layer under their own names."""
