@@ -16,7 +16,7 @@ from portanet.errors import DataError, ShapeError
 from portanet.export import load_state_dict, onnx_model, state_dict, to_numpy_script, torch_module
 from portanet.losses.places import folded
 from portanet.random import Part
-from portanet.step import Step
+from portanet.step import Step, sample_share
 from tests.small import near, same, trainer
 
 RNG = np.random.default_rng(0)
@@ -176,8 +176,8 @@ def test_pieces_and_parts_give_what_the_whole_gives(backend, weighted):
     for a, b in ((0, 7), (7, 8), (8, 20)):
         own = float(each[a:b].sum() / each.sum())
         part = Part(a, 20, own, float(1 / each.sum()))
-        some = (array if array is None else array[a:b] for array in data)
-        found, value, _ = gradients(backend, Step(net, *options), *some, part=part)
+        w = None if weight is None else weight[a:b]
+        found, value, _ = gradients(backend, Step(net, *options), TOKENS[a:b], LABELS[a:b], w, part)
         sums = {name: sums[name] + g for name, g in found.items()}
         mean += own * value
     assert mean == pytest.approx(loss, rel=1e-12)
@@ -259,9 +259,15 @@ def test_a_weight_a_sample_is_that_of_its_places(per_sample):
                 validation_data=(TOKENS, LABELS, w),
                 verbose=False,
             )
-        near(*models, rtol=1e-7)
+        near(models[0], models[1], rtol=1e-7)
         for column in ("loss", "accuracy", "val_loss", "val_top_2"):
             np.testing.assert_allclose(models[0].history[column], models[1].history[column], rtol=1e-9)
+
+
+def test_a_sample_weighs_the_mean_of_its_places():
+    found = sample_share(3, np.stack([PADDING[:3], PADDING[3:6]]), stack=1)  # of two networks
+    np.testing.assert_allclose(found, [6 / PADDING[:3].sum(), 6 / PADDING[3:6].sum()], rtol=1e-12)
+    assert sample_share(20, np.full((20, 6), 2.0)) == pytest.approx(1 / 40)
 
 
 def test_the_mean_is_over_all_places():

@@ -1,4 +1,4 @@
-"""Learning rates of a layer's own, and frozen layers: in every optimizer, on every backend, in fleets and files."""
+"""Learning rates per layer, and frozen layers: in every optimizer, on every backend, in fleets and files."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_on_every_backend(backend, optimizer):
         for name, a in model.snapshot()["params"].items():
             assert np.array_equal(a, start[name]) == name.startswith("0.0."), name
         found.append(model)
-    near(*found, rtol=1e-8)
+    near(found[0], found[1], rtol=1e-8)
 
 
 def test_penalties_leave_the_gradient_of_what_is_frozen():
@@ -174,7 +174,7 @@ def test_a_frozen_norm_still_counts():
     assert (model.snapshot()["buffers"]["1.mean"] != start["buffers"]["1.mean"]).all()
 
 
-def test_behind_an_output_layer_that_the_loss_contains():
+def test_before_an_output_layer_that_the_loss_contains():
     # The loss takes the Softmax off, and the factor of the layers around it stays.
     inner = [pn.Dense(4, rate=0), pn.Dense(3), pn.Softmax()]
     for net in ([pn.Tanh(), pn.Sequential(inner, rate=0.5)], pn.Sequential(inner, rate=0.5)):
@@ -209,7 +209,7 @@ def test_saved_loaded_and_resumed(tmp_path):
     model.save(tmp_path / "net")
     found = pn.load(tmp_path / "net")
     assert found.net == model.net
-    assert found.net.layers[0].rate == 0.2
+    assert found.net.config()["layers"][0]["rate"] == 0.2
     again = trainer(NET, optimizer=pn.Adam(lr=0.01))
     again.resume(tmp_path / "training")
     for each in (model, again):

@@ -93,7 +93,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class RatedLayer(Layer):
-    """Base of the layers whose parameters may have a learning rate of their own.
+    """Base of the layers whose parameters can have their own learning rate.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which parameters of a network have a learning rate of their own: factors of its layers, by parameter."""
+"""Learning rates per layer: the factors of a network's layers, by the names of its parameters."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def folded(prediction: Array, target: Array, weight: Array | None, stack: int = 
     if tuple(target.shape[: len(samples)]) != samples:
         message = (
             f"expected a target for each place of predictions of shape {tuple(prediction.shape)}, got targets of shape "
-            f"{tuple(target.shape)}; give them in the shape {samples}, or with the outputs behind"
+            f"{tuple(target.shape)}; give them in the shape {samples}, or with a last axis of outputs"
         )
         raise ShapeError(message)
     xp = namespace(prediction)
