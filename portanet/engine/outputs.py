@@ -21,9 +21,9 @@ def without_output(net: Layer, loss: Loss) -> Layer:
         return net
     *front, last = net.layers
     if isinstance(last, Sequential):
-        return Sequential((*front, without_output(last, loss)))
+        return Sequential((*front, without_output(last, loss)), rate=net.rate)
     if isinstance(last, loss.output) and front:
-        net, last = Sequential(tuple(front)), front[-1]
+        net, last = Sequential(tuple(front), rate=net.rate), front[-1]
     if isinstance(last, Softmax | Sigmoid):
         name = type(loss).__name__
         message = (
@@ -35,8 +35,8 @@ def without_output(net: Layer, loss: Loss) -> Layer:
 
 
 def class_indices(outputs: Array, threshold: float) -> Array:
-    """Return the class indices that raw host outputs (n, outputs) stand for."""
+    """Return the class indices that raw host outputs (n, ..., outputs) stand for."""
     xp = backends.get("numpy").xp
     if outputs.shape[-1] == 1:
-        return xp.astype(outputs[:, 0] > threshold, xp.int64)
+        return xp.astype(outputs[..., 0] > threshold, xp.int64)
     return xp.argmax(outputs, axis=-1)

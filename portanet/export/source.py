@@ -75,6 +75,11 @@ class Source:
     dtype: str
     output: str
 
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the outputs of one sample."""
+        return self.steps[-1].out_shape if self.steps else self.input_shape
+
 
 def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     """Return what there is to export.
@@ -105,7 +110,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     if raw and model.loss.output is None and not isinstance(model.loss, losses.Poisson):
         output = "values"
     if link is not None:
-        shape = (model.outputs,)
+        shape = (*model.places, model.outputs)
         steps.append(Step(type(link).__name__.strip("_"), f"{len(steps)}.", link, {}, shape, shape))
     named = len(model.classes) in (model.outputs, max(model.outputs, 2))
     classes = tuple(model.classes) if named else ()

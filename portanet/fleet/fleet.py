@@ -260,7 +260,7 @@ class Fleet:
                 progress.on_epoch_end(
                     self.members[0], {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
                 )
-            if rows and on_epoch is not None:
+            if rows and on_epoch is not None and any(history.stopped != "diverged" for history in self.histories):
                 on_epoch(self)
             ran = dict(zip(ready, stacks.run(list(ready.values())), strict=True))
 

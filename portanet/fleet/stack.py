@@ -14,7 +14,7 @@ import numpy as np
 
 from portanet.backends import Backend
 from portanet.backends.host import cache_budget
-from portanet.data.batching.batches import Batch, Batches
+from portanet.data.batching.batches import Batch, Batches, of_samples
 from portanet.engine.engine import Engine
 from portanet.engine.meter import Meter
 from portanet.engine.state import TrainState, map_slots
@@ -289,7 +289,7 @@ class _StackedBatches(Batches):
         if data.host_weight is None:
             stops = [*starts[1:], self.n]
             return np.tile(np.subtract(stops, starts).astype(float), (len(order), 1))
-        return np.add.reduceat(data.host_weight[order], list(starts), axis=1, dtype="float64")
+        return np.add.reduceat(of_samples(data.host_weight)[order], list(starts), axis=1, dtype="float64")
 
 
 def _order(epoch: Epoch) -> HostRows:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from array_api_compat import device
 
-from portanet.checks import check_fields
+from portanet.backends.namespace import namespace
+from portanet.checks import NotNegative, check_fields
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -88,6 +91,26 @@ class Layer:
         return {"type": type(self).__name__, **{f.name: getattr(self, f.name) for f in fields if f.init}}
 
 
+@dataclass(frozen=True, kw_only=True)
+class RatedLayer(Layer):
+    """Base of the layers whose parameters can have their own learning rate.
+
+    Parameters
+    ----------
+    rate : float
+        Factor on the learning rate of all parameters within, 0 or more; factors of nested layers multiply. With 0 they
+        are frozen: :meth:`portanet.optimizers.Optimizer.update` says how. Buffers (running statistics) move anyway.
+    """
+
+    rate: NotNegative = 1.0
+
+    def config(self) -> dict[str, Any]:
+        found = super().config()
+        if self.rate == 1:  # as files have it that know of no rate
+            del found["rate"]
+        return found
+
+
 def product(a: Array, b: Array) -> Array:
     """Return a @ b: where only one number is to be summed for each entry, by broadcasting, half the time of a BLAS."""
     return a * b if a.shape[-1] == 1 else a @ b
@@ -99,6 +122,13 @@ def sum_rows(x: Array, xp: Any) -> Array:
         return x[..., 0, :]
     # As a product: a reduction over the rows of narrow layers takes up to five times as long.
     return xp.ones(x.shape[-2], dtype=x.dtype, device=device(x)) @ x
+
+
+def as_rows(x: Array, ndim: int) -> Array:
+    """Return `x`, (*stack, n, *places, features), with `ndim` axes, (*stack, rows, features): each place is a row."""
+    shape = tuple(x.shape)
+    front = shape[: ndim - 2]
+    return namespace(x).reshape(x, (*front, math.prod(shape[len(front) : -1]), shape[-1]))
 
 
 def sum_leading(x: Array, ndim: int, xp: Any) -> Array:

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from portanet.backends.namespace import namespace
 from portanet.checks import COUNT, Several, check
 from portanet.errors import ShapeError
-from portanet.layers.base import Layer
+from portanet.layers.base import Layer, RatedLayer
 from portanet.layers.sequential import Sequential, checked_layers, within
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class Parallel(Layer):
+class Parallel(RatedLayer):
     """The features parted among several layers, and what these make of them put side by side.
 
     Forward   y  = [f₁(x₁), …, fₖ(xₖ)]   where x = [x₁, …, xₖ]
@@ -34,6 +34,8 @@ class Parallel(Layer):
         At least one; each makes a row of a row.
     sizes : sequence of int
         How many of the features each layer takes, 1 or more, from the first feature to the last.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
     layers: Annotated[Sequence[Layer], checked_layers]
@@ -113,7 +115,7 @@ class Parallel(Layer):
         }
 
     def config(self) -> dict[str, Any]:
-        return {"type": "Parallel", "layers": [layer.config() for layer in self.layers], "sizes": list(self.sizes)}
+        return {**super().config(), "layers": [layer.config() for layer in self.layers], "sizes": list(self.sizes)}
 
     def split(self, params: Params) -> list[Params]:
         """Return the parameters of each layer under their own names."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import ShapesOnly
-from portanet.layers.base import Layer
+from portanet.layers.base import Layer, RatedLayer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -32,7 +32,7 @@ def within(error: ShapeError, layer: Layer, i: int) -> ShapeError:
 
 
 @dataclass(frozen=True)
-class Sequential(Layer):
+class Sequential(RatedLayer):
     """Layers one after the other; itself a layer.
 
     Forward   y  = fₖ(… f₂(f₁(x)))
@@ -43,6 +43,8 @@ class Sequential(Layer):
     ----------
     layers : sequence of Layer
         At least one.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
     layers: Annotated[Sequence[Layer], checked_layers]
@@ -131,7 +133,7 @@ class Sequential(Layer):
         }
 
     def config(self) -> dict[str, Any]:
-        return {"type": type(self).__name__, "layers": [layer.config() for layer in self.layers]}
+        return {**super().config(), "layers": [layer.config() for layer in self.layers]}
 
     def split(self, params: Params) -> list[Params]:
         """Return the parameters of each layer under their own names."""
@@ -143,7 +145,7 @@ class Sequential(Layer):
 
 
 @dataclass(frozen=True)
-class Residual(Layer):
+class Residual(RatedLayer):
     """The input added to what the inner layers make of it, y = x + f(x).
 
     Forward   y  = x + f(x)
@@ -154,6 +156,8 @@ class Residual(Layer):
     ----------
     layers : sequence of Layer
         f; its output has the shape of its input.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
     layers: Annotated[Sequence[Layer], checked_layers]
@@ -195,4 +199,4 @@ class Residual(Layer):
         return self.inner.updated_buffers(params, cache)
 
     def config(self) -> dict[str, Any]:
-        return {"type": type(self).__name__, "layers": [layer.config() for layer in self.layers]}
+        return {**super().config(), "layers": [layer.config() for layer in self.layers]}

@@ -92,8 +92,10 @@ def to_batches(
         if (first, last) != (0, n) and weight is None:
             x, y = x.take(get("numpy").xp.arange(first, last)), y if y is None else y[first:last]
         return _streamed(model, x, y, weight, class_weight, size, what, make)
-    y = prepare.targets(y, n, model.outputs, model.loss, model.dtype, what=f"{what}y")
-    weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
+    y = prepare.targets(y, n, model.outputs, model.loss, model.dtype, places=model.places, what=f"{what}y")
+    weight = weighting.weights(
+        weight, class_weight, y, n, model.outputs, model.dtype, places=model.places, what=f"{what}sample_weight"
+    )
     if (first, last) != (0, n):
         x, y, weight = x[first:last, ...], y[first:last, ...], None if weight is None else weight[first:last]
     return make(model.backend, x, y, weight, size)
@@ -110,7 +112,7 @@ def _streamed(
         If targets are given twice, or class weights are to be counted from targets that nobody has read.
     """
     n = len(x)
-    check = partial(prepare.targets, outputs=model.outputs, loss=model.loss, dtype=model.dtype)
+    check = partial(prepare.targets, outputs=model.outputs, loss=model.loss, dtype=model.dtype, places=model.places)
     if x.brings_targets and y is not None:
         message = f"{what}y: {x.name} brings its own targets, and others were given; leave them out"
         raise ConfigError(message)
@@ -119,7 +121,9 @@ def _streamed(
     elif class_weight is not None:
         message = f"class_weight: the targets of {x.name} are read with its samples; give sample_weight in its place"
         raise ConfigError(message)
-    weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
+    weight = weighting.weights(
+        weight, class_weight, y, n, model.outputs, model.dtype, places=model.places, what=f"{what}sample_weight"
+    )
     made: Batches = make(model.backend, x, y, weight, batch_size, check)
     return made
 
@@ -137,9 +141,10 @@ def split_rows(model: Any, x: Any, y: Any, fraction: float) -> tuple[Any, Any]:
     unread = isinstance(x, Stored) and x.brings_targets  # nobody knows the classes yet
     if unread:
         return prepare.split(x, fraction, model.seed, stratify=False)
-    target = model.backend.to_numpy(prepare.targets(y, x.shape[0], model.outputs, model.loss, model.dtype))
+    y = prepare.targets(y, x.shape[0], model.outputs, model.loss, model.dtype, places=model.places)
+    target = model.backend.to_numpy(y)
     exclusive = isinstance(model.loss, losses.SoftmaxCrossEntropy) or model.outputs == 1
-    if target.ndim == 2 and exclusive and model.loss.output is not None:
+    if target.ndim == 2 and not model.places and exclusive and model.loss.output is not None:
         target = class_indices(target, 0.5)  # rows of shares, or a column of 0 and 1
     stratify = target.ndim == 1 and (target.dtype.kind == "i" or model.loss.output is not None)
     return prepare.split(target, fraction, model.seed, stratify=stratify)

@@ -84,7 +84,7 @@ class Trainer(Model):
 
     Attributes
     ----------
-    params, buffers, input_shape, outputs
+    params, buffers, input_shape, outputs, places
         See :class:`portanet.training.model.Model`, which evaluates and predicts.
     optimizer : Optimizer
     opt_state : dict
@@ -197,12 +197,14 @@ class Trainer(Model):
             two methods of Readable is read in blocks while it is trained on, and so is a Dataset whose samples were
             left on disk.
         y : array, shape (n,) or (n, outputs)
-            Class indices, numbers, or a row of numbers a sample. Left out where `x` brings them.
+            Class indices, numbers, or a row of numbers a sample. Left out where `x` brings them. Of a network with
+            outputs at several places, such as tokens or pixels: (n, *places) or (n, *places, outputs).
         batch_size : int, "auto" or None
             Samples a step: 1 trains one by one, None on all at once. "auto" takes the number of samples / 64, as a
             power of two from 16 to 256; less where a step on so many would not fit into half of the free memory.
-        sample_weight : array, shape (n,), optional
-            Weight of each sample in the loss and the metrics.
+        sample_weight : array, shape (n,) or (n, *places), optional
+            Weight of each sample, or of each of its places, in the loss and the metrics: both are means over all places
+            of all samples by these weights, and what weighs 0 (padding, for example) is ignored.
         validation_data : (x, y), (x, y, sample_weight), Dataset or Readable, optional
             Evaluated behind each epoch.
         validation_fraction : float

@@ -47,7 +47,7 @@ SAMPLES = {
     "no samples": (X[:0], "at least one sample, got an array of shape (0, 4); look where its rows were chosen"),
     "no features": (X[:, :0], "one feature, got an array of shape (30, 0); look where its columns were chosen"),
     "one axis": (X[:, 0], "expected rows of samples"),
-    "three axes": (X[:, :, None], "samples of shape (4,"),
+    "three axes": (X[:, :, None], {"fit": "(30, 4, 3), as the network has outputs", "": "samples of shape (4,"}),
     "a number": (3, "expected rows of samples"),
     "None": (None, "got None; give an array"),
     "a word": ("digits", "got the text 'digits'; load it first: portanet.data.load('digits')"),

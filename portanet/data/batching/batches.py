@@ -22,7 +22,10 @@ Order: TypeAlias = Callable[[int], Any]
 
 
 class Batch(NamedTuple):
-    """Rows of samples and targets on the device; `size` is the sum of their weights (their number without weights)."""
+    """Rows of samples and targets on the device; `size` is the sum of their weights (their number without weights).
+
+    The weight of a sample whose places have one each is their mean: :func:`of_samples`.
+    """
 
     x: Array
     y: Array
@@ -48,7 +51,7 @@ class Batches:
     backend : Backend
     x, y : array, n rows each
         Host arrays, or arrays of the backend's library; x also sparse rows, which become dense a batch at a time.
-    weight : host array, shape (n,), optional
+    weight : host array, shape (n,) or (n, *places), optional
         In the dtype of the arithmetic.
     batch_size : int
         The last batch of an epoch may be smaller.
@@ -123,12 +126,14 @@ class Batches:
     def in_order(self, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches in the order of the rows, but the first `skip`."""
         if self.resident and self.batch_size >= self.n and not skip:
-            size = float(self.n) if self.host_weight is None else float(self.host_weight.sum(dtype="float64"))
+            size = (
+                float(self.n) if self.host_weight is None else float(of_samples(self.host_weight).sum(dtype="float64"))
+            )
             yield Batch(self.x, self.y, self.weight, size)
             return
         for start, stop, size in list(self._spans(None))[skip:]:
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
-            weight = None if self.weight is None else self.weight[start:stop]
+            weight = None if self.weight is None else self.weight[start:stop, ...]
             yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)
 
     def fingerprint(self) -> str:
@@ -148,10 +153,19 @@ class Batches:
         if self.host_weight is None:
             sizes = [float(min(self.batch_size, self.n - start)) for start in starts]
         else:
-            weight = self.host_weight if order is None else self.host_weight[order]
+            weight = of_samples(self.host_weight)
+            weight = weight if order is None else weight[order]
             sizes = np.add.reduceat(weight, list(starts), dtype="float64").tolist()
         for start, size in zip(starts, sizes, strict=True):
             yield start, min(start + self.batch_size, self.n), size
+
+
+def of_samples(weight: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the weight of each sample, (n,), from weights of samples or of their places, (n, *places)."""
+    if weight.ndim == 1:
+        return weight
+    found: np.ndarray[Any, Any] = weight.mean(axis=tuple(range(1, weight.ndim)), dtype="float64")
+    return found
 
 
 def _checked_order(order: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:

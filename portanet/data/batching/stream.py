@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from portanet.backends import Backend
-from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order
+from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order, of_samples
 from portanet.data.dataset import HostArray
 from portanet.data.lazy.block_order import Window, windows
 from portanet.data.lazy.prefetch import ahead
@@ -31,7 +31,7 @@ class StreamedBatches(Batches):
     x : Stored
     y : host array, shape (n, ...), or None
         Checked targets; None where they are read with the samples.
-    weight : host array, shape (n,), optional
+    weight : host array, shape (n,) or (n, *places), optional
     check : callable
         ``check(y, n, what=...)`` returns targets ready for the device.
     """
@@ -89,6 +89,7 @@ class StreamedBatches(Batches):
 
     def _sum(self, weight: HostArray) -> float:
         """Return the sum of a batch's weights, added up in the order in which it is for data in memory."""
+        weight = of_samples(weight)
         if self.batch_size >= self.n:
             return float(weight.sum(dtype="float64"))
         return float(np.add.reduceat(weight, [0], dtype="float64")[0])
