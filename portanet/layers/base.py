@@ -24,6 +24,7 @@ class Layer:
 
     Every layer is a frozen dataclass; a new one is a class with :meth:`forward` and :meth:`backward` (and :meth:`init`
     where it has parameters or changes the shape), and a line in the table of cases.
+    What its fields may be stands in their annotations, see :mod:`portanet.checks`: ``rate: Share = 0.5``.
     """
 
     kinks: ClassVar[tuple[float, ...]] = ()
