@@ -11,6 +11,7 @@ import portanet as pn
 from portanet import cases, optimizers
 from portanet.errors import ConfigError
 from portanet.layers.rates import is_rated, learning_rates
+from portanet.layers.words import net_in_words
 from portanet.step import Step
 from tests.small import blobs, near, same, trainer
 
@@ -162,6 +163,11 @@ def test_a_factor_of_1_is_none():
     same(*models)
     assert json.dumps(models[0].net.config()) == json.dumps(models[1].net.config())
     assert "rate" not in json.dumps(models[0].net.config())
+
+
+def test_in_words():
+    net = pn.Sequential([pn.Dense(6, rate=0), pn.Dropout(0.2), pn.BatchNorm(), pn.Dense(10, rate=0.1), pn.Dense(3)])
+    assert net_in_words(net) == "Dense 6 lr×0, Dropout 0.2, BatchNorm, Dense 10 lr×0.1, Dense 3"
 
 
 def test_a_frozen_norm_still_counts():
