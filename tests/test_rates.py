@@ -165,6 +165,11 @@ def test_a_factor_of_1_is_none():
     assert "rate" not in json.dumps(models[0].net.config())
 
 
+def test_in_words():
+    net = pn.Sequential([pn.Dense(6, rate=0), pn.Dropout(0.2), pn.BatchNorm(), pn.Dense(10, rate=0.1), pn.Dense(3)])
+    assert net_in_words(net) == "Dense 6 lr×0, Dropout 0.2, BatchNorm, Dense 10 lr×0.1, Dense 3"
+
+
 def test_a_frozen_norm_still_counts():
     model = trainer([pn.Dense(4), pn.BatchNorm(rate=0), pn.Dense(3)])
     model.init((5,))

@@ -16,7 +16,7 @@ from typing import Any
 from portanet.callbacks.base import Callback, TrainerView
 from portanet.checks import check_flag, check_path, check_text
 from portanet.errors import ConfigError, DataError
-from portanet.layers import Sequential
+from portanet.layers.words import net_in_words
 
 __all__ = ["MLflow", "TensorBoard"]
 
@@ -203,9 +203,8 @@ class MLflow(Callback):
 
 def hyper_parameters(trainer: TrainerView) -> dict[str, str | float]:
     """Return what a training was set up with, as plain values under flat names: ``{"optimizer.lr": 0.1, ...}``."""
-    net = trainer.net
-    layers = ", ".join(_words(layer) for layer in (net.layers if isinstance(net, Sequential) else [net]))
-    found: dict[str, Any] = {"net": layers, "parameters": sum(math.prod(p.shape) for p in trainer.params.values())}
+    count = sum(math.prod(p.shape) for p in trainer.params.values())
+    found: dict[str, Any] = {"net": net_in_words(trainer.net), "parameters": count}
     for name, thing in (("loss", trainer.loss), ("optimizer", trainer.optimizer), ("schedule", trainer.schedule)):
         found[name] = type(thing).__name__
         found |= {f"{name}.{key}": value for key, value in _fields(thing).items()}
@@ -215,12 +214,6 @@ def hyper_parameters(trainer: TrainerView) -> dict[str, str | float]:
     found["backend"] = trainer.backend.spec
     plain = {name: value for name, value in found.items() if value is not None}
     return {n: v if isinstance(v, int | float) else str(v)[:_LONGEST] for n, v in plain.items()}
-
-
-def _words(layer: Any) -> str:
-    """Return a layer as its type and the number that matters: ``Dense 500``."""
-    fields = _fields(layer)
-    return " ".join([type(layer).__name__, *(f"{fields[name]:g}" for name in ("units", "rate") if name in fields)])
 
 
 def _fields(thing: Any) -> Mapping[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import Any
 
 from portanet.data import Dataset
 from portanet.layers import Layer, Sequential
+from portanet.layers.words import layer_words, net_in_words
 from portanet.typing import Params, Shape
 
 __all__ = ["class_counts", "count", "data_in_words", "layer_rows", "layer_words", "net_in_words", "shape_words"]
@@ -36,17 +36,6 @@ def class_counts(dataset: Dataset, y: Any) -> dict[str, int]:
     """Return how many of the targets `y` are of each class, by its name."""
     found = Counter(y.tolist())
     return {name: found[i] for i, name in enumerate(dataset.classes)}
-
-
-def layer_words(layer: Layer) -> str:
-    """Return a layer as its type and the number that matters: ``Dense 500``."""
-    names = {f.name for f in dataclasses.fields(layer)}  # type: ignore[arg-type]  # every layer is a dataclass
-    return " ".join([type(layer).__name__, *(f"{getattr(layer, n):g}" for n in ("units", "rate") if n in names)])
-
-
-def net_in_words(net: Layer) -> str:
-    """Return a network in one line: ``Rescale, Flatten, Dense 500, ReLU, Dense 10``."""
-    return ", ".join(layer_words(layer) for layer in (net.layers if isinstance(net, Sequential) else [net]))
 
 
 def layer_rows(net: Layer, input_shape: Shape, params: Mapping[str, Any]) -> list[dict[str, Any]]:

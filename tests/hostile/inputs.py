@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import portanet as pn
@@ -22,7 +24,7 @@ class Sparse:
 READ_ONLY = X.copy()
 READ_ONLY.flags.writeable = False
 
-SAMPLES = {
+SAMPLES: dict[str, tuple[Any, Any]] = {
     "a list": (X.tolist(), WORKS),
     "float16": (X.astype("f2"), WORKS),
     "byte-swapped": (X.astype(">f4"), WORKS),
