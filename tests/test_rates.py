@@ -12,6 +12,7 @@ from portanet import optimizers
 from portanet.engine.step import Step
 from portanet.errors import ConfigError
 from portanet.layers.rates import is_rated, learning_rates
+from portanet.layers.words import net_in_words
 from portanet.verify import cases
 from tests.small import blobs, near, same, trainer
 
