@@ -54,7 +54,7 @@ def in_batches(
         size = int(x.shape[0] if batch_size in (None, "auto") else batch_size)
         train = trainer._batches(x, y, weight, size, class_weight=trainer.class_weight)
         if batch_size == "auto":
-            found = memory.auto_batch_size(trainer, train.x, train.y)
+            found = memory.auto_batch_size(trainer, train.n)
             train.batch_size = found if trainer.ranks is None else min(trainer.ranks.gather(found))
         if validation_data is None:
             return train, None

@@ -98,7 +98,7 @@ class Training:
         """Return the batch size, a number where it was left to us: so a resumed run takes the same one anywhere."""
         if options.batch_size != "auto":
             return options.batch_size
-        size = memory.auto_batch_size(self.trainer, self._part.x, self._part.y)
+        size = memory.auto_batch_size(self.trainer, self._part.x.shape[0])
         size = size if self.ranks is None else min(self.ranks.gather(size))
         logger.info("--batch-size auto: %d", size)
         return size
