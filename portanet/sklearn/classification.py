@@ -18,7 +18,6 @@ from portanet.errors import ConfigError
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss
 from portanet.sklearn import inputs
-from portanet.sklearn.documentation import with_arguments
 from portanet.sklearn.estimator import Estimator, can_partial_fit
 from portanet.sklearn.labels import Labels
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
@@ -37,9 +36,13 @@ class BaseClassifier(ClassifierMixin, Estimator):
     class_weight: Any
 
     @available_if(can_partial_fit)
-    @with_arguments
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch more on these samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight, classes : array-like
+            The samples, their labels, their weights, and all labels that will ever come (first call only).
 
         Returns
         -------
@@ -52,9 +55,13 @@ class BaseClassifier(ClassifierMixin, Estimator):
         super().partial_fit(X, y, sample_weight)
         return self
 
-    @with_arguments
     def predict(self, X: Any) -> Array:
         """Return the label of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
 
         Returns
         -------
@@ -64,9 +71,13 @@ class BaseClassifier(ClassifierMixin, Estimator):
         outputs = self._outputs(X, "predict")
         return self._in_place(self._labels.decode(inputs.host(outputs)), outputs)
 
-    @with_arguments
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
 
         Returns
         -------
@@ -75,9 +86,13 @@ class BaseClassifier(ClassifierMixin, Estimator):
         """
         return self._proba(X, "predict_proba")
 
-    @with_arguments
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
 
         Returns
         -------
@@ -88,9 +103,13 @@ class BaseClassifier(ClassifierMixin, Estimator):
         with inputs.place_of(p).activate(self._dtype):
             return array_namespace(p).log(p)
 
-    @with_arguments
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy; several labels a sample must all be right.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            The samples, their labels, and their weights.
 
         Returns
         -------
