@@ -21,7 +21,7 @@ from portanet.cli.parameters import steps_or_minutes
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load, prepare
-from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
+from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
 from portanet.ranks import Ranks
 from portanet.saving import read
 from portanet.trainer import Trainer
@@ -46,9 +46,8 @@ class Training:
     """
 
     def __init__(self, options: Options, ranks: Ranks | None = None) -> None:
-        if options.plots and importlib.util.find_spec("matplotlib") is None:  # told now, not behind hours of training
-            message = '--plots needs matplotlib, which is not installed; install it: pip install "portanet[plot]"'
-            raise ConfigError(message)
+        if options.plots and importlib.util.find_spec("matplotlib") is None:
+            need("matplotlib", "plot", "--plots")  # raises, before hours of training
         rates = schedule.parse(options.schedule)
         watched = bool(options.early_stop) or schedule.watches_validation(rates)
         fraction = options.val_fraction

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from portanet.layers import Layer, LeakyReLU, Parallel, Residual, Sequential, Si
 from portanet.model import Model
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Exp", "Source", "Step", "cannot", "check", "needed", "read", "transposed"]
+__all__ = ["Exp", "Source", "Step", "cannot", "check", "read", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -172,21 +171,6 @@ def check(step: Step, to: str) -> None:
     """Refuse the one number with which a layer of ours is not what others call by its name."""
     if isinstance(step.layer, LeakyReLU) and step.layer.slope > 1:
         raise cannot(step, to, f"a slope of {step.layer.slope:g} is above 1, where max(x, a x) is no leaky rectifier")
-
-
-def needed(package: str, extra: str, what: str) -> Any:
-    """Return the package, imported.
-
-    Raises
-    ------
-    ConfigError
-        If it is not installed; with the command that installs it.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        message = f'{what} needs {package}, which cannot be imported ({error}); pip install "portanet[{extra}]"'
-        raise ConfigError(message) from None
 
 
 def transposed(array: Array, axes: tuple[int, ...]) -> Array:

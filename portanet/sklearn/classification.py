@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.multiclass import type_of_target
 
 from portanet import losses
 from portanet.errors import ConfigError
@@ -21,6 +21,7 @@ from portanet.sklearn import inputs
 from portanet.sklearn.estimator import Estimator, can_partial_fit
 from portanet.sklearn.labels import Labels
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
+from portanet.sklearn.private import check_first_call
 from portanet.typing import Array
 
 
@@ -49,7 +50,7 @@ class BaseClassifier(ClassifierMixin, Estimator):
         self : object
             The estimator.
         """
-        if _check_partial_fit_first_call(self, classes):
+        if check_first_call(self, classes):
             several = type_of_target(inputs.host(y)).startswith("multilabel")
             self._know(inputs.host(y) if several else classes)
         super().partial_fit(X, y, sample_weight)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
-from sklearn.utils._param_validation import Interval
 
 from portanet.errors import ConfigError
 from portanet.layers import Augment, Conv2D, Flatten, Layer, MaxPool2D, Reshape
@@ -17,6 +16,7 @@ from portanet.layers.windows import pair, whole
 from portanet.sklearn import inputs
 from portanet.sklearn.classification import BaseClassifier
 from portanet.sklearn.network import Network, build, each, followed
+from portanet.sklearn.private import Interval
 
 _WHOLE = Interval(Integral, 1, None, closed="left")
 _SHAPES = (2, 3)  # axes of an image
