@@ -22,7 +22,7 @@ from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load
 from portanet.data.batching import prepare
 from portanet.distributed.ranks import Ranks
-from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
+from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
 from portanet.files.description import read
 from portanet.training import batch_size as memory
 from portanet.training.trainer import Trainer
@@ -47,9 +47,8 @@ class Training:
     """
 
     def __init__(self, options: Options, ranks: Ranks | None = None) -> None:
-        if options.plots and importlib.util.find_spec("matplotlib") is None:  # told now, not behind hours of training
-            message = '--plots needs matplotlib, which is not installed; install it: pip install "portanet[plot]"'
-            raise ConfigError(message)
+        if options.plots and importlib.util.find_spec("matplotlib") is None:
+            need("matplotlib", "plot", "--plots")  # raises, before hours of training
         rates = schedule.parse(options.schedule)
         watched = bool(options.early_stop) or schedule.watches_validation(rates)
         fraction = options.val_fraction
@@ -102,7 +101,7 @@ class Training:
         """Return the batch size, a number where it was left to us: so a resumed run takes the same one anywhere."""
         if options.batch_size != "auto":
             return options.batch_size
-        size = memory.auto_batch_size(self.trainer, self._part.x, self._part.y)
+        size = memory.auto_batch_size(self.trainer, self._part.x.shape[0])
         size = size if self.ranks is None else min(self.ranks.gather(size))
         logger.info("--batch-size auto: %d", size)
         return size

@@ -7,9 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import portanet
+from portanet.errors import need
 from portanet.export.onnx_graph import Graph
 from portanet.export.onnx_layers import STEPS
-from portanet.export.source import Source, needed, read
+from portanet.export.source import Source, read
 from portanet.files.atomic import write
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str], *, raw: bool = False) -> N
 
 def onnx_model(model: Any, *, raw: bool = False) -> ModelProto:
     """Return a trained network as an ``onnx.ModelProto`` that ``onnx.checker`` has passed; see :func:`to_onnx`."""
-    onnx = needed("onnx", "onnx", "to_onnx")
+    onnx = need("onnx", "onnx", "to_onnx")
     source = read(model, raw=raw, what="to_onnx")
     graph = Graph(onnx, STEPS)
     found = graph.add(source.steps, "input")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from portanet.layers import Layer, Parallel, Residual, Sequential, Sigmoid, Soft
 from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Exp", "Source", "Step", "cannot", "needed", "read", "transposed"]
+__all__ = ["Exp", "Source", "Step", "cannot", "read", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -171,21 +170,6 @@ def cannot(step: Step, to: str, why: str = "") -> ConfigError:
         "but your own code computes; put layers of portanet in its place, or keep to trainer.save and portanet.load"
     )
     return ConfigError(message)
-
-
-def needed(package: str, extra: str, what: str) -> Any:
-    """Return the package, imported.
-
-    Raises
-    ------
-    ConfigError
-        If it is not installed; with the command that installs it.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        message = f'{what} needs {package}, which cannot be imported ({error}); pip install "portanet[{extra}]"'
-        raise ConfigError(message) from None
 
 
 def transposed(array: Array, axes: tuple[int, ...]) -> Array:

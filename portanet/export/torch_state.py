@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portanet.backends.host import to_host
-from portanet.errors import DataError
+from portanet.errors import DataError, need
 from portanet.export.excerpt import excerpt
 from portanet.export.onnx_file import metadata
-from portanet.export.source import Source, needed, read
+from portanet.export.source import Source, read
 from portanet.export.torch_plan import Call, Entry, plan
 from portanet.files.atomic import write
 from portanet.files.weights import foreign_arrays
@@ -83,7 +83,7 @@ def torch_module(model: Any) -> Sequential:
     ConfigError
         As :func:`state_dict`; or if torch is not installed.
     """
-    torch = needed("torch", "torch", "torch_module")
+    torch = need("torch", "torch", "torch_module")
     from portanet.export import torch_modules
 
     def made(thing: Any) -> Any:

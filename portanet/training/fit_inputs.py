@@ -60,7 +60,7 @@ def in_batches(
         size = int(x.shape[0] if batch_size in (None, "auto") else batch_size)
         train = to_batches(trainer, x, y, weight, size, class_weight=trainer.class_weight)
         if batch_size == "auto":
-            found = memory.auto_batch_size(trainer, train.x, train.y)
+            found = memory.auto_batch_size(trainer, train.n)
             train.batch_size = min(trainer.strategy.gather(found))
         if validation_data is None:
             return train, None

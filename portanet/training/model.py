@@ -90,7 +90,6 @@ class Model:
         self.program, self.backend, self.classes = program, backend, tuple(classes)
         self.strategy = SingleProcess() if strategy is None else strategy
         self.input_shape: Shape | None = None
-        self.need: memory.Need | None = None  # of a prediction, once it was wanted
         self.outputs, self.places = 0, tuple[int, ...]()
         self._compile()
         self.state = TrainState({}, {}, {}, self.engine.meter())
@@ -106,7 +105,7 @@ class Model:
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
-        self.input_shape, self.need = tuple(input_shape), None
+        self.input_shape = tuple(input_shape)
         *places, self.outputs = out_shape
         self.places = tuple(places)
         with self.backend.activate(self.dtype):
