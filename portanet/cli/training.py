@@ -164,6 +164,7 @@ class Training:
                     callbacks=[interrupts, recorder, *self._callbacks(), saved],
                     on_divergence=self.options.on_divergence,
                     verbose=verbose,
+                    join_last=True,
                 )
                 report["metrics"] = recorder.metrics
                 if self.ranks is not None:  # a signal may have come to one of the processes

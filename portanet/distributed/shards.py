@@ -41,7 +41,7 @@ class _Parted(Batches):
         add = self._added if self.ranks.batch_norm == "global" else None
         for i, batch in enumerate(batches, skip):
             assert isinstance(batch, Batch)
-            total = min(self.batch_size, self.n - i * self.batch_size)
+            total = ([*self.starts[1:], self.n][i]) - self.starts[i]
             first, last = self._own(total)
             whole = (first, last) == (0, total)
             own = float(last - first)

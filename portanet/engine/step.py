@@ -1,4 +1,4 @@
-"""The heart: forward, loss, backward and update as one pure function."""
+"""The heart: forward, loss, backward and update as one function."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from portanet.backends.namespace import namespace, sign
+from portanet.backends.namespace import namespace, sign, why_fixed
+from portanet.errors import ConfigError
 from portanet.layers import Layer
 from portanet.layers.rates import is_rated, learning_rates
 from portanet.losses import Loss
@@ -23,9 +24,13 @@ from portanet.typing import Array, Params
 class Step:
     """One step of training, ``step(params, buffers, opt_state, x, y, weight, counters)``.
 
-    Pure: no host reads, no masks, no shapes that depend on data, nothing kept. So one and the same function runs
-    eagerly on any library of the standard, and compiled where there is a compiler. The arrays of `params` and
-    `opt_state` are donated (see :mod:`portanet.optimizers`).
+    No host reads, no masks, no shapes that depend on data, nothing kept. So one and the same function runs eagerly on
+    any library of the standard, and compiled where there is a compiler.
+
+    Without side effects but one: the arrays of `params` and `opt_state` are donated. NumPy, CuPy and torch write over
+    them, so only the returned ones may be used afterwards, and ``best = params`` keeps nothing. What is to be kept is
+    copied, ``best = {name: xp.asarray(p, copy=True) for name, p in params.items()}``, or the step is made with
+    ``donate=False``.
 
     Parameters
     ----------
@@ -43,6 +48,8 @@ class Step:
         each sample alone (``Layer.by_sample``).
     stack : int
         Number of leading axes, in front of the samples', that stack networks: 1 in a fleet.
+    donate : bool
+        Whether the arrays of `params` and `opt_state` may be written over; else they are copied first.
     """
 
     net: Layer
@@ -55,6 +62,7 @@ class Step:
     per_sample: bool = False
     rows: int | None = None
     stack: int = 0
+    donate: bool = True
 
     def __call__(
         self,
@@ -96,7 +104,13 @@ class Step:
         own: dict[str, Any] = {"stacked": True, "weight_decay": weight_decay} if self.stack else {}
         if self._rates is not None:
             own["rates"] = self._rates(tuple(params))
-        return self.optimizer.update(params, grads, opt_state, lr, **own)
+        if not self.donate:
+            params, opt_state = _copied(params), {k: a if k == "t" else _copied(a) for k, a in opt_state.items()}
+        try:
+            return self.optimizer.update(params, grads, opt_state, lr, **own)
+        except (ValueError, RuntimeError) as error:
+            arrays = [params, *(slot for name, slot in opt_state.items() if name != "t")]
+            raise _explained(error, arrays) from error
 
     @functools.cached_property
     def _rates(self) -> Callable[[tuple[str, ...]], dict[str, float]] | None:
@@ -177,6 +191,23 @@ class Step:
             predictions.append(prediction)
             grads = {name: array + grads.get(name, 0.0) for name, array in g.items()}
         return value, xp.concat(predictions), grads, {}
+
+
+def _copied(arrays: Params) -> Params:
+    return {name: namespace(a).asarray(a, copy=True) for name, a in arrays.items()}
+
+
+def _explained(error: Exception, arrays: list[Params]) -> Exception:
+    """Return the error of an update in words where an array cannot be written over."""
+    for name, array in (pair for own in arrays for pair in own.items()):
+        why = why_fixed(array)
+        if why:
+            message = (
+                f"step: expected arrays that it may write over, got {name!r}, which {why}; give a copy, or use "
+                "Step(..., donate=False)"
+            )
+            return ConfigError(message)
+    return error
 
 
 def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:

@@ -58,6 +58,10 @@ class Layer:
         """Return the shapes that the buffers must have for samples of `in_shape`, where they come from a file."""
         return {name: tuple(buffer.shape) for name, buffer in self.init_buffers(in_shape).items()}
 
+    def least_batch(self, in_shape: Shape) -> int:
+        """Return how many samples of `in_shape` a batch must have at least to be trained on."""
+        return 1
+
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Return the output and the cache that :meth:`backward` needs; `params` also holds the buffers.
 

@@ -44,6 +44,9 @@ class BatchNorm(RatedLayer):
         channels = in_shape[-1:]
         return {"gamma": ones(rng, channels), "beta": zeros(rng, channels)}, in_shape
 
+    def least_batch(self, in_shape: Shape) -> int:
+        return 1 if math.prod(in_shape[:-1]) > 1 else 2  # two values a channel: rows, or the places of one sample
+
     def init_buffers(self, in_shape: Shape) -> Params:
         params, _ = self.init(None, in_shape)  # as many as γ and β, and begin as they do
         return {"mean": params["beta"], "variance": params["gamma"]}

@@ -70,6 +70,9 @@ class Parallel(RatedLayer):
             units += shape[0]
         return params, (units,)
 
+    def least_batch(self, in_shape: Shape) -> int:
+        return max(layer.least_batch((size,)) for layer, size in zip(self.layers, self.sizes, strict=True))
+
     def init_buffers(self, in_shape: Shape) -> Params:
         return self._of_each(lambda layer, shape: layer.init_buffers(shape))
 

@@ -71,6 +71,10 @@ class Sequential(RatedLayer):
             params.update({f"{i}.{name}": value for name, value in own.items()})
         return params, shape
 
+    def least_batch(self, in_shape: Shape) -> int:
+        shapes = [tuple(in_shape), *self.shapes(in_shape)]
+        return max(layer.least_batch(shape) for layer, shape in zip(self.layers, shapes, strict=False))
+
     def init_buffers(self, in_shape: Shape) -> Params:
         return self._of_each(in_shape, lambda layer, shape: layer.init_buffers(shape))
 
@@ -180,6 +184,9 @@ class Residual(RatedLayer):
             )
             raise ShapeError(message)
         return params, out_shape
+
+    def least_batch(self, in_shape: Shape) -> int:
+        return self.inner.least_batch(in_shape)
 
     def init_buffers(self, in_shape: Shape) -> Params:
         return self.inner.init_buffers(in_shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from portanet.data.lazy.stored import Stored
 from portanet.engine.outputs import class_indices
 from portanet.errors import ConfigError
 from portanet.training import batch_size as memory
+
+logger = logging.getLogger("portanet")
 
 CHUNK = 2048  # rows of an evaluation or a prediction at a time, at most: fewer where they would not fit
 
@@ -61,7 +64,8 @@ def in_batches(
         train = to_batches(trainer, x, y, weight, size, class_weight=trainer.class_weight)
         if batch_size == "auto":
             found = memory.auto_batch_size(trainer, train.n)
-            train.batch_size = min(trainer.strategy.gather(found))
+            least = trainer.net.least_batch(trainer.input_shape)
+            train.batch_size = _without_rest(train.n, max(min(trainer.strategy.gather(found)), least), least)
         if validation_data is None:
             return train, None
         return train, to_batches(trainer, *triple(validation_data), None, what="validation ")
@@ -126,6 +130,39 @@ def _streamed(
     )
     made: Batches = make(model.backend, x, y, weight, batch_size, check)
     return made
+
+
+def check_least(model: Any, train: Batches, *, join: bool) -> None:
+    """Let no batch be smaller than the network can train on: `join` the last one to the one before it.
+
+    Raises
+    ------
+    ConfigError
+        If one is, and it is not to be joined or there is none before it.
+    """
+    least, rest = model.net.least_batch(model.input_shape), train.n % train.batch_size or train.batch_size
+    if min(rest, train.n) >= least:
+        return
+    if join and rest < train.batch_size < train.n:
+        train.least = least
+        text = "fit: the last %d of %d samples join the batch of %d before them: BatchNorm needs %d or more at a time"
+        logger.warning(text, rest, train.n, train.batch_size, least)
+        return
+    fix = "give more samples, or use LayerNorm" if train.n < least else "use larger batches, or LayerNorm"
+    if train.batch_size < train.n:
+        fix = f"use batch_size={_without_rest(train.n, max(train.batch_size, least), least)}"
+        fix += ", or join_last=True" if rest < train.batch_size else ""
+    message = (
+        f"fit: a batch needs {least} samples or more to train BatchNorm, and in batches of {train.batch_size} the last "
+        f"of {train.n} samples is one of {rest}; {fix}"
+    )
+    raise ConfigError(message)
+
+
+def _without_rest(n: int, size: int, least: int) -> int:
+    """Return the batch size, `size` or the next smaller one, that leaves no batch of fewer than `least` samples."""
+    fits = (s for s in range(size, least - 1, -1) if n % s == 0 or n % s >= least)
+    return next(fits, size)
 
 
 def _check_batch_size(batch_size: int | str | None) -> None:

@@ -55,7 +55,14 @@ class Batches:
         In the dtype of the arithmetic.
     batch_size : int
         The last batch of an epoch may be smaller.
+
+    Attributes
+    ----------
+    least : int
+        Number of rows below which a last batch is joined to the one before it.
     """
+
+    least = 1
 
     def __init__(self, backend: Backend, x: Array, y: Array, weight: Array | None, batch_size: int) -> None:
         self.backend, self.batch_size = backend, batch_size
@@ -76,7 +83,13 @@ class Batches:
         return found
 
     def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
+        return len(self.starts)
+
+    @property
+    def starts(self) -> range:
+        """Where the batches begin; a last one of fewer than `least` rows belongs to the one before it."""
+        last = self.n - self.least if self.least > 1 and self.n > self.batch_size else self.n - 1
+        return range(0, last + 1, self.batch_size)
 
     def epoch(
         self, seed: int, epoch: int, *, shuffle: bool | Order = True, together: int = 1, skip: int = 0
@@ -97,7 +110,8 @@ class Batches:
         rows = self.backend.asarray(order)
         spans = list(self._spans(order))
         # Counted from the epoch's begin, also where it is entered later: compiled steps then are the same ones.
-        joined = 0 if one_by_one else self.n // self.batch_size // together * together
+        whole = self.n // self.batch_size - (len(spans) * self.batch_size < self.n)  # one that is larger is none
+        joined = 0 if one_by_one else whole // together * together
         while skip < len(spans):
             if skip % together == 0 and skip < joined:
                 part = spans[skip : skip + together]
@@ -149,15 +163,15 @@ class Batches:
         return digest.hexdigest()
 
     def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
-        starts = range(0, self.n, self.batch_size)
+        starts = self.starts
+        stops = [*starts[1:], self.n]
         if self.host_weight is None:
-            sizes = [float(min(self.batch_size, self.n - start)) for start in starts]
+            sizes = [float(stop - start) for start, stop in zip(starts, stops, strict=True)]
         else:
             weight = of_samples(self.host_weight)
             weight = weight if order is None else weight[order]
             sizes = np.add.reduceat(weight, list(starts), dtype="float64").tolist()
-        for start, size in zip(starts, sizes, strict=True):
-            yield start, min(start + self.batch_size, self.n), size
+        yield from zip(starts, stops, sizes, strict=True)
 
 
 def of_samples(weight: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
