@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import importlib
 import logging
@@ -131,6 +132,8 @@ def _make(name: str) -> Backend:
     if library == "cupy" and os.environ.get("PORTANET_CUPY_GRAPHS") == "1":
         module, kind = "cuda_graphs.backend", "GraphBackend"
     made: Backend = getattr(importlib.import_module(f"portanet.backends.{module}"), kind)(place)
+    # Namespaces and devices cannot be pickled: another process looks the backend up by its name.
+    copyreg.pickle(type(made), lambda backend: (get, (backend.spec,)))
     return made
 
 

@@ -6,7 +6,9 @@ Every message names the place, what was expected, what came, and the mend.
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "BackendError",
@@ -57,6 +59,10 @@ class ModelFileError(DataError, ConfigError):
     """A model's file that describes what is not known here, or cannot be (exit code 3)."""
 
 
+class MissingPackageError(ConfigError, DataError, ImportError):
+    """A package of an extra that is not installed (exit code 2; 3 if data cannot be read without it)."""
+
+
 class BackendError(PortanetError, RuntimeError):
     """A backend that was asked for by name and cannot be used, or that broke while it ran (exit code 4)."""
 
@@ -79,6 +85,25 @@ class CheckError(PortanetError, AssertionError):
     """A gradient check, an agreement or a benchmark beyond its tolerance (exit code 7)."""
 
     exit_code = 7
+
+
+def need(module: str, extra: str, what: str, *, exit_code: int = 2) -> Any:
+    """Import and return a module of an optional dependency, which `what` needs.
+
+    Raises
+    ------
+    MissingPackageError
+        If it cannot be imported; with the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        mend = f'pip install "portanet[{extra}]"'
+        message = f"{what} needs {package}, which is not installed or is broken ({error}); install it: {mend}"
+        missing = MissingPackageError(message)
+        missing.exit_code = exit_code
+        raise missing from error
 
 
 class Gathered:

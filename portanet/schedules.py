@@ -201,6 +201,11 @@ class Plateau(Schedule):
             self.waited = 0
 
 
+def depends_on_end(schedule: Schedule, epoch: int) -> bool:
+    """Return whether a schedule's factor at `epoch` depends on when training ends."""
+    return schedule.factor(epoch - 0.5, epoch) != schedule.factor(epoch - 0.5, 2 * epoch)
+
+
 def direction(monitor: str, mode: str, metrics: Iterable[Metric], owner: str) -> int:
     """Return +1 if a larger value in the column `monitor` of the history is better, -1 if a smaller one is.
 

@@ -20,6 +20,8 @@ NUMBERS = {
         "Plateau.gamma"
     ),
     (0, INF, "[)"): (
+        "Dense.rate Conv2D.rate Embedding.rate BatchNorm.rate LayerNorm.rate Sequential.rate Residual.rate "
+        "Parallel.rate "
         "ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
         + EVERY_OPTIMIZER.format("lr")
         + " "

@@ -79,8 +79,8 @@ def test_errors_name_the_layer_and_the_mend(config, message):
     [
         (
             [pn.Dense(3)],
-            (28, 28),
-            "[Dense 0] expected samples with one axis of features, got samples of shape (28, 28)",
+            (),
+            "[Dense 0] expected samples with an axis of features, got single numbers; give samples of shape (1,)",
         ),
         ([pn.Dense(3, in_features=5)], (4,), "[Dense 0] expected 5 features (in_features), got 4"),
         (

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -45,8 +46,8 @@ auto = trainer()
 auto.fit(x[:600], y[:600], epochs=1, batch_size="auto", verbose=False)
 found["auto"] = auto.fit_info.batch_size
 usual = trainer()
-usual.fit(np.repeat(x, 17, axis=0)[:2], y[:2], epochs=1, verbose=False)
-found["scarce"] = pn.memory.auto_batch_size(usual, np.repeat(x, 17, axis=0), np.repeat(y, 17).astype("int32"))
+usual.fit(x[:2], y[:2], epochs=1, verbose=False)
+found["scarce"] = pn.memory.auto_batch_size(usual, 17_000)
 found["rows"] = pn.memory.rows_at_a_time(usual, 1000, 2048)
 found["predicted"] = list(usual.predict(x).shape)
 found["loss"] = usual.evaluate(x, y)["loss"]
@@ -100,31 +101,61 @@ def test_auto_is_a_number_that_a_resumed_training_takes_too(tmp_path, backend):
     assert first.fit_info.batch_size == 32
 
 
-def test_what_a_step_is_told_to_take_it_takes():
-    """The estimate from a few samples beside the peak of a step on many."""
-    model = trainer([pn.Conv2D(8), pn.ReLU(), pn.MaxPool2D(2), pn.Flatten(), pn.Dense(10)], dtype="float32")
-    x, y = np.zeros((512, 20, 20, 3), "float32"), np.arange(512) % 10
-    model.fit(x[:4], y[:4], epochs=1, verbose=False)
-    need = memory.of_a_step(model, x, y)
-    counters = {"lr": 0.0, "seed": 0, "step": 0}
-    peak = memory._peak(lambda: model.step(model.params, {}, model.opt_state, x, y.astype("int32"), None, counters))
-    assert 0.7 < (need.fixed + 512 * need.sample) / peak < 1.4
+def peak(run):
+    """Return how many bytes are allocated at the most while `run` runs; NumPy reports its arrays to tracemalloc."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
-def test_a_layer_that_does_not_run_on_the_host_is_predicted_as_ever(backend):
+C, D = pn.Conv2D, pn.Dense
+NETS = {
+    "MLP": ([D(500), pn.ReLU(), D(150), pn.ReLU(), D(10)], (784,)),
+    "BatchNorm and dropout": (2 * [D(500), pn.BatchNorm(), pn.GELU(), pn.Dropout(0.2)] + [D(10)], (784,)),
+    "residual": ([D(300), *2 * [pn.Residual([D(300), pn.ReLU(), D(300)])], D(10)], (784,)),
+    "wide": ([D(20_000), pn.ReLU(), D(10)], (4,)),
+    "CNN": ([C(32), pn.ReLU(), C(64), pn.ReLU(), pn.MaxPool2D(2), pn.Flatten(), D(128), pn.ReLU(), D(10)], (28, 28, 1)),
+    "small CNN": ([C(8), pn.ReLU(), pn.MaxPool2D(2), pn.Flatten(), D(10)], (20, 20, 3)),
+    "CNN with BatchNorm": ([C(32), pn.BatchNorm(), pn.ReLU(), pn.AvgPool2D(2), pn.Flatten(), D(10)], (16, 16, 8)),
+}
+
+
+@pytest.mark.parametrize("optimizer", [pn.SGD(0.1), pn.Adam()])
+@pytest.mark.parametrize("name", NETS)
+def test_what_a_step_is_estimated_to_take_it_takes(name, optimizer, dtype):
+    """Within a factor of 2 of the peak of a real step, and of a real prediction."""
+    layers, shape = NETS[name]
+    model = trainer(layers, dtype=dtype, optimizer=optimizer)
+    rows = np.zeros((256, *shape), "uint8"), np.arange(256) % 10
+    model.fit(rows[0][:4], rows[1][:4], epochs=1, verbose=False)
+    x = rows[0].astype(dtype)
+    arguments = model.params, model.buffers, model.opt_state, x, rows[1].astype("int32"), None
+    for n in (16, 256):
+        one = [*arguments[:3], *(a if a is None else a[:n] for a in arguments[3:])]
+        taken = peak(lambda one=one: model.step(*one, {"lr": 0.0, "seed": 0, "step": 0})) + x[:n].nbytes
+        assert 0.5 < memory.of_a_step(model).of(n) / taken < 2.0
+        taken = peak(lambda n=n: model.body.forward({**model.params, **model.buffers}, x[:n])) + x[:n].nbytes
+        assert 0.5 < memory.of_a_prediction(model).of(n) / taken < 2.0
+
+
+def test_a_layer_that_does_not_run_on_the_host_is_estimated_as_any_other():
     class Elsewhere(pn.layers.Layer):
         def forward(self, params, x, *, train=False, key=None):
-            if isinstance(x, np.ndarray) and not train:
-                raise TypeError
-            return x, None
-
-        def backward(self, params, dy, cache, *, need_dx=True):
-            return dy, {}
+            raise TypeError
 
     model = trainer([Elsewhere()], backend="numpy")
     model.init((2,))
-    assert memory.of_a_prediction(model) is None
+    assert memory.of_a_prediction(model).of(10) == 10 * 8 * 4  # two numbers and two outputs
     assert memory.rows_at_a_time(model, 5000, 2048) == 2048
+
+
+def test_what_fits():
+    need = memory.Need(fixed=100, sample=10, update=50)
+    assert [need.of(n) for n in (1, 5, 6)] == [150, 150, 160]
+    assert [need.fits(free) for free in (149, 150, 179, 180, 1000)] == [0, 4, 4, 8, 64]
 
 
 def test_a_word_that_is_no_batch_size():

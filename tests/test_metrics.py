@@ -246,7 +246,7 @@ def test_functions_are_metrics():
     # scikit-learn's are the ones of that name; a custom one has a column under its own.
     x, y = blobs()
     model = trainer(metrics=[sk.f1_score, sk.log_loss, "accuracy", share_of_hits])
-    assert model.metrics[:2] == [metrics.ScikitMetric("f1_score"), metrics.ScikitMetric("log_loss")]
+    assert model.metrics[:2] == (metrics.ScikitMetric("f1_score"), metrics.ScikitMetric("log_loss"))
     history = model.fit(x, y, epochs=2, validation_data=(x, y), verbose=False)
     found, probability = model.evaluate(x, y), model.predict(x)
     assert found["f1_score"] == pytest.approx(oracle("f1_score", y, probability, None))

@@ -11,6 +11,7 @@ import pytest
 
 import portanet
 from portanet import layers, losses, optimizers
+from portanet.errors import need
 from portanet.verify.cases import LAYERS, LOSSES, OPTIMIZERS
 from tests import surface
 
@@ -50,7 +51,7 @@ def test_every_subclass_in_the_package_is_public():
     for base, module in ((layers.Layer, layers), (losses.Loss, losses), (optimizers.Optimizer, optimizers)):
         ours = [kind for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_"]
         # Those of the estimators are scikit-learn's forms of ours, and held to scikit-learn's own numbers.
-        whole = (kind for kind in ours if not _is_abstract(kind, base))
+        whole = (kind for kind in ours if not _is_abstract(kind, base))  # a base makes nothing of its inputs
         own = {kind.__name__ for kind in whole if not kind.__module__.startswith("portanet.sklearn.")}
         assert own <= set(module.__all__)
 
@@ -134,3 +135,25 @@ def test_import_loads_no_array_library_but_numpy():
     used = _modules_after("import portanet as pn; pn.Trainer([pn.Dense(2)], backend='numpy').init((3,))")
     assert "numpy" in used
     assert not heavy & used
+
+
+@pytest.mark.parametrize(("options", "code"), [({}, 2), ({"exit_code": 3}, 3)])
+@pytest.mark.parametrize("caught_as", [portanet.ConfigError, portanet.DataError, ImportError])
+def test_a_package_that_is_not_installed(options, code, caught_as):
+    with pytest.raises(caught_as, match=r'a test needs no_such_package, .*pip install "portanet\[data\]"') as caught:
+        need("no_such_package.part", "data", "a test", **options)
+    assert caught.value.exit_code == code
+    assert need("json", "data", "a test") is json
+
+
+def test_the_estimators_without_scikit_learn():
+    code = """
+import sys
+sys.modules["sklearn"] = None
+try:
+    import portanet.sklearn
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'pip install "portanet[sklearn]"' in done.stdout

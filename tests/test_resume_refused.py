@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.training.history import History
 from tests.test_resume import SCHEDULES, StopAt, fit, make
 
 
@@ -49,7 +50,7 @@ def test_another_fit_is_told(options, callbacks, words, tmp_path):
     fit(make(), 3, StopAt(2, 2), pn.TrainingCheckpoint(tmp_path / "a.safetensors"))
     trainer = make()
     trainer.resume(tmp_path / "a.safetensors")
-    with pytest.raises(pn.DataError, match="it cannot go on from its checkpoint") as caught:
+    with pytest.raises(pn.DataError, match="it cannot resume from its checkpoint") as caught:
         fit(trainer, 2, *callbacks, **options)
     assert words in str(caught.value)
 
@@ -119,22 +120,74 @@ def test_a_row_of_the_history_that_is_none(name, tmp_path):
     trainer = make()
     fit(trainer, 1, pn.TrainingCheckpoint(path))
     row = dict(trainer.history[0])
-    edited(path, lambda state: state["history"]["names"].remove(name))
-    refused(path)
-    edited(path, lambda state: state["history"]["names"].append("another"))
-    refused(path)
     edited(path, lambda state: state.update(history=[row | {name: "two"}]))
     refused(path)
+    edited(path, lambda state: state.update(history=[{n: value for n, value in row.items() if n != name}]))
+    refused(path)
 
 
-def test_a_checkpoint_of_before_with_its_history_in_rows(tmp_path):
+ROWS = [
+    {"epoch": 1, "loss": 0.5, "seconds": 0.1, "val_loss": 0.75},
+    {"epoch": 2, "loss": np.inf, "seconds": -np.inf, "count": 3},
+]
+TABLE = {  # as such rows stood in the files of before: numbers, and marks for what a finite number cannot say
+    "names": ["epoch", "loss", "seconds", "val_loss", "count"],
+    "table": [[1, 2], [1, 1], [0.5, 0], [0, 4], [0.1, 0], [0, 5], [0.75, 0], [0, 2], [0, 3], [2, 1]],
+}
+
+
+def table():
+    return {**TABLE, "table": np.asarray(TABLE["table"], "float64").reshape(5, 2, 2)}
+
+
+def text(words):
+    return {"json": np.frombuffer(words.encode(), "uint8")}
+
+
+def test_a_table_of_before():
+    history = History()
+    history.load_state(table())
+    assert history.rows == ROWS
+    assert [type(value) for value in history[1].values()] == [int, float, float, int]
+    again = History()
+    again.load_state(history.state())
+    assert again.rows == ROWS
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        table() | {"names": TABLE["names"][1:]},
+        table() | {"names": ["another", *TABLE["names"][1:]]},
+        text("[" * 100_000),
+        text('[{"epoch": 1, "loss": 0.5'),
+        text('{"epoch": 1, "loss": 0.5}'),
+        text('[{"epoch": 1, "loss": null}]'),
+        text('[{"epoch": 1}]'),
+        text("7"),
+        {},
+    ],
+)
+def test_what_is_no_history(state):
+    history = History()
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        history.load_state(state)
+    assert history.rows == []
+
+
+@pytest.mark.parametrize("of_before", [False, True])
+def test_a_checkpoint_of_before(of_before, tmp_path, monkeypatch):
+    """With its history in rows, within the header; and in a table, an array of numbers."""
     path = tmp_path / "a.safetensors"
+    if of_before:
+        monkeypatch.setattr(History, "state", lambda self: table())
     trainer = make()
     fit(trainer, 3, StopAt(3, 2), pn.TrainingCheckpoint(path))
-    edited(path, lambda state: state.update(history=trainer.history.rows))
+    if not of_before:
+        edited(path, lambda state: state.update(history=trainer.history.rows))
     again = make()
     again.resume(path)
-    assert again.history.rows == trainer.history.rows
+    assert again.history.rows == (ROWS if of_before else trainer.history.rows)
 
 
 def refused(path):

@@ -72,7 +72,7 @@ def test_a_package_that_is_absent_is_named_with_the_command(callback, package, m
     for name in [package, *(n for n in sys.modules if n.startswith(f"{package}."))]:
         monkeypatch.setitem(sys.modules, name, None)
     x, y = blobs()
-    with pytest.raises(ConfigError, match=rf'{package} is needed.*pip install "portanet\[{package}\]"'):
+    with pytest.raises(ConfigError, match=rf'needs {package}.*pip install "portanet\[{package}\]"'):
         trainer().fit(x, y, epochs=1, callbacks=[callback], verbose=False)
     assert list(tmp_path.iterdir()) == []
 

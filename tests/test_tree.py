@@ -13,6 +13,8 @@ from portanet.distributed.all_reduce import Exchange
 from portanet.errors import ConfigError, DivergedError
 from portanet.fleet.checks import not_stackable
 from portanet.layers import tree
+from portanet.layers.rates import is_rated, learning_rates
+from portanet.layers.words import net_in_words
 from portanet.random import Key, generator
 from portanet.verify.gradient_check import leaves
 from tests.own import Gate, Twice, Walk
@@ -86,17 +88,33 @@ def test_parameters_in_the_order_of_the_layers():
 
 def test_shapes_are_followed_into_containers_that_tell_them():
     walk = Walk(pn.Sequential([pn.Dense(5), pn.Dense(4)]), pn.Dense(4))
-    assert list(tree.input_shapes(pn.Sequential([walk, pn.Dense(2)]), (3,))) == [(3,), (5,), (3,), (4,)]
-    assert list(tree.input_shapes(pn.Sequential([gated(), pn.Dense(2)]), (3,))) == [(3,), (6,)]
-    assert list(tree.input_shapes(NET, (3,)))[-2:] == [(1,), (3,)]
+    own = [(5,), (4,), (4,)]  # its output layer is said to be the last one
+    assert list(tree.output_shapes(pn.Sequential([walk, pn.Dense(2)]), (3,))) == [*own, (2,)]
+    assert list(tree.output_shapes(pn.Sequential([gated(), pn.Dense(2)]), (3,))) == [(6,), (2,)]
+    residual = pn.Residual([pn.Dense(5), pn.Dense(3)])
+    assert list(tree.output_shapes(residual, (3,))) == [(5,), (3,), (3,)]
+    assert list(tree.output_shapes(NET, (3,)))[-3:] == [(1,), (2,), (3,)]
 
 
 def test_in_words():
-    assert tree.in_words(NET) == (
+    assert net_in_words(NET) == (
         "Dense 4, Residual(Gate(Sequential(Dense 4, BatchNorm, ReLU), Dense 4), Tanh), Parallel(Flatten, Dense 2)"
     )
-    assert tree.in_words(pn.Dropout(0.5)) == "Dropout 0.5"
-    assert tree.in_words(pn.Residual([pn.Dense(3)])) == "Residual(Dense 3)"
+    assert net_in_words(pn.Dropout(0.5)) == "Dropout 0.5"
+    assert net_in_words(pn.Residual([pn.Dense(3)])) == "Residual(Dense 3)"
+
+
+def test_rates_and_batches_of_layers_in_custom_containers():
+    net = pn.Sequential([Walk(pn.Dense(4, rate=0.5), pn.BatchNorm()), pn.Dense(3)], rate=0.1)
+    params, _ = net.init(generator(0), (4,))
+    assert is_rated(net)
+    assert learning_rates(net, params) == {
+        **dict.fromkeys(("0.value.weight", "0.value.bias"), 0.05),
+        **dict.fromkeys(params.keys() - {"0.value.weight", "0.value.bias"}, 0.1),
+    }
+    assert not is_rated(pn.Sequential([gated()]))
+    assert is_rated(pn.Sequential([Gate(pn.Dense(2), pn.Dense(2, rate=0))]))
+    assert (net.least_batch((4,)), pn.Dense(3).least_batch((4,))) == (2, 1)
 
 
 def test_rows_of_a_table_hold_all_parameters():
@@ -289,12 +307,14 @@ def test_outputs_of_the_librarys_containers():
 # One object at several places.
 
 
-def test_a_layer_object_with_weights_at_two_places_is_not_tied_and_a_warning_says_so():
+def test_a_layer_object_with_weights_at_two_places_is_not_tied_and_a_warning_says_so(caplog):
     dense, x = pn.Dense(5), blobs()[0]
     model = trainer([dense, pn.Residual([pn.Tanh(), dense])])
-    said = r"\[Dense 0\], \[Residual 1 > Dense 1\] are one layer object, but have weights of their own"
-    with pytest.warns(UserWarning, match=said):
+    tree.warn_once.cache_clear()
+    for _ in range(2):
         model.init((5,))
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said.startswith("[Dense 0], [Residual 1 > Dense 1] are one layer object, and each has weights of its own")
     weights = model.snapshot()["params"]
     assert not np.array_equal(weights["0.weight"], weights["1.1.weight"])
     equal = trainer([pn.Dense(5), pn.Residual([pn.Tanh(), pn.Dense(5)])])
@@ -302,9 +322,11 @@ def test_a_layer_object_with_weights_at_two_places_is_not_tied_and_a_warning_say
     np.testing.assert_array_equal(model.predict(x), equal.predict(x))
 
 
-def test_a_layer_object_without_weights_may_be_shared(tmp_path):
+def test_a_layer_object_without_weights_may_be_shared(tmp_path, caplog):
     relu, rest = pn.ReLU(), pn.Residual([pn.Tanh()])
     model = trainer([pn.Dense(4), relu, rest, pn.Dense(4), relu, rest])
-    model.init((5,))  # warnings are errors here
+    tree.warn_once.cache_clear()
+    model.init((5,))
+    assert not caplog.records
     model.save(tmp_path / "net")
     assert pn.load(tmp_path / "net").net == model.net

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import math
 import os
 import tempfile
@@ -15,8 +14,8 @@ from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView
 from portanet.checks import check_flag, check_path, check_text
-from portanet.errors import ConfigError, DataError
-from portanet.layers.tree import in_words
+from portanet.errors import DataError, need
+from portanet.layers.words import net_in_words
 
 __all__ = ["MLflow", "TensorBoard"]
 
@@ -52,21 +51,21 @@ class TensorBoard(Callback):
         self._writer: Any = None
 
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
-        writers = _needed("tensorboard.summary.writer.event_file_writer", "tensorboard")
-        hparams = _needed("tensorboard.plugins.hparams.summary_v2", "tensorboard")
+        writers = need("tensorboard.summary.writer.event_file_writer", "tensorboard", "this callback")
+        hparams = need("tensorboard.plugins.hparams.summary_v2", "tensorboard", "this callback")
         try:
             self._writer = writers.EventFileWriter(str(self.log_dir))
         except OSError as error:
             message = f"TensorBoard: {self.log_dir}: cannot be written ({error.strerror or error}); name another folder"
             raise DataError(message) from None
         if trainer.resumed:
-            event = _needed("tensorboard.compat.proto.event_pb2", "tensorboard")
+            event = need("tensorboard.compat.proto.event_pb2", "tensorboard", "this callback")
             begun = event.SessionLog(status=event.SessionLog.START)
             self._add(event.Event(session_log=begun, step=trainer.epoch + 1))
         self._write(hparams.hparams_pb(hyper_parameters(trainer)), trainer.epoch)
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
-        proto = _needed("tensorboard.compat.proto.summary_pb2", "tensorboard")
+        proto = need("tensorboard.compat.proto.summary_pb2", "tensorboard", "this callback")
         values = [proto.Summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "epoch"]
         self._write(proto.Summary(value=values), trainer.epoch)
 
@@ -76,7 +75,7 @@ class TensorBoard(Callback):
             self._writer = None
 
     def _write(self, summary: Any, step: int) -> None:
-        event = _needed("tensorboard.compat.proto.event_pb2", "tensorboard")
+        event = need("tensorboard.compat.proto.event_pb2", "tensorboard", "this callback")
         self._add(event.Event(summary=summary, step=step))
 
     def _add(self, event: Any) -> None:
@@ -139,7 +138,7 @@ class MLflow(Callback):
         self._written = 0
 
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
-        mlflow = _needed("mlflow", "mlflow")
+        mlflow = need("mlflow", "mlflow", "this callback")
         self._written = 0
         with _told():
             self._client = mlflow.MlflowClient(self.tracking_uri)
@@ -155,7 +154,7 @@ class MLflow(Callback):
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         if trainer.epoch <= self._written:
             return
-        entities = _needed("mlflow.entities", "mlflow")
+        entities = need("mlflow.entities", "mlflow", "this callback")
         now = int(time.time() * 1000)
         metrics = [entities.Metric(name, value, now, trainer.epoch) for name, value in row.items() if name != "epoch"]
         with _told():
@@ -203,10 +202,8 @@ class MLflow(Callback):
 
 def hyper_parameters(trainer: TrainerView) -> dict[str, str | float]:
     """Return what a training was set up with, as plain values under flat names: ``{"optimizer.lr": 0.1, ...}``."""
-    found: dict[str, Any] = {
-        "net": in_words(trainer.net),
-        "parameters": sum(math.prod(p.shape) for p in trainer.params.values()),
-    }
+    count = sum(math.prod(p.shape) for p in trainer.params.values())
+    found: dict[str, Any] = {"net": net_in_words(trainer.net), "parameters": count}
     for name, thing in (("loss", trainer.loss), ("optimizer", trainer.optimizer), ("schedule", trainer.schedule)):
         found[name] = type(thing).__name__
         found |= {f"{name}.{key}": value for key, value in _fields(thing).items()}
@@ -224,18 +221,10 @@ def _fields(thing: Any) -> Mapping[str, Any]:
     return {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
 
 
-def _needed(module: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        message = f'callbacks: {package} is needed and cannot be imported ({error}); pip install "portanet[{package}]"'
-        raise ConfigError(message) from None
-
-
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """Raise what MLflow refuses as an error of ours, in its words."""
-    exceptions = _needed("mlflow.exceptions", "mlflow")
+    exceptions = need("mlflow.exceptions", "mlflow", "this callback")
     try:
         yield
     except exceptions.MlflowException as error:

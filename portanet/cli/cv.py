@@ -38,7 +38,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     from portanet.cli.describe import count, data_in_words
     from portanet.data import load
     from portanet.fleet.folds import split
-    from portanet.layers.tree import in_words
+    from portanet.layers.words import net_in_words
 
     keep_memory()
     if quiet:
@@ -59,7 +59,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
         say(f"data     {data_in_words(whole)}")
         fleet.init(dataset.x.shape[1:])
         first = fleet[0]
-        say(f"network  {folds} times {in_words(first.net)}: {count(first.params):,} parameters")
+        say(f"network  {folds} times {net_in_words(first.net)}: {count(first.params):,} parameters")
     fleet.fit(
         dataset.x,
         dataset.y,

@@ -10,7 +10,7 @@ from typing import Any
 from portanet.data import Dataset
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
-from portanet.layers.tree import layer_in_words
+from portanet.layers.words import layer_words
 from portanet.typing import Params, Shape
 
 __all__ = ["class_counts", "count", "data_in_words", "layer_rows", "shape_words"]
@@ -50,5 +50,5 @@ def layer_rows(net: Layer, input_shape: Shape, params: Mapping[str, Any]) -> lis
     for i, (prefix, (layer, shape)) in enumerate(layers.items()):
         size = count({name: array for name, array in params.items() if name.startswith(prefix)})
         out_shape = list(layer.init(ShapesOnly(), shape)[1])
-        rows.append({"index": i, "layer": layer_in_words(layer), "output_shape": out_shape, "parameters": size})
+        rows.append({"index": i, "layer": layer_words(layer), "output_shape": out_shape, "parameters": size})
     return rows

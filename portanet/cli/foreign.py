@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from portanet.cli.output import echo, print_table
-from portanet.errors import DataError
+from portanet.errors import DataError, need
 
 __all__ = ["describe", "show"]
 
@@ -56,9 +56,7 @@ def _npz(path: Path) -> dict[str, Any] | None:
 
 
 def _onnx(path: Path) -> dict[str, Any]:
-    from portanet.export.source import needed
-
-    onnx = needed("onnx", "onnx", f"{path}: telling what is in an ONNX file")
+    onnx = need("onnx", "onnx", f"{path}: telling what is in an ONNX file")
     try:
         model = onnx.load_model(str(path), load_external_data=False)
     except Exception as error:  # protobuf's errors are of several kinds

@@ -71,6 +71,12 @@ def predict(
 
 def _table(net: Model, x: Any, *, proba: bool) -> tuple[list[str], Iterable[list[Any]]]:
     """Return the names of the columns and the rows."""
+    if net.places:
+        message = (
+            f"RUN: expected a network with a row of outputs for each sample, got outputs of shape "
+            f"{(*net.places, net.outputs)}; use portanet.load(...).predict(x)"
+        )
+        raise ConfigError(message)
     classifies = bool(net.classes) or net.loss.output is not None
     if not classifies and proba:
         message = "--proba: expected a network that was trained on classes; this one predicts numbers: leave it out"

@@ -22,9 +22,9 @@ from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load
 from portanet.data.batching import prepare
 from portanet.distributed.ranks import Ranks
-from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError
+from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
 from portanet.files.description import read
-from portanet.layers.tree import in_words
+from portanet.layers.words import net_in_words
 from portanet.training import batch_size as memory
 from portanet.training.trainer import Trainer
 
@@ -48,9 +48,8 @@ class Training:
     """
 
     def __init__(self, options: Options, ranks: Ranks | None = None) -> None:
-        if options.plots and importlib.util.find_spec("matplotlib") is None:  # told now, not behind hours of training
-            message = '--plots needs matplotlib, which is not installed; install it: pip install "portanet[plot]"'
-            raise ConfigError(message)
+        if options.plots and importlib.util.find_spec("matplotlib") is None:
+            need("matplotlib", "plot", "--plots")  # raises, before hours of training
         rates = schedule.parse(options.schedule)
         watched = bool(options.early_stop) or schedule.watches_validation(rates)
         fraction = options.val_fraction
@@ -103,7 +102,7 @@ class Training:
         """Return the batch size, a number where it was left to us: so a resumed run takes the same one anywhere."""
         if options.batch_size != "auto":
             return options.batch_size
-        size = memory.auto_batch_size(self.trainer, self._part.x, self._part.y)
+        size = memory.auto_batch_size(self.trainer, self._part.x.shape[0])
         size = size if self.ranks is None else min(self.ranks.gather(size))
         logger.info("--batch-size auto: %d", size)
         return size
@@ -114,7 +113,7 @@ class Training:
         processes = "" if self.ranks is None else f", by {self.ranks.size} processes"
         return [
             f"data     {data_in_words(self.dataset)}",
-            f"network  {in_words(trainer.net)}: {count(trainer.params):,} parameters",
+            f"network  {net_in_words(trainer.net)}: {count(trainer.params):,} parameters",
             f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}{processes}",
         ]
 
@@ -166,6 +165,7 @@ class Training:
                     callbacks=[interrupts, recorder, *self._callbacks(), saved],
                     on_divergence=self.options.on_divergence,
                     verbose=verbose,
+                    join_last=True,
                 )
                 report["metrics"] = recorder.metrics
                 if self.ranks is not None:  # a signal may have come to one of the processes

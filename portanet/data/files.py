@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 import os
 import stat
 import zipfile
@@ -11,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, NoReturn
+from typing import IO, NamedTuple, NoReturn
 
 from portanet.errors import DataError, PortanetError
 
@@ -22,7 +21,6 @@ __all__ = [
     "opened",
     "read",
     "regular",
-    "require",
     "reworded",
     "shown",
     "take",
@@ -61,16 +59,6 @@ class Capacity(NamedTuple):
 def shown(value: str) -> str:
     """Return a value as an error message quotes it: as a Python string, cut where it is long."""
     return repr(value if len(value) <= 40 else value[:37] + "...")
-
-
-def require(module: str, extra: str, purpose: str) -> Any:
-    """Import a module of an optional dependency; where it is missing, name the command that installs it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        message = f'{purpose} needs {package}, which is not installed; install it: pip install "portanet[{extra}]"'
-        raise DataError(message) from error
 
 
 def _words(error: Exception) -> str:

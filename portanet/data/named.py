@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from portanet.data.dataset import Dataset
-from portanet.data.files import require
 from portanet.data.readers.idx import read_idx, recognises_folder
 from portanet.data.split import hold_out
-from portanet.errors import DataError
+from portanet.errors import DataError, need
 
 __all__ = ["DOWNLOADS", "digits", "mnist_like"]
 
@@ -73,7 +72,7 @@ def digits(seed: int = 0) -> Dataset:
     -----
     Source: Alpaydin & Kaynak 1998, "Optical recognition of handwritten digits", UCI repository; its test part.
     """
-    bunch = require("sklearn.datasets", "sklearn", "the data set 'digits'").load_digits()
+    bunch = need("sklearn.datasets", "sklearn", "the data set 'digits'", exit_code=3).load_digits()
     x, y = bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
     return hold_out(Dataset("digits", x, y, classes=tuple("0123456789"), scale=16.0), seed=seed)
 
@@ -119,7 +118,7 @@ def mnist_like(name: str) -> Dataset:
 def _download(name: str, download: Download, cache: Path, looked: list[Path]) -> None:
     """Download the files that the cache lacks, from the first mirror that has them; a wrong checksum is refused."""
     places = ", ".join(str(place) for place in looked)
-    pooch = require("pooch", "data", f"downloading {name!r} (it is not in {places})")
+    pooch = need("pooch", "data", f"downloading {name!r} (it is not in {places})", exit_code=3)
     logger.warning("%s: not found in %s; downloading it from %s", name, places, download.mirrors[0])
     pooch.get_logger().setLevel("ERROR")  # what it would say is said above and below
     for file, checksum in download.files.items():

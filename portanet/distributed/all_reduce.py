@@ -60,7 +60,7 @@ class Exchange:
         self._overlaps = bool(ranks.bucket) and not self._traced and not (step.l1 or step.l2)
         if self._overlaps:
             self._gradients = dataclasses.replace(step, net=_sending(step.net, self._send), rows=None).before_update
-        self._update = backend.compile(step.optimizer.update, donate=(0, 2))
+        self._update = backend.compile(step.update, donate=(0, 2))
 
     def __call__(
         self,

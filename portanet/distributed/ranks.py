@@ -15,15 +15,13 @@ from typing import Any, TypeVar, cast
 from portanet.checks import check_count, check_flag
 from portanet.distributed import launch
 from portanet.distributed.watchdog import Watch
-from portanet.errors import ConfigError
+from portanet.errors import ConfigError, need
 
 __all__ = ["Ranks"]
 
 T = TypeVar("T")
 
 PATIENCE = 2.0  # seconds in which an error is to come to all processes, if it is everybody's
-
-INSTALL = 'pip install "portanet[mpi]" (and mpich, from pip as well, where the machine has no MPI)'
 
 
 class Ranks:
@@ -171,16 +169,10 @@ class Ranks:
 
 def _mpi() -> Any:
     try:
-        from mpi4py import MPI
-    except ImportError as error:
-        message = (
-            f"training by several processes needs mpi4py, which cannot be imported ({error}); install it: {INSTALL}"
-        )
-        raise ConfigError(message) from None
+        return need("mpi4py.MPI", "mpi", "training by several processes")
     except RuntimeError as error:  # mpi4py without an MPI library
         message = f"mpi4py finds no MPI library ({str(error).splitlines()[0]}); install one: pip install mpich"
         raise ConfigError(message) from None
-    return MPI
 
 
 def _limit_threads() -> None:

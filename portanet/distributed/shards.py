@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from portanet.backends import Backend
-from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order
+from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order, of_samples
 from portanet.data.batching.stream import StreamedBatches
 from portanet.distributed.ranks import Ranks
 from portanet.random import Part
@@ -41,12 +41,12 @@ class _Parted(Batches):
         add = self._added if self.ranks.batch_norm == "global" else None
         for i, batch in enumerate(batches, skip):
             assert isinstance(batch, Batch)
-            total = min(self.batch_size, self.n - i * self.batch_size)
+            total = ([*self.starts[1:], self.n][i]) - self.starts[i]
             first, last = self._own(total)
             whole = (first, last) == (0, total)
             own = float(last - first)
             if batch.weight is not None:
-                own = float(self.backend.to_numpy(batch.weight).sum(dtype="float64"))
+                own = float(of_samples(self.backend.to_numpy(batch.weight)).sum(dtype="float64"))
             if whole:
                 own = batch.size if self.ranks.rank == 0 else 0.0
             sample = 1.0 / batch.size if batch.size > 0 else 0.0  # a batch whose weights are all 0 moves nothing
@@ -84,7 +84,7 @@ class Shards(_Parted):
         """Yield this process's parts of the batches in the order of the rows, but the first `skip`."""
         for start, stop, size in list(self._spans(None))[skip:]:
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
-            weight = None if self.weight is None else self.weight[start:stop]
+            weight = None if self.weight is None else self.weight[start:stop, ...]
             yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)
 
     def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
@@ -113,5 +113,5 @@ class StreamedShards(_Parted, StreamedBatches):
 
     def _cut(self, batch: Any) -> Batch:
         first, last = self._own(int(batch.x.shape[0]))
-        weight = None if batch.weight is None else batch.weight[first:last]
+        weight = None if batch.weight is None else batch.weight[first:last, ...]
         return Batch(batch.x[first:last, ...], batch.y[first:last, ...], weight, batch.size)

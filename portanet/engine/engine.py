@@ -60,7 +60,9 @@ class Engine:
         self.body = body = without_output(p.net, p.loss)
         metrics = tuple(m for m in p.metrics if not isinstance(m, ScikitMetric))
         rows = backend.rows if body.by_sample and not p.stack else None
-        self.function = Step(body, p.loss, p.optimizer, metrics, p.dtype, p.l1, p.l2, p.penalty_per_sample, rows)
+        self.function = Step(
+            body, p.loss, p.optimizer, metrics, p.dtype, p.l1, p.l2, p.penalty_per_sample, rows, p.stack
+        )
         self._step = backend.compile(self.function, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = backend.scan(drawn(self.function))
         self._total = backend.compile(total)

@@ -35,8 +35,8 @@ def without_output(net: Layer, loss: Loss) -> Layer:
 
 
 def class_indices(outputs: Array, threshold: float) -> Array:
-    """Return the class indices that raw host outputs (n, outputs) stand for."""
+    """Return the class indices that raw host outputs (n, ..., outputs) stand for."""
     xp = backends.get("numpy").xp
     if outputs.shape[-1] == 1:
-        return xp.astype(outputs[:, 0] > threshold, xp.int64)
+        return xp.astype(outputs[..., 0] > threshold, xp.int64)
     return xp.argmax(outputs, axis=-1)

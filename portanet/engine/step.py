@@ -1,14 +1,18 @@
-"""The heart: forward, loss, backward and update as one pure function."""
+"""The heart: forward, loss, backward and update as one function."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from portanet.backends.namespace import namespace, sign
+from portanet.backends.namespace import namespace, sign, why_fixed
+from portanet.errors import ConfigError
 from portanet.layers import Layer
+from portanet.layers.rates import is_rated, learning_rates
 from portanet.losses import Loss
+from portanet.losses.places import folded
 from portanet.metrics import Metric, measure
 from portanet.optimizers import Optimizer
 from portanet.optimizers.base import is_weight, of_each
@@ -20,9 +24,13 @@ from portanet.typing import Array, Params
 class Step:
     """One step of training, ``step(params, buffers, opt_state, x, y, weight, counters)``.
 
-    Pure: no host reads, no masks, no shapes that depend on data, nothing kept. So one and the same function runs
-    eagerly on any library of the standard, and compiled where there is a compiler. The arrays of `params` and
-    `opt_state` are donated (see :mod:`portanet.optimizers`).
+    No host reads, no masks, no shapes that depend on data, nothing kept. So one and the same function runs eagerly on
+    any library of the standard, and compiled where there is a compiler.
+
+    Without side effects but one: the arrays of `params` and `opt_state` are donated. NumPy, CuPy and torch write over
+    them, so only the returned ones may be used afterwards, and ``best = params`` keeps nothing. What is to be kept is
+    copied, ``best = {name: xp.asarray(p, copy=True) for name, p in params.items()}``, or the step is made with
+    ``donate=False``.
 
     Parameters
     ----------
@@ -38,6 +46,10 @@ class Step:
     rows : int, optional
         Most samples that go through the network at a time; a larger batch goes in pieces. For networks that look at
         each sample alone (``Layer.by_sample``).
+    stack : int
+        Number of leading axes, in front of the samples', that stack networks: 1 in a fleet.
+    donate : bool
+        Whether the arrays of `params` and `opt_state` may be written over; else they are copied first.
     """
 
     net: Layer
@@ -49,6 +61,8 @@ class Step:
     l2: float = 0.0
     per_sample: bool = False
     rows: int | None = None
+    stack: int = 0
+    donate: bool = True
 
     def __call__(
         self,
@@ -65,20 +79,43 @@ class Step:
         Parameters
         ----------
         x : array, shape (n, *in_shape)
-        y : array, shape (n,) or (n, outputs)
-        weight : array, shape (n,), or None
+        y : array, shape (n, *places) or (n, *places, outputs)
+            There are places where the network has more than one axis of outputs: tokens, pixels.
+        weight : array, shape (n,) or (n, *places), or None
+            Of each sample, or of each place; a place of weight 0 is ignored. Loss and metrics are means over all places
+            of all samples, by these weights.
         counters : dict
             ``"lr"``, the learning rate; ``"seed"`` and ``"step"``, which name the random numbers of this step.
 
         Notes
         -----
-        With a leading axis on every array, k, it is the step of a stack of k networks whose layers all take one; lr may
-        be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"`` and ``"l2"``, (k,).
+        With ``stack=1`` and a leading axis on every array, k, it is the step of a stack of k networks whose layers all
+        take one; lr may be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"`` and
+        ``"l2"``, (k,).
         """
         grads, buffers, value, measured = self.before_update(params, buffers, x, y, weight, counters)
-        own: dict[str, Any] = {"stacked": True, "weight_decay": counters.get("weight_decay")} if value.ndim else {}
-        params, opt_state = self.optimizer.update(params, grads, opt_state, counters["lr"], **own)
+        params, opt_state = self.update(params, grads, opt_state, counters["lr"], counters.get("weight_decay"))
         return params, buffers, opt_state, value, measured
+
+    def update(
+        self, params: Params, grads: Params, opt_state: dict[str, Any], lr: Any, weight_decay: Any = None
+    ) -> tuple[Params, dict[str, Any]]:
+        """Return the parameters after the optimizer's step along the gradients, and its new state."""
+        own: dict[str, Any] = {"stacked": True, "weight_decay": weight_decay} if self.stack else {}
+        if self._rates is not None:
+            own["rates"] = self._rates(tuple(params))
+        if not self.donate:
+            params, opt_state = _copied(params), {k: a if k == "t" else _copied(a) for k, a in opt_state.items()}
+        try:
+            return self.optimizer.update(params, grads, opt_state, lr, **own)
+        except (ValueError, RuntimeError) as error:
+            arrays = [params, *(slot for name, slot in opt_state.items() if name != "t")]
+            raise _explained(error, arrays) from error
+
+    @functools.cached_property
+    def _rates(self) -> Callable[[tuple[str, ...]], dict[str, float]] | None:
+        """From parameters' names to the factors on their learning rates, collected once; None where all are 1."""
+        return functools.cache(functools.partial(learning_rates, self.net)) if is_rated(self.net) else None
 
     def before_update(
         self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, counters: dict[str, Any]
@@ -95,14 +132,18 @@ class Step:
             value, prediction, grads, moved = self.gradients(params, buffers, x, y, weight, key)
         else:
             value, prediction, grads, moved = self.by_pieces(self.rows, params, buffers, x, y, weight, key)
-        measured = measure(self.metrics, self.loss, prediction, y, weight)
+        measured = measure(self.metrics, self.loss, *folded(prediction, y, weight, self.stack))
         if self.l1 or self.l2 or "l2" in counters:
-            of_whole = sample_share(x.shape[value.ndim], weight) if part is None else part.sample
+            of_whole = sample_share(x.shape[self.stack], weight, self.stack) if part is None else part.sample
             share = of_whole if self.per_sample else 1.0
             l2 = counters.get("l2", self.l2)
-            value = value + penalty(params, self.l1, l2, share, stack=value.ndim)
+            value = value + penalty(params, self.l1, l2, share, stack=self.stack)
             own = share if part is None else share * part.share  # each process adds its share of the penalty's gradient
-            grads = {name: penalised(name, params[name], g, self.l1, l2, own) for name, g in grads.items()}
+            rates = {} if self._rates is None else self._rates(tuple(params))
+            grads = {
+                name: penalised(name, params[name], g, self.l1, l2, own) if rates.get(name, 1.0) else g
+                for name, g in grads.items()
+            }
         return grads, {**buffers, **moved}, value, measured
 
     def gradients(
@@ -114,8 +155,10 @@ class Step:
         """
         everything = {**params, **buffers}
         prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=True, key=key)
-        value, loss_cache = self.loss.forward(prediction, y, weight)
+        value, loss_cache = self.loss.forward(*folded(prediction, y, weight, self.stack))
         dprediction = self.loss.backward(loss_cache)
+        if prediction.ndim > self.stack + 2:
+            dprediction = namespace(dprediction).reshape(dprediction, tuple(prediction.shape))
         if key.part is not None:
             dprediction = dprediction * key.part.share
         _, grads = self.net.backward(params, dprediction, cache, need_dx=False)
@@ -138,7 +181,7 @@ class Step:
         grads: Params = {}
         for start in range(0, n, rows):
             piece = slice(start, min(start + rows, n))
-            w = None if weight is None else weight[piece]
+            w = None if weight is None else weight[piece, ...]
             share = (piece.stop - start) / n if w is None else xp.sum(w) / total
             part = whole._replace(first=whole.first + start, share=whole.share * share)
             own, prediction, g, _ = self.gradients(
@@ -148,6 +191,23 @@ class Step:
             predictions.append(prediction)
             grads = {name: array + grads.get(name, 0.0) for name, array in g.items()}
         return value, xp.concat(predictions), grads, {}
+
+
+def _copied(arrays: Params) -> Params:
+    return {name: namespace(a).asarray(a, copy=True) for name, a in arrays.items()}
+
+
+def _explained(error: Exception, arrays: list[Params]) -> Exception:
+    """Return the error of an update in words where an array cannot be written over."""
+    for name, array in (pair for own in arrays for pair in own.items()):
+        why = why_fixed(array)
+        if why:
+            message = (
+                f"step: expected arrays that it may write over, got {name!r}, which {why}; give a copy, or use "
+                "Step(..., donate=False)"
+            )
+            return ConfigError(message)
+    return error
 
 
 def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
@@ -185,11 +245,16 @@ def total(params: Params) -> Array:
     return xp.sum(xp.stack(sums))
 
 
-def sample_share(n: int, weight: Array | None) -> Any:
-    """Return 1 / n, or 1 / Σ w where samples are weighted; 0 for weights that are all 0."""
+def sample_share(n: int, weight: Array | None, stack: int = 0) -> Any:
+    """Return 1 / n, or 1 / Σ w where samples are weighted; 0 for weights that are all 0.
+
+    A sample whose places have weights of their own weighs as much as they do in the mean.
+    """
     if weight is None:
         return 1.0 / n
     xp = namespace(weight)
+    if weight.ndim > stack + 1:
+        weight = xp.mean(weight, axis=tuple(range(stack + 1, weight.ndim)))
     total = xp.sum(weight, axis=-1)  # of each network, where they are a stack
     return total / xp.maximum(total * total, 1e-30)
 

@@ -71,9 +71,11 @@ def _script(source: Source) -> str:
     names = {word for line in lines for word in re.findall(r"(\w+)\(x", line)}
     functions = "\n\n\n".join(excerpt("numpy_functions", names))
     sigmoid = bool(source.steps) and isinstance(source.steps[-1].layer, layers.Sigmoid)
-    labels = source.output == "probabilities" or (source.output == "values" and bool(source.classes))
+    rows = len(source.out_shape) == 1  # else a line would hold a label for each place
+    labels = rows and (source.output == "probabilities" or (source.output == "values" and bool(source.classes)))
     if not labels:
-        answer, told = '", ".join(f"{value:.9g}" for value in row)', f"its {source.output}"
+        values = "row" if rows else "row.ravel()"
+        answer, told = f'", ".join(f"{{value:.9g}}" for value in {values})', f"its {source.output}"
     elif source.outputs == 1:
         answer, told = "CLASSES[int(row[0] > 0.5)]", "its class"
     elif sigmoid and source.output == "probabilities":
@@ -86,7 +88,7 @@ def _script(source: Source) -> str:
     for mark, text in {
         "<VERSION>": portanet.__version__,
         "<SAMPLES>": _shape(source.input_shape),
-        "<OUTPUTS>": _shape((source.outputs,)),
+        "<OUTPUTS>": _shape(source.out_shape),
         "<OUTPUT>": source.output,
         "<TOLD>": told,
         "<SHAPE>": repr(source.input_shape),

@@ -7,9 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import portanet
+from portanet.errors import need
 from portanet.export.onnx_graph import Graph
 from portanet.export.onnx_layers import STEPS
-from portanet.export.source import Source, needed, read
+from portanet.export.source import Source, read
 from portanet.files.atomic import write
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str], *, raw: bool = False) -> N
 
     Its one input, ``input``, takes samples as :meth:`portanet.Trainer.predict` does, in float32, shape (batch,
     *input_shape): images have their channels last. Its one output, ``output``, is what predict returns, (batch,
-    outputs). The metadata hold ``classes``, ``input_shape``, ``output`` (what comes out) and ``portanet``, the version.
+    outputs) or (batch, *places, outputs). The metadata hold ``classes``, ``input_shape``, ``output`` (what comes out)
+    and ``portanet``, the version.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str], *, raw: bool = False) -> N
 
 def onnx_model(model: Any, *, raw: bool = False) -> ModelProto:
     """Return a trained network as an ``onnx.ModelProto`` that ``onnx.checker`` has passed; see :func:`to_onnx`."""
-    onnx = needed("onnx", "onnx", "to_onnx")
+    onnx = need("onnx", "onnx", "to_onnx")
     source = read(model, raw=raw, what="to_onnx")
     graph = Graph(onnx, STEPS)
     found = graph.add(source.steps, "input")
@@ -63,7 +65,7 @@ def onnx_model(model: Any, *, raw: bool = False) -> ModelProto:
             graph.nodes,
             "portanet",
             [helper.make_tensor_value_info("input", float32, ["batch", *source.input_shape])],
-            [helper.make_tensor_value_info("output", float32, ["batch", source.outputs])],
+            [helper.make_tensor_value_info("output", float32, ["batch", *source.out_shape])],
             graph.initializers,
         ),
         ir_version=IR,

@@ -27,8 +27,9 @@ def _nothing(graph: Graph, step: Step, x: str) -> str:
 
 def _dense(graph: Graph, step: Step, x: str) -> str:
     inputs = [x, graph.weight(step, "weight")]
-    if "bias" not in step.arrays:
-        return graph.node("MatMul", inputs, step.prefix)
+    if "bias" not in step.arrays or len(step.in_shape) > 1:  # Gemm takes rows alone
+        x = graph.node("MatMul", inputs, step.prefix)
+        return graph.node("Add", [x, graph.weight(step, "bias")], step.prefix) if "bias" in step.arrays else x
     return graph.node("Gemm", [*inputs, graph.weight(step, "bias")], step.prefix)
 
 

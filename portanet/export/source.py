@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from portanet.layers import Layer, Sequential, Sigmoid, Softmax
 from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Exp", "Source", "Step", "cannot", "needed", "read", "transposed"]
+__all__ = ["Exp", "Source", "Step", "cannot", "read", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,11 @@ class Source:
     dtype: str
     output: str
 
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the outputs of one sample."""
+        return self.steps[-1].out_shape if self.steps else self.input_shape
+
 
 def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     """Return what there is to export.
@@ -108,7 +112,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     if raw and model.loss.output is None and not isinstance(model.loss, losses.Poisson):
         output = "values"
     if link is not None:
-        shape = (model.outputs,)
+        shape = (*model.places, model.outputs)
         steps.append(Step(type(link).__name__.strip("_"), f"{len(steps)}.", link, {}, shape, shape))
     named = len(model.classes) in (model.outputs, max(model.outputs, 2))
     classes = tuple(model.classes) if named else ()
@@ -163,21 +167,6 @@ def cannot(step: Step, to: str, why: str = "") -> ConfigError:
         "but your own code computes; put layers of portanet in its place, or keep to trainer.save and portanet.load"
     )
     return ConfigError(message)
-
-
-def needed(package: str, extra: str, what: str) -> Any:
-    """Return the package, imported.
-
-    Raises
-    ------
-    ConfigError
-        If it is not installed; with the command that installs it.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        message = f'{what} needs {package}, which cannot be imported ({error}); pip install "portanet[{extra}]"'
-        raise ConfigError(message) from None
 
 
 def transposed(array: Array, axes: tuple[int, ...]) -> Array:

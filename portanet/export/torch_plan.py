@@ -140,6 +140,10 @@ def _standardize(step: Step, prefix: str, state: _State) -> Made:
 
 
 def _dense(step: Step, prefix: str, state: _State) -> Made:
+    if len(step.in_shape) == 3:
+        raise cannot(
+            step, "torch", "channels stand in front there; take Conv2D(units, kernel=1), which is the same map"
+        )
     n_in, n_out = step.arrays["weight"].shape
     order = np.arange(n_in) if state.order is None else state.order
     back = np.argsort(order)

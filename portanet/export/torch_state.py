@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portanet.backends.host import to_host
-from portanet.errors import DataError
+from portanet.errors import DataError, need
 from portanet.export.excerpt import excerpt
 from portanet.export.onnx_file import metadata
-from portanet.export.source import Source, needed, read
+from portanet.export.source import Source, read
 from portanet.export.torch_plan import Call, Entry, plan
 from portanet.files.atomic import write
 from portanet.files.weights import foreign_arrays
@@ -33,7 +33,7 @@ def state_dict(model: Any) -> Params:
     A Dense is a Linear with weight (out, in), a Conv2D a Conv2d with weight (out, in / groups, kh, kw), BatchNorm has
     running_mean, running_var and num_batches_tracked. torch's images are (n, channels, height, width): where images are
     flattened, the columns of the next Linear are in the order of channels, rows, columns. :func:`torch_code` is that
-    Sequential. It ends where the loss begins: its outputs are logits.
+    Sequential. It ends where the loss begins: its outputs are logits, and images have their channels in front too.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def torch_module(model: Any) -> Sequential:
     ConfigError
         As :func:`state_dict`; or if torch is not installed.
     """
-    torch = needed("torch", "torch", "torch_module")
+    torch = need("torch", "torch", "torch_module")
     from portanet.export import torch_modules
 
     def made(thing: Any) -> Any:
@@ -140,7 +140,7 @@ def load_state_dict(model: Model, state: Mapping[str, Any] | str | os.PathLike[s
         raise DataError(message)
     arrays = {entry.ours: entry.back(found[entry.theirs]).astype(source.dtype) for entry in entries}
     buffers = {name: arrays.pop(name) for name in model.buffers}
-    model.adopt(arrays, buffers, source.input_shape, (source.outputs,))
+    model.adopt(arrays, buffers, source.input_shape, source.out_shape)
 
 
 def _planned(model: Any, what: str) -> tuple[Source, list[Call], list[Entry]]:

@@ -134,8 +134,8 @@ def load(
             epoch = _whole(about["epoch"], 0)
             buffers = _names(about["buffers"])
             out_shape = check_shapes(net, dict(file.shapes), buffers, input_shape)
-            if not _named_right(trainer.classes, out_shape[0]):
-                message = f"expected names of classes for {out_shape[0]} outputs, got {len(trainer.classes)}"
+            if not _named_right(trainer.classes, out_shape[-1]):
+                message = f"expected names of classes for {out_shape[-1]} outputs, got {len(trainer.classes)}"
                 raise DataError(message)
             # Now that all sizes are known to be those of the network, the arrays may take memory.
             arrays = file.arrays()

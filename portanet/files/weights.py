@@ -93,8 +93,9 @@ def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[Weig
                 "load it with the version of portanet that wrote it"
             )
             raise DataError(message)
+        known = (*_DTYPES, "U8") if "training" in about else _DTYPES  # a checkpoint holds the text of its history
         for name, part in parts.items():
-            if part.get_dtype() not in _DTYPES:
+            if part.get_dtype() not in known:
                 message = (
                     f"{path}: array {name!r}: expected float32 or float64, got {part.get_dtype()}; "
                     "save it with portanet"

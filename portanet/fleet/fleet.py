@@ -24,6 +24,7 @@ from portanet.fleet.folds import parted
 from portanet.fleet.stack import Stacks
 from portanet.layers import Layer
 from portanet.metrics import MetricLike
+from portanet.training.fit_inputs import check_least
 from portanet.training.history import History
 from portanet.training.interrupt import held_interrupt
 from portanet.training.loop import Epoch, Ran
@@ -164,12 +165,14 @@ class Fleet:
         callbacks: Sequence[Callback] | Callable[[int], Sequence[Callback]] = (),
         on_divergence: str = "stop",
         verbose: bool = False,
+        total_epochs: int | None = None,
+        join_last: bool = False,
     ) -> list[History]:
         """Train all members for `epochs` more epochs and return their histories.
 
         Parameters
         ----------
-        x, y, batch_size, sample_weight, validation_data, on_divergence
+        x, y, batch_size, sample_weight, validation_data, on_divergence, total_epochs, join_last
             See :meth:`portanet.Trainer.fit`.
         folds : k pairs of (training rows, validation rows), optional
             Whole numbers, as scikit-learn's splitters give them: member i is trained on its own rows of x and evaluated
@@ -216,7 +219,10 @@ class Fleet:
         for i, (member, (train, validation), own) in enumerate(zip(self.members, parts, hooks, strict=True)):
             own += answer(on_divergence, own)
             own.sort(key=lambda hook: hook.runs_last)
-            fits[i] = member.begin(train, validation, epochs=epochs, shuffle=shuffle, hooks=own).epochs()
+            check_least(member, train, join=join_last)
+            fits[i] = member.begin(
+                train, validation, epochs=epochs, shuffle=shuffle, hooks=own, total_epochs=total_epochs
+            ).epochs()
         progress = Progress() if verbose else None
         try:
             with held_interrupt(self._interrupt), first.backend.activate(first.dtype):
@@ -260,7 +266,7 @@ class Fleet:
                 progress.on_epoch_end(
                     self.members[0], {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
                 )
-            if rows and on_epoch is not None:
+            if rows and on_epoch is not None and any(history.stopped != "diverged" for history in self.histories):
                 on_epoch(self)
             ran = dict(zip(ready, stacks.run(list(ready.values())), strict=True))
 

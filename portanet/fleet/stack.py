@@ -14,11 +14,11 @@ import numpy as np
 
 from portanet.backends import Backend
 from portanet.backends.host import cache_budget
-from portanet.data.batching.batches import Batch, Batches
+from portanet.data.batching.batches import Batch, Batches, of_samples
 from portanet.engine.engine import Engine
 from portanet.engine.meter import Meter
 from portanet.engine.state import TrainState, map_slots
-from portanet.layers.tree import input_shapes
+from portanet.layers.tree import output_shapes
 from portanet.training.loop import Epoch, Ran, run_epoch
 from portanet.typing import Array, Params, Shape
 
@@ -83,7 +83,7 @@ class Stacks:
                 *(p.l1, p.penalty_per_sample, p.dtype, engine.backend.spec),
             )
         shapes = tuple(None if a is None else (a.shape[1:], str(a.dtype)) for a in (data.x, data.y, data.weight))
-        kind = (*kind, shapes, data.batch_size, epoch.shuffle is not False)
+        kind = (*kind, shapes, data.batch_size, data.least, epoch.shuffle is not False)
         if epoch.owner not in self._seen:
             self._seen.add(epoch.owner)
             self._held[kind] += 1
@@ -254,7 +254,7 @@ class _StackedBatches(Batches):
 
     def __init__(self, backend: Backend, epochs: Sequence[Epoch]) -> None:
         data = [epoch.batches for epoch in epochs]
-        self.backend, self.n, self.batch_size = backend, data[0].n, data[0].batch_size
+        self.backend, self.n, self.batch_size, self.least = backend, data[0].n, data[0].batch_size, data[0].least
         self.orders = np.stack([_order(epoch) for epoch in epochs])
         starts = [i for i, own in enumerate(data) if i == 0 or not _same(own, data[i - 1])]
         self.shared = [(data[i], slice(i, stop)) for i, stop in zip(starts, [*starts[1:], len(data)], strict=True)]
@@ -262,11 +262,11 @@ class _StackedBatches(Batches):
 
     def epoch(self, seed: int, epoch: int, *, shuffle: Any = True, together: int = 1, skip: int = 0) -> Iterator[Any]:
         rows = self.backend.asarray(self.orders)
-        for start in list(range(0, self.n, self.batch_size))[skip:]:
-            part = slice(start, min(start + self.batch_size, self.n))
+        for start, stop in list(zip(self.starts, [*self.starts[1:], self.n], strict=True))[skip:]:
+            part = slice(start, stop)
             taken = [self._taken(data, rows[own, part], self.orders[own, part]) for data, own in self.shared]
             x, y, weight = (None if each[0] is None else self._joined(each) for each in zip(*taken, strict=True))
-            yield Batch(x, y, weight, float(part.stop - part.start))
+            yield Batch(x, y, weight, float(stop - start))
 
     def _taken(self, data: Batches, rows: Array, host_rows: HostRows) -> tuple[Array, Array, Array | None]:
         xp, shape = self.backend.xp, tuple(rows.shape)
@@ -285,11 +285,10 @@ class _StackedBatches(Batches):
         return parts[0] if len(parts) == 1 else self.backend.xp.concat(list(parts))
 
     def _sizes(self, data: Batches, order: HostRows) -> HostRows:
-        starts = range(0, self.n, self.batch_size)
+        starts = self.starts
         if data.host_weight is None:
-            stops = [*starts[1:], self.n]
-            return np.tile(np.subtract(stops, starts).astype(float), (len(order), 1))
-        return np.add.reduceat(data.host_weight[order], list(starts), axis=1, dtype="float64")
+            return np.tile(np.subtract([*starts[1:], self.n], starts).astype(float), (len(order), 1))
+        return np.add.reduceat(of_samples(data.host_weight)[order], list(starts), axis=1, dtype="float64")
 
 
 def _order(epoch: Epoch) -> HostRows:
@@ -327,7 +326,7 @@ def group_size(engine: Engine, params: Params, in_shape: Shape, rows: int) -> in
     if budget is None:
         return None
     weights = sum(math.prod(p.shape) for p in params.values()) * (4 + len(program.optimizer.slots))
-    samples = 2 * rows * sum(map(math.prod, input_shapes(program.net, in_shape)))
+    samples = 2 * rows * sum(map(math.prod, [in_shape, *output_shapes(program.net, in_shape)]))
     itemsize = 8 if program.dtype == "float64" else 4
     fits: int = budget // ((weights + samples) * itemsize)
     return max(1, fits)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from array_api_compat import device
 
-from portanet.checks import check_fields
+from portanet.backends.namespace import namespace
+from portanet.checks import NotNegative, check_fields
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -22,6 +25,7 @@ class Layer:
 
     Every layer is a frozen dataclass; a new one is a class with :meth:`forward` and :meth:`backward` (and :meth:`init`
     where it has parameters or changes the shape), and a line in the table of cases.
+    What its fields may be stands in their annotations, see :mod:`portanet.checks`: ``rate: Share = 0.5``.
     """
 
     kinks: ClassVar[tuple[float, ...]] = ()
@@ -54,6 +58,12 @@ class Layer:
     def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
         """Return the shapes that the buffers must have for samples of `in_shape`, where they come from a file."""
         return {name: tuple(buffer.shape) for name, buffer in self.init_buffers(in_shape).items()}
+
+    def least_batch(self, in_shape: Shape) -> int:
+        """Return how many samples of `in_shape` a batch must have at least to be trained on."""
+        shapes = self.child_shapes(in_shape)
+        inner = (layer.least_batch(shapes[name]) for name, layer in self.children().items() if name in shapes)
+        return max(inner, default=1)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Return the output and the cache that :meth:`backward` needs; `params` also holds the buffers.
@@ -134,6 +144,26 @@ def _described(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True, kw_only=True)
+class RatedLayer(Layer):
+    """Base of the layers whose parameters can have their own learning rate.
+
+    Parameters
+    ----------
+    rate : float
+        Factor on the learning rate of all parameters within, 0 or more; factors of nested layers multiply. With 0 they
+        are frozen: :meth:`portanet.optimizers.Optimizer.update` says how. Buffers (running statistics) move anyway.
+    """
+
+    rate: NotNegative = 1.0
+
+    def config(self) -> dict[str, Any]:
+        found = super().config()
+        if self.rate == 1:  # as files have it that know of no rate
+            del found["rate"]
+        return found
+
+
 def product(a: Array, b: Array) -> Array:
     """Return a @ b: where only one number is to be summed for each entry, by broadcasting, half the time of a BLAS."""
     return a * b if a.shape[-1] == 1 else a @ b
@@ -145,6 +175,13 @@ def sum_rows(x: Array, xp: Any) -> Array:
         return x[..., 0, :]
     # As a product: a reduction over the rows of narrow layers takes up to five times as long.
     return xp.ones(x.shape[-2], dtype=x.dtype, device=device(x)) @ x
+
+
+def as_rows(x: Array, ndim: int) -> Array:
+    """Return `x`, (*stack, n, *places, features), with `ndim` axes, (*stack, rows, features): each place is a row."""
+    shape = tuple(x.shape)
+    front = shape[: ndim - 2]
+    return namespace(x).reshape(x, (*front, math.prod(shape[len(front) : -1]), shape[-1]))
 
 
 def sum_leading(x: Array, ndim: int, xp: Any) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from portanet.errors import ConfigError, ShapeError
-from portanet.layers.base import Layer
+from portanet.layers.base import Layer, RatedLayer
 from portanet.typing import Params, Shape
 
 
@@ -30,7 +30,7 @@ def within(error: ShapeError, layer: Layer, name: str | int) -> ShapeError:
 
 
 @dataclass(frozen=True)
-class Container(Layer):
+class Container(RatedLayer):
     """Base of containers of a list of layers, which are named by their numbers.
 
     A subclass has :meth:`init`, :meth:`forward` with a cache that begins with the children's parameters and caches

@@ -11,14 +11,14 @@ from portanet.backends.namespace import namespace
 from portanet.checks import Count
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, initializer
-from portanet.layers.base import Layer
+from portanet.layers.base import RatedLayer
 from portanet.layers.windows import Axis, Padding, Sizes, axis, padded, pair, spread, way_back
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class Conv2D(Layer):
+class Conv2D(RatedLayer):
     """Convolution (cross-correlation, as everywhere in the field) of images.
 
     Forward   y[p]  = Σ_k x[s p + d k - pad] W[k] + b
@@ -41,6 +41,8 @@ class Conv2D(Layer):
     bias : bool
     weight_init, bias_init : str or function
         See :mod:`portanet.initializers`.
+    rate : float
+        Factor on the learning rate of W and b; 0 freezes them.
     """
 
     units: Count

@@ -10,13 +10,13 @@ from array_api_compat import device
 from portanet.backends.namespace import namespace
 from portanet.checks import Count
 from portanet.initializers import Initializer, initializer
-from portanet.layers.base import Layer
+from portanet.layers.base import RatedLayer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class Embedding(Layer):
+class Embedding(RatedLayer):
     """A row of the weight for each whole number, y = W[x].
 
     Forward   y  = W[x]
@@ -33,6 +33,8 @@ class Embedding(Layer):
         Length of a vector, 1 or more.
     weight_init : str or function
         See :mod:`portanet.initializers`.
+    rate : float
+        Factor on the learning rate of W; 0 freezes it.
     """
 
     categories: Count

@@ -10,13 +10,13 @@ from portanet.backends.namespace import namespace
 from portanet.checks import Positive, Share
 from portanet.errors import ShapeError
 from portanet.initializers import ones, zeros
-from portanet.layers.base import Layer
+from portanet.layers.base import RatedLayer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class BatchNorm(Layer):
+class BatchNorm(RatedLayer):
     """Each channel with mean 0 and variance 1 over the batch, then scaled and shifted; rows or images alike.
 
     Forward   m, v = mean and variance of x over all axes but the last (of the batch when training, else the running
@@ -33,6 +33,8 @@ class BatchNorm(Layer):
         Share of the running mean and variance that a step keeps, 0 ≤ momentum < 1.
     eps : float
         Added to the variance; above 0, or a constant channel would give NaN.
+    rate : float
+        Factor on the learning rate of γ and β; 0 freezes them, and the running mean and variance still move.
     """
 
     momentum: Share = 0.9
@@ -41,6 +43,9 @@ class BatchNorm(Layer):
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         channels = in_shape[-1:]
         return {"gamma": ones(rng, channels), "beta": zeros(rng, channels)}, in_shape
+
+    def least_batch(self, in_shape: Shape) -> int:
+        return 1 if math.prod(in_shape[:-1]) > 1 else 2  # two values a channel: rows, or the places of one sample
 
     def init_buffers(self, in_shape: Shape) -> Params:
         params, _ = self.init(None, in_shape)  # as many as γ and β, and begin as they do
@@ -101,7 +106,7 @@ class BatchNorm(Layer):
 
 
 @dataclass(frozen=True)
-class LayerNorm(Layer):
+class LayerNorm(RatedLayer):
     """Each sample's last axis with mean 0 and variance 1, then scaled and shifted.
 
     Forward   m, v = mean and variance of x over the last axis;   u = (x - m) / √(v + eps),   y = γ u + β
@@ -113,6 +118,8 @@ class LayerNorm(Layer):
     ----------
     eps : float
         Added to the variance; above 0, or a constant sample would give NaN.
+    rate : float
+        Factor on the learning rate of γ and β; 0 freezes them.
     """
 
     eps: Positive = 1e-5

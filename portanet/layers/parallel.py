@@ -34,6 +34,8 @@ class Parallel(Container):
         At least one; each makes a row of a row.
     sizes : sequence of int
         How many of the features each layer takes, 1 or more, from the first feature to the last.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
     sizes: Annotated[Sequence[int], Several(COUNT)]

@@ -25,13 +25,15 @@ class Sequential(Container):
     Source    Rumelhart, Hinton & Williams 1986, Nature 323
 
     A layer is a description and holds no weights. So an object that stands at several places, as in
-    ``act = Dense(8); Sequential([act, act])``, has weights of its own at each: they are not tied, unlike in PyTorch and
-    Keras. A warning says so when the weights are drawn.
+    ``2 * [Dense(8), ReLU()]``, has weights of its own at each: they are not tied, unlike in PyTorch and Keras. A logged
+    warning says so when the weights are drawn.
 
     Parameters
     ----------
     layers : sequence of Layer
         At least one.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
     @classmethod
@@ -70,9 +72,9 @@ class Sequential(Container):
     def without_output(self, kind: type[Layer]) -> Layer:
         *front, last = self.layers
         if isinstance(last, kind) and front:
-            return Sequential(front)
+            return Sequential(front, rate=self.rate)
         inner = last.without_output(kind)
-        return self if inner is last else Sequential((*front, inner))
+        return self if inner is last else Sequential((*front, inner), rate=self.rate)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         parts = self.split(params)
@@ -111,6 +113,8 @@ class Residual(Container):
     ----------
     layers : sequence of Layer
         f; its output has the shape of its input.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
     @property

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
+import functools
+import logging
 from collections.abc import Iterable, Iterator
 
+from portanet.initializers import ShapesOnly
 from portanet.layers.base import Layer
-from portanet.layers.sequential import Sequential
 from portanet.typing import Shape
+
+logger = logging.getLogger("portanet")
 
 
 def walk(net: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
@@ -41,45 +44,33 @@ def in_order(net: Layer, names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: order[_owner(order, name)])
 
 
-def input_shapes(net: Layer, in_shape: Shape) -> Iterator[Shape]:
-    """Yield the shape of the samples that each innermost layer gets; a container that does not say it counts as one."""
+def output_shapes(net: Layer, in_shape: Shape) -> Iterator[Shape]:
+    """Yield the shape of each array that the layers make of a sample of `in_shape`.
+
+    A container that does not tell the shapes within it counts as one layer.
+    """
     shapes = net.child_shapes(in_shape)
     for name, layer in net.children().items() if shapes else ():
-        yield from input_shapes(layer, shapes[name])
-    if not shapes:
-        yield in_shape
+        yield from output_shapes(layer, shapes[name])
+    if not shapes or net.output_layer() is net:  # else its output is that of its last layer
+        yield net.init(ShapesOnly(), in_shape)[1]
 
 
-def in_words(net: Layer) -> str:
-    """Return a network in one line: ``Rescale, Flatten, Dense 500, ReLU, Residual(Dense 500, ReLU)``."""
-    layers = net.children().values() if isinstance(net, Sequential) else [net]
-    return ", ".join(map(_with_inner, layers))
-
-
-def _with_inner(layer: Layer) -> str:
-    inner = ", ".join(map(_with_inner, layer.children().values()))
-    return f"{layer_in_words(layer)}({inner})" if inner else layer_in_words(layer)
-
-
-def layer_in_words(layer: Layer) -> str:
-    """Return a layer as its type and the number that matters: ``Dense 500``."""
-    numbers = [getattr(layer, name, None) for name in ("units", "rate")]
-    return " ".join([type(layer).__name__, *(f"{n:g}" for n in numbers if isinstance(n, int | float))])
-
-
-def warn_of_repeats(net: Layer, names: Iterable[str]) -> None:
-    """Warn if one layer object has parameters, of these flat names, at several places: they are not tied."""
+def report_repeats(net: Layer, names: Iterable[str]) -> None:
+    """Log a warning, once, if one layer object has parameters, of these flat names, at several places: none is tied."""
     layers = dict(walk(net))
     places: dict[int, list[str]] = {}
     for path in dict.fromkeys(_owner(layers, name) for name in names):
         places.setdefault(id(layers[path]), []).append(place(net, path))
     for found in places.values():
         if len(found) > 1:
-            message = (
-                f"[{'], ['.join(found)}] are one layer object, but have weights of their own: a layer is a description "
-                "and nothing is tied; make one object for each place"
-            )
-            warnings.warn(message, stacklevel=3)
+            warn_once(f"[{'], ['.join(found)}] are one layer object, and each has weights of its own: nothing is tied")
+
+
+@functools.lru_cache(maxsize=1024)  # a fleet draws the weights of one network many times
+def warn_once(message: str) -> None:
+    """Log a warning that was not logged before."""
+    logger.warning(message)
 
 
 def _owner(paths: Iterable[str], name: str) -> str:

@@ -4,6 +4,10 @@
 shape (..., n, outputs). Targets have the same shape, or lack its last axis: class indices (integers, at more than one
 output) or one number a sample (at one output). The value is the mean over the samples, weighted where weights (n,) are
 given: Σ w l / Σ w. Leading axes are a stack of networks, and the value has one entry for each.
+
+A loss knows nothing of tokens or pixels: where a network has outputs at several places of a sample, the step makes each
+place a row (:mod:`portanet.losses.places`). The value is then the mean over all places of all samples, Σ w l / Σ w with
+the weight of each place: its own, or its sample's.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portanet.errors import ConfigError, DataError
+from portanet.errors import ConfigError, DataError, need
 from portanet.files.atomic import write
 
 if TYPE_CHECKING:
@@ -28,13 +28,11 @@ def canvas(width: float, height: float) -> Figure:
     ConfigError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as error:
-        message = f'plot: expected matplotlib, which cannot be imported ({error}); pip install "portanet[plot]"'
-        raise ConfigError(message) from None
+    need("matplotlib.figure", "plot", "a picture")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)  # takes the place of the figure's canvas

@@ -7,9 +7,10 @@ have every fitted attribute; and then some. :class:`CNNClassifier` classifies im
 
 try:
     import sklearn as _sklearn  # noqa: F401
-except ImportError as error:
-    message = 'portanet.sklearn: scikit-learn is not installed: pip install "portanet[sklearn]"'
-    raise ImportError(message) from error
+except ImportError:
+    from portanet.errors import need
+
+    need("sklearn", "sklearn", "portanet.sklearn")  # raises
 
 from portanet.sklearn.classifier import MLPClassifier
 from portanet.sklearn.cnn import CNNClassifier

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
 from portanet import backends, optimizers, schedules
 from portanet.data.batching.sparse import SparseRows
@@ -21,6 +20,7 @@ from portanet.sklearn.convergence import Progress, Training, Validation, descend
 from portanet.sklearn.fitted import FittedMLP
 from portanet.sklearn.network import Network, build
 from portanet.sklearn.parameters import CONSTRAINTS
+from portanet.sklearn.private import check_sample_weight
 from portanet.sklearn.protocol import SklearnCallbackAdapter
 from portanet.sklearn.solvers import EpsHatAdam, LearningRate, MomentumSGD, minimise
 from portanet.training.fit_inputs import to_batches
@@ -201,7 +201,7 @@ class BaseMLP(FittedMLP):
         """Return the samples' own weights; the classifier multiplies its classes' in."""
         if sample_weight is None:
             return None
-        return _check_sample_weight(inputs.host(sample_weight), np.empty((x.shape[0], 1)), dtype=np.float64)
+        return check_sample_weight(inputs.host(sample_weight), np.empty((x.shape[0], 1)), dtype=np.float64)
 
     def _own_validation(self, X_val: Any, y_val: Any) -> Validation | None:
         if X_val is None and y_val is None:

@@ -11,17 +11,17 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.multiclass import type_of_target
 
 from portanet import losses
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss
 from portanet.sklearn import inputs
-from portanet.sklearn.documentation import with_arguments
 from portanet.sklearn.estimator import Estimator, can_partial_fit
 from portanet.sklearn.labels import Labels
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
+from portanet.sklearn.private import check_first_call
 from portanet.typing import Array
 
 
@@ -37,24 +37,32 @@ class BaseClassifier(ClassifierMixin, Estimator):
     class_weight: Any
 
     @available_if(can_partial_fit)
-    @with_arguments
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch more on these samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight, classes : array-like
+            The samples, their labels, their weights, and all labels that will ever come (first call only).
 
         Returns
         -------
         self : object
             The estimator.
         """
-        if _check_partial_fit_first_call(self, classes):
+        if check_first_call(self, classes):
             several = type_of_target(inputs.host(y)).startswith("multilabel")
             self._know(inputs.host(y) if several else classes)
         super().partial_fit(X, y, sample_weight)
         return self
 
-    @with_arguments
     def predict(self, X: Any) -> Array:
         """Return the label of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
 
         Returns
         -------
@@ -64,9 +72,13 @@ class BaseClassifier(ClassifierMixin, Estimator):
         outputs = self._outputs(X, "predict")
         return self._in_place(self._labels.decode(inputs.host(outputs)), outputs)
 
-    @with_arguments
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
 
         Returns
         -------
@@ -75,9 +87,13 @@ class BaseClassifier(ClassifierMixin, Estimator):
         """
         return self._proba(X, "predict_proba")
 
-    @with_arguments
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
 
         Returns
         -------
@@ -88,9 +104,13 @@ class BaseClassifier(ClassifierMixin, Estimator):
         with inputs.place_of(p).activate(self._dtype):
             return array_namespace(p).log(p)
 
-    @with_arguments
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy; several labels a sample must all be right.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            The samples, their labels, and their weights.
 
         Returns
         -------

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
-from sklearn.utils._param_validation import Interval
 
 from portanet.checks import COUNT, check
 from portanet.errors import ConfigError
@@ -17,20 +16,84 @@ from portanet.layers import Augment, Conv2D, Flatten, Layer, MaxPool2D, Reshape
 from portanet.layers.windows import SIZES, pair
 from portanet.sklearn import inputs
 from portanet.sklearn.classification import BaseClassifier
-from portanet.sklearn.documentation import documented
 from portanet.sklearn.network import Network, build, each, followed
+from portanet.sklearn.private import Interval
 
 _WHOLE = Interval(Integral, 1, None, closed="left")
 _SHAPES = (2, 3)  # axes of an image
 
 
-@documented
 class CNNClassifier(BaseClassifier):
     """Convolutional network that classifies images.
 
     Blocks of a convolution (padded, so that it keeps the size), BatchNorm if asked for, activation and max-pooling;
-    behind them the layers of :class:`MLPClassifier`, whose arguments these are, too. Images are (n, height, width),
+    after them the layers of :class:`MLPClassifier`, whose arguments these are, too. Images are (n, height, width),
     (n, height, width, channels) or flat rows with `image_shape`. Scale them to about 0 … 1 first.
+
+    Parameters
+    ----------
+    filters : array-like of int, default=(16, 32)
+        Channels that the convolution of each block makes.
+    hidden_layer_sizes : array-like of int, or int, default=(100,)
+        Units of each dense hidden layer after the blocks; () for none.
+    activation : str, Layer, or a list of these, default='relu'
+        Activation of the blocks and of the hidden layers, as in MLPClassifier, or a list with one for each.
+    kernel_size : int or (int, int), default=3
+        Height and width of the convolutions' windows, at most 2 s - 1 along an axis of s pixels.
+    pool_size : int or (int, int), default=2
+        Height and width of the windows whose largest pixel is kept, at most those of the images; 1 for no pooling.
+    image_shape : tuple of int or None, default=None
+        Height, width and channels (1 if left out) of flat rows. None takes images as they come, and flat rows as
+        signals, images of 1 x n_features x 1.
+    shift : float, default=0.0
+        Largest random shift of the images in training, in pixels along each axis.
+    rotate : float, default=0.0
+        Largest angle of their random rotation, in degrees each way.
+    flip : bool, default=False
+        Whether half of them are mirrored left to right.
+    solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter : as in MLPClassifier
+        Minimiser, L2 penalty, samples a step, learning rate and its course, and largest number of epochs.
+    shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum : as in MLPClassifier
+        Order, seed, least improvement, printing, start from the last weights, and momentum of 'sgd'.
+    early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in MLPClassifier
+        Validation part, decay rates and epsilon of 'adam', patience, and evaluations by 'lbfgs'.
+    backend, dtype, class_weight, loss : as in MLPClassifier
+        Where to train and predict, precision, weights of the classes, and loss.
+    dropout, batch_norm, optimizer, schedule, callbacks : as in MLPClassifier
+        Shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, and what is called.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of the probabilities.
+    loss_ : float
+        The loss at the end of training, penalty included.
+    best_loss_ : float or None
+        The smallest loss of an epoch; None with `early_stopping`. Absent for 'lbfgs', like the next three.
+    loss_curve_ : list of float
+        The loss of each epoch.
+    validation_scores_ : list of float or None
+        The score of each epoch on the validation part, if there is one.
+    best_validation_score_ : float or None
+        The best of these.
+    t_ : int
+        Number of samples seen so far.
+    coefs_, intercepts_ : list of arrays
+        Weights, (height, width, channels in, channels out) or (inputs, outputs), and biases of each layer.
+    image_shape_ : tuple of int
+        Height, width and channels of the images.
+    n_features_in_ : int
+        Number of numbers in an image.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if they had names that are strings.
+    n_iter_ : int
+        Number of iterations of the last fit.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Name of the output activation.
 
     See Also
     --------

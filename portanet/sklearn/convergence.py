@@ -183,6 +183,7 @@ def descend(
             shuffle=order if e.shuffle else False,
             callbacks=[Convergence(e, progress, n, validation, score), *hooks],
             verbose=False,
+            join_last=True,
         )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)

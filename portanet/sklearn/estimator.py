@@ -7,7 +7,6 @@ from typing import Any, Self
 from sklearn.utils.metaestimators import available_if
 
 from portanet.sklearn.base import BaseMLP, by_epochs
-from portanet.sklearn.documentation import with_arguments
 from portanet.sklearn.protocol import with_callbacks
 
 
@@ -46,9 +45,13 @@ class Estimator(BaseMLP):
         return self
 
     @available_if(can_partial_fit)
-    @with_arguments
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch more on these samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            The samples, their labels or numbers, and their weights.
 
         Returns
         -------

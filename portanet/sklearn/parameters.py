@@ -6,13 +6,13 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from portanet.backends import Backend
 from portanet.layers import Layer
 from portanet.losses import LOSSES, Loss
 from portanet.optimizers import OPTIMIZERS, Optimizer
 from portanet.schedules import Schedule
+from portanet.sklearn.private import Interval, Options, StrOptions
 
 SCIKIT: dict[str, Any] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],

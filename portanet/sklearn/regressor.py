@@ -12,18 +12,66 @@ from portanet import losses
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss, Poisson, SumSquaredError
 from portanet.sklearn import inputs
-from portanet.sklearn.documentation import documented, with_arguments
 from portanet.sklearn.estimator import Estimator
 from portanet.sklearn.losses import HalfPoissonDeviance, HalfSquaredError
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES, TABLES
 from portanet.typing import Array
 
 
-@documented
 class MLPRegressor(RegressorMixin, Estimator):
-    """Multi-layer perceptron that predicts numbers.
+    """Multi-layer perceptron regressor: scikit-learn's, with further arguments, on any device.
 
-    It is scikit-learn's, with what that leaves out, on any device.
+    For the same `random_state` it trains the network that scikit-learn trains, up to rounding.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, another name, or Loss, default='squared_error'
+        Half the squared error; half the Poisson deviance, of the rate's logarithm; or another of portanet's losses.
+    hidden_layer_sizes, activation : as in MLPClassifier
+        Units and activations of the hidden layers.
+    solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter : as in MLPClassifier
+        Minimiser, L2 penalty, samples a step, learning rate and its course, and largest number of epochs.
+    shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum : as in MLPClassifier
+        Order, seed, least improvement, printing, start from the last weights, and momentum of 'sgd'.
+    early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in MLPClassifier
+        Validation part, decay rates and epsilon of 'adam', patience, and evaluations by 'lbfgs'.
+    backend, dtype : as in MLPClassifier
+        Where to train and predict, and the precision.
+    dropout, batch_norm, optimizer, schedule, callbacks, categorical_features : as in MLPClassifier
+        Shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, what is called, and categories.
+
+    Attributes
+    ----------
+    loss_ : float
+        The loss at the end of training, penalty included.
+    best_loss_ : float or None
+        The smallest loss of an epoch; None with `early_stopping`. Absent for 'lbfgs', like the next three.
+    loss_curve_ : list of float
+        The loss of each epoch.
+    validation_scores_ : list of float or None
+        The score of each epoch on the validation part, if there is one.
+    best_validation_score_ : float or None
+        The best of these.
+    t_ : int
+        Number of samples seen so far.
+    coefs_, intercepts_ : list of arrays
+        Weights (inputs, outputs) and biases of each layer, where the samples of the fit were.
+    embeddings_, categories_ : list of arrays
+        Vectors (categories, width) and categories, a missing value last, of each categorical feature, if any.
+    is_categorical_ : ndarray of shape (n_features_in_,) or None
+        Which features are categories; None if none is.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if they had names that are strings.
+    n_iter_ : int
+        Number of iterations of the last fit.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Name of the output activation.
 
     See Also
     --------
@@ -79,9 +127,13 @@ class MLPRegressor(RegressorMixin, Estimator):
     ) -> None:
         self._keep(locals())
 
-    @with_arguments
     def predict(self, X: Any) -> Array:
         """Return the predicted numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
 
         Returns
         -------
@@ -90,9 +142,13 @@ class MLPRegressor(RegressorMixin, Estimator):
         """
         return self._numbers(self._outputs(X, "predict"))
 
-    @with_arguments
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R².
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            The samples, their numbers, and their weights.
 
         Returns
         -------

@@ -15,7 +15,6 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from portanet import backends
 from portanet.fleet.lockstep import Scheduler
-from portanet.sklearn.documentation import documented_as
 
 __all__ = ["FleetBackend", "FleetGridSearchCV", "FleetRandomizedSearchCV"]
 
@@ -142,7 +141,6 @@ class _InFleets:
         return self
 
 
-@documented_as(GridSearchCV)
 class FleetGridSearchCV(_InFleets, GridSearchCV):
     """GridSearchCV with candidates and folds trained as fleets, in this process.
 
@@ -154,11 +152,21 @@ class FleetGridSearchCV(_InFleets, GridSearchCV):
 
     Parameters
     ----------
+    estimator, param_grid, scoring : as in GridSearchCV
+        What is searched, and by which score.
     n_jobs : int, default=None
         Number of fits at a time: None for what memory has room for, 64 at most; 1 for none in a fleet.
+    refit, cv, verbose, pre_dispatch, error_score, return_train_score : as in GridSearchCV
+        How the folds are made, what is kept of them, and what is done with the best candidate.
 
     Attributes
     ----------
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_ : as in GridSearchCV
+        All results, and the best candidate.
+    scorer_, n_splits_, refit_time_, multimetric_ : as in GridSearchCV
+        How they were found.
+    classes_, n_features_in_, feature_names_in_ : as in GridSearchCV
+        Those of the best estimator.
     fleets_ : list of int
         How many fits each fleet held, the largest first.
     alone_ : dict
@@ -181,7 +189,6 @@ class FleetGridSearchCV(_InFleets, GridSearchCV):
     """
 
 
-@documented_as(RandomizedSearchCV)
 class FleetRandomizedSearchCV(_InFleets, RandomizedSearchCV):
     """RandomizedSearchCV with candidates and folds trained as fleets, in this process.
 
@@ -189,11 +196,21 @@ class FleetRandomizedSearchCV(_InFleets, RandomizedSearchCV):
 
     Parameters
     ----------
+    estimator, param_distributions, n_iter, scoring : as in RandomizedSearchCV
+        What is searched, and by which score.
     n_jobs : int, default=None
         Number of fits at a time: None for what memory has room for, 64 at most; 1 for none in a fleet.
+    refit, cv, verbose, pre_dispatch, random_state, error_score, return_train_score : as in RandomizedSearchCV
+        How the folds are made, what is kept of them, and what is done with the best candidate.
 
     Attributes
     ----------
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_ : as in RandomizedSearchCV
+        All results, and the best candidate.
+    scorer_, n_splits_, refit_time_, multimetric_ : as in RandomizedSearchCV
+        How they were found.
+    classes_, n_features_in_, feature_names_in_ : as in RandomizedSearchCV
+        Those of the best estimator.
     fleets_ : list of int
         How many fits each fleet held, the largest first.
     alone_ : dict

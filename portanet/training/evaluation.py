@@ -13,6 +13,7 @@ from portanet.engine.outputs import class_indices
 from portanet.engine.state import TrainState
 from portanet.engine.step import penalty
 from portanet.engine.strategy import Strategy
+from portanet.losses.places import folded, per_place
 from portanet.metrics import ScikitMetric, measure
 from portanet.training.batch_size import by_fewer
 from portanet.typing import Array
@@ -35,14 +36,14 @@ def _measured(engine: Engine, state: TrainState, batches: Batches, strategy: Str
     p, backend, loss = engine.program, engine.backend, engine.program.loss
     meter = engine.meter()
     whole = [m for m in p.metrics if isinstance(m, ScikitMetric)]
-    outputs, targets = [], []
+    outputs, targets, places = [], [], tuple[int, ...]()
     for batch in batches.in_order():
         prediction = engine.forward(state, batch.x)
-        value, _ = loss.forward(prediction, batch.y, batch.weight)
-        meter.add(batch.size, value, measure(meter.metrics, loss, prediction, batch.y, batch.weight))
+        places, rows = tuple(prediction.shape[1:-1]), folded(prediction, batch.y, batch.weight)
+        meter.add(batch.size, loss.forward(*rows)[0], measure(meter.metrics, loss, *rows))
         if whole:
-            outputs.append(backend.to_numpy(prediction))
-            targets.append(backend.to_numpy(batch.y))
+            outputs.append(backend.to_numpy(rows[0]))
+            targets.append(backend.to_numpy(rows[1]))
     weight = batches.host_weight
     if strategy.size > 1:
         meter, outputs, targets, weight = _gathered(strategy, meter, outputs, targets, weight)
@@ -52,6 +53,7 @@ def _measured(engine: Engine, state: TrainState, batches: Batches, strategy: Str
     if whole:
         xp = backends.get("numpy").xp
         output, target = xp.concat(outputs), xp.concat(targets)
+        weight = None if weight is None else xp.reshape(per_place(weight, (len(weight), *places), xp), (-1,))
         classes = class_indices(output, loss.threshold) if loss.output is not None else None
         for m in whole:
             row[m.name] = m.whole(target, loss.link(output), classes, weight)

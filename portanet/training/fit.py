@@ -48,6 +48,8 @@ class Fit:
     shuffle : bool or callable
     hooks : sequence of Callback
         In the order in which they are called.
+    total_epochs : int
+        At which the schedule ends.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class Fit:
         validation: Batches | None,
         shuffle: bool | Order,
         hooks: Sequence[Callback],
+        total_epochs: int,
     ) -> None:
         self.trainer, self.train, self.validation, self.shuffle = trainer, train, validation, shuffle
-        self.strategy, self.hooks = trainer.strategy, list(hooks)
+        self.strategy, self.hooks, self.total_epochs = trainer.strategy, list(hooks), total_epochs
         self._called = [hook for hook in hooks if self.strategy.writes or not hook.writes]
         self._each_batch = [hook for hook in self._called if type(hook).on_batch_end is not Callback.on_batch_end]
         self._waiting: list[Ran] = []  # epochs whose numbers are still on the device
@@ -108,7 +111,7 @@ class Fit:
     def _rate(self, schedule: Schedule | None, state: TrainState, i: int, n: int) -> float:
         """Return the learning rate in the middle of step `i` of the `n` of an epoch."""
         t = self.trainer
-        factor = (schedule or t.schedule).factor(state.epoch + (i + 0.5) / n, t.last_epoch)
+        factor = (schedule or t.schedule).factor(state.epoch + (i + 0.5) / n, self.total_epochs)
         return t.optimizer.lr * state.rate_factor * factor
 
     def _on_batch(self, state: TrainState, n: int) -> tuple[TrainState, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from portanet.data.lazy.stored import Stored
 from portanet.engine.outputs import class_indices
 from portanet.errors import ConfigError
 from portanet.training import batch_size as memory
+
+logger = logging.getLogger("portanet")
 
 CHUNK = 2048  # rows of an evaluation or a prediction at a time, at most: fewer where they would not fit
 
@@ -60,8 +63,9 @@ def in_batches(
         size = int(x.shape[0] if batch_size in (None, "auto") else batch_size)
         train = to_batches(trainer, x, y, weight, size, class_weight=trainer.class_weight)
         if batch_size == "auto":
-            found = memory.auto_batch_size(trainer, train.x, train.y)
-            train.batch_size = min(trainer.strategy.gather(found))
+            found = memory.auto_batch_size(trainer, train.n)
+            least = trainer.net.least_batch(trainer.input_shape)
+            train.batch_size = _without_rest(train.n, max(min(trainer.strategy.gather(found)), least), least)
         if validation_data is None:
             return train, None
         return train, to_batches(trainer, *triple(validation_data), None, what="validation ")
@@ -92,8 +96,10 @@ def to_batches(
         if (first, last) != (0, n) and weight is None:
             x, y = x.take(get("numpy").xp.arange(first, last)), y if y is None else y[first:last]
         return _streamed(model, x, y, weight, class_weight, size, what, make)
-    y = prepare.targets(y, n, model.outputs, model.loss, model.dtype, what=f"{what}y")
-    weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
+    y = prepare.targets(y, n, model.outputs, model.loss, model.dtype, places=model.places, what=f"{what}y")
+    weight = weighting.weights(
+        weight, class_weight, y, n, model.outputs, model.dtype, places=model.places, what=f"{what}sample_weight"
+    )
     if (first, last) != (0, n):
         x, y, weight = x[first:last, ...], y[first:last, ...], None if weight is None else weight[first:last]
     return make(model.backend, x, y, weight, size)
@@ -110,7 +116,7 @@ def _streamed(
         If targets are given twice, or class weights are to be counted from targets that nobody has read.
     """
     n = len(x)
-    check = partial(prepare.targets, outputs=model.outputs, loss=model.loss, dtype=model.dtype)
+    check = partial(prepare.targets, outputs=model.outputs, loss=model.loss, dtype=model.dtype, places=model.places)
     if x.brings_targets and y is not None:
         message = f"{what}y: {x.name} brings its own targets, and others were given; leave them out"
         raise ConfigError(message)
@@ -119,9 +125,44 @@ def _streamed(
     elif class_weight is not None:
         message = f"class_weight: the targets of {x.name} are read with its samples; give sample_weight in its place"
         raise ConfigError(message)
-    weight = weighting.weights(weight, class_weight, y, n, model.outputs, model.dtype, what=f"{what}sample_weight")
+    weight = weighting.weights(
+        weight, class_weight, y, n, model.outputs, model.dtype, places=model.places, what=f"{what}sample_weight"
+    )
     made: Batches = make(model.backend, x, y, weight, batch_size, check)
     return made
+
+
+def check_least(model: Any, train: Batches, *, join: bool) -> None:
+    """Let no batch be smaller than the network can train on: `join` the last one to the one before it.
+
+    Raises
+    ------
+    ConfigError
+        If one is, and it is not to be joined or there is none before it.
+    """
+    least, rest = model.net.least_batch(model.input_shape), train.n % train.batch_size or train.batch_size
+    if min(rest, train.n) >= least:
+        return
+    if join and rest < train.batch_size < train.n:
+        train.least = least
+        text = "fit: the last %d of %d samples join the batch of %d before them: BatchNorm needs %d or more at a time"
+        logger.warning(text, rest, train.n, train.batch_size, least)
+        return
+    fix = "give more samples, or use LayerNorm" if train.n < least else "use larger batches, or LayerNorm"
+    if train.batch_size < train.n:
+        fix = f"use batch_size={_without_rest(train.n, max(train.batch_size, least), least)}"
+        fix += ", or join_last=True" if rest < train.batch_size else ""
+    message = (
+        f"fit: a batch needs {least} samples or more to train BatchNorm, and in batches of {train.batch_size} the last "
+        f"of {train.n} samples is one of {rest}; {fix}"
+    )
+    raise ConfigError(message)
+
+
+def _without_rest(n: int, size: int, least: int) -> int:
+    """Return the batch size, `size` or the next smaller one, that leaves no batch of fewer than `least` samples."""
+    fits = (s for s in range(size, least - 1, -1) if n % s == 0 or n % s >= least)
+    return next(fits, size)
 
 
 def _check_batch_size(batch_size: int | str | None) -> None:
@@ -137,9 +178,10 @@ def split_rows(model: Any, x: Any, y: Any, fraction: float) -> tuple[Any, Any]:
     unread = isinstance(x, Stored) and x.brings_targets  # nobody knows the classes yet
     if unread:
         return prepare.split(x, fraction, model.seed, stratify=False)
-    target = model.backend.to_numpy(prepare.targets(y, x.shape[0], model.outputs, model.loss, model.dtype))
+    y = prepare.targets(y, x.shape[0], model.outputs, model.loss, model.dtype, places=model.places)
+    target = model.backend.to_numpy(y)
     exclusive = isinstance(model.loss, losses.SoftmaxCrossEntropy) or model.outputs == 1
-    if target.ndim == 2 and exclusive and model.loss.output is not None:
+    if target.ndim == 2 and not model.places and exclusive and model.loss.output is not None:
         target = class_indices(target, 0.5)  # rows of shares, or a column of 0 and 1
     stratify = target.ndim == 1 and (target.dtype.kind == "i" or model.loss.output is not None)
     return prepare.split(target, fraction, model.seed, stratify=stratify)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, overload
 
-from portanet import backends
+from portanet.backends import get
 from portanet.errors import unknown
 
-__all__ = ["History"]
-
-_NUMBER, _WHOLE, _ABSENT = 0, 1, 2
-_NOT_FINITE = {3: math.nan, 4: math.inf, 5: -math.inf}
-"""Marks beside the finite numbers of a history's table, for what such a table cannot hold by itself."""
+_OLD_MARKS = {3: math.nan, 4: math.inf, 5: -math.inf}
+"""What stands for a number that is not finite in the tables of older files; 1 is for a whole number, 2 for none."""
 
 
 class History:
@@ -53,30 +51,26 @@ class History:
         return found
 
     def state(self) -> dict[str, Any]:
-        """Return the rows as a table, of which a checkpoint is made; what callbacks put there that is no number is not.
+        """Return the rows as the bytes of a JSON text, for a checkpoint; values that are no numbers are left out.
 
-        As arrays they may be as many as they like; a file's header, where the plain values stand, has a largest size.
+        As an array they may be as many as they like; a file's header, where plain values stand, has a largest size.
         """
-        names = list({name: None for row in self.rows for name in row})
-        columns = [_marked([row.get(name) for row in self.rows]) for name in names]
-        xp = backends.get("numpy").xp
-        table = xp.reshape(xp.asarray(columns, dtype=xp.float64), (len(names), 2, len(self.rows)))
-        return {"names": names, "table": table}
+        rows = [{name: _plain(value) for name, value in row.items() if _is_number(value)} for row in self.rows]
+        xp = get("numpy").xp
+        return {"json": xp.frombuffer(bytearray(json.dumps(rows).encode()), dtype=xp.uint8)}
 
     def load_state(self, state: dict[str, Any] | list[dict[str, float]]) -> None:
-        """Take back what :meth:`state` returned, or the rows themselves, which files of 0.1.0 hold.
+        """Take back what :meth:`state` returned, or what older files hold: a table of numbers, or the rows themselves.
 
         Raises
         ------
         ValueError, KeyError, TypeError
             If it is something else.
         """
+        rows: Any = state
         if isinstance(state, dict):
-            columns = [map(_value, *column) for column in state["table"].tolist()]
-            pairs = [zip(state["names"], row, strict=True) for row in zip(*columns, strict=True)]
-            rows = [{name: value for name, value in row if value is not None} for row in pairs]
-        else:
-            rows = [dict(row) for row in state]
+            rows = _from_table(**state) if "table" in state else _parsed(state["json"].tobytes())
+        rows = [dict(row) for row in rows]
         for row in rows:
             if not {"epoch", "loss"} <= set(row) or not all(isinstance(value, int | float) for value in row.values()):
                 message = f"the history has a row {row!r:.200}"
@@ -88,21 +82,27 @@ class History:
         return f"<History of {len(self)} epochs: {last}>"
 
 
-def _marked(column: list[Any]) -> tuple[list[float], list[int]]:
-    """Return a finite number for each value, and what it stands for."""
-    if set(map(type, column)) == {float} and all(map(math.isfinite, column)):  # as nearly all are
-        return column, [_NUMBER] * len(column)
-    marks = [_mark(value) for value in column]
-    return [float(value) if mark < _ABSENT else 0.0 for value, mark in zip(column, marks, strict=True)], marks
+def _is_number(value: Any) -> bool:
+    return type(value) is float or isinstance(value, Real)  # the first is faster, and nearly always so
 
 
-def _mark(value: Any) -> int:
-    if not isinstance(value, Real):
-        return _ABSENT
-    if math.isfinite(value):
-        return _WHOLE if isinstance(value, Integral) else _NUMBER
-    return next(mark for mark, other in _NOT_FINITE.items() if str(other) == str(float(value)))  # nan equals nothing
+def _plain(value: Any) -> float:
+    return value if type(value) is float else int(value) if isinstance(value, Integral) else float(value)
 
 
-def _value(number: float, mark: float) -> float | None:
-    return int(number) if mark == _WHOLE else None if mark == _ABSENT else _NOT_FINITE.get(int(mark), number)
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        message = "the history is nested too deeply"
+        raise ValueError(message) from None
+
+
+def _from_table(names: list[str], table: Any) -> list[dict[str, float]]:
+    """Return the rows of a table (names, 2, rows) of finite numbers and marks that say what each stands for."""
+    rows: list[dict[str, float]] = [{} for _ in range(table.shape[2])]
+    for name, (numbers, marks) in zip(names, table.tolist(), strict=True):
+        for row, number, mark in zip(rows, numbers, marks, strict=True):
+            if mark != 2:
+                row[name] = int(number) if mark == 1 else _OLD_MARKS.get(int(mark), number)
+    return rows

@@ -18,7 +18,7 @@ from portanet.engine.strategy import SingleProcess, Strategy
 from portanet.errors import ConfigError
 from portanet.files.description import save
 from portanet.layers import Layer
-from portanet.layers.tree import warn_of_repeats
+from portanet.layers.tree import report_repeats
 from portanet.metrics import Metric
 from portanet.random import generator
 from portanet.training import batch_size as memory
@@ -55,7 +55,9 @@ class Model:
     input_shape : tuple of int or None
         Shape of one sample; None before the first fit or :meth:`init`.
     outputs : int
-        Number of outputs.
+        Number of outputs, at each place where there are several.
+    places : tuple of int
+        The axes of the outputs but the last: tokens, or rows and columns of an image; empty where there are none.
     classes : tuple of str
         Names of the classes.
     net, loss, metrics, dtype, seed, l1, l2, penalty_per_sample
@@ -89,8 +91,7 @@ class Model:
         self.program, self.backend, self.classes = program, backend, tuple(classes)
         self.strategy = SingleProcess() if strategy is None else strategy
         self.input_shape: Shape | None = None
-        self.need: memory.Need | None = None  # of a prediction, once it was wanted
-        self.outputs = 0
+        self.outputs, self.places = 0, tuple[int, ...]()
         self._compile()
         self.state = TrainState({}, {}, {}, self.engine.meter())
 
@@ -101,17 +102,14 @@ class Model:
     def init(self, input_shape: Shape) -> None:
         """Draw the initial weights for samples of `input_shape` and put them on the device."""
         params, out_shape = self.net.init(generator(self.seed, "weights"), tuple(input_shape))
-        warn_of_repeats(self.net, params)
+        report_repeats(self.net, params)
         self.adopt(params, self.net.init_buffers(tuple(input_shape)), tuple(input_shape), out_shape)
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
-        if len(out_shape) != 1:
-            message = (
-                f"expected a network with one axis of outputs, got outputs of shape {out_shape}; end it with Dense"
-            )
-            raise ConfigError(message)
-        self.input_shape, self.outputs, self.need = tuple(input_shape), out_shape[0], None
+        self.input_shape = tuple(input_shape)
+        *places, self.outputs = out_shape
+        self.places = tuple(places)
         with self.backend.activate(self.dtype):
             self.state = self.engine.state(params, buffers)
 
@@ -144,7 +142,7 @@ class Model:
             return evaluated(self.engine, self.state, to_batches(self, x, y, sample_weight, None), self.strategy)
 
     def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array:
-        """Return the network's outputs for `x`, shape (n, outputs), on the target's scale.
+        """Return the network's outputs for `x`, shape (n, outputs) or (n, *places, outputs), on the target's scale.
 
         That is: probabilities where the loss is a cross-entropy, rates where it is Poisson, else the plain outputs.
 
@@ -161,9 +159,9 @@ class Model:
         return predicted(self.engine, self.state, x, rows, raw=raw, to_numpy=to_numpy)
 
     def predict_classes(self, x: Any) -> Array:
-        """Return the class index of each sample of `x`, shape (n,), host array of int64.
+        """Return the class index of each sample of `x`, or of each place, shape (n, *places), host array of int64.
 
-        Several outputs with BinaryCrossEntropy are yes or no each: then the result is (n, outputs), of 0 and 1.
+        Several outputs with BinaryCrossEntropy are yes or no each: then it is (n, *places, outputs), of 0 and 1.
         """
         outputs = self.predict(x, raw=True)
         if isinstance(self.loss, losses.BinaryCrossEntropy) and self.outputs > 1:

@@ -27,11 +27,12 @@ from portanet.layers import Layer, Sequential
 from portanet.metrics import MetricLike
 from portanet.metrics import get as metric
 from portanet.random import generator
+from portanet.schedules import depends_on_end
 from portanet.training import batch_size as memory
 from portanet.training import resume
 from portanet.training.fit import Fit
 from portanet.training.fit_info import FitInfo
-from portanet.training.fit_inputs import in_batches
+from portanet.training.fit_inputs import check_least, in_batches
 from portanet.training.history import History
 from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
@@ -46,6 +47,11 @@ logger = logging.getLogger("portanet")
 RESTARTED = (
     "fit: restarting epoch %d (%d steps were done): a custom shuffle function cannot be replayed; use shuffle=True to "
     "resume within an epoch"
+)
+
+STRETCHED = (
+    "fit: the schedule %s has come to its end in epoch %d, and comes to it again in epoch %d; if the calls of fit are "
+    "parts of one training, give each of them total_epochs="
 )
 
 
@@ -84,7 +90,7 @@ class Trainer(Model):
 
     Attributes
     ----------
-    params, buffers, input_shape, outputs
+    params, buffers, input_shape, outputs, places
         See :class:`portanet.training.model.Model`, which evaluates and predicts.
     optimizer : Optimizer
     opt_state : dict
@@ -187,6 +193,8 @@ class Trainer(Model):
         callbacks: Sequence[Callback] = (),
         on_divergence: str = "stop",
         verbose: bool = True,
+        total_epochs: int | None = None,
+        join_last: bool = False,
     ) -> History:
         """Train for `epochs` more epochs; a second call goes on where the first one ended, also within an epoch.
 
@@ -197,12 +205,14 @@ class Trainer(Model):
             two methods of Readable is read in blocks while it is trained on, and so is a Dataset whose samples were
             left on disk.
         y : array, shape (n,) or (n, outputs)
-            Class indices, numbers, or a row of numbers a sample. Left out where `x` brings them.
+            Class indices, numbers, or a row of numbers a sample. Left out where `x` brings them. Of a network with
+            outputs at several places, such as tokens or pixels: (n, *places) or (n, *places, outputs).
         batch_size : int, "auto" or None
             Samples a step: 1 trains one by one, None on all at once. "auto" takes the number of samples / 64, as a
             power of two from 16 to 256; less where a step on so many would not fit into half of the free memory.
-        sample_weight : array, shape (n,), optional
-            Weight of each sample in the loss and the metrics.
+        sample_weight : array, shape (n,) or (n, *places), optional
+            Weight of each sample, or of each of its places, in the loss and the metrics: both are means over all places
+            of all samples by these weights, and what weighs 0 (padding, for example) is ignored.
         validation_data : (x, y), (x, y, sample_weight), Dataset or Readable, optional
             Evaluated behind each epoch.
         validation_fraction : float
@@ -218,6 +228,12 @@ class Trainer(Model):
             takes other numbers, as one of the callbacks.
         verbose : bool
             Whether progress is shown on stderr.
+        total_epochs : int, optional
+            The number of epochs of the whole training, for its schedule, where it is made by several calls; by default
+            it ends with this one.
+        join_last : bool
+            Whether a last batch that is too small to train on (a single sample, with BatchNorm) is joined to the batch
+            before it, which a log message says; else it is a ConfigError.
 
         Raises
         ------
@@ -237,7 +253,8 @@ class Trainer(Model):
         hooks.sort(key=lambda hook: hook.runs_last)
         with self.strategy.guard():
             train, validation = in_batches(self, x, y, sample_weight, validation_data, validation_fraction, batch_size)
-            fit = self.begin(train, validation, epochs=epochs, shuffle=shuffle, hooks=hooks)
+            check_least(self, train, join=join_last)
+            fit = self.begin(train, validation, epochs=epochs, shuffle=shuffle, hooks=hooks, total_epochs=total_epochs)
             try:
                 with held_interrupt(self.stop), self.backend.activate(self.dtype):
                     drive(fit.epochs(), self.strategy.run)
@@ -258,8 +275,14 @@ class Trainer(Model):
         epochs: int,
         shuffle: bool | Order = True,
         hooks: Sequence[Callback] = (),
+        total_epochs: int | None = None,
     ) -> Fit:
         """Return a fit to these batches, ready to run; :meth:`end` belongs after it."""
+        end = self.epoch + epochs
+        if total_epochs is not None:
+            check_count("fit: total_epochs", total_epochs, end)
+        elif self.epoch and self._resumed is None and not self.position and depends_on_end(self.schedule, self.epoch):
+            logger.warning(STRETCHED, type(self.schedule).__name__, self.epoch, end)
         before, order = self.fit_info, "a function's" if callable(shuffle) else shuffle
         self.fit_info = FitInfo(train.batch_size, order, train.n, train)
         another = False
@@ -270,8 +293,8 @@ class Trainer(Model):
         if callable(shuffle) or another:
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
         self.stopping = self.finished = ""
-        self.callbacks, self.last_epoch = hooks, self.epoch + epochs
-        return Fit(self, train, validation, shuffle, hooks)
+        self.callbacks, self.last_epoch = hooks, end
+        return Fit(self, train, validation, shuffle, hooks, total_epochs or end)
 
     def end(self) -> None:
         """Release what is held only during a fit."""

@@ -83,6 +83,7 @@ LAYERS: dict[str, list[LayerCase]] = {
         LayerCase(layers.Dense(3), (4,)),
         LayerCase(layers.Dense(1, bias=False), (1,)),
         LayerCase(layers.Dense(7, weight_init="normal:0.3", bias_init="constant:0.5"), (13,)),
+        LayerCase(layers.Dense(3), (2, 4)),
     ],
     "ReLU": [LayerCase(layers.ReLU(), (7,)), LayerCase(layers.ReLU(), (3, 4, 2))],
     "LeakyReLU": [LayerCase(layers.LeakyReLU(), (7,)), LayerCase(layers.LeakyReLU(0.3), (7,))],
@@ -93,7 +94,11 @@ LAYERS: dict[str, list[LayerCase]] = {
     "GELU": [LayerCase(layers.GELU(), (7,))],
     "Swish": [LayerCase(layers.Swish(), (7,))],
     "Softmax": [LayerCase(layers.Softmax(), (7,)), LayerCase(layers.Softmax(), (1,))],
-    "Dropout": [LayerCase(layers.Dropout(0.4), (50,)), LayerCase(layers.Dropout(0.0), (5,))],
+    "Dropout": [
+        LayerCase(layers.Dropout(0.4), (50,)),
+        LayerCase(layers.Dropout(0.4), (6, 9)),
+        LayerCase(layers.Dropout(0.0), (5,)),
+    ],
     "Flatten": [LayerCase(layers.Flatten(), (3, 4)), LayerCase(layers.Flatten(), (5,))],
     "Reshape": [LayerCase(layers.Reshape((2, 3, 1)), (6,))],
     "Augment": [

@@ -187,7 +187,7 @@ def test_backend_that_is_not_there_by_name(cli, monkeypatch):
 
 
 def _no_cupy(look, place):
-    from portanet.backends.diagnosis.probe import Unusable
+    from portanet.backends.diagnosis.stages import Unusable
 
     raise Unusable(stage="driver", reason="no card", mend="pip install a card")
 
@@ -232,7 +232,9 @@ def test_a_training_that_diverges_goes_on_with_a_lower_rate(cli):
     assert cli(*words, "--output-activation", "linear").code == 5
     done = cli(*words, "--output-activation", "linear", "--on-divergence", "lower_lr", "--out", "lower")
     assert done.code == 0, done.err
-    assert "back to the first weights, and on with 0.5 times the learning rate (1 of at most 10 times)" in done.err
+    assert (
+        "restored the first weights and continuing with the learning rate scaled by 0.5 (attempt 1 of 10)" in done.err
+    )
     rows = [json.loads(line) for line in Path("lower/metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[-1]["lr"] < 30

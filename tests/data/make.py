@@ -22,13 +22,13 @@ def load(source: Any, **options: Any) -> Any:
     return data.load(source, **options)
 
 
-def refused(path, *words, **options) -> str:
+def refused(path, *words, kind=DataError, **options) -> str:
     """Load what must be refused, and check that the message says all of `words`; return it."""
     with pytest.raises(DataError) as caught:
         load(path, **options)
     message = str(caught.value)
     assert caught.value.exit_code == 3
-    assert type(caught.value) is DataError
+    assert type(caught.value) is kind
     for word in words:
         assert word in message, message
     assert not re.search(r"Traceback|Errno|BadZipFile|EOFError|Error\(", message), message

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from portanet.errors import MissingPackageError
 from tests.data.make import load, refused
 
 Image = pytest.importorskip("PIL.Image", reason="images are read by Pillow")
@@ -94,4 +95,4 @@ def test_class_without_images_and_class_that_training_lacks(tmp_path):
 def test_without_pillow(tmp_path, monkeypatch):
     saved(tmp_path, "a/0.png")
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    refused(tmp_path, "PIL, which is not installed", 'pip install "portanet[data]"')
+    refused(tmp_path, "PIL, which is not installed", 'pip install "portanet[data]"', kind=MissingPackageError)

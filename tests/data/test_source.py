@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from portanet.data import NAMES, named
-from portanet.errors import ConfigError, OutOfMemoryError
+from portanet.errors import ConfigError, MissingPackageError, OutOfMemoryError
 from tests.data.make import digit, idx_folder, load, refused, text
 
 Y = np.arange(20, dtype=np.uint8) % 10
@@ -71,7 +71,7 @@ def test_digits():
 
 def test_digits_without_sklearn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    refused("digits", "sklearn, which is not installed", 'pip install "portanet[sklearn]"')
+    refused("digits", "sklearn, which is not installed", 'pip install "portanet[sklearn]"', kind=MissingPackageError)
 
 
 @pytest.mark.parametrize("name", ["digit", "mnits", "spiral"])
@@ -108,7 +108,12 @@ def test_fashion_is_not_taken_for_the_mnist_that_lies_there(tmp_path, monkeypatc
     monkeypatch.setenv("PORTANET_DATA", str(tmp_path / "data"))
     monkeypatch.setitem(sys.modules, "pooch", None)
     np.testing.assert_array_equal(load("mnist").x, X)
-    refused("fashion-mnist", str(tmp_path / "data" / "fashion-mnist"), 'pip install "portanet[data]"')
+    refused(
+        "fashion-mnist",
+        str(tmp_path / "data" / "fashion-mnist"),
+        'pip install "portanet[data]"',
+        kind=MissingPackageError,
+    )
 
 
 def test_another_data_set_under_the_name(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import portanet as pn
@@ -22,7 +24,7 @@ class Sparse:
 READ_ONLY = X.copy()
 READ_ONLY.flags.writeable = False
 
-SAMPLES = {
+SAMPLES: dict[str, tuple[Any, Any]] = {
     "a list": (X.tolist(), WORKS),
     "float16": (X.astype("f2"), WORKS),
     "byte-swapped": (X.astype(">f4"), WORKS),
@@ -47,7 +49,7 @@ SAMPLES = {
     "no samples": (X[:0], "at least one sample, got an array of shape (0, 4); look where its rows were chosen"),
     "no features": (X[:, :0], "one feature, got an array of shape (30, 0); look where its columns were chosen"),
     "one axis": (X[:, 0], "expected rows of samples"),
-    "three axes": (X[:, :, None], "samples of shape (4,"),
+    "three axes": (X[:, :, None], {"fit": "(30, 4, 3), as the network has outputs", "": "samples of shape (4,"}),
     "a number": (3, "expected rows of samples"),
     "None": (None, "got None; give an array"),
     "a word": ("digits", "got the text 'digits'; load it first: portanet.data.load('digits')"),

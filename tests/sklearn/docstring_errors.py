@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import sys
 
-from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
 from sklearn.base import BaseEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.tests.test_docstrings import filter_errors
-from sklearn.utils._testing import assert_docstring_consistency, check_docstring_parameters
+from sklearn.utils._testing import assert_docstring_consistency
 
 import portanet.sklearn as family
 
@@ -38,13 +37,12 @@ def main() -> None:
             errors = filter_errors(validate(path)["errors"], method, Klass=kind)
             theirs = ("PR09",) if kind in searches else ()  # full stops that scikit-learn's own entries lack
             found[path] = [error for error in errors if error[0] not in theirs]
-        found[f"{kind.__name__}.__init__"] = check_docstring_parameters(kind.__init__, ClassDoc(kind))
     found["tests.sklearn.docstring_errors.Bare"] = list(
         filter_errors(validate("tests.sklearn.docstring_errors.Bare")["errors"], None, Klass=Bare)
     )
     own = ["loss", "hidden_layer_sizes", "activation"]
     assert_docstring_consistency(kinds, include_params=True, exclude_params=own)
-    assert_docstring_consistency(kinds, include_attrs=True, exclude_attrs=["coefs_", "n_features_in_"])
+    assert_docstring_consistency(kinds, include_attrs=True, exclude_attrs=["coefs_, intercepts_", "n_features_in_"])
     json.dump(found, sys.stdout)
 
 

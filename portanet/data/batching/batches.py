@@ -22,7 +22,10 @@ Order: TypeAlias = Callable[[int], Any]
 
 
 class Batch(NamedTuple):
-    """Rows of samples and targets on the device; `size` is the sum of their weights (their number without weights)."""
+    """Rows of samples and targets on the device; `size` is the sum of their weights (their number without weights).
+
+    The weight of a sample whose places have one each is their mean: :func:`of_samples`.
+    """
 
     x: Array
     y: Array
@@ -48,11 +51,18 @@ class Batches:
     backend : Backend
     x, y : array, n rows each
         Host arrays, or arrays of the backend's library; x also sparse rows, which become dense a batch at a time.
-    weight : host array, shape (n,), optional
+    weight : host array, shape (n,) or (n, *places), optional
         In the dtype of the arithmetic.
     batch_size : int
         The last batch of an epoch may be smaller.
+
+    Attributes
+    ----------
+    least : int
+        Number of rows below which a last batch is joined to the one before it.
     """
+
+    least = 1
 
     def __init__(self, backend: Backend, x: Array, y: Array, weight: Array | None, batch_size: int) -> None:
         self.backend, self.batch_size = backend, batch_size
@@ -73,7 +83,13 @@ class Batches:
         return found
 
     def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
+        return len(self.starts)
+
+    @property
+    def starts(self) -> range:
+        """Where the batches begin; a last one of fewer than `least` rows belongs to the one before it."""
+        last = self.n - self.least if self.least > 1 and self.n > self.batch_size else self.n - 1
+        return range(0, last + 1, self.batch_size)
 
     def epoch(
         self, seed: int, epoch: int, *, shuffle: bool | Order = True, together: int = 1, skip: int = 0
@@ -94,7 +110,8 @@ class Batches:
         rows = self.backend.asarray(order)
         spans = list(self._spans(order))
         # Counted from the epoch's begin, also where it is entered later: compiled steps then are the same ones.
-        joined = 0 if one_by_one else self.n // self.batch_size // together * together
+        whole = self.n // self.batch_size - (len(spans) * self.batch_size < self.n)  # one that is larger is none
+        joined = 0 if one_by_one else whole // together * together
         while skip < len(spans):
             if skip % together == 0 and skip < joined:
                 part = spans[skip : skip + together]
@@ -123,12 +140,14 @@ class Batches:
     def in_order(self, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches in the order of the rows, but the first `skip`."""
         if self.resident and self.batch_size >= self.n and not skip:
-            size = float(self.n) if self.host_weight is None else float(self.host_weight.sum(dtype="float64"))
+            size = (
+                float(self.n) if self.host_weight is None else float(of_samples(self.host_weight).sum(dtype="float64"))
+            )
             yield Batch(self.x, self.y, self.weight, size)
             return
         for start, stop, size in list(self._spans(None))[skip:]:
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
-            weight = None if self.weight is None else self.weight[start:stop]
+            weight = None if self.weight is None else self.weight[start:stop, ...]
             yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)
 
     def fingerprint(self) -> str:
@@ -144,14 +163,23 @@ class Batches:
         return digest.hexdigest()
 
     def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
-        starts = range(0, self.n, self.batch_size)
+        starts = self.starts
+        stops = [*starts[1:], self.n]
         if self.host_weight is None:
-            sizes = [float(min(self.batch_size, self.n - start)) for start in starts]
+            sizes = [float(stop - start) for start, stop in zip(starts, stops, strict=True)]
         else:
-            weight = self.host_weight if order is None else self.host_weight[order]
+            weight = of_samples(self.host_weight)
+            weight = weight if order is None else weight[order]
             sizes = np.add.reduceat(weight, list(starts), dtype="float64").tolist()
-        for start, size in zip(starts, sizes, strict=True):
-            yield start, min(start + self.batch_size, self.n), size
+        yield from zip(starts, stops, sizes, strict=True)
+
+
+def of_samples(weight: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the weight of each sample, (n,), from weights of samples or of their places, (n, *places)."""
+    if weight.ndim == 1:
+        return weight
+    found: np.ndarray[Any, Any] = weight.mean(axis=tuple(range(1, weight.ndim)), dtype="float64")
+    return found
 
 
 def _checked_order(order: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:

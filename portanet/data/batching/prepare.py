@@ -69,11 +69,16 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
     return x
 
 
-def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str = "y") -> Array:
+def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Shape = (), what: str = "y") -> Array:
     """Return targets ready for the device: class indices in int32, all else in `dtype`.
 
-    Class indices are what one axis of targets means for a network of several outputs; they must be whole numbers from
-    0 to `outputs` - 1, which only the host can tell in time: a device would wrap round.
+    Class indices are what targets without the axis of outputs, (n, *places), mean for a network of several; they must
+    be whole numbers from 0 to `outputs` - 1, which only the host can tell in time: a device would wrap round.
+
+    Parameters
+    ----------
+    places : tuple of int
+        The axes of the network's outputs but the last: the tokens of a text, the rows and columns of an image.
 
     Raises
     ------
@@ -92,17 +97,23 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str =
             "samples and targets of one set"
         )
         raise ShapeError(message)
-    if (y.ndim == 2 and y.shape[1] != outputs) or y.ndim > 2:
-        mend = "; y.reshape(-1) makes class indices of a column" if tuple(y.shape) == (n, 1) else ""
-        message = f"{what}: expected {outputs} numbers a sample, as the network has outputs, got shape {tuple(y.shape)}"
-        raise ShapeError(message + mend)
+    rows = (n, *places)
+    whole = y.ndim == len(rows)  # one target a place, without the axis of outputs
+    if tuple(y.shape) not in (rows, (*rows, outputs)):
+        hint = "; y.reshape(-1) makes class indices of a column" if tuple(y.shape) == (n, 1) else ""
+        expected = f"{outputs} numbers a sample"
+        if places:
+            hint = "; for one target a sample add Flatten() before the first Dense"
+            expected = f"targets of shape {rows} or {(*rows, outputs)}"
+        message = f"{what}: expected {expected}, as the network has outputs, got shape {tuple(y.shape)}{hint}"
+        raise ShapeError(message)
     if not host:
         check_device(y, what)
-        if y.ndim == 1:
+        if whole:
             y = host_array(y)
-    if y.ndim == 1 and outputs > 1:
+    if whole and outputs > 1:
         return _indices(y, outputs, what)
-    if host or y.ndim == 1:
+    if host or whole:
         y = finite_numbers(y, dtype, what)  # rows of another library may be many numbers: they stay where they are
     xp = array_namespace(y)
     low, high = loss.target_range
@@ -113,14 +124,14 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, what: str =
             f"{most + 0.0:g}; mend them, or take a loss that is made for such"
         )
         raise DataError(message)
-    if isinstance(loss, SoftmaxCrossEntropy) and y.ndim == 2:
-        sums = xp.sum(xp.astype(y, getattr(xp, dtype)), axis=1)
+    if isinstance(loss, SoftmaxCrossEntropy) and not whole:
+        sums = xp.reshape(xp.sum(xp.astype(y, getattr(xp, dtype)), axis=-1), (-1,))
         if float(xp.max(xp.abs(sums - 1.0))) > _ROUNDING:
             worst = int(xp.argmax(xp.abs(sums - 1.0)))
             message = (
-                f"{what}: SoftmaxCrossEntropy expects rows of shares that sum to 1, got {float(sums[worst]):g} at row "
-                f"{worst}; divide each row by its sum, or take BinaryCrossEntropy for labels that do not exclude "
-                "each other"
+                f"{what}: SoftmaxCrossEntropy expects rows of shares that sum to 1, got {float(sums[worst]):g} at "
+                f"{_place(worst, rows)}; divide each row by its sum, or take BinaryCrossEntropy for labels that do not "
+                "exclude each other"
             )
             raise DataError(message)
     return y
@@ -165,19 +176,26 @@ def take_rows(a: Any, rows: np.ndarray[Any, Any]) -> Any:
     return xp.take(a, xp.asarray(rows, device=device(a)), axis=0)
 
 
+def _place(index: int, shape: Shape) -> str:
+    """Return in words where an entry lies, counted in the order of the memory."""
+    row, *place = (int(i) for i in np.unravel_index(index, shape))
+    return f"row {row}, place {tuple(place)}" if place else f"row {row}"
+
+
 def _indices(y: np.ndarray[Any, Any], outputs: int, what: str) -> np.ndarray[Any, Any]:
     if y.dtype.kind == "f" and (y % 1 != 0).any():  # NaN is no whole number either
         worst = int((y % 1 != 0).argmax())
         message = (
-            f"{what}: expected class indices (whole numbers) for {outputs} outputs, got {y[worst]} at row {worst}; "
-            f"for a regression on one number give the network one output"
+            f"{what}: expected class indices (whole numbers) for {outputs} outputs, got {y.flat[worst]} at "
+            f"{_place(worst, y.shape)}; for a regression on one number give the network one output"
         )
         raise DataError(message)
     if y.min() < 0 or y.max() >= outputs:
         worst = int(y.argmin() if y.min() < 0 else y.argmax())
         message = (
-            f"{what}: expected class indices 0 … {outputs - 1} for {outputs} outputs, got {y[worst]} at row {worst}; "
-            f"number the classes from 0, or give the network as many outputs as there are classes"
+            f"{what}: expected class indices 0 … {outputs - 1} for {outputs} outputs, got {y.flat[worst]} at "
+            f"{_place(worst, y.shape)}; number the classes from 0, or give the network as many outputs as there are "
+            "classes"
         )
         raise DataError(message)
     return y.astype(np.int32)  # the widest integers that every library has

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from portanet.backends import Backend
-from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order
+from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order, of_samples
 from portanet.data.dataset import HostArray
 from portanet.data.lazy.block_order import Window, windows
 from portanet.data.lazy.prefetch import ahead
@@ -31,7 +31,7 @@ class StreamedBatches(Batches):
     x : Stored
     y : host array, shape (n, ...), or None
         Checked targets; None where they are read with the samples.
-    weight : host array, shape (n,), optional
+    weight : host array, shape (n,) or (n, *places), optional
     check : callable
         ``check(y, n, what=...)`` returns targets ready for the device.
     """
@@ -89,31 +89,30 @@ class StreamedBatches(Batches):
 
     def _sum(self, weight: HostArray) -> float:
         """Return the sum of a batch's weights, added up in the order in which it is for data in memory."""
+        weight = of_samples(weight)
         if self.batch_size >= self.n:
             return float(weight.sum(dtype="float64"))
         return float(np.add.reduceat(weight, [0], dtype="float64")[0])
 
-    def _on_host(self, order: list[Window], skip: int) -> Iterator[tuple[HostArray, HostArray, HostArray | None]]:
-        """Yield the batches behind the first `skip` rows; windows that lie before them are not read."""
-        first = 0
+    def _on_host(self, order: list[Window], done: int) -> Iterator[tuple[HostArray, HostArray, HostArray | None]]:
+        """Yield the batches after the first `done` rows; windows that lie before them are not read."""
+        first, skip = 0, done
         while first < len(order) and skip >= order[first].size:
             skip -= order[first].size
             first += 1
         held: list[tuple[Any, ...]] = []
-        count = 0
+        count, i, sizes = 0, done // self.batch_size, np.diff([*self.starts, self.n]).tolist()
         for window in ahead(lambda stopped: self._windows(order[first:], stopped)):
             start, size = skip, len(window[0])
             skip = 0
             while start < size:
-                stop = min(size, start + self.batch_size - count)
+                stop = min(size, start + sizes[i] - count)
                 held.append(tuple(None if part is None else part[start:stop] for part in window))
                 count, start = count + stop - start, stop
-                if count == self.batch_size:
+                if count == sizes[i]:
                     yield _joined(held)
-                    held, count = [], 0
+                    held, count, i = [], 0, i + 1
             del window  # else it would be kept while the next one is waited for
-        if count:
-            yield _joined(held)
 
     def _windows(
         self, order: list[Window], stopped: Callable[[], bool]

@@ -10,18 +10,31 @@ import numpy as np
 from portanet.backends.host import host_array
 from portanet.data.batching.finite import finite_numbers, numbers, on_host
 from portanet.errors import ConfigError, DataError, ShapeError
+from portanet.losses.places import per_place
+from portanet.typing import Shape
 
 
 def weights(
-    weight: Any, class_weight: Any, y: Any, n: int, outputs: int, dtype: str, *, what: str = "sample_weight"
+    weight: Any,
+    class_weight: Any,
+    y: Any,
+    n: int,
+    outputs: int,
+    dtype: str,
+    *,
+    places: Shape = (),
+    what: str = "sample_weight",
 ) -> np.ndarray[Any, Any] | None:
     """Return each sample's weight (host array, shape (n,)) from its own and its class's; None where there is neither.
 
+    Where the network has outputs at several places, weights of places and of their classes have the shape (n, *places).
+
     Parameters
     ----------
-    weight : array, shape (n,), optional
+    weight : array, shape (n,) or (n, *places), optional
+        Of each sample, or of each place; 0 for one that is to be ignored, such as the padding of a text.
     class_weight : "balanced", dict {class index: weight}, or sequence of weights, optional
-        "balanced" gives each class the same total weight: n / (classes · count).
+        "balanced" gives each class the same total weight: n / (classes · count), or n Π places / (classes · count).
 
     Raises
     ------
@@ -31,27 +44,28 @@ def weights(
     found = np.ones(n, dtype)
     if weight is not None:
         given = finite_numbers(numbers(weight if on_host(weight) else host_array(weight), what), dtype, what)
-        if given.shape != (n,):
+        if given.shape not in ((n,), (n, *places)):
+            or_place = f", or one a place, in an array of shape {(n, *places)}" if places else ""
             message = (
                 f"{what}: expected a weight for each of the {n} samples, got an array of shape {given.shape}; "
-                f"give one number a sample, in an array of shape ({n},)"
+                f"give one number a sample, in an array of shape ({n},){or_place}"
             )
             raise ShapeError(message)
         if given.min() < 0:
             message = (
-                f"{what}: expected weights of 0 or more, got {given.min():g} at row {given.argmin()}; "
+                f"{what}: expected weights of 0 or more, got {given.min():g} at row {given.argmin() // given[0].size}; "
                 "give 0 to a sample that is not to count"
             )
             raise DataError(message)
-        found *= given
+        found = given.copy()
     if class_weight is not None:
         labels = host_array(y)
-        if labels.ndim == 2 and labels.shape[1] > 1:
-            if not np.allclose(labels.sum(axis=1), 1.0):
+        if labels.ndim == 2 + len(places) and labels.shape[-1] > 1:
+            if not np.allclose(labels.sum(axis=-1), 1.0):
                 message = "class_weight: expected one class a sample, got rows of several labels; give sample_weight"
                 raise ConfigError(message)
-            labels = labels.argmax(axis=1)
-        labels = labels.reshape(-1)
+            labels = labels.argmax(axis=-1)
+        labels = labels.reshape((n, *places))
         classes = max(outputs, 2)
         if not np.array_equal(labels, labels.round()) or labels.min() < 0 or labels.max() >= classes:
             message = (
@@ -59,7 +73,9 @@ def weights(
                 f"{labels.min():g} to {labels.max():g}; number the classes from 0, or give sample_weight"
             )
             raise ConfigError(message)
-        found *= class_weights(class_weight, labels.astype(np.int64), classes)[labels.astype(np.int64)].astype(dtype)
+        labels = labels.astype(np.int64)
+        by_class = class_weights(class_weight, labels.reshape(-1), classes)[labels].astype(dtype)
+        found = per_place(found, labels.shape, np) * by_class
     with np.errstate(over="ignore"):
         total = found.sum()
     if not np.isfinite(total):

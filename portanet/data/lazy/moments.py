@@ -9,7 +9,6 @@ import numpy as np
 
 from portanet.data.lazy.block_order import block_offsets
 from portanet.data.lazy.prefetch import ahead
-from portanet.data.lazy.readable import Samples
 from portanet.errors import DataError
 
 __all__ = ["moments"]
@@ -17,8 +16,10 @@ __all__ = ["moments"]
 logger = logging.getLogger("portanet")
 
 
-def moments(samples: Samples, axis: int | None) -> tuple[Any, Any]:
+def moments(samples: Any, axis: int | None) -> tuple[Any, Any]:
     """Return mean and standard deviation in float64: of all entries (axis None), or of each feature (axis 0).
+
+    `samples` are :class:`~portanet.data.Samples`.
 
     Sums of small whole numbers are exact. Others are merged block by block.
 

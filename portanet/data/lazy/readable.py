@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from portanet.data.dataset import HostArray
+from portanet.data.lazy.moments import moments
 from portanet.typing import Shape
 
 __all__ = ["Readable", "Samples", "chosen_offsets", "is_lazy", "read_chosen"]
@@ -86,8 +87,6 @@ class Samples:
         return self._moments(axis)[1]
 
     def _moments(self, axis: int | None) -> tuple[Any, Any]:
-        from portanet.data.lazy.moments import moments
-
         known: dict[int | None, tuple[Any, Any]] = self.__dict__.setdefault("_known", {})
         if axis not in known:
             known[axis] = moments(self, axis)

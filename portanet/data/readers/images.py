@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import Capacity, regular, require
+from portanet.data.files import Capacity, regular
 from portanet.data.lazy.block_order import BLOCK
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.labels import encode
-from portanet.errors import DataError
+from portanet.errors import DataError, need
 
 __all__ = ["SUFFIXES", "ImageSamples", "first_shape", "read_images", "recognises_folder"]
 
@@ -133,7 +133,7 @@ def _decode(files: list[Path], pixels: HostArray, first: Path) -> None:
 @contextlib.contextmanager
 def _image(file: Path) -> Iterator[tuple[Any, str, tuple[int, ...]]]:
     """Open an image, and yield it with the mode that it is to be converted to and the shape of its array."""
-    pillow = require("PIL.Image", "data", "reading images")
+    pillow = need("PIL.Image", "data", "reading images", exit_code=3)
     regular(file)
     try:
         with pillow.open(file, formats=_FORMATS) as image:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import require
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.labels import Labels, Task, encode
 from portanet.data.readers.table import TARGETS, looks_like_pixels
-from portanet.errors import DataError, unknown
+from portanet.errors import DataError, need, unknown
 
 __all__ = ["ParquetSamples", "read_parquet"]
 
@@ -175,12 +174,12 @@ def _refuse_missing(place: str) -> None:
 
 
 def _is_number(kind: Any) -> bool:
-    types = require("pyarrow.types", "data", "reading Parquet")
+    types = need("pyarrow.types", "data", "reading Parquet", exit_code=3)
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
 
 
 def _parquet() -> Any:
-    return require("pyarrow.parquet", "data", "reading Parquet")
+    return need("pyarrow.parquet", "data", "reading Parquet", exit_code=3)
 
 
 @contextlib.contextmanager
