@@ -19,7 +19,7 @@ class FlatSum:
     ----------
     backend : Backend
     ranks : Ranks
-        ``add_up`` and ``comm`` are used.
+        ``add_up`` is used.
     size : int
     dtype : str
         ``"float32"`` or ``"float64"``.
@@ -28,7 +28,6 @@ class FlatSum:
     def __init__(self, backend: Backend, ranks: Any, size: int, dtype: str) -> None:
         self.backend, self.ranks = backend, ranks
         self.host = self._allocate(size, dtype)
-        self._waiting: list[Any] = []
 
     def _allocate(self, size: int, dtype: str) -> Any:
         return np.zeros(size, dtype)
@@ -54,16 +53,6 @@ class FlatSum:
     def add_up(self) -> None:
         """Replace all numbers by their sums over the processes."""
         self.ranks.add_up(self.host)
-
-    def begin(self, start: int, stop: int) -> None:
-        """Send the numbers from `start` to `stop` on their way; :meth:`finish` waits for all that were."""
-        mpi = self.ranks.mpi
-        self._waiting.append(self.ranks.comm.Iallreduce(mpi.IN_PLACE, self.host[start:stop], op=mpi.SUM))
-
-    def finish(self) -> None:
-        """Wait for what :meth:`begin` has sent."""
-        self.ranks.mpi.Request.Waitall(self._waiting)
-        self._waiting.clear()
 
 
 def flat_sum(backend: Backend, ranks: Any, size: int, dtype: str) -> FlatSum:
