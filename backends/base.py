@@ -201,9 +201,3 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"<portanet backend {self.name} on {self.device}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Namespaces and devices cannot be pickled: another process looks the backend up by its name.
-        from portanet.backends.select import get
-
-        return get, (self.spec,)

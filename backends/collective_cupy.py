@@ -10,7 +10,7 @@ import cupy
 import numpy as np
 
 from portanet.backends.base import Backend
-from portanet.backends.collective import FlatSum
+from portanet.backends.flat_sum import FlatSum
 from portanet.typing import Array, Shape
 
 __all__ = ["PinnedSum", "cuda_sum"]
