@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from portanet.checks import NotNegative
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import ShapesOnly
 from portanet.layers.base import Layer, RatedLayer
@@ -48,6 +49,7 @@ class Sequential(RatedLayer):
     """
 
     layers: Annotated[Sequence[Layer], checked_layers]
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     @classmethod
     def from_config(cls, config: Iterable[dict[str, Any]]) -> Sequential:
@@ -165,6 +167,7 @@ class Residual(RatedLayer):
     """
 
     layers: Annotated[Sequence[Layer], checked_layers]
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     @property
     def inner(self) -> Sequential:
