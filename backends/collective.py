@@ -1,69 +1,13 @@
-"""One flat array of numbers that is added up over processes: on the host, or from a GPU by way of it or directly."""
+"""The all-reduce that fits a backend: on the host, or from a GPU by way of it or directly."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from portanet.backends.base import Backend
-from portanet.typing import Array, Shape
+from portanet.backends.flat_sum import FlatSum
 
 __all__ = ["FlatSum", "flat_sum"]
-
-
-class FlatSum:
-    """A flat array on the host, and its sum over processes in place; of any backend's arrays.
-
-    Parameters
-    ----------
-    backend : Backend
-    ranks : Ranks
-        ``add_up`` and ``comm`` are used.
-    size : int
-    dtype : str
-        ``"float32"`` or ``"float64"``.
-    """
-
-    def __init__(self, backend: Backend, ranks: Any, size: int, dtype: str) -> None:
-        self.backend, self.ranks = backend, ranks
-        self.host = self._allocate(size, dtype)
-        self._waiting: list[Any] = []
-
-    def _allocate(self, size: int, dtype: str) -> Any:
-        return np.zeros(size, dtype)
-
-    def write(self, start: int, array: Array) -> None:
-        """Put a device array's numbers from `start` on."""
-        host = self.backend.to_numpy(array).reshape(-1)
-        self.host[start : start + host.shape[0]] = host
-
-    def write_host(self, start: int, numbers: list[float]) -> None:
-        """Put a few host numbers from `start` on."""
-        self.host[start : start + len(numbers)] = numbers
-
-    def read(self, start: int, shape: Shape) -> Array:
-        """Return the numbers from `start` on as a device array, valid until the next :meth:`write`."""
-        stop = start + int(np.prod(shape, dtype=int))
-        return self.backend.asarray(self.host[start:stop].reshape(shape))
-
-    def read_host(self, start: int, stop: int) -> Any:
-        """Return a copy of the numbers from `start` to `stop` on the host."""
-        return self.host[start:stop].copy()
-
-    def add_up(self) -> None:
-        """Replace all numbers by their sums over the processes."""
-        self.ranks.add_up(self.host)
-
-    def begin(self, start: int, stop: int) -> None:
-        """Send the numbers from `start` to `stop` on their way; :meth:`finish` waits for all that were."""
-        mpi = self.ranks.mpi
-        self._waiting.append(self.ranks.comm.Iallreduce(mpi.IN_PLACE, self.host[start:stop], op=mpi.SUM))
-
-    def finish(self) -> None:
-        """Wait for what :meth:`begin` has sent."""
-        self.ranks.mpi.Request.Waitall(self._waiting)
-        self._waiting.clear()
 
 
 def flat_sum(backend: Backend, ranks: Any, size: int, dtype: str) -> FlatSum:

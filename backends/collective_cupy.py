@@ -10,7 +10,7 @@ import cupy
 import numpy as np
 
 from portanet.backends.base import Backend
-from portanet.backends.collective import FlatSum
+from portanet.backends.flat_sum import FlatSum
 from portanet.typing import Array, Shape
 
 __all__ = ["PinnedSum", "cuda_sum"]
@@ -46,16 +46,6 @@ class PinnedSum(FlatSum):
         self.ranks.add_up(self.host)
         self.flat.set(self.host)
 
-    def begin(self, start: int, stop: int) -> None:
-        """Send the numbers from `start` to `stop` on their way."""
-        self.flat[start:stop].get(out=self.host[start:stop])
-        super().begin(start, stop)
-
-    def finish(self) -> None:
-        """Wait for what :meth:`begin` has sent, and take it back to the GPU."""
-        super().finish()
-        self.flat.set(self.host)
-
 
 class _DirectSum(PinnedSum):
     """On the GPU itself, by a function that adds a device array up in place."""
@@ -69,14 +59,6 @@ class _DirectSum(PinnedSum):
         with self.ranks.timed():
             self._add(self.flat)
             self.backend.synchronize()
-
-    def begin(self, start: int, stop: int) -> None:
-        """Send the numbers from `start` to `stop` on their way."""
-        self._add(self.flat[start:stop])
-
-    def finish(self) -> None:
-        """Wait for what :meth:`begin` has sent."""
-        self.backend.synchronize()
 
 
 def cuda_sum(backend: Any, ranks: Any, size: int, dtype: str) -> FlatSum:

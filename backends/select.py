@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import re
+from typing import Any
 
 import numpy as np
 from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
@@ -132,9 +133,13 @@ def _make(name: str) -> Backend:
     if library == "cupy" and os.environ.get("PORTANET_CUPY_GRAPHS") == "1":
         module, kind = "cuda_graphs.backend", "GraphBackend"
     made: Backend = getattr(importlib.import_module(f"portanet.backends.{module}"), kind)(place)
-    # Namespaces and devices cannot be pickled: another process looks the backend up by its name.
-    copyreg.pickle(type(made), lambda backend: (get, (backend.spec,)))
+    copyreg.pickle(type(made), _by_name)
     return made
+
+
+def _by_name(backend: Backend) -> tuple[Any, ...]:
+    """Pickle a backend as its name: namespaces and devices cannot be pickled, so another process looks it up."""
+    return get, (backend.spec,)
 
 
 @functools.cache  # once per process and reason

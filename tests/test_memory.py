@@ -25,6 +25,7 @@ SCRIPT = """
 import json, resource, sys
 import numpy as np
 import portanet as pn
+from portanet.training import batch_size as memory
 from portanet.cli.main import run
 
 def trainer():
@@ -47,8 +48,8 @@ auto.fit(x[:600], y[:600], epochs=1, batch_size="auto", verbose=False)
 found["auto"] = auto.fit_info.batch_size
 usual = trainer()
 usual.fit(x[:2], y[:2], epochs=1, verbose=False)
-found["scarce"] = pn.memory.auto_batch_size(usual, 17_000)
-found["rows"] = pn.memory.rows_at_a_time(usual, 1000, 2048)
+found["scarce"] = memory.auto_batch_size(usual, 17_000)
+found["rows"] = memory.rows_at_a_time(usual, 1000, 2048)
 found["predicted"] = list(usual.predict(x).shape)
 found["loss"] = usual.evaluate(x, y)["loss"]
 found["batch"] = int(found["said"].partition("batch_size=")[2].partition(" ")[0])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from portanet.backends import Backend
@@ -13,9 +10,8 @@ from portanet.backends.collective import FlatSum, flat_sum
 from portanet.distributed.ranks import Ranks
 from portanet.engine.step import Step
 from portanet.errors import ConfigError
-from portanet.layers import BatchNorm, Layer, Sequential
+from portanet.layers import BatchNorm
 from portanet.layers.tree import walk
-from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 FLAGS = 2  # who wants to stop; who has not looked at the numbers for long
@@ -44,7 +40,7 @@ class Exchange:
         self.flat: FlatSum | None = None  # laid out in the first step, which tells how many numbers the metrics have
         self._places: dict[str, tuple[int, Shape]] = {}
         self._averaged: list[str] = []
-        self._tail = self._sent = self._made = 0
+        self._tail = 0
         norms = [f"{path}." if path else "" for path, layer in walk(step.net) if isinstance(layer, BatchNorm)]
         self._gradients = backend.compile(step.before_update)
         self._traced = self._gradients != step.before_update
@@ -56,10 +52,6 @@ class Exchange:
             raise ConfigError(message)
         if ranks.batch_norm == "local":
             self._averaged = [f"{place}{name}" for place in norms for name in ("mean", "variance")]
-        # What is compiled makes all gradients at once, and penalties come behind the backward pass.
-        self._overlaps = bool(ranks.bucket) and not self._traced and not (step.l1 or step.l2)
-        if self._overlaps:
-            self._gradients = dataclasses.replace(step, net=_sending(step.net, self._send), rows=None).before_update
         self._update = backend.compile(step.update, donate=(0, 2))
 
     def __call__(
@@ -72,7 +64,6 @@ class Exchange:
         weight: Array | None,
         counters: dict[str, Any],
     ) -> tuple[Params, Params, dict[str, Any], Any, tuple[Any, ...]]:
-        self._sent = self._made = 0
         known = {name: counters[name] for name in ("lr", "seed", "step", "part")}
         if self._traced:
             known["part"] = known["part"]._replace(add=None)  # no function can go into what is compiled
@@ -91,10 +82,9 @@ class Exchange:
         return params, buffers, opt_state, found[0], tuple(found[1:])
 
     def _lay_out(self, grads: Params, buffers: Params, numbers: int) -> None:
-        """Give each gradient its place: in the order in which the backward pass makes them, the last layer first."""
+        """Give each gradient, and each buffer that is averaged, its place: the same on all processes."""
         self._tail = 0
-        names = sorted(grads, key=lambda name: -_layer(name))
-        for name, a in (*((n, grads[n]) for n in names), *((n, buffers[n]) for n in self._averaged)):
+        for name, a in (*sorted(grads.items()), *((n, buffers[n]) for n in self._averaged)):
             self._places[name] = (self._tail, tuple(a.shape))
             self._tail += math.prod(a.shape)
         self.flat = flat_sum(self.backend, self.ranks, self._tail + FLAGS + self.ranks.size * numbers, self.dtype)
@@ -103,9 +93,8 @@ class Exchange:
         """Return gradients and buffers of all processes together, and the table of their numbers, (ranks, numbers)."""
         flat, ranks = self.flat, self.ranks
         assert flat is not None
-        if not self._made:
-            for name, a in grads.items():
-                flat.write(self._places[name][0], a)
+        for name, a in grads.items():
+            flat.write(self._places[name][0], a)
         for name in self._averaged:
             flat.write(self._places[name][0], buffers[name] * (1.0 / ranks.size))
         tail = [0.0] * (FLAGS + ranks.size * len(numbers))
@@ -113,12 +102,7 @@ class Exchange:
         start = FLAGS + ranks.rank * len(numbers)
         tail[start : start + len(numbers)] = numbers
         flat.write_host(self._tail, tail)
-        if self._made:
-            with ranks.timed():
-                flat.begin(self._sent, self._tail + len(tail))
-                flat.finish()
-        else:
-            flat.add_up()
+        flat.add_up()
         tail = flat.read_host(self._tail, self._tail + len(tail))
         self.agreed = [bool(flag > 0) for flag in tail[:FLAGS]]
         xp = self.backend.xp
@@ -129,55 +113,3 @@ class Exchange:
     def _read(self, name: str) -> Array:
         assert self.flat is not None
         return self.flat.read(*self._places[name])
-
-    def _send(self, index: int, grads: Params) -> None:
-        """Take the gradients that the backward pass has just made, and send a bucket on its way where one is full."""
-        if self.flat is None:
-            return
-        for inner, a in grads.items():
-            start, shape = self._places[f"{index}.{inner}"]
-            self.flat.write(start, a)
-            self._made = max(self._made, start + math.prod(shape))
-        bytes_each = int(self.dtype.removeprefix("float")) // 8
-        if (self._made - self._sent) * bytes_each >= (self.ranks.bucket or 0):
-            with self.ranks.timed():
-                self.flat.begin(self._sent, self._made)
-            self._sent = self._made
-
-
-@dataclass(frozen=True)
-class _Sending(Layer):
-    """A layer of the network that hands over its gradients as soon as it has them."""
-
-    layer: Layer
-    index: int
-    send: Callable[[int, Params], None]
-
-    def __post_init__(self) -> None:
-        pass
-
-    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        return self.layer.forward(params, x, train=train, key=key)
-
-    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        dx, grads = self.layer.backward(params, dy, cache, need_dx=need_dx)
-        if grads:
-            self.send(self.index, grads)
-        return dx, grads
-
-    def updated_buffers(self, params: Params, cache: Any) -> Params:
-        return self.layer.updated_buffers(params, cache)
-
-
-def _sending(net: Layer, send: Callable[[int, Params], None]) -> Layer:
-    """Return a network whose layers send their gradients; an error still names the layer by its own kind."""
-    if not isinstance(net, Sequential):
-        return net
-    kinds = [type(type(layer).__name__, (_Sending,), {}) for layer in net.layers]
-    layers = zip(kinds, net.layers, strict=True)
-    return Sequential(tuple(kind(layer, i, send) for i, (kind, layer) in enumerate(layers)))
-
-
-def _layer(name: str) -> int:
-    head = name.partition(".")[0]
-    return int(head) if head.isdecimal() else 0

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
-from portanet.checks import check_count, check_flag
+from portanet.checks import check_flag
 from portanet.distributed import launch
 from portanet.distributed.watchdog import Watch
 from portanet.errors import ConfigError, need
@@ -39,9 +39,6 @@ class Ranks:
         Whether BatchNorm takes mean and variance over the whole batch, as one process would, for which two small sums
         go round in its forward and one in its backward pass; or over each process's own rows, which needs none and is
         another training; the running statistics are then the mean of the processes'.
-    bucket : int, optional
-        Bytes of gradient that are sent on their way as soon as the backward pass has made them, while it goes on. None
-        is one sum behind it, which on two processes of one machine took as long.
     gpu : bool
         Whether CuPy's gradients may be added up on the GPUs themselves (NCCL, CUDA-aware MPI). Never run on a GPU so
         far; by default they go by way of the host.
@@ -59,17 +56,13 @@ class Ranks:
         If mpi4py is not installed.
     """
 
-    def __init__(
-        self, comm: Any = None, *, batch_norm: str = "global", bucket: int | None = None, gpu: bool = False
-    ) -> None:
+    def __init__(self, comm: Any = None, *, batch_norm: str = "global", gpu: bool = False) -> None:
         if batch_norm not in ("global", "local"):
             message = f"Ranks: batch_norm must be 'global' or 'local', got {batch_norm!r}"
             raise ConfigError(message)
-        if bucket is not None:
-            check_count("Ranks: bucket", bucket, 1)
         check_flag("Ranks: gpu", gpu)
         mpi = _mpi()
-        self.mpi, self.batch_norm, self.bucket, self.gpu = mpi, batch_norm, bucket, gpu
+        self.mpi, self.batch_norm, self.gpu = mpi, batch_norm, gpu
         self.comm = (mpi.COMM_WORLD if comm is None else comm).Dup()  # whose messages are mixed with nobody else's
         self._errors = self.comm.Dup()
         self.rank, self.size = int(self.comm.rank), int(self.comm.size)

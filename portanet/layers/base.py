@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
-from portanet.checks import NotNegative, check_fields
+from portanet.checks import check_fields
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -144,9 +143,8 @@ def _described(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, kw_only=True)
 class RatedLayer(Layer):
-    """Base of the layers whose parameters can have their own learning rate.
+    """Base of the layers whose parameters can have their own learning rate; `rate` is the last field of each.
 
     Parameters
     ----------
@@ -155,7 +153,7 @@ class RatedLayer(Layer):
         are frozen: :meth:`portanet.optimizers.Optimizer.update` says how. Buffers (running statistics) move anyway.
     """
 
-    rate: NotNegative = 1.0
+    rate: float
 
     def config(self) -> dict[str, Any]:
         found = super().config()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from portanet.backends.host import cache_budget
 from portanet.backends.namespace import namespace
-from portanet.checks import Count
+from portanet.checks import Count, NotNegative
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import RatedLayer
@@ -54,6 +54,7 @@ class Conv2D(RatedLayer):
     bias: bool = True
     weight_init: Initializer = "he_normal"
     bias_init: Initializer = "zeros"
+    rate: NotNegative = field(default=1.0, kw_only=True)
     by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.checks import Count
+from portanet.checks import Count, NotNegative
 from portanet.errors import ShapeError
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import RatedLayer, as_rows, product, sum_leading, sum_rows
@@ -45,6 +45,7 @@ class Dense(RatedLayer):
     weight_init: Initializer = "glorot_uniform"
     bias_init: Initializer = "zeros"
     in_features: Count | None = None
+    rate: NotNegative = field(default=1.0, kw_only=True)
     stacks: ClassVar[bool] = True
     by_sample: ClassVar[bool] = True
 

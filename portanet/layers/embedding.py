@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
-from portanet.checks import Count
+from portanet.checks import Count, NotNegative
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import RatedLayer
 from portanet.random import Key
@@ -40,6 +40,7 @@ class Embedding(RatedLayer):
     categories: Count
     units: Count
     weight_init: Initializer = "normal:0.05"
+    rate: NotNegative = field(default=1.0, kw_only=True)
     by_sample: ClassVar[bool] = True
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.checks import Positive, Share
+from portanet.checks import NotNegative, Positive, Share
 from portanet.errors import ShapeError
 from portanet.initializers import ones, zeros
 from portanet.layers.base import RatedLayer
@@ -39,6 +39,7 @@ class BatchNorm(RatedLayer):
 
     momentum: Share = 0.9
     eps: Positive = 1e-5
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         channels = in_shape[-1:]
@@ -123,6 +124,7 @@ class LayerNorm(RatedLayer):
     """
 
     eps: Positive = 1e-5
+    rate: NotNegative = field(default=1.0, kw_only=True)
     by_sample: ClassVar[bool] = True
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:

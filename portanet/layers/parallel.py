@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from portanet.backends.namespace import namespace
-from portanet.checks import COUNT, Several, check
+from portanet.checks import COUNT, NotNegative, Several, check
 from portanet.errors import ShapeError
 from portanet.layers.base import Layer
 from portanet.layers.container import Container, within
@@ -39,6 +39,7 @@ class Parallel(Container):
     """
 
     sizes: Annotated[Sequence[int], Several(COUNT)]
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from portanet.checks import NotNegative
 from portanet.errors import ShapeError
 from portanet.initializers import ShapesOnly
 from portanet.layers.base import Layer
@@ -35,6 +36,8 @@ class Sequential(Container):
     rate : float
         Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
+
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     @classmethod
     def from_config(cls, config: Iterable[Mapping[str, Any]], custom: Custom | None = None) -> Sequential:
@@ -116,6 +119,8 @@ class Residual(Container):
     rate : float
         Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
+
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     @property
     def inner(self) -> Sequential:

@@ -64,36 +64,16 @@ class CNNClassifier(BaseClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels, in the order of the probabilities.
-    loss_ : float
-        The loss at the end of training, penalty included.
-    best_loss_ : float or None
-        The smallest loss of an epoch; None with `early_stopping`. Absent for 'lbfgs', like the next three.
-    loss_curve_ : list of float
-        The loss of each epoch.
-    validation_scores_ : list of float or None
-        The score of each epoch on the validation part, if there is one.
-    best_validation_score_ : float or None
-        The best of these.
-    t_ : int
-        Number of samples seen so far.
+    loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_ : as in MLPClassifier
+        The loss and the score of the epochs.
     coefs_, intercepts_ : list of arrays
         Weights, (height, width, channels in, channels out) or (inputs, outputs), and biases of each layer.
     image_shape_ : tuple of int
         Height, width and channels of the images.
     n_features_in_ : int
         Number of numbers in an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if they had names that are strings.
-    n_iter_ : int
-        Number of iterations of the last fit.
-    n_layers_ : int
-        Number of layers, input and output included.
-    n_outputs_ : int
-        Number of outputs.
-    out_activation_ : str
-        Name of the output activation.
+    classes_, t_, n_iter_, n_layers_, n_outputs_, out_activation_, feature_names_in_ : as in MLPClassifier
+        Labels, samples seen, iterations, layers, outputs, the activation of these, and names of the features.
 
     See Also
     --------

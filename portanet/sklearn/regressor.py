@@ -42,36 +42,14 @@ class MLPRegressor(RegressorMixin, Estimator):
 
     Attributes
     ----------
-    loss_ : float
-        The loss at the end of training, penalty included.
-    best_loss_ : float or None
-        The smallest loss of an epoch; None with `early_stopping`. Absent for 'lbfgs', like the next three.
-    loss_curve_ : list of float
-        The loss of each epoch.
-    validation_scores_ : list of float or None
-        The score of each epoch on the validation part, if there is one.
-    best_validation_score_ : float or None
-        The best of these.
-    t_ : int
-        Number of samples seen so far.
+    loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_ : as in MLPClassifier
+        The loss and the score of the epochs.
     coefs_, intercepts_ : list of arrays
         Weights (inputs, outputs) and biases of each layer, where the samples of the fit were.
-    embeddings_, categories_ : list of arrays
-        Vectors (categories, width) and categories, a missing value last, of each categorical feature, if any.
-    is_categorical_ : ndarray of shape (n_features_in_,) or None
-        Which features are categories; None if none is.
-    n_features_in_ : int
-        Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if they had names that are strings.
-    n_iter_ : int
-        Number of iterations of the last fit.
-    n_layers_ : int
-        Number of layers, input and output included.
-    n_outputs_ : int
-        Number of outputs.
-    out_activation_ : str
-        Name of the output activation.
+    embeddings_, categories_, is_categorical_, n_features_in_, feature_names_in_ : as in MLPClassifier
+        What is known of the features.
+    t_, n_iter_, n_layers_, n_outputs_, out_activation_ : as in MLPClassifier
+        Samples seen, iterations, layers, outputs, and the activation of these.
 
     See Also
     --------

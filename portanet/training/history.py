@@ -11,6 +11,8 @@ from typing import Any, overload
 from portanet.backends import get
 from portanet.errors import unknown
 
+__all__ = ["History"]
+
 _OLD_MARKS = {3: math.nan, 4: math.inf, 5: -math.inf}
 """What stands for a number that is not finite in the tables of older files; 1 is for a whole number, 2 for none."""
 

@@ -1,6 +1,6 @@
 """Trainings by 1, 2 and 4 processes: images a second, the share spent in sums, and how far they come from one process.
 
-usage: python -m tests.benchmarks.mpi [--rounds 3] [--steps 60] [--net dense|cnn] [--bucket BYTES]
+usage: python -m tests.benchmarks.mpi [--rounds 3] [--steps 60] [--net dense|cnn]
 
 The network 784-256-128-10 at a global batch of 1,024 images in float32 (MNIST where PORTANET_DATA has it, else numbers
 drawn at random). One process has as many BLAS threads as there are processors; several share them. Rounds go in turns;
@@ -92,7 +92,7 @@ def products(shapes: list[tuple[int, int]], rows: int, seconds: float = 0.5) -> 
     return statistics.median(times)
 
 
-def work(kind: str, batch: int, steps: int, bucket: int | None, file: str, apart: bool) -> None:
+def work(kind: str, batch: int, steps: int, file: str, apart: bool) -> None:
     """Train as one of the processes; rank 0 prints the figures and writes the weights."""
     import portanet as pn
     from portanet.backends import keep_memory
@@ -101,7 +101,7 @@ def work(kind: str, batch: int, steps: int, bucket: int | None, file: str, apart
     keep_memory()  # as the command line does
     warm = 10 if steps > 20 else 2
     several = launch.size() > 1 or "PMI_SIZE" in os.environ
-    ranks = pn.Ranks(bucket=bucket) if several else None
+    ranks = pn.Ranks() if several else None
     first = ranks is None or ranks.rank == 0
     if apart and ranks is not None:
         batch, ranks = batch // ranks.size, None
@@ -124,9 +124,7 @@ def work(kind: str, batch: int, steps: int, bucket: int | None, file: str, apart
         print(json.dumps({"step": seconds / done, "sums": sums / done, "products": alone}))
 
 
-def measured(
-    ranks: int, kind: str, batch: int, steps: int, bucket: int | None, file: str, apart: bool = False
-) -> dict[str, float]:
+def measured(ranks: int, kind: str, batch: int, steps: int, file: str, apart: bool = False) -> dict[str, float]:
     """Return what so many processes were seen to do; 1 is a process without MPI, which has all processors' threads."""
     words = [
         sys.executable,
@@ -136,7 +134,6 @@ def measured(
         kind,
         str(batch),
         str(steps),
-        str(bucket or 0),
         file,
         "apart" if apart else "",
     ]
@@ -160,12 +157,11 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--net", default="dense", choices=["dense", "tanh", "500-150", "cnn", "wide"])
     parser.add_argument("--ranks", default="1,2,4")
-    parser.add_argument("--bucket", type=int, help="bytes; without it one sum behind the backward pass")
-    parser.add_argument("--work", nargs=6, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        kind, batch, steps, bucket, file, apart = args.work
-        work(kind, int(batch), int(steps), int(bucket) or None, file, bool(apart))
+        kind, batch, steps, file, apart = args.work
+        work(kind, int(batch), int(steps), file, bool(apart))
         return 0
     counts = [(int(n), False) for n in args.ranks.split(",")]
     counts += [(n, True) for n, _ in counts if n > 1]
@@ -175,7 +171,7 @@ def main() -> int:
         for _ in range(args.rounds):
             for n, apart in counts:
                 file = f"{folder}/{n}{' apart' if apart else ''}.npz"
-                rows[n, apart].append(measured(n, args.net, args.batch, args.steps, args.bucket, file, apart))
+                rows[n, apart].append(measured(n, args.net, args.batch, args.steps, file, apart))
                 if not apart:  # those that are see other rows
                     one, own = np.load(f"{folder}/{counts[0][0]}.npz"), np.load(file)
                     differ[n] = max(float(np.abs(one[k] - own[k]).max() / np.abs(one[k]).max()) for k in one.files)

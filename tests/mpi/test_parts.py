@@ -129,9 +129,8 @@ def test_started_by_mpiexec(bare, names):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
 
 
-@pytest.mark.parametrize(("given", "words"), [({"batch_norm": "each"}, "batch_norm"), ({"bucket": 0}, "bucket")])
-def test_wrong_arguments(given, words):
-    with pytest.raises(pn.ConfigError, match=words):
-        pn.Ranks(**given)
+def test_wrong_arguments():
+    with pytest.raises(pn.ConfigError, match="batch_norm"):
+        pn.Ranks(batch_norm="each")
     with pytest.raises(pn.ConfigError, match="ranks must be None, 'mpi' or"):
         pn.Trainer([pn.Dense(2)], ranks="all")

@@ -100,7 +100,6 @@ CASES = {
     "all at once": case(NORM, fit={"batch_size": None, "epochs": 40, "shuffle": False}),
     "in order": case(DENSE, fit={"shuffle": False}),
     "an order of one's own": case(DENSE, fit={"shuffle": lambda n: np.random.default_rng(5).permutation(n)}),
-    "buckets": case(NORM, optimizer="adam", ranks={"bucket": 1}, fit={"sample_weight": W}),
     "metrics of scikit-learn": case(
         DENSE, metrics=["f1_score"], fit={"epochs": 2, "validation_data": (X[:101], Y[:101], W[:101])}
     ),
