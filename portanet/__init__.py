@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from portanet.optimizers import *
     from portanet.schedules import *
     from portanet.training.history import *
+    from portanet.training.load import *
     from portanet.training.trainer import *
     from portanet.verify.agreement import agree as agree
     from portanet.verify.gradient_check import *
@@ -47,7 +48,8 @@ _PUBLIC = {
     "callbacks": "CSVLogger Callback Checkpoint EarlyStopping JSONLLogger LearningRateSchedule LowerRate MLflow "
     "TensorBoard TimeLimit TrainingCheckpoint",
     "distributed.ranks": "Ranks",
-    "files.description": "load save",
+    "files.description": "save",
+    "training.load": "load",
     "verify.gradient_check": "GradientCheck check_loss gradcheck",
     "errors": "BackendError CheckError ConfigError DataError DivergedError ModelFileError OutOfMemoryError "
     "PortanetError ShapeError",
