@@ -133,7 +133,7 @@ def _make(name: str) -> Backend:
     if library == "cupy" and os.environ.get("PORTANET_CUPY_GRAPHS") == "1":
         module, kind = "cuda_graphs.backend", "GraphBackend"
     made: Backend = getattr(importlib.import_module(f"portanet.backends.{module}"), kind)(place)
-    copyreg.pickle(type(made), _by_name)  # type: ignore[arg-type]
+    copyreg.pickle(type(made), _by_name)
     return made
 
 
