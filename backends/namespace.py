@@ -8,7 +8,7 @@ from array_api_compat import array_namespace, is_cupy_array
 
 from portanet.typing import Array
 
-__all__ = ["adopt", "namespace", "sign"]
+__all__ = ["adopt", "namespace", "sign", "why_fixed"]
 
 _found: dict[type, Any] = {}
 
@@ -28,6 +28,13 @@ def namespace(x: Array) -> Any:
 def adopt(kind: type, xp: Any) -> None:
     """Let objects of a type stand for arrays of the namespace `xp`: those that a library traces a function with."""
     _found.setdefault(kind, xp)
+
+
+def why_fixed(x: Array) -> str:
+    """Return why `x` cannot be written in place; empty if it can."""
+    if getattr(x, "requires_grad", False) and x.is_leaf:
+        return "requires grad"
+    return "is read-only" if not getattr(getattr(x, "flags", None), "writeable", True) else ""
 
 
 def sign(x: Array) -> Array:

@@ -17,8 +17,8 @@ import numpy as np
 
 import portanet as pn
 from portanet import plot
-from portanet.gradient_check import leaves
 from portanet.plot.style import COLOURS, canvas, dress, legend
+from portanet.verify.gradient_check import leaves
 
 HIDDEN, WIDTH, LR = 10, 64, 0.02
 RECIPES = {

@@ -30,9 +30,19 @@ class PortanetError(Exception):
 
 
 class ConfigError(PortanetError, ValueError):
-    """A network, option or configuration that cannot be (exit code 2)."""
+    """An invalid network, option or configuration (exit code 2).
+
+    Attributes
+    ----------
+    missing : tuple of str
+        Names that are not known, and that custom classes may have.
+    """
 
     exit_code = 2
+
+    def __init__(self, *args: object, missing: tuple[str, ...] = ()) -> None:
+        super().__init__(*args)
+        self.missing = missing
 
 
 class DataError(PortanetError, ValueError):
@@ -96,9 +106,46 @@ def need(module: str, extra: str, what: str, *, exit_code: int = 2) -> Any:
         raise missing from error
 
 
+class Gathered:
+    """Collects the ConfigErrors of several blocks, each a ``with`` of it, to raise all of them as one.
+
+    A name is reported once, and what is known once. A file from a stranger may hold any number of mistakes: beyond a
+    few lines of them, or a thousand, those that were found are raised.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.missing: dict[str, None] = {}
+        self._count = self._length = 0
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> bool:
+        if not isinstance(error, ConfigError):
+            return False
+        self._count += 1
+        if not error.missing or not self.missing.keys() >= set(error.missing):
+            head, mark, known = str(error).partition(_KNOWN)
+            self.texts.append(head if any(text.endswith(known) for text in self.texts) else head + mark + known)
+            self.missing.update(dict.fromkeys(error.missing))
+            self._length += len(head)
+        if self._count > 1000 or self._length > 1000:
+            self.check()
+        return True
+
+    def check(self) -> None:
+        """Raise what was collected, if anything was."""
+        if self.texts:
+            raise ConfigError("; ".join(self.texts), missing=tuple(self.missing))
+
+
+_KNOWN = " (known: "
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Return the message for an unknown name: what was asked for, the nearest known name, and all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(str(name)[:60], names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r:.60}{hint} (known: {', '.join(names)})"
+    return f"unknown {kind} {name!r:.60}{hint}{_KNOWN}{', '.join(names)})"

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
 from portanet.errors import ConfigError, unknown
 from portanet.typing import Shape
 
-__all__ = ["Initializer", "ShapesOnly", "initializer"]
+__all__ = ["Initializer", "initializer"]
 
 HostArray: TypeAlias = np.ndarray[Any, Any]
-Initializer: TypeAlias = str | Callable[[np.random.Generator, Shape], HostArray]
 
 
 class ShapesOnly(np.random.Generator):
@@ -122,14 +121,17 @@ INITIALIZERS: dict[str, Callable[..., HostArray]] = {
 }
 
 
-def check_initializers(layer: Any, *fields: str) -> None:
-    """Tell an initializer that is none where it was written: with the layer and its argument."""
-    for field in fields:
-        try:
-            initializer(getattr(layer, field))
-        except ConfigError as error:
-            message = f"{type(layer).__name__}: {field}: {error}"
-            raise ConfigError(message) from None
+def known_initializer(value: Any) -> Any:
+    """Return `value` if it is an initializer: the validator of a field."""
+    try:
+        initializer(value)
+    except ConfigError as error:
+        expected = "an initializer"
+        raise ConfigError(expected, str(error)) from None
+    return value
+
+
+Initializer: TypeAlias = Annotated[str | Callable[[np.random.Generator, Shape], HostArray], known_initializer]
 
 
 def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], HostArray]:

@@ -1,4 +1,4 @@
-"""Metrics: what a person wants to know beside the loss.
+"""Metrics: quantities reported next to the loss.
 
 During training and evaluation a metric gives a few numbers a batch (``batch``), which stay on the device, and one
 number an epoch from all of them (``merge``), on the host. The functions on whole label arrays run on the host.
@@ -6,21 +6,23 @@ number an epoch from all of them (``merge``), on the host. The functions on whol
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from array_api_compat import device
 
 from portanet.backends.host import host_array
 from portanet.backends.namespace import namespace
-from portanet.checks import check_count, check_fields
+from portanet.checks import Count, Name, check_fields
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.layers import Sigmoid
 from portanet.losses import Loss
 from portanet.losses.base import aligned, weighted_mean
+from portanet.registry import Registry
 from portanet.typing import Array
 
 __all__ = ["R2", "Accuracy", "MeanAbsoluteErrorMetric", "Metric", "ScikitMetric", "TopK", "confusion_matrix"]
@@ -32,6 +34,8 @@ class Metric:
     name: str
     ranks_only: ClassVar[bool] = False
     """Whether the order of the outputs is enough, so that the loss's link need not be applied to them."""
+    greater_is_better: ClassVar[bool | None] = None
+    """Whether a larger value is better or a smaller one; None if it is not known, so that callbacks need a `mode`."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -53,8 +57,9 @@ class Accuracy(Metric):
     the outputs on their right side.
     """
 
-    name: str = "accuracy"
+    name: Name = "accuracy"
     ranks_only: ClassVar[bool] = True
+    greater_is_better: ClassVar[bool | None] = True
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
@@ -74,11 +79,9 @@ class TopK(Metric):
     So ``top_1`` is the accuracy, and a network whose outputs are all equal hits k classes and no more.
     """
 
-    k: int = 5
+    k: Count = 5
     ranks_only: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_count("TopK: k", self.k, 1)
+    greater_is_better: ClassVar[bool | None] = True
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -99,7 +102,8 @@ class TopK(Metric):
 class MeanAbsoluteErrorMetric(Metric):
     """Mean of |y - t| over outputs and samples."""
 
-    name: str = "mae"
+    name: Name = "mae"
+    greater_is_better: ClassVar[bool | None] = False
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
@@ -116,7 +120,8 @@ class R2(Metric):
     nothing cancels where targets lie far from 0.
     """
 
-    name: str = "r2"
+    name: Name = "r2"
+    greater_is_better: ClassVar[bool | None] = True
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
@@ -151,10 +156,22 @@ class ScikitMetric(Metric):
     it takes scores (``roc_auc_score``, ``log_loss``, ``average_precision_score``, ``brier_score_loss``).
     """
 
-    name: str
+    name: Name
     takes_scores: ClassVar[frozenset[str]] = frozenset(
         {"roc_auc_score", "log_loss", "average_precision_score", "brier_score_loss", "top_k_accuracy_score"}
     )
+
+    @property
+    def greater_is_better(self) -> bool | None:  # type: ignore[override]
+        """By the ending of the name, as scikit-learn's guide to model evaluation has it, or by the list of scorers."""
+        if self.name.endswith(("_score", "_error", "_loss", "_deviance")):
+            return self.name.endswith("_score")
+        return True if self.name in importlib.import_module("sklearn.metrics").get_scorer_names() else None
+
+    def function(self) -> tuple[Callable[..., float], set[str]]:
+        """Return the function, and which of its parameters are filled in here."""
+        found = getattr(importlib.import_module("sklearn.metrics"), self.name)
+        return found, set(inspect.signature(found).parameters)
 
     def whole(self, target: Any, outputs: Any, labels: Any | None, weight: Any | None = None) -> float:
         """Return the metric of host arrays: targets, outputs on the target's scale, and predicted labels, if any.
@@ -162,10 +179,9 @@ class ScikitMetric(Metric):
         Raises
         ------
         ConfigError
-            If scikit-learn cannot work it out, or its result is not one number.
+            If the function fails, or its result is not one number.
         """
-        function = getattr(importlib.import_module("sklearn.metrics"), self.name)
-        known = inspect.signature(function).parameters
+        function, known = self.function()
         options: dict[str, Any] = {}
         if weight is not None:
             if "sample_weight" not in known:
@@ -180,7 +196,7 @@ class ScikitMetric(Metric):
         try:
             return float(function(target, guess, **options))
         except (TypeError, ValueError) as error:
-            message = f"metric {self.name!r}: expected one number from sklearn.metrics.{self.name}, got: {error}"
+            message = f"metric {self.name!r}: expected one number from the function, got: {error}"
             raise ConfigError(message) from error
 
     def _classes(self, target: Any, outputs: Any, labels: Any, known: Any, options: dict[str, Any]) -> tuple[Any, Any]:
@@ -206,19 +222,42 @@ class ScikitMetric(Metric):
         return target, outputs
 
 
-METRICS: dict[str, type[Metric]] = {"accuracy": Accuracy, "mae": MeanAbsoluteErrorMetric, "r2": R2}
+@dataclass(frozen=True)
+class FunctionMetric(ScikitMetric):
+    """A custom function ``f(y_true, y_pred) -> float``, given what :class:`ScikitMetric` gives to most functions.
+
+    That is class labels for a classification, the outputs for a regression; and ``sample_weight``, if it takes them.
+    """
+
+    custom: Callable[..., float]
+
+    @property
+    def greater_is_better(self) -> bool | None:  # type: ignore[override]
+        """Not known: callbacks that watch it need a `mode`."""
+        return None
+
+    def function(self) -> tuple[Callable[..., float], set[str]]:
+        return self.custom, {"sample_weight"} & set(inspect.signature(self.custom).parameters)
 
 
-def get(spec: str | Metric) -> Metric:
+MetricLike: TypeAlias = Metric | str | Callable[..., float]
+METRICS: Registry[Metric] = Registry("metric", Metric, {"accuracy": Accuracy, "mae": MeanAbsoluteErrorMetric, "r2": R2})
+
+
+def get(spec: MetricLike) -> Metric:
     """Return the metric that `spec` is or names: ``accuracy``, ``mae``, ``r2``, ``top_5``, or one of sklearn.metrics.
+
+    A function is one of sklearn.metrics, or a custom one: ``f(y_true, y_pred) -> float``, with a name of its own.
 
     Raises
     ------
     ConfigError
-        If the name is neither ours nor, where scikit-learn is installed, its own.
+        If the name is neither ours nor, where scikit-learn is installed, its own; or a function cannot be a metric.
     """
     if isinstance(spec, Metric):
         return spec
+    if callable(spec) and not isinstance(spec, type):
+        return _of_function(spec)
     if not isinstance(spec, str):
         hint = f"; make one of it: {spec.__name__}()" if isinstance(spec, type) else ""
         message = f"metric: expected a name or a Metric, got {spec!r}{hint}"
@@ -238,7 +277,23 @@ def get(spec: str | Metric) -> Metric:
         hint = ""
     except ImportError:
         hint = '; more come from scikit-learn, which is not installed: pip install "portanet[sklearn]"'
-    raise ConfigError(unknown("metric", spec, [*METRICS, "top_5"]) + hint)
+    raise ConfigError(unknown("metric", spec, [*METRICS, "top_5"]) + hint, missing=(spec,))
+
+
+def _of_function(function: Callable[..., float]) -> Metric:
+    name = getattr(function, "__name__", "")
+    if str(getattr(function, "__module__", "")).startswith("sklearn.metrics"):
+        return get(name)
+    taken, fits = name in ("epoch", "loss", "lr", "seconds"), False
+    with contextlib.suppress(ConfigError):
+        taken = taken or get(name) is not None  # under that name a file would bring the other one back
+    with contextlib.suppress(TypeError, ValueError):
+        fits = inspect.signature(function).bind(None, None) is not None
+    if taken or not fits or not name.isidentifier():
+        why = f"the name {name!r} is taken" if taken else "it does not take (y_true, y_pred)" if not fits else "no name"
+        message = f"metric: got {function!r:.60} ({why}); write def name(y_true, y_pred): ... with a name of its own"
+        raise ConfigError(message)
+    return FunctionMetric(name, function)
 
 
 def measure(

@@ -7,13 +7,20 @@ meant to end, so that a schedule means the same at any batch size.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from portanet.checks import check_fields
+from portanet.checks import Name, NotNegative, Number, Positive, Share, check_fields, one_of
 from portanet.errors import ConfigError, unknown
+from portanet.registry import Registry
+
+if TYPE_CHECKING:
+    from portanet.metrics import Metric
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
+
+MODE = one_of("auto", "min", "max")  # what :func:`direction` takes
 
 
 class Schedule:
@@ -26,8 +33,33 @@ class Schedule:
         """Return the factor at time `epoch` (0 ≤ epoch ≤ epochs) of a training that is to end at `epochs`."""
         raise NotImplementedError
 
+    def prepare(self, metrics: Iterable[Metric]) -> None:
+        """Called before the first epoch of a fit with the trainer's metrics; raises ConfigError if they do not fit."""
+
     def observe(self, row: dict[str, float]) -> None:
-        """Take notice of an epoch's results; a schedule that depends on them keeps what it needs."""
+        """Called with each epoch's row of the history; adaptive schedules update their state here."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what the schedule has learned: its fields that are not arguments (``init=False``).
+
+        A schedule that is not a dataclass overrides this and :meth:`load_state`.
+        """
+        known: Any = fields(self) if is_dataclass(self) else ()
+        return {field.name: getattr(self, field.name) for field in known if not field.init}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        for name, value in state.items():
+            if name not in self.state() or not isinstance(value, int | float | None):
+                message = f"the schedule has noted {name!r:.40} = {value!r:.40}"
+                raise ValueError(message)
+            setattr(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -40,14 +72,10 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Times `gamma` every `every` epochs: gamma^⌊epoch / every⌋."""
+    """Times `gamma` (0 or more) every `every` epochs (above 0): gamma^⌊epoch / every⌋."""
 
-    every: float = 10.0
-    gamma: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "every", self.every > 0, "above 0")
+    every: Positive = 10.0
+    gamma: NotNegative = 0.1
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.gamma ** (epoch // self.every))
@@ -55,9 +83,9 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Times `gamma` an epoch, smoothly: gamma^epoch."""
+    """Times `gamma` (0 or more) an epoch, smoothly: gamma^epoch."""
 
-    gamma: float = 0.95
+    gamma: NotNegative = 0.95
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.gamma**epoch)
@@ -65,12 +93,12 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """From 1 down to `final` along half a cosine: final + (1 - final) (1 + cos(π epoch / epochs)) / 2.
+    """From 1 down to `final` along half a cosine: final + (1 - final) (1 + cos(π epoch / epochs)) / 2; 0 ≤ final ≤ 1.
 
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, without restarts.
     """
 
-    final: float = 0.0
+    final: Annotated[float, Number(0, 1)] = 0.0
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(epoch / epochs, 1.0))) / 2
@@ -80,16 +108,14 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """From `start` up to 1 during the first `rise` of the training, then down to `final`; both along half a cosine.
 
+    0 ≤ start ≤ 1, 0 ≤ rise < 1, 0 ≤ final ≤ 1.
+
     Source: Smith & Topin 2019, arXiv:1708.07120, with cosines in place of lines.
     """
 
-    start: float = 0.04
-    rise: float = 0.3
-    final: float = 1e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "rise", 0 <= self.rise < 1, "at least 0 and below 1")
+    start: Annotated[float, Number(0, 1)] = 0.04
+    rise: Share = 0.3
+    final: Annotated[float, Number(0, 1)] = 1e-4
 
     def factor(self, epoch: float, epochs: float) -> float:
         done = min(epoch / epochs, 1.0)
@@ -100,29 +126,28 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Up a straight line from 0 for the first `epochs`, times what `then` says.
+    """Up a straight line from 0 for the first `epochs` (above 0), times what `then`, a schedule or its name, says.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, sec. 2.2.
     """
 
-    epochs: float = 1.0
-    then: Schedule = field(default_factory=Constant)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, "epochs", self.epochs > 0, "above 0")
-        if not isinstance(self.then, Schedule):
-            try:
-                object.__setattr__(self, "then", get(self.then))
-            except ConfigError as error:
-                message = f"WarmUp: then: {error}"
-                raise ConfigError(message) from None
+    epochs: Positive = 1.0
+    then: Annotated[Schedule, known_schedule] = Constant()
 
     def factor(self, epoch: float, epochs: float) -> float:
         return min(epoch / self.epochs, 1.0) * self.then.factor(epoch, epochs)
 
+    def prepare(self, metrics: Iterable[Metric]) -> None:
+        self.then.prepare(metrics)
+
     def observe(self, row: dict[str, float]) -> None:
         self.then.observe(row)
+
+    def state(self) -> dict[str, Any]:
+        return {f"then.{name}": value for name, value in self.then.state().items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.then.load_state({name.removeprefix("then."): value for name, value in state.items()})
 
 
 @dataclass
@@ -132,27 +157,42 @@ class Plateau(Schedule):
     Parameters
     ----------
     monitor : str
-        A column of the history: losses and errors are to fall; accuracies, R² and scores to rise.
+        A column of the history.
+    gamma : float
+        0 ≤ gamma < 1.
+    patience : int
+        1 or more.
+    min_delta : float
+        0 or more.
+    mode : {"auto", "min", "max"}
+        Whether the smallest or the largest value is the best; "auto" knows it of the loss and of metrics that say it
+        (:attr:`portanet.Metric.greater_is_better`).
     """
 
-    monitor: str = "val_loss"
-    gamma: float = 0.1
-    patience: int = 5
-    min_delta: float = 0.0
+    monitor: Name = "val_loss"
+    gamma: Share = 0.1
+    patience: Annotated[int, Number(1, whole=True)] = 5
+    min_delta: NotNegative = 0.0
+    mode: Annotated[str, MODE] = "auto"
     best: float | None = field(default=None, init=False)
     waited: int = field(default=0, init=False)
     current: float = field(default=1.0, init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(self, "patience", self.patience >= 1, "1 or more")
+        self._metrics: tuple[Metric, ...] = ()  # no field: equality, checkpoints and descriptions do without it
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.current
 
+    def prepare(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = tuple(metrics)
+        direction(self.monitor, self.mode, self._metrics, "Plateau")
+
     def observe(self, row: dict[str, float]) -> None:
+        sign = direction(self.monitor, self.mode, self._metrics, "Plateau")
         value = monitored(row, self.monitor, "Plateau")
-        if improved(value, self.best, self.monitor, self.min_delta):
+        if improved(value, self.best, sign, self.min_delta):
             self.best, self.waited = value, 0
             return
         self.waited += 1
@@ -161,33 +201,63 @@ class Plateau(Schedule):
             self.waited = 0
 
 
-def direction(monitor: str) -> int:
-    """Return +1 where a larger `monitor` is better (accuracies, R², scores), -1 where a smaller one is (errors)."""
-    return -1 if monitor.endswith(("loss", "error", "mae", "deviance")) else 1
+def depends_on_end(schedule: Schedule, epoch: int) -> bool:
+    """Return whether a schedule's factor at `epoch` depends on when training ends."""
+    return schedule.factor(epoch - 0.5, epoch) != schedule.factor(epoch - 0.5, 2 * epoch)
 
 
-def improved(value: float, best: float | None, monitor: str, min_delta: float = 0.0) -> bool:
-    """Whether `value` of `monitor` is better than `best` by more than `min_delta`; all is better than None or NaN."""
-    return best is None or math.isnan(best) or direction(monitor) * (value - best) > min_delta
+def direction(monitor: str, mode: str, metrics: Iterable[Metric], owner: str) -> int:
+    """Return +1 if a larger value in the column `monitor` of the history is better, -1 if a smaller one is.
+
+    Raises
+    ------
+    ConfigError
+        If `mode` is "auto", and the column is neither the loss nor of a metric that says its direction.
+    """
+    if mode != "auto":
+        return 1 if mode == "max" else -1
+    rises = {**{metric.name: metric.greater_is_better for metric in metrics}, "loss": False}
+    name = monitor if monitor in rises else monitor.removeprefix("val_")
+    if (found := rises.get(name)) is not None:
+        return 1 if found else -1
+    if name in rises:
+        why = f"metric {name!r} does not say by greater_is_better whether a smaller or larger {monitor!r} is better;"
+    else:
+        known = [column for n in rises for column in (n, f"val_{n}")]
+        why = unknown("column of the history to monitor", monitor, known) + "; for a column that a callback logs"
+    message = f"{owner}: {why} give mode='min' or mode='max'"
+    raise ConfigError(message)
+
+
+def improved(value: float, best: float | None, sign: int, min_delta: float = 0.0) -> bool:
+    """Whether `value` is better than `best` by more than `min_delta`; all is better than None or NaN.
+
+    `sign` is that of :func:`direction`.
+    """
+    return best is None or math.isnan(best) or sign * (value - best) > min_delta
 
 
 def monitored(row: dict[str, float], monitor: str, owner: str) -> float:
-    """Return the value of `monitor` in a row of the history; tell what is there where it is not."""
+    """Return the value of `monitor` in a row of the history; raise ConfigError listing the columns if it is missing."""
     if monitor not in row:
         hint = "; give validation data to fit()" if monitor.startswith("val_") else ""
         raise ConfigError(f"{owner}: " + unknown("column of the history to monitor", monitor, row) + hint)
     return row[monitor]
 
 
-SCHEDULES: dict[str, type[Schedule]] = {
-    "constant": Constant,
-    "step": StepDecay,
-    "exponential": Exponential,
-    "cosine": Cosine,
-    "one-cycle": OneCycle,
-    "warm-up": WarmUp,
-    "plateau": Plateau,
-}
+SCHEDULES: Registry[Schedule] = Registry(
+    "schedule",
+    Schedule,
+    {
+        "constant": Constant,
+        "step": StepDecay,
+        "exponential": Exponential,
+        "cosine": Cosine,
+        "one-cycle": OneCycle,
+        "warm-up": WarmUp,
+        "plateau": Plateau,
+    },
+)
 
 
 def get(spec: str | Schedule | None, **options: Any) -> Schedule:
@@ -196,21 +266,20 @@ def get(spec: str | Schedule | None, **options: Any) -> Schedule:
     Raises
     ------
     ConfigError
-        If the name is unknown (the nearest known one is told), or an option is none of that schedule's.
+        If the name or an option is unknown; with the nearest known one.
     """
     if isinstance(spec, Schedule):
         return spec
-    name = "constant" if spec is None else str(spec).replace("_", "-")
-    if name not in SCHEDULES:
-        raise ConfigError(unknown("schedule", spec, SCHEDULES))
-    known = [f.name for f in fields(SCHEDULES[name]) if f.init]  # type: ignore[arg-type]  # every one is a dataclass
-    for option in options:
-        if option not in known:
-            raise ConfigError(f"schedule {spec!r}: " + unknown("option", option, known))
-    return SCHEDULES[name](**options)
+    name = "constant" if spec is None else spec
+    if isinstance(name, str) and name.replace("_", "-") in SCHEDULES:
+        name = name.replace("_", "-")
+    return SCHEDULES.make(name, options)
 
 
-def _check(schedule: Schedule, name: str, fits: bool, expected: str) -> None:
-    if not fits:
-        message = f"{type(schedule).__name__}: {name} must be {expected}, got {getattr(schedule, name)!r}"
-        raise ConfigError(message)
+def known_schedule(value: Any) -> Schedule:
+    """Return the schedule that `value` is or names: the validator of a field."""
+    try:
+        return get(value)
+    except ConfigError as error:
+        expected = "a schedule or its name"
+        raise ConfigError(expected, str(error)) from None

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import agree as module
-from portanet.agree import RUN_TOLERANCE, _difference, agree, run_training
 from portanet.backends import get
-from portanet.cases import LAYERS, LOSSES, OPTIMIZERS
+from portanet.verify import agreement as module
+from portanet.verify.agreement import RUN_TOLERANCE, _difference, agree, run_training
+from portanet.verify.cases import LAYERS, LOSSES, OPTIMIZERS
 
 
 def test_whole_trainings_agree(backend, dtype):

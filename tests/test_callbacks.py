@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import callbacks
+from portanet.callbacks import stopping as stopping_module
 from portanet.errors import ConfigError, DivergedError
-from portanet.history import History
+from portanet.training.history import History
 from tests.small import Recorder, Scripted, blobs, mlp, trainer
 
 
@@ -50,7 +50,7 @@ def test_the_end_hook_runs_when_training_breaks():
 
 def test_early_stopping_restores_the_best_weights():
     x, y = blobs()
-    recorder, stopping = Recorder(), pn.EarlyStopping("lr", patience=3)
+    recorder, stopping = Recorder(), pn.EarlyStopping("lr", mode="max", patience=3)
     model = trainer(schedule=Scripted([1, 3, 5, 4, 5, 2, 1, 1]))  # the equal 5 in epoch 5 is no improvement
     history = model.fit(x, y, epochs=8, callbacks=[recorder, stopping], verbose=False)
     assert (model.epoch, stopping.best_epoch) == (6, 3)
@@ -76,7 +76,7 @@ def test_early_stopping(options, values, epochs, kept):
     x, y = blobs()
     recorder = Recorder()
     model = trainer(schedule=Scripted(values))
-    model.fit(x, y, epochs=4, callbacks=[recorder, pn.EarlyStopping("lr", **options)], verbose=False)
+    model.fit(x, y, epochs=4, callbacks=[recorder, pn.EarlyStopping("lr", mode="max", **options)], verbose=False)
     assert model.epoch == epochs
     weight = model.snapshot()["params"]["2.weight"]
     assert [np.array_equal(w["params"]["2.weight"], weight) for w in recorder.weights].index(True) == kept - 1
@@ -84,7 +84,7 @@ def test_early_stopping(options, values, epochs, kept):
 
 def test_early_stopping_starts_anew_with_each_fit():
     x, y = blobs()
-    stopping = pn.EarlyStopping("lr", patience=1)
+    stopping = pn.EarlyStopping("lr", mode="max", patience=1)
     model = trainer(schedule=Scripted([5, 1, 2, 3]))
     model.fit(x, y, epochs=2, callbacks=[stopping], verbose=False)
     model.fit(x, y, epochs=2, callbacks=[stopping], verbose=False)
@@ -101,10 +101,66 @@ def test_early_stopping_keeps_the_last_good_weights_where_training_diverges():
 
 
 def test_early_stopping_is_not_stuck_at_nan():
-    stopping, model = pn.EarlyStopping("val_f1_score", patience=2, restore_best=False), trainer()
+    stopping, model = pn.EarlyStopping("val_f1_score", patience=2, restore_best=False), trainer(metrics=["f1_score"])
     for model.epoch, value in enumerate([math.nan, 0.1, 0.3, 0.2], start=1):
         stopping.on_epoch_end(model, {"val_f1_score": value})
     assert (stopping.best, stopping.best_epoch) == (0.3, 3)
+
+
+class RootMeanSquare(pn.Metric):
+    """A metric of the user's, of which nobody knows whether it is to fall."""
+
+    name = "rmse"
+
+    def batch(self, prediction, target, weight, loss):
+        return ((prediction - target[:, None]) ** 2).mean()
+
+    def merge(self, values, sizes):
+        return float((values * sizes).sum() / sizes.sum()) ** 0.5
+
+
+class Falling(RootMeanSquare):
+    greater_is_better = False
+
+
+@pytest.mark.parametrize(("metric", "mode"), [(Falling, "auto"), (RootMeanSquare, "min")])
+def test_the_best_weights_of_a_metric_of_the_users_are_kept(tmp_path, metric, mode):
+    # The rates let the error fall, and then rise: what is put back and saved is from the epoch of the smallest error.
+    x, _ = blobs()
+    y, path = x[:, 0] * 2, tmp_path / "best.safetensors"
+    recorder, stopping = Recorder(), pn.EarlyStopping("val_rmse", patience=9, mode=mode)
+    hooks = [recorder, pn.Checkpoint(path, "val_rmse", mode=mode), stopping]
+    scripted = Scripted([1, 1, 1, -2, -2, -2])
+    model = trainer(mlp(1), loss="mean_squared_error", metrics=[metric()], schedule=scripted)
+    rows = model.fit(x, y, epochs=6, validation_fraction=0.2, callbacks=hooks, verbose=False)
+    errors = rows["val_rmse"]
+    best = int(np.argmin(errors))
+    assert 0 < best < 5
+    assert errors[best] < min(errors[0], errors[-1])
+    assert (stopping.best_epoch, stopping.best) == (best + 1, errors[best])
+    saved = pn.load(path, custom={"rmse": metric()})
+    assert saved.epoch == best + 1
+    for name, array in recorder.weights[best]["params"].items():
+        np.testing.assert_array_equal(model.snapshot()["params"][name], array)
+        np.testing.assert_array_equal(saved.snapshot()["params"][name], array)
+
+
+@pytest.mark.parametrize(
+    ("hooks", "options"),
+    [
+        ([pn.EarlyStopping("val_rmse")], {}),
+        ([pn.Checkpoint("x", "val_rmse")], {}),
+        ([], {"schedule": pn.Plateau("val_rmse")}),
+        ([pn.LearningRateSchedule(pn.WarmUp(1, pn.Plateau("val_rmse")))], {}),
+    ],
+)
+def test_a_direction_that_nobody_knows_is_refused_before_the_first_step(hooks, options):
+    x, _ = blobs()
+    recorder, model = Recorder(), trainer(mlp(1), loss="mean_squared_error", metrics=[RootMeanSquare()], **options)
+    with pytest.raises(ConfigError, match=r"metric 'rmse' does not say .* give mode='min' or mode='max'"):
+        model.fit(x, x[:, 0], epochs=2, validation_fraction=0.2, callbacks=[recorder, *hooks], verbose=False)
+    assert model.epoch == 0
+    assert [call for call in recorder.calls if call[0] in ("batch", "epoch")] == []
 
 
 def test_a_monitor_that_is_not_there():
@@ -119,6 +175,12 @@ def test_a_monitor_that_is_not_there():
         (lambda: pn.EarlyStopping(patience=0), "EarlyStopping: patience must be a whole number of 1 or more, got 0"),
         (lambda: pn.Checkpoint("x", every=0), "Checkpoint: every must be a whole number of 1 or more, got 0"),
         (lambda: pn.LearningRateSchedule("fast"), "unknown schedule 'fast'"),
+        (
+            lambda: pn.EarlyStopping(mode="maximum"),
+            "EarlyStopping: mode must be 'auto' or 'min' or 'max', got 'maximum'",
+        ),
+        (lambda: pn.Checkpoint("x", "loss", mode=1), "Checkpoint: mode must be 'auto' or 'min' or 'max', got 1"),
+        (lambda: pn.Plateau(mode="up"), "Plateau: mode must be 'auto' or 'min' or 'max', got 'up'"),
     ],
 )
 def test_refused(make, said):
@@ -154,7 +216,7 @@ def test_time_limit_stops_within_an_epoch(monkeypatch):
     x, y = blobs(n=100)
     now = iter([0.0, 10.0, 20.0, 31.0])
     clock = SimpleNamespace(monotonic=lambda: next(now), perf_counter=time.perf_counter)
-    monkeypatch.setattr(callbacks, "time", clock)
+    monkeypatch.setattr(stopping_module, "time", clock)
     recorder = Recorder()
     model = trainer()
     history = model.fit(x, y, epochs=5, batch_size=10, callbacks=[pn.TimeLimit(30), recorder], verbose=False)

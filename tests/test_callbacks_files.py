@@ -27,7 +27,7 @@ class Saves(pn.Callback):
 
 @pytest.mark.parametrize(
     ("options", "epochs"),
-    [({}, [1, 2, 3, 4, 5, 6]), ({"every": 2}, [2, 4, 6]), ({"monitor": "lr"}, [1, 3, 6])],
+    [({}, [1, 2, 3, 4, 5, 6]), ({"every": 2}, [2, 4, 6]), ({"monitor": "lr", "mode": "max"}, [1, 3, 6])],
 )
 def test_checkpoint(tmp_path, options, epochs):
     x, y = blobs()
@@ -43,7 +43,7 @@ def test_checkpoint_holds_the_best_weights(tmp_path):
     recorder = Recorder()
     model = trainer(schedule=Scripted([1, 3, 2]))
     path = tmp_path / "best.safetensors"
-    model.fit(x, y, epochs=3, callbacks=[recorder, pn.Checkpoint(path, "lr")], verbose=False)
+    model.fit(x, y, epochs=3, callbacks=[recorder, pn.Checkpoint(path, "lr", mode="max")], verbose=False)
     found = pn.load(path)
     model.restore(recorder.weights[1])
     same(found, model)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import portanet as pn
-from portanet import checkpoint
 from tests.cli.conftest import cli  # noqa: F401  # a fixture
 from tests.small import blobs, trainer
 
@@ -49,13 +48,13 @@ def test_time_limits(jumps, monkeypatch):
 
 def test_checkpoints_by_minutes(jumps, monkeypatch, tmp_path):
     places = []
-    keep = checkpoint.save
+    keep = pn.Trainer.save_checkpoint
 
     def save(trainer, path):
         places.append((trainer.epoch, trainer.position))
         keep(trainer, path)
 
-    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(pn.Trainer, "save_checkpoint", save)
     fit(pn.TrainingCheckpoint(tmp_path / "a", minutes=5))
     assert places == [(4, 0)]  # the end alone
     places.clear()

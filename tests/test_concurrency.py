@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.files.atomic import write
 from portanet.random import generator
-from portanet.writing import write
 from tests.backends.at_hand import require
 from tests.small import same
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.cases import LAYERS
-from portanet.layers.config import activation, from_config
+from portanet.layers.config import activation
 from portanet.layers.custom import ACTIVATIONS
 from portanet.random import generator
+from portanet.verify.cases import LAYERS
+
+from_config = pn.Sequential.from_config
 
 
 def test_the_list_of_dicts_works_as_it_is():
@@ -58,12 +60,12 @@ def test_a_layer_comes_back_from_its_description(name):
         ([{"type": "Dens", "units": 3}], "layer 0: unknown layer 'Dens'; did you mean 'Dense'"),
         ([{"type": "Dense"}], "layer 0 (Dense): missing 1 required positional argument: 'units'"),
         ([{"type": "Dense", "unit": 3}], "layer 0 (Dense): unknown argument 'unit'; did you mean 'units'"),
-        ([{"type": "Dropout", "rate": 2}], "rate must be a number, at least 0 and below 1, got 2"),
+        ([{"type": "Dropout", "rate": 2}], "Dropout: rate must be a number from 0 to 1 (1 excluded), got 2"),
         ([{"output_dim": 0}], "units must be a whole number of 1 or more, got 0"),
         ([{"output_dim": 3, "init": "he_nromal"}], "unknown initializer 'he_nromal'; did you mean 'he_normal'"),
         ({"output_dim": 3}, "got a single dict; put it into a list"),
         ([3], "layer 0: expected a dict, got 3"),
-        ([], "expected at least one layer"),
+        ([], "layers must be a list of at least one layer"),
     ],
 )
 def test_errors_name_the_layer_and_the_mend(config, message):
@@ -77,8 +79,8 @@ def test_errors_name_the_layer_and_the_mend(config, message):
     [
         (
             [pn.Dense(3)],
-            (28, 28),
-            "[Dense 0] expected samples with one axis of features, got samples of shape (28, 28)",
+            (),
+            "[Dense 0] expected samples with an axis of features, got single numbers; give samples of shape (1,)",
         ),
         ([pn.Dense(3, in_features=5)], (4,), "[Dense 0] expected 5 features (in_features), got 4"),
         (
@@ -109,7 +111,7 @@ def test_forward_names_the_place_too():
 
 
 def test_a_class_instead_of_a_layer_is_told():
-    with pytest.raises(pn.ConfigError, match=r"expected a layer at position 1.*make one of it: ReLU\(\.\.\.\)"):
+    with pytest.raises(pn.ConfigError, match=r"at position 1 is <class .*ReLU'>; make one of it: ReLU\(\.\.\.\)"):
         pn.Sequential([pn.Dense(3), pn.ReLU])  # type: ignore[list-item]
 
 

@@ -48,50 +48,16 @@ def test_a_divergence_tells_step_and_layer(backend):
 
 
 def test_a_long_epoch_is_looked_into(monkeypatch):
-    monkeypatch.setattr("portanet.loop.LOOK", 0.0)
+    monkeypatch.setattr("portanet.training.fit.LOOK", 0.0)
     model = trainer([pn.Dense(3), pn.Dense(1)], loss="mean_squared_error", optimizer=pn.SGD(lr=1e4))
     with pytest.raises(pn.DivergedError, match="first in step"):
         model.fit(np.ones((4000, 2)), 5 * np.ones(4000), epochs=1, batch_size=1, verbose=False)
     assert model.position < 20
 
 
-def test_the_largest_gradient_is_told(backend):
-    model = regression(3.0, optimizer=pn.SGD(lr=3.0), backend=backend)
-    weights = []
-
-    class Weights(pn.Callback):
-        def on_fit_begin(self, trainer, end):
-            weights.append(trainer.snapshot()["params"])
-
-        def on_batch_end(self, trainer, batch, batches):
-            weights.append(trainer.snapshot()["params"])
-
-    with pytest.raises(pn.DivergedError) as caught:
-        fit(model, callbacks=[Weights()])
-    told = re.search(
-        r"the largest gradient before it was (\S+) \((\w+) of Dense (\d), step (\d+) of epoch 1\)", str(caught.value)
-    )
-    assert told is not None, caught.value
-    value, name, layer, step = told.groups()
-    before, after = weights[int(step) - 1], weights[int(step)]
-    gradients = {n: np.abs(before[n] - after[n]).max() / 3.0 for n in before}
-    assert float(value) == pytest.approx(gradients[f"{layer}.{name}"], rel=0.01)
-    assert max(gradients.values()) == pytest.approx(float(value), rel=0.01)
-    assert f"first in step {int(step) + 1} of the epoch" in str(caught.value)
-
-
-def test_where_it_began_is_told():
-    """Weights that overflow behind the last step of an epoch are in no loss yet."""
-    model = regression(1e300, optimizer=pn.SGD(lr=1e308))
-    with pytest.raises(
-        pn.DivergedError, match=r"it began with the \w+ of Dense \d in step 1 of epoch 1; the largest gr"
-    ):
-        model.fit(X, Y, epochs=1, batch_size=None, verbose=False)
-
-
 @pytest.mark.parametrize("looks", [0.0, 10.0])
 def test_the_trainer_is_back_at_the_last_good_weights(backend, looks, monkeypatch):
-    monkeypatch.setattr("portanet.loop.KEEP", looks)
+    monkeypatch.setattr("portanet.training.fit.KEEP", looks)
     rises = pn.schedules.StepDecay(every=3, gamma=1e9)  # three quiet epochs, then far too fast
     model = regression(0.001, schedule=rises, backend=backend)
     seen = Recorder()
@@ -112,10 +78,9 @@ def test_an_order_of_ones_own_is_not_drawn_again():
         return np.arange(n)
 
     model = regression(1e4)
-    with pytest.raises(pn.DivergedError) as caught:
+    with pytest.raises(pn.DivergedError):
         fit(model, shuffle=order)
     assert drawn == [40]
-    assert "largest gradient" not in str(caught.value)
     assert model.finite()
 
 
@@ -126,14 +91,14 @@ def test_it_goes_on_with_a_lower_rate(backend, caplog):
     assert history["lr"][-1] == 3.0 * model.rate_factor < 3.0
     assert history["loss"][-1] < 1.0
     assert model.rate_factor == 0.5 ** len(caplog.records)
-    assert "on with 0.5 times the learning rate (1 of at most 10 times)" in caplog.records[0].getMessage()
+    assert "continuing with the learning rate scaled by 0.5 (attempt 1 of 10)" in caplog.records[0].getMessage()
     assert caplog.records[0].getMessage().startswith("training diverged in epoch 1 (learning rate 3)")
 
 
 def test_it_ends_after_so_many_times():
     lower = pn.LowerRate(factor=0.9, times=3)
     model = regression(1e6)
-    with pytest.raises(pn.DivergedError, match="largest gradient"):
+    with pytest.raises(pn.DivergedError, match="first in step"):
         fit(model, callbacks=[lower])
     assert lower.lowered == 3
     assert model.rate_factor == pytest.approx(0.9**3)

@@ -104,12 +104,24 @@ def test_what_the_losses_say_of_themselves():
 @pytest.mark.parametrize(
     ("loss", "said"),
     [
-        (lambda: pn.SoftmaxCrossEntropy(label_smoothing=1.0), "label_smoothing must be at least 0 and below 1"),
-        (lambda: pn.BinaryCrossEntropy(label_smoothing=1.0), "label_smoothing must be at least 0 and below 1"),
-        (lambda: pn.BinaryCrossEntropy(label_smoothing=math.nan), "label_smoothing must be a finite number"),
-        (lambda: pn.SoftmaxCrossEntropy(label_smoothing="x"), "label_smoothing must be a finite number"),
+        (
+            lambda: pn.SoftmaxCrossEntropy(label_smoothing=1.0),
+            "label_smoothing must be a number from 0 to 1 (1 excluded), got 1.0",
+        ),
+        (
+            lambda: pn.BinaryCrossEntropy(label_smoothing=1.0),
+            "label_smoothing must be a number from 0 to 1 (1 excluded), got 1.0",
+        ),
+        (
+            lambda: pn.BinaryCrossEntropy(label_smoothing=math.nan),
+            "label_smoothing must be a number from 0 to 1 (1 excluded)",
+        ),
+        (
+            lambda: pn.SoftmaxCrossEntropy(label_smoothing="x"),
+            "label_smoothing must be a number from 0 to 1 (1 excluded)",
+        ),
         (lambda: pn.Huber(math.inf), "delta must be a finite number"),
-        (lambda: pn.Huber(0.0), "delta must be above 0"),
+        (lambda: pn.Huber(0.0), "delta must be a finite number above 0, got 0.0"),
         (lambda: pn.SoftmaxCrossEntropy().forward(Z[:, :1], CLASSES), "expected at least 2 outputs, got 1"),
     ],
 )

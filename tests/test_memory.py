@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import memory
 from portanet.backends.host import host_memory
+from portanet.training import batch_size as memory
 from tests.backends.at_hand import require
 from tests.small import trainer
 
@@ -25,6 +25,7 @@ SCRIPT = """
 import json, resource, sys
 import numpy as np
 import portanet as pn
+from portanet.training import batch_size as memory
 from portanet.cli.main import run
 
 def trainer():
@@ -44,11 +45,11 @@ except pn.OutOfMemoryError as error:
     found["said"], found["code"] = str(error), error.exit_code
 auto = trainer()
 auto.fit(x[:600], y[:600], epochs=1, batch_size="auto", verbose=False)
-found["auto"] = auto._fitted["batch_size"]
+found["auto"] = auto.fit_info.batch_size
 usual = trainer()
 usual.fit(x[:2], y[:2], epochs=1, verbose=False)
-found["scarce"] = pn.memory.auto_batch_size(usual, 17_000)
-found["rows"] = pn.memory.rows_at_a_time(usual, 1000, 2048)
+found["scarce"] = memory.auto_batch_size(usual, 17_000)
+found["rows"] = memory.rows_at_a_time(usual, 1000, 2048)
 found["predicted"] = list(usual.predict(x).shape)
 found["loss"] = usual.evaluate(x, y)["loss"]
 found["batch"] = int(found["said"].partition("batch_size=")[2].partition(" ")[0])
@@ -98,7 +99,7 @@ def test_auto_is_a_number_that_a_resumed_training_takes_too(tmp_path, backend):
     first.fit(x, y, epochs=1, batch_size="auto", callbacks=[saved], verbose=False)
     second.resume(tmp_path / "training")
     second.fit(x, y, epochs=0, batch_size=32, callbacks=[saved], verbose=False)
-    assert first._fitted["batch_size"] == 32
+    assert first.fit_info.batch_size == 32
 
 
 def peak(run):

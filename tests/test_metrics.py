@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -231,6 +232,83 @@ def test_scikit_metrics_of_a_regression(outputs):
     assert found["median_absolute_error"] == pytest.approx(sk.median_absolute_error(y, model.predict(x)))
 
 
+def share_of_hits(y_true, y_pred):
+    assert y_pred.shape == y_true.shape == (len(y_true),)
+    return (y_true == y_pred).mean()
+
+
+def weighed_error(y_true, y_pred, sample_weight=None, average="left alone"):
+    assert average == "left alone"
+    return np.average(abs(y_true - y_pred), weights=sample_weight)
+
+
+def test_functions_are_metrics():
+    # scikit-learn's are the ones of that name; a custom one has a column under its own.
+    x, y = blobs()
+    model = trainer(metrics=[sk.f1_score, sk.log_loss, "accuracy", share_of_hits])
+    assert model.metrics[:2] == (metrics.ScikitMetric("f1_score"), metrics.ScikitMetric("log_loss"))
+    history = model.fit(x, y, epochs=2, validation_data=(x, y), verbose=False)
+    found, probability = model.evaluate(x, y), model.predict(x)
+    assert found["f1_score"] == pytest.approx(oracle("f1_score", y, probability, None))
+    assert found["share_of_hits"] == found["accuracy"] == (y == model.predict_classes(x)).mean()
+    assert history[-1]["val_share_of_hits"] == found["share_of_hits"]
+    assert "share_of_hits" not in history[-1]  # not one for batches
+
+
+@pytest.mark.parametrize("weight", [None, np.linspace(0.1, 3, 120)])
+def test_a_custom_function_of_a_regression_takes_weights(weight):
+    x, _ = blobs()
+    model = trainer(mlp(1), loss="mean_squared_error", metrics=["mae", weighed_error])
+    model.fit(x, x[:, 0], epochs=1, verbose=False)
+    found = model.evaluate(x, x[:, 0], sample_weight=weight)
+    error = abs(x[:, 0] - model.predict(x)[:, 0])
+    assert found["weighed_error"] == pytest.approx(found["mae"]) == pytest.approx(np.average(error, weights=weight))
+
+
+def test_a_custom_function_is_saved_by_name_and_given_at_load(tmp_path):
+    x, y = blobs()
+    model = trainer(metrics=[share_of_hits, sk.f1_score])
+    model.fit(x, y, epochs=1, verbose=False)
+    model.save(tmp_path / "net.safetensors")
+    again = pn.load(tmp_path / "net.safetensors", custom={"share_of_hits": share_of_hits})
+    assert again.metrics == model.metrics
+    assert again.evaluate(x, y) == model.evaluate(x, y)
+    with pytest.raises(ConfigError, match="share_of_hits"):
+        pn.load(tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize(("mode", "epochs"), [("max", 4), ("min", 2)])
+def test_the_direction_of_a_custom_function_is_given(mode, epochs):
+    x, y = blobs()
+    values = iter([0.5, 0.6, 0.7, 0.8])
+
+    def rising_loss(y_true, y_pred):
+        return next(values)
+
+    def fit(**options):
+        hooks = [pn.EarlyStopping("val_rising_loss", patience=1, **options)]
+        model = trainer(metrics=[rising_loss])
+        model.fit(x, y, epochs=4, validation_fraction=0.2, callbacks=hooks, verbose=False)
+        return model
+
+    with pytest.raises(ConfigError, match=r"metric 'rising_loss' does not say .* give mode="):
+        fit()
+    model = fit(mode=mode)
+    assert len(model.history) == epochs
+
+
+def accuracy(y_true, y_pred):
+    """Not ours."""
+
+
+def f1_score(y_true, y_pred):
+    """Not scikit-learn's."""
+
+
+def alone(y_true):
+    """A function of one argument."""
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -240,6 +318,12 @@ def test_scikit_metrics_of_a_regression(outputs):
         ("ConfusionMatrixDisplay", "unknown metric"),
         (pn.Accuracy, "make one of it: Accuracy()"),
         (3, "expected a name or a Metric, got 3"),
+        (sk.silhouette_score, "unknown metric 'silhouette_score'"),
+        (lambda y_true, y_pred: 0.0, "no name); write def name(y_true, y_pred): ..."),
+        (partial(sk.fbeta_score, beta=2), "no name); write def name(y_true, y_pred): ..."),
+        (accuracy, "the name 'accuracy' is taken"),
+        (f1_score, "the name 'f1_score' is taken"),
+        (alone, "does not take (y_true, y_pred)"),
     ],
 )
 def test_unknown_metrics(name, said):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
 
 from portanet import optimizers
-from portanet.agree import TOLERANCE, _difference, run_optimizer
 from portanet.backends import get
 from portanet.errors import ConfigError
 from portanet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from portanet.optimizers.rules import one_minus_power
+from portanet.verify.agreement import TOLERANCE, _difference, run_optimizer
 from tests.cases import OPTIMIZER_CASES
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZER_CASES)
@@ -168,16 +169,16 @@ def test_bias_correction_does_not_cancel(beta, backend):
     [
         (lambda: SGD(lr=-1), "lr must be a finite number of 0 or more, got -1"),
         (lambda: Adam(lr=float("nan")), "lr must be a finite number"),
-        (lambda: SGD(momentum=1.0), "momentum must be at least 0 and below 1, got 1.0"),
+        (lambda: SGD(momentum=1.0), "momentum must be a number from 0 to 1 (1 excluded), got 1.0"),
         (lambda: SGD(nesterov=True), "nesterov needs a momentum"),
         (lambda: Adam(beta2=1.0), "beta2 must be"),
-        (lambda: SGD(clip_norm=0), "clip_norm must be above 0"),
+        (lambda: SGD(clip_norm=0), "clip_norm must be a finite number above 0, or None, got 0"),
         (lambda: optimizers.get("adm"), "did you mean 'adam'"),
         (lambda: optimizers.get("adam", momentun=0.9), "optimizer 'adam': unknown option 'momentun'"),
     ],
 )
 def test_bad_arguments(make, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         make()
 
 

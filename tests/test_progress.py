@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from portanet import progress
+from portanet.callbacks import progress
 from tests.small import blobs, trainer
 
 
@@ -113,7 +113,7 @@ def test_the_time_left(capsys, monkeypatch):
     shown, model = progress.Progress(), Model()
     shown.on_fit_begin(model, 4)
     for model.epoch in (1, 2):
-        shown.on_epoch_end(model, {"loss": 1.0, "seconds": 9.0})
+        shown.on_epoch_end(model, {"epoch": model.epoch, "loss": 1.0, "seconds": 9.0})
     assert capsys.readouterr().err.splitlines() == [
         "epoch 1/4  loss 1.000  9.00 s  0:30 left",
         "epoch 2/4  loss 1.000  9.00 s  0:40 left",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -10,8 +11,9 @@ import pytest
 
 import portanet
 from portanet import layers, losses, optimizers
-from portanet.cases import LAYERS, LOSSES, OPTIMIZERS
 from portanet.errors import need
+from portanet.verify.cases import LAYERS, LOSSES, OPTIMIZERS
+from tests import surface
 
 
 def _public(module, base):
@@ -34,6 +36,11 @@ def test_a_case_is_of_the_class_it_stands_under(module, base, table):
         assert any(type(thing).__name__ == name for thing in things), name
 
 
+def _is_abstract(kind, base):
+    """Whether a layer's or loss's forward is still to be written: a base of others."""
+    return base is not optimizers.Optimizer and kind.forward is base.forward
+
+
 def test_every_subclass_in_the_package_is_public():
     # A layer that is written but not listed in __all__ would escape the table.
     def below(base):
@@ -42,9 +49,10 @@ def test_every_subclass_in_the_package_is_public():
             yield from below(kind)
 
     for base, module in ((layers.Layer, layers), (losses.Loss, losses), (optimizers.Optimizer, optimizers)):
-        own = {
-            kind.__name__ for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_"
-        }
+        ours = [kind for kind in below(base) if kind.__module__.startswith("portanet.") and kind.__name__[0] != "_"]
+        # Those of the estimators are scikit-learn's forms of ours, and held to scikit-learn's own numbers.
+        whole = (kind for kind in ours if not _is_abstract(kind, base))  # a base makes nothing of its inputs
+        own = {kind.__name__ for kind in whole if not kind.__module__.startswith("portanet.sklearn.")}
         assert own <= set(module.__all__)
 
 
@@ -54,8 +62,57 @@ def test_every_public_name_resolves_and_is_documented():
         assert thing.__doc__, name
 
 
+def test_the_table_of_public_names_is_current():
+    for module, names in portanet._PUBLIC.items():
+        listed = importlib.import_module(f"portanet.{module}").__all__
+        assert sorted(names.split()) == (["agree"] if module == "agree" else sorted(listed))
+    assert portanet.__all__ == sorted({*portanet._MODULE_OF, "backends", "data"})
+    assert set(portanet.__all__) <= set(dir(portanet))
+    assert {"History", "agree"} <= set(portanet.__all__)
+    assert "ShapesOnly" not in portanet.__all__
+
+
+def test_what_users_rely_on_is_as_it_was():
+    said = "the public surface changed; if that is meant, run python -m tests.surface and read git diff"
+    assert surface.surface() == surface.PAGE.read_text(encoding="utf-8"), said
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import portanet as pn; pn.agree",
+        "import portanet.agree as module",
+        "from portanet.agree import agree, Agreement, TOLERANCE, run_layer",
+        "from portanet import agree; assert agree.TOLERANCE['float64'] == 1e-11",
+        "import portanet.verify.agreement; from portanet import *",
+    ],
+)
+def test_agree_is_a_function_however_it_was_imported(code):
+    code += """
+import inspect, portanet as pn, portanet.agree
+from portanet.agree import Agreement
+assert inspect.isfunction(pn.agree) and pn.agree is portanet.agree and Agreement.__name__ == "Agreement"
+import portanet.verify.agreement
+assert pn.agree is portanet.verify.agreement.agree
+assert all(isinstance(one, Agreement) and one.ok for one in pn.agree(["numpy"])[:5])
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_asking_for_a_name_that_is_not_there_imports_nothing():
+    code = """
+import json, sys, portanet
+before = set(sys.modules)
+asked = [hasattr(portanet, name) for name in ("no_such_name", "Dens", "_private", "trainers")]
+assert asked == [False] * 4
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
 def test_public_functions_are_not_hidden_by_modules():
-    import portanet.gradient_check  # the submodule is loaded, the function must stay
+    import portanet.verify.gradient_check  # the submodule is loaded, the function must stay
 
     assert callable(portanet.gradcheck)
     assert callable(portanet.load)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.history import History
+from portanet.training.history import History
 from tests.test_resume import SCHEDULES, StopAt, fit, make
 
 
@@ -50,7 +50,7 @@ def test_another_fit_is_told(options, callbacks, words, tmp_path):
     fit(make(), 3, StopAt(2, 2), pn.TrainingCheckpoint(tmp_path / "a.safetensors"))
     trainer = make()
     trainer.resume(tmp_path / "a.safetensors")
-    with pytest.raises(pn.DataError, match="it cannot go on from its checkpoint") as caught:
+    with pytest.raises(pn.DataError, match="it cannot resume from its checkpoint") as caught:
         fit(trainer, 2, *callbacks, **options)
     assert words in str(caught.value)
 

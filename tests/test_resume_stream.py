@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.data import NpySamples, block_order
+from portanet.data import NpySamples
+from portanet.data.lazy import block_order
 from tests.test_resume import BACKENDS, StopAt, data, make, same
 
 

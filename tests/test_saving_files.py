@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import load, save
 
 import portanet as pn
-from portanet import writing
 from portanet.errors import BackendError, ConfigError, DataError
+from portanet.files import atomic as writing
 from tests.small import blobs, mlp, trainer
 
 
@@ -86,10 +86,14 @@ DAMAGED = {
         f"no {key}": (without(key), "description is incomplete or of another kind")
         for key in ("net", "loss", "optimizer", "metrics", "dtype", "seed", "l1", "input_shape", "classes", "buffers")
     },
-    "an unknown loss": (with_("hinge", "loss", "name"), "description is incomplete or of another kind"),
-    "a loss's unknown option": (with_(1, "loss", "options", "x"), "description is incomplete or of another kind"),
+    "an unknown loss": (with_("hinge", "loss", "name"), "unknown loss 'hinge'"),
+    "a loss's unknown option": (with_(1, "loss", "options", "x"), "unknown option 'x'"),
+    "options in options": (with_({"name": "huber"}, "loss", "options"), "unknown option 'name'"),
     "a shape of words": (with_(["a"], "input_shape"), "description is incomplete or of another kind"),
-    "another shape": (with_([5, 5], "input_shape"), "[Dense 1] expected samples with one axis"),
+    "another shape": (
+        with_([5, 5], "input_shape"),
+        "array '0.inverse_std': expected shape (5, 5), got (5,); the file was edited",
+    ),
     "more units": (with_(9, "net", "layers", 1, "units"), "array '1.bias': expected shape (9,), got (8,)"),
     "an array missing": (dropped("1.weight"), "array '1.weight': expected shape (5, 8), got none"),
     "an array too many": (put("9.weight", np.zeros(2)), "array '9.weight': expected no such array, got (2,)"),

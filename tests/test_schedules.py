@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import warnings
 
 import numpy as np
 import pytest
 
-from portanet import schedules
+import portanet as pn
+from portanet import metrics, schedules
 from portanet.errors import ConfigError
 from portanet.schedules import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 from tests.small import blobs, trainer
@@ -58,7 +61,7 @@ def test_what_schedules_begin_with():
 
 @pytest.mark.parametrize(("value", "best", "is_so"), [(0.9, 1.0, True), (1.0, 1.0, False), (9.0, None, True)])
 def test_improved(value, best, is_so):
-    assert schedules.improved(value, best, "loss") is is_so
+    assert schedules.improved(value, best, -1) is is_so
 
 
 def test_plateau():
@@ -74,6 +77,7 @@ def test_plateau():
 @pytest.mark.parametrize(("monitor", "better"), [("val_accuracy", 0.9), ("val_r2", 0.9), ("val_log_loss", 0.1)])
 def test_plateau_knows_what_is_better(monitor, better):
     plateau = Plateau(monitor, patience=1)
+    plateau.prepare([metrics.get(monitor.removeprefix("val_"))])
     for value in (0.5, better):
         plateau.observe({monitor: value})
     assert plateau.current == 1.0
@@ -83,6 +87,7 @@ def test_plateau_knows_what_is_better(monitor, better):
 
 def test_plateau_is_not_stuck_at_nan():
     plateau = Plateau("val_f1_score", patience=2)
+    plateau.prepare([metrics.get("f1_score")])
     for value in (math.nan, 0.1, 0.2, 0.3, 0.4):
         plateau.observe({"val_f1_score": value})
     assert (plateau.current, plateau.best) == (1.0, 0.4)
@@ -95,12 +100,22 @@ def test_plateau_within_a_warm_up_sees_the_rows():
     assert schedule.factor(5, 9) == 0.1
 
 
+def test_plateau_within_a_warm_up_is_given_the_metrics():
+    schedule = WarmUp(1, Plateau("val_accuracy", patience=1))
+    schedule.prepare([pn.Accuracy()])
+    for value in (0.5, 0.9):
+        schedule.observe({"val_accuracy": value})
+    assert schedule.factor(5, 9) == 1.0
+
+
 @pytest.mark.parametrize(
     ("name", "sign"),
     [
         ("loss", -1),
         ("val_loss", -1),
         ("val_mae", -1),
+        ("mae", -1),
+        ("val_mean_squared_error", -1),
         ("val_mean_absolute_error", -1),
         ("val_max_error", -1),
         ("val_hinge_loss", -1),
@@ -110,10 +125,63 @@ def test_plateau_within_a_warm_up_sees_the_rows():
         ("val_r2", 1),
         ("val_f1_score", 1),
         ("val_roc_auc_score", 1),
+        ("val_matthews_corrcoef", 1),
     ],
 )
 def test_direction(name, sign):
-    assert schedules.direction(name) == sign
+    own = name.removeprefix("val_")
+    known = [] if own == "loss" else [metrics.get(own)]
+    assert schedules.direction(name, "auto", known, "Plateau") == sign
+
+
+@pytest.mark.parametrize("monitor", ["loss", "val_rmse", "val_accuracy", "lr"])
+@pytest.mark.parametrize(("mode", "sign"), [("min", -1), ("max", 1)])
+def test_a_mode_decides(monitor, mode, sign):
+    assert schedules.direction(monitor, mode, [Rmse(), pn.Accuracy()], "Plateau") == sign
+    plateau = Plateau(monitor, patience=1, mode=mode)
+    for value in (0.5, 0.5 + sign * 0.1):
+        plateau.observe({monitor: value})
+    assert (plateau.current, plateau.best) == (1.0, 0.5 + sign * 0.1)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "said"),
+    [
+        ("val_rmse", "metric 'rmse' does not say by greater_is_better whether a smaller or larger 'val_rmse'"),
+        ("rmse", "whether a smaller or larger 'rmse' is better"),
+        ("val_acuracy", "unknown column of the history to monitor 'val_acuracy'; did you mean 'val_accuracy'?"),
+        ("lr", "for a column that a callback logs"),
+    ],
+)
+def test_a_direction_that_is_not_known(monitor, said):
+    with pytest.raises(ConfigError) as caught:
+        Plateau(monitor).prepare([Rmse(), pn.Accuracy()])
+    assert said in str(caught.value)
+    assert "give mode='min' or mode='max'" in str(caught.value)
+    with pytest.raises(ConfigError, match="mode='min'"):
+        WarmUp(1, Plateau(monitor)).prepare([Rmse(), pn.Accuracy()])
+
+
+class Rmse(pn.Metric):
+    name = "rmse"
+
+
+def test_directions_of_scikit_learn_are_those_of_its_functions():
+    # A function that compares targets with predictions is better for the targets themselves than for their opposite.
+    sk = pytest.importorskip("sklearn.metrics", reason="pip install scikit-learn")
+    y, labels = np.linspace(1.0, 2.0, 40), np.arange(40) % 2
+    seen = set()
+    for name in sk.__all__:
+        for target, opposite in ((labels, 1 - labels), (y, 3 - y)):
+            with contextlib.suppress(ConfigError, TypeError, ValueError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                rises = metrics.get(name).greater_is_better
+                good, bad = (float(getattr(sk, name)(target, guess)) for guess in (target, opposite))
+                if good != bad:
+                    assert (good > bad) is rises, name
+                    seen.add(name)
+    assert len(seen) > 30
+    assert {"f1_score", "matthews_corrcoef", "log_loss", "max_error", "r2_score", "mean_gamma_deviance"} <= seen
 
 
 @pytest.mark.parametrize(
@@ -138,14 +206,14 @@ def test_a_column_that_is_not_there(row, said):
         (lambda: schedules.get("plateau", current=1.0), "unknown option 'current'"),
         (lambda: Exponential(math.nan), "Exponential: gamma must be a finite number"),
         (lambda: StepDecay(gamma=math.nan), "StepDecay: gamma must be a finite number"),
-        (lambda: OneCycle(start=math.nan), "OneCycle: start must be a finite number"),
+        (lambda: OneCycle(start=math.nan), "OneCycle: start must be a number from 0 to 1, got"),
         (lambda: WarmUp(math.inf), "WarmUp: epochs must be a finite number"),
-        (lambda: Plateau(gamma=math.nan), "Plateau: gamma must be a finite number"),
-        (lambda: StepDecay(0), "StepDecay: every must be above 0, got 0"),
-        (lambda: WarmUp(0), "WarmUp: epochs must be above 0, got 0"),
+        (lambda: Plateau(gamma=math.nan), "Plateau: gamma must be a number from 0 to 1 (1 excluded), got"),
+        (lambda: StepDecay(0), "StepDecay: every must be a finite number above 0, got 0"),
+        (lambda: WarmUp(0), "WarmUp: epochs must be a finite number above 0, got 0"),
         (lambda: WarmUp(1, "fast"), "unknown schedule 'fast'"),
-        (lambda: OneCycle(rise=1.0), "OneCycle: rise must be at least 0 and below 1, got 1.0"),
-        (lambda: Plateau(patience=0), "Plateau: patience must be 1 or more, got 0"),
+        (lambda: OneCycle(rise=1.0), "OneCycle: rise must be a number from 0 to 1 (1 excluded), got 1.0"),
+        (lambda: Plateau(patience=0), "Plateau: patience must be a whole number of 1 or more, got 0"),
     ],
 )
 def test_refused(make, said):

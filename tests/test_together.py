@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.data.batches import Batches, Rows
-from portanet.loop import TOGETHER
+from portanet.data.batching.batches import Batches, IndexBlock
 from portanet.random import generator
+from portanet.training.loop import TOGETHER
 from tests.backends.at_hand import require
 
 
@@ -76,15 +76,15 @@ def test_rows_that_are_joined():
     x = np.arange(50.0)[:, None]
     batches = Batches(backend, x, np.arange(50), None, 4)
     parts = list(batches.epoch(0, 0, together=5))
-    assert [isinstance(part, Rows) for part in parts] == [True, True, False, False, False]
+    assert [isinstance(part, IndexBlock) for part in parts] == [True, True, False, False, False]
     assert parts[0].index.shape == (5, 4)
     assert parts[0].sizes == [4.0] * 5
     assert [part.size for part in parts[2:]] == [4, 4, 2]
-    order = [i for part in parts for i in (part.index.ravel() if isinstance(part, Rows) else part.y)]
+    order = [i for part in parts for i in (part.index.ravel() if isinstance(part, IndexBlock) else part.y)]
     assert order == [i for batch in batches.epoch(0, 0) for i in batch.y]
     ordered = list(batches.epoch(0, 0, shuffle=False, together=5))
-    assert [isinstance(part, Rows) for part in ordered] == [True, True, False, False, False]
-    assert [i for part in ordered for i in (part.index.ravel() if isinstance(part, Rows) else part.y)] == list(
+    assert [isinstance(part, IndexBlock) for part in ordered] == [True, True, False, False, False]
+    assert [i for part in ordered for i in (part.index.ravel() if isinstance(part, IndexBlock) else part.y)] == list(
         range(50)
     )
 

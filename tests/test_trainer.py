@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.data.batches import Batches
-from portanet.fit_data import in_batches
+from portanet.data.batching.batches import Batches
+from portanet.training.fit_inputs import in_batches
 from tests.small import Recorder, blobs, mlp, same, trainer
 
 

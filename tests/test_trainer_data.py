@@ -7,7 +7,7 @@ import pytest
 
 import portanet as pn
 from portanet.backends import Memory
-from portanet.fit_data import in_batches
+from portanet.training.fit_inputs import in_batches
 from tests.small import blobs, mlp, near, same, trainer
 
 
@@ -96,7 +96,7 @@ def test_streamed_is_the_same_bit_for_bit(backend, monkeypatch):
     x, y = blobs()
     weight = np.random.default_rng(0).random(120)
     models = []
-    monkeypatch.setattr("portanet.data.batches.SMALL", 0)
+    monkeypatch.setattr("portanet.data.batching.batches.SMALL", 0)
     for memory in (Memory(2**40, 2**40), Memory(0, 0)):
         monkeypatch.setattr(type(backend), "memory", lambda self, memory=memory: memory)
         model = trainer(mlp(dropout=0.3), backend=backend)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.fit_data import in_batches
+from portanet.training.fit_inputs import in_batches
 from tests.small import blobs, trainer
 
 

@@ -184,7 +184,12 @@ MISTAKES = [
         ShapeError,
         "y: expected one target for each of the 300 samples, got an array of shape",
     ),
-    ({"x": X.reshape(300, 2, 2)}, ShapeError, "[Dense 0] expected samples with one axis of features, got samples of"),
+    (
+        {"x": X.reshape(300, 2, 2)},
+        ShapeError,
+        "y: expected targets of shape (300, 2) or (300, 2, 3), as the network has outputs, got shape (300,); for one "
+        "target a sample add Flatten() before the first Dense",
+    ),
     ({"epochs": -1}, ConfigError, "fit: epochs must be a whole number of 0 or more, got -1"),
     ({"epochs": 1.5}, ConfigError, "fit: epochs must be a whole number of 0 or more, got 1.5"),
     ({"epochs": True}, ConfigError, "fit: epochs must be a whole number of 0 or more, got True"),
@@ -223,8 +228,12 @@ def test_mistakes_in_fit(change, kind, said):
         ({"metrics": ["acc"]}, "unknown metric 'acc'"),
         ({"schedule": "cos"}, "unknown schedule 'cos'"),
         ({"backend": "nump"}, "unknown backend 'nump'; did you mean 'numpy'?"),
-        ({"net": [pn.Dense(3), pn.ReLU]}, "Sequential: expected a layer at position 1, got <class"),
-        ({"net": []}, "Sequential: expected at least one layer, got none"),
+        (
+            {"net": [pn.Dense(3), pn.ReLU]},
+            "Sequential: layers must be a list of at least one layer, as in [Dense(10)], got (Dense(units=3, "
+            "bias=True, weight_init='glorot_uniform', bia; at position 1 is <class",
+        ),
+        ({"net": []}, "Sequential: layers must be a list of at least one layer, as in [Dense(10)], got ()"),
     ],
 )
 def test_mistakes_in_the_trainer(options, said):
@@ -235,7 +244,9 @@ def test_mistakes_in_the_trainer(options, said):
 
 def test_a_network_without_a_row_of_outputs():
     with pytest.raises(
-        ConfigError, match=r"expected a network with one axis of outputs, got outputs of shape \(2, 2\)"
+        ShapeError,
+        match=r"^y: expected targets of shape \(300, 2\) or \(300, 2, 2\), as the network has outputs, got shape "
+        r"\(300,\); for one target a sample add Flatten\(\) before the first Dense",
     ):
         trainer([pn.ReLU()]).fit(X.reshape(300, 2, 2), X[:, 0], verbose=False)
 

@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.layers.windows import (
-    axis,
-    check_padding,
-    holders_table,
-    padded,
-    pair,
-    spread,
-    way_back,
-    whole,
-    with_blank,
-)
+from portanet.checks import COUNT, check
+from portanet.layers.windows import PADDING, SIZES, axis, holders_table, padded, pair, spread, way_back, with_blank
 
 
 @pytest.mark.parametrize(
@@ -53,16 +44,21 @@ LARGEST = 2**31 - 1  # no axis of an array is longer
 
 
 def test_the_bounds_of_numbers():
-    assert pair(LARGEST, "it", 0) == (LARGEST, LARGEST)
-    assert pair([1, 70], "it", 1) == (1, 70)
-    assert whole(1, "it", 1) == 1
-    for padding in ("valid", "same", 0, 70, LARGEST):
-        check_padding(padding, "it")
-    for refused in (LARGEST + 1, -1, True, 1.0):
-        with pytest.raises(pn.ConfigError, match="it: expected a whole number of 0 or more, or two of them"):
-            pair(refused, "it", 0)
-        with pytest.raises(pn.ConfigError, match="it: expected 'valid', 'same' or one number of pixels"):
-            check_padding(refused, "it")
+    assert SIZES(LARGEST) == LARGEST
+    assert SIZES([1, 70]) == (1, 70)
+    assert pair(LARGEST) == (LARGEST, LARGEST)
+    assert pair((1, 70)) == (1, 70)
+    assert COUNT(1) == 1
+    for taken in ("valid", "same", 0, 70, LARGEST):
+        assert PADDING(taken) == taken
+    for refused in (LARGEST + 1, 0, -1, True, 1.0, (1,), (1, 0), (1, 2, 3)):
+        with pytest.raises(
+            pn.ConfigError, match=r"it must be a whole number of 1 or more(, and at most 2147483647)?, or 2"
+        ):
+            check("it", refused, SIZES)
+    for other in (LARGEST + 1, -1, True, 1.0, "smae", (1, 2)):
+        with pytest.raises(pn.ConfigError, match="it must be 'valid' or 'same', or a whole number of 0 or more"):
+            check("it", other, PADDING)
 
 
 @pytest.mark.parametrize("where", [0, 1])

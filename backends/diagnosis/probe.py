@@ -18,7 +18,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Status", "Unusable", "forget", "probe"]
+from portanet.backends.diagnosis import probe_cupy
+from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said
+
+__all__ = ["Status", "forget", "probe"]
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,13 @@ class Status:
     devices: tuple[str, ...]
 
 
-class Unusable(Exception):
-    """A stage of a probe that failed: the stage, the reason in words, and the command that mends it."""
-
-    def __init__(self, *, stage: str, reason: str, mend: str = "") -> None:
-        super().__init__(reason)
-        self.stage, self.reason, self.mend = stage, reason, mend
-
-
 @functools.cache
 def probe(name: str) -> Status:
     """Return the status of the backend `name` (``"cupy"``, ``"torch:mps"``, …), found out once per process."""
     library, _, place = name.partition(":")
     look: Callable[[str], tuple[str, ...]]
     if library == "cupy":
-        look = importlib.import_module("portanet.backends.diagnosis.probe_cupy").look
+        look = probe_cupy.look
     else:
         look = {"numpy": _numpy, "torch": _torch, "jax": _jax, "strict": _strict}[library]
     try:
@@ -92,12 +87,6 @@ def load(module: str, mend: str) -> Any:
         return importlib.import_module(module)
     except Exception as error:  # a broken installation may raise anything
         raise Unusable(stage="import", reason=f"{module} cannot be imported: {said(error)}", mend=mend) from error
-
-
-def said(error: BaseException) -> str:
-    """Return an error in one line: its type, and the last line it says (CuPy and torch put the cause there)."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" =")]
-    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
 
 
 def _version(library: str) -> str:
@@ -162,18 +151,3 @@ def _jax(place: str) -> tuple[str, ...]:
         for platform in everywhere
         for i, device in enumerate(jax.devices(platform))
     )
-
-
-def check_index(kind: str, index: int, n: int) -> None:
-    """Refuse a device beyond the `n` that there are."""
-    if index >= n:
-        there = "there is one device" if n == 1 else f"there are {n} devices"
-        names = f"{kind}:0" if n == 1 else f"{kind}:0 to {kind}:{n - 1}"
-        raise Unusable(stage="devices", reason=f"{there}, {names}, and number {index} was asked for")
-
-
-def check_product(product: np.ndarray[Any, Any]) -> None:
-    """Refuse a device whose product of two 2 × 2 matrices of ones is not 2 everywhere."""
-    if product.tolist() != [[2.0, 2.0], [2.0, 2.0]]:
-        message = f"ones @ ones gave {product.tolist()}"
-        raise ArithmeticError(message)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from portanet.backends.diagnosis.probe import Unusable, check_index, check_product, said
+from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said
 
 __all__ = ["look"]
 

@@ -14,7 +14,7 @@ from portanet.cli.parameters import json_option
 from portanet.errors import CheckError, ConfigError
 
 if TYPE_CHECKING:
-    from portanet.agree import Agreement
+    from portanet.verify.agreement import Agreement
 
 __all__ = ["agree"]
 
@@ -33,8 +33,8 @@ def agree(names: str | None, run: str | None, data: str | None, *, json_wanted: 
     if data is not None and run is None:
         message = "--data: it is what a network is tried on; name one by --model too"
         raise ConfigError(message)
-    from portanet.agree import agree as compare
     from portanet.cli import stored
+    from portanet.verify.agreement import agree as compare
 
     chosen = [name.strip() for name in names.split(",")] if names else _usable()
     net = None if run is None else stored.model(run)

@@ -13,8 +13,8 @@ from portanet.errors import ConfigError, DataError, unknown
 
 __all__ = ["ConfigurableCommand", "config_option", "read_toml", "resume_option"]
 
-_NOT_IN_FILES = ("config", "resume", "print_config", "json_wanted", "quiet", "debug", "help")
-"""What concerns how a command is run, and not what it does."""
+_NOT_IN_FILES = ("config", "resume", "print_config", "json_wanted", "quiet", "debug", "help", "modules")
+"""What concerns how a command is run, and not what it does; and what a file, perhaps from a stranger, must not do."""
 
 
 _LARGEST = 1 << 20  # bytes of a file of options

@@ -35,9 +35,10 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     """
     from portanet.backends import keep_memory
     from portanet.cli import network
-    from portanet.cli.describe import count, data_in_words, net_in_words
+    from portanet.cli.describe import count, data_in_words
     from portanet.data import load
     from portanet.fleet.folds import split
+    from portanet.layers.words import net_in_words
 
     keep_memory()
     if quiet:

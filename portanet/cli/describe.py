@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from portanet.data import Dataset
-from portanet.layers import Layer, Sequential
+from portanet.initializers import ShapesOnly
+from portanet.layers import Layer
+from portanet.layers.words import layer_words
 from portanet.typing import Params, Shape
 
-__all__ = ["class_counts", "count", "data_in_words", "layer_rows", "layer_words", "net_in_words", "shape_words"]
+__all__ = ["class_counts", "count", "data_in_words", "layer_rows", "shape_words"]
 
 
 def count(params: Params) -> int:
@@ -38,23 +39,16 @@ def class_counts(dataset: Dataset, y: Any) -> dict[str, int]:
     return {name: found[i] for i, name in enumerate(dataset.classes)}
 
 
-def layer_words(layer: Layer) -> str:
-    """Return a layer as its type and the number that matters: ``Dense 500``."""
-    names = {f.name for f in dataclasses.fields(layer)}  # type: ignore[arg-type]  # every layer is a dataclass
-    return " ".join([type(layer).__name__, *(f"{getattr(layer, n):g}" for n in ("units", "rate") if n in names)])
-
-
-def net_in_words(net: Layer) -> str:
-    """Return a network in one line: ``Rescale, Flatten, Dense 500, ReLU, Dense 10``."""
-    return ", ".join(layer_words(layer) for layer in (net.layers if isinstance(net, Sequential) else [net]))
-
-
 def layer_rows(net: Layer, input_shape: Shape, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return for each layer: its number, what it is, the shape of a sample behind it, and its parameters' number."""
-    net = net if isinstance(net, Sequential) else Sequential((net,))
+    """Return for each layer: its number, what it is, the shape of a sample after it, and its parameters' number.
+
+    A container that does not tell the shapes within it is one layer.
+    """
+    shapes = net.child_shapes(input_shape)
+    layers = {f"{name}.": (net.children()[name], shape) for name, shape in shapes.items()} or {"": (net, input_shape)}
     rows = []
-    for i, (layer, shape, own) in enumerate(
-        zip(net.layers, net.shapes(input_shape), net.split(dict(params)), strict=True)
-    ):
-        rows.append({"index": i, "layer": layer_words(layer), "output_shape": list(shape), "parameters": count(own)})
+    for i, (prefix, (layer, shape)) in enumerate(layers.items()):
+        size = count({name: array for name, array in params.items() if name.startswith(prefix)})
+        out_shape = list(layer.init(ShapesOnly(), shape)[1])
+        rows.append({"index": i, "layer": layer_words(layer), "output_shape": out_shape, "parameters": size})
     return rows

@@ -17,7 +17,7 @@ from portanet.backends.diagnosis.probe import probe
 from portanet.cli.run_folder import ENVIRONMENT, write_json, write_text
 from portanet.data import Dataset, Samples, fingerprint
 from portanet.errors import DataError
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 
 __all__ = ["environment", "resumed"]
 

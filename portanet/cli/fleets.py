@@ -50,6 +50,6 @@ def fleet(
 
 def batch_size(asked: int | str, n: int) -> int | None:
     """Return the samples a step, for `n` of them."""
-    from portanet.memory import usual_batch_size
+    from portanet.training.batch_size import usual_batch_size
 
     return None if asked == "full" else usual_batch_size(n) if asked == "auto" else int(asked)

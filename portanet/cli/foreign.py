@@ -39,7 +39,7 @@ def describe(path: Path) -> dict[str, Any] | None:
 
 
 def _safetensors(path: Path) -> dict[str, Any] | None:
-    from portanet.weights_file import foreign_header
+    from portanet.files.weights import foreign_header
 
     try:
         about, shapes = foreign_header(path)
@@ -49,7 +49,7 @@ def _safetensors(path: Path) -> dict[str, Any] | None:
 
 
 def _npz(path: Path) -> dict[str, Any] | None:
-    from portanet.data.arrays import KEYS, array_shapes
+    from portanet.data.readers.arrays import KEYS, array_shapes
 
     shapes = array_shapes(path)
     return None if {name.lower() for name in shapes} & {*KEYS} else {"arrays": _rows(shapes), "metadata": {}}

@@ -13,7 +13,7 @@ from portanet.cli.parameters import json_option
 from portanet.errors import CheckError, ConfigError, unknown
 
 if TYPE_CHECKING:
-    from portanet.gradient_check import GradientCheck
+    from portanet.verify.gradient_check import GradientCheck
 
 __all__ = ["gradcheck"]
 
@@ -54,9 +54,9 @@ def gradcheck(what: str | None, *, json_wanted: bool) -> None:
 
 
 def _of_layers(wanted: str | None) -> dict[str, Checks]:
-    from portanet.cases import LAYERS
-    from portanet.gradient_check import gradcheck as check
     from portanet.random import generator
+    from portanet.verify.cases import LAYERS
+    from portanet.verify.gradient_check import gradcheck as check
 
     by_small = {name.lower(): name for name in LAYERS}
     if wanted is not None and wanted.lower() not in by_small:
@@ -74,7 +74,7 @@ def _of_layers(wanted: str | None) -> dict[str, Checks]:
 def _of_run(run: str) -> dict[str, Checks]:
     from portanet import backends
     from portanet.cli import stored
-    from portanet.gradient_check import gradcheck as check
+    from portanet.verify.gradient_check import gradcheck as check
 
     net = stored.model(run)
     asarray = backends.get("numpy").asarray

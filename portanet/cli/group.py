@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import portanet
+from portanet.cli.imports import import_option
 from portanet.cli.ranks import refuse_several
 from portanet.errors import unknown
 
@@ -30,6 +31,9 @@ HELP = {
     "gradcheck": "Compare gradients with central differences.",
 }
 """The first line of each command's help: shown without importing the command."""
+
+NAMES = ("train", "tune", "cv", "evaluate", "predict", "export", "info", "plot", "agree", "gradcheck")
+"""The commands that load a network or take the name of a layer, loss, optimizer or schedule: they have --import."""
 
 JOINS = ("train",)
 """The commands that the processes started by mpiexec do together."""
@@ -54,7 +58,7 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(f"portanet.cli.{cmd_name}"), cmd_name)
         if all(option.name != "debug" for option in command.params):
-            command.params.append(_debug_option())
+            command.params += [*([import_option()] if cmd_name in NAMES else []), _debug_option()]
         return command
 
     def resolve_command(

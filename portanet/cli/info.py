@@ -50,7 +50,7 @@ def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: b
 def _of_model(file: Path, place: Path) -> dict[str, Any]:
     from portanet.cli.describe import count, layer_rows
     from portanet.cli.run_folder import REPORT
-    from portanet.saving import load
+    from portanet.files.description import load
 
     net = load(file)
     report = place / REPORT

@@ -49,7 +49,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         except DataError as error:  # what it quotes of a file may have lines of its own
             return _tell(error, str(error).replace("\n", "\\n"), error.exit_code, debug=state.debug)
         except PortanetError as error:
-            return _tell(error, str(error), error.exit_code, debug=state.debug)
+            custom = any(name[:1].isupper() for name in getattr(error, "missing", ()))
+            hint = "; a class of your own is known by --import MODULE" if custom else ""
+            return _tell(error, f"{error}{hint}", error.exit_code, debug=state.debug)
         except MemoryError as error:
             words_ = f"out of memory ({error}); use smaller data, a smaller --batch-size, or --dtype float32"
             return _tell(error, words_, OutOfMemoryError.exit_code, debug=state.debug)

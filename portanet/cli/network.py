@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from portanet import losses
 from portanet.cli.train_options import Options
 from portanet.data import Dataset
-from portanet.errors import ConfigError, DataError, unknown
+from portanet.errors import ConfigError, DataError
 from portanet.layers import (
     Augment,
     Conv2D,
@@ -22,7 +21,7 @@ from portanet.layers import (
     Sequential,
     Standardize,
 )
-from portanet.layers.config import activation, from_config
+from portanet.layers.config import activation, layers_from
 from portanet.losses import LOSSES, Loss
 
 __all__ = ["build", "check_outputs", "choose_loss", "metrics"]
@@ -53,8 +52,7 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
         single = classes == 2 and _listed_outputs(options) != 2
         suited = "binary_cross_entropy" if single else "softmax_cross_entropy"
     name = options.loss or suited
-    if name not in LOSSES:
-        raise ConfigError("--loss: " + unknown("loss", name, LOSSES))
+    LOSSES.find(name, at="--loss")
     if name == "poisson" and classes:
         message = (
             f"--loss {name}: expected counts, got targets of {classes} classes; take {suited}, or --task regression"
@@ -66,13 +64,12 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
         )
         raise ConfigError(message)
     if options.label_smoothing is None:
-        return LOSSES[name]()
+        return losses.get(name)
     smooth = [other for other, kind in LOSSES.items() if hasattr(kind, "label_smoothing")]
     if name not in smooth:
         message = f"--label-smoothing: {name} has none; it belongs to {' and '.join(smooth)}"
         raise ConfigError(message)
-    kind: Callable[..., Loss] = LOSSES[name]
-    return kind(label_smoothing=options.label_smoothing)
+    return LOSSES.make(name, {"label_smoothing": options.label_smoothing})
 
 
 def metrics(dataset: Dataset) -> list[str]:
@@ -86,7 +83,7 @@ def build(options: Options, dataset: Dataset, loss: Loss) -> Sequential:
     Both bring the training part to mean 0 and standard deviation 1: pixels all together, columns of a table one by one.
     """
     if isinstance(options.layers, list):
-        own = list(from_config(options.layers).layers)
+        own = list(layers_from(options.layers))
         front = [] if isinstance(own[0], Rescale | Standardize) else [_preprocessing(dataset)]
         if isinstance(own[0], Standardize):  # its numbers are in no configuration: they are the data's
             own[0] = Standardize.of(dataset.x)
@@ -165,7 +162,7 @@ def _listed_outputs(options: Options) -> int | None:
     """Return the size of the last dense layer in a list of the user's own."""
     if not isinstance(options.layers, list):
         return None
-    return next((x.units for x in reversed(from_config(options.layers).layers) if isinstance(x, Dense)), None)
+    return next((x.units for x in reversed(layers_from(options.layers)) if isinstance(x, Dense)), None)
 
 
 def _preprocessing(dataset: Dataset) -> Layer:

@@ -15,7 +15,7 @@ from portanet.cli.parameters import backend_option, part_option, stream_option, 
 from portanet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from portanet.model import Model
+    from portanet.training.model import Model
 
 __all__ = ["predict"]
 
@@ -50,7 +50,7 @@ def predict(
     A table may lack the target's column.
     """
     from portanet.cli import stored, unlabelled
-    from portanet.writing import write
+    from portanet.files.atomic import write
 
     net = stored.model(run, which, backend)
     x = None if target is not None or stream else unlabelled.read(data, net)
@@ -71,6 +71,12 @@ def predict(
 
 def _table(net: Model, x: Any, *, proba: bool) -> tuple[list[str], Iterable[list[Any]]]:
     """Return the names of the columns and the rows."""
+    if net.places:
+        message = (
+            f"RUN: expected a network with a row of outputs for each sample, got outputs of shape "
+            f"{(*net.places, net.outputs)}; use portanet.load(...).predict(x)"
+        )
+        raise ConfigError(message)
     classifies = bool(net.classes) or net.loss.output is not None
     if not classifies and proba:
         message = "--proba: expected a network that was trained on classes; this one predicts numbers: leave it out"

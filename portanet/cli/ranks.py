@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from portanet.distributed import launch
 from portanet.errors import ConfigError
-from portanet.ranks import launch
 
 if TYPE_CHECKING:
-    from portanet.ranks.communicator import Ranks
+    from portanet.distributed.ranks import Ranks
 
 __all__ = ["begun", "joined", "on_first"]
 
@@ -40,7 +40,7 @@ def joined(batch_norm: str) -> Iterator[Ranks | None]:
     if launch.size() < 2:
         yield None
         return
-    from portanet.ranks.communicator import Ranks
+    from portanet.distributed.ranks import Ranks
 
     ranks = Ranks(batch_norm=batch_norm)
     if ranks.size == 1:

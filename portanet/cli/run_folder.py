@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from portanet.callbacks import Callback, check_noted
+from portanet.callbacks.base import Callback, TrainerView, check_noted
 from portanet.cli.output import as_json
 from portanet.errors import ConfigError, DataError
-from portanet.trainer import Trainer
-from portanet.writing import sweep
-from portanet.writing import write as write_text
+from portanet.files.atomic import sweep
+from portanet.files.atomic import write as write_text
 
 __all__ = [
     "BEST",
@@ -183,14 +182,14 @@ class Recorder(Callback):
             check_noted(epoch=(best["epoch"], int | float), loss=(best["loss"], int | float))
         self._lines, self.best = list(lines), dict(best)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: TrainerView) -> None:
         if trainer.position and trainer.history.stopped not in ("error", "diverged"):
             trainer.save(self.folder / LAST)
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         trainer.save(self.folder / LAST)  # should the first epoch diverge, these are the last good weights
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         trainer.save(self.folder / LAST)
         watched = "val_loss" if "val_loss" in row else "loss"
         if not self.best or row[watched] < self.best[watched]:

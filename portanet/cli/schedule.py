@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, cast
+import inspect
+from typing import Any
 
 from portanet.errors import ConfigError, unknown
 from portanet.schedules import SCHEDULES, Plateau, Schedule, WarmUp, get
@@ -20,18 +20,18 @@ def parse(text: str) -> Schedule:
         If the name or an option is unknown (the nearest known one is told), or a value does not fit.
     """
     name, _, rest = text.partition(":")
-    kind = type(get(name.strip()))
-    fields = {f.name: f for f in dataclasses.fields(cast(Any, kind)) if f.init}
+    name = name.strip() if name.strip() in SCHEDULES else name.strip().replace("_", "-")
+    takes = inspect.signature(SCHEDULES.find(name)).parameters
     options: dict[str, Any] = {}
     for word in rest.split(",") if rest else ():
         key, equals, value = (part.strip() for part in word.partition("="))
         if not equals:
             message = f"schedule {text!r}: expected options such as gamma=0.5 behind the colon, got {word!r}"
             raise ConfigError(message)
-        if key not in fields:
-            raise ConfigError(f"schedule {text!r}: " + unknown("option", key, fields))
-        options[key] = _value(text, fields[key], value)
-    return kind(**options)
+        if key not in takes:
+            raise ConfigError(f"schedule {text!r}: " + unknown("option", key, takes))
+        options[key] = _value(text, takes[key], value)
+    return get(name, **options)
 
 
 def watches_validation(schedule: Schedule) -> bool:
@@ -41,17 +41,15 @@ def watches_validation(schedule: Schedule) -> bool:
     return isinstance(schedule, Plateau) and schedule.monitor.startswith("val_")
 
 
-def _value(text: str, field: dataclasses.Field[Any], value: str) -> Any:
-    kind: Any = type(field.default)
-    if kind is str:
+def _value(text: str, option: inspect.Parameter, value: str) -> Any:
+    whole = type(option.default) is int
+    if isinstance(option.default, str):
         return value
-    if field.default is dataclasses.MISSING:  # the schedule that follows
-        if value not in SCHEDULES:
-            raise ConfigError(f"schedule {text!r}: " + unknown("schedule", value, SCHEDULES))
+    if isinstance(option.default, Schedule):
         return get(value)
     try:
-        return kind(value)
+        return int(value) if whole else float(value)
     except ValueError:
-        what = "a whole number" if kind is int else "a number"
-        message = f"schedule {text!r}: expected {what} for {field.name}, got {value!r}"
+        what = "a whole number" if whole else "a number"
+        message = f"schedule {text!r}: expected {what} for {option.name}, got {value!r}"
         raise ConfigError(message) from None

@@ -9,8 +9,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-from portanet.callbacks import Callback
-from portanet.trainer import Trainer
+from portanet.callbacks.base import Callback, TrainerView
+from portanet.training.trainer import Trainer
 
 __all__ = ["Interrupts"]
 
@@ -51,7 +51,7 @@ class Interrupts(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         if self.received:  # it came while the data were prepared
             trainer.stop("interrupted")
 

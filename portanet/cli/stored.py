@@ -12,8 +12,8 @@ from portanet.cli.describe import shape_words
 from portanet.cli.run_folder import BEST, CONFIG, LAST
 from portanet.data import Dataset, load
 from portanet.errors import ConfigError, DataError
-from portanet.model import Model
-from portanet.saving import load as load_model
+from portanet.files.description import load as load_model
+from portanet.training.model import Model
 
 __all__ = ["data_for", "find", "is_stored", "model", "part_of", "shaped", "target_of"]
 

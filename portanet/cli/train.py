@@ -49,6 +49,8 @@ def train(
 
     keep_memory()
     options = Options(**given)
+    if resume is not None:  # the run has weights of its own
+        options = dataclasses.replace(options, init_from=None)
     _refuse_idle_options(ctx, options)
     if options.model == "cnn":
         options = _cnn_defaults(ctx, options)

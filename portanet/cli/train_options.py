@@ -42,6 +42,7 @@ class Options:
     bias: bool
     dropout: float
     init: str
+    init_from: str | None
     shift: float
     rotate: float
     flip: bool
@@ -104,6 +105,12 @@ _ALL = (
         metavar="NAME",
         help="Initial weights: auto (he_normal before relu and its like, else glorot_uniform), lecun_normal, "
         "normal:0.05, ...",
+    ),
+    _option(
+        "--init-from",
+        type=click.Path(),
+        metavar="RUN",
+        help="Start from the weights of a run or a model's file: all that have the same name and shape here.",
     ),
     _option(
         "--shift",
@@ -188,7 +195,7 @@ _ALL = (
 OF_A_RUN: dict[str, Any] = {
     **{"model": "mlp", "shift": 0.0, "rotate": 0.0, "flip": False, "class_weight": None, "val_fraction": None},
     **{"early_stop": None, "time_limit": None, "on_divergence": "stop", "checkpoint_every": "1m", "stream": False},
-    **{"batch_norm": "global"},
+    **{"batch_norm": "global", "init_from": None},
     **{"plots": False, "out": None},
 }
 """What a training of its own has and a fleet has not, as a fleet leaves it."""

@@ -12,19 +12,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from portanet import losses, memory, optimizers
-from portanet.callbacks import Callback, EarlyStopping, TimeLimit
-from portanet.checkpoint import TrainingCheckpoint
+from portanet import losses, optimizers
+from portanet.callbacks import Callback, EarlyStopping, TimeLimit, TrainingCheckpoint
 from portanet.cli import environment, network, run_folder, schedule, toml_text
-from portanet.cli.describe import count, data_in_words, net_in_words
+from portanet.cli.describe import count, data_in_words
 from portanet.cli.parameters import steps_or_minutes
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
-from portanet.data import Samples, load, prepare
+from portanet.data import Samples, load
+from portanet.data.batching import prepare
+from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
-from portanet.ranks import Ranks
-from portanet.saving import read
-from portanet.trainer import Trainer
+from portanet.files.description import read
+from portanet.layers.words import net_in_words
+from portanet.training import batch_size as memory
+from portanet.training.trainer import Trainer
 
 __all__ = ["Training", "optimizer"]
 
@@ -81,8 +83,11 @@ class Training:
             classes=self.dataset.classes,
             ranks=ranks,
         )
+        rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         self.trainer.init(self.dataset.x.shape[1:])
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
+        if options.init_from is not None:
+            self.trainer.load_weights(options.init_from, strict=False)
         self.options = dataclasses.replace(
             options,
             stream=isinstance(self.dataset.x, Samples),
@@ -160,6 +165,7 @@ class Training:
                     callbacks=[interrupts, recorder, *self._callbacks(), saved],
                     on_divergence=self.options.on_divergence,
                     verbose=verbose,
+                    join_last=True,
                 )
                 report["metrics"] = recorder.metrics
                 if self.ranks is not None:  # a signal may have come to one of the processes
@@ -197,12 +203,12 @@ class Training:
     def _test(self, folder: Path, recorder: run_folder.Recorder) -> dict[str, float]:
         """Return the test part's metrics, by the weights that ``evaluate`` and ``predict`` take: the best ones."""
         data = self.dataset
-        if recorder.best and recorder.best["epoch"] != self.trainer.epoch:
+        if recorder.best and (recorder.best["epoch"] != self.trainer.epoch or self.trainer.position):
             arrays, about = read(folder / run_folder.BEST)
             buffers = {name: arrays.pop(name) for name in about["buffers"]}
             self.trainer.restore({"params": arrays, "buffers": buffers})
         if self.ranks is not None:  # rank 0 alone knows the best epoch
-            self.ranks.equalise(self.trainer)
+            self.trainer.restore_state(self.trainer.strategy.broadcast(self.trainer.copy_state))
         if data.x_test is None:
             return {}
         return {f"test_{name}": value for name, value in self.trainer.evaluate(data.x_test, data.y_test).items()}
@@ -216,7 +222,8 @@ def optimizer(options: Options) -> optimizers.Optimizer:
     ConfigError
         If its name is unknown, or it has no such setting.
     """
-    if options.momentum is not None and options.optimizer in optimizers.OPTIMIZERS and options.optimizer != "sgd":
+    kind = optimizers.OPTIMIZERS.get(options.optimizer, optimizers.SGD)
+    if options.momentum is not None and not hasattr(kind, "momentum"):
         message = f"--momentum: {options.optimizer} has none of its own to set; it belongs to --optimizer sgd"
         raise ConfigError(message)
     lr = 0.1 if options.lr is None and options.optimizer == "sgd" else options.lr

@@ -55,7 +55,8 @@ def tune(
     long. Where DATA brings a test part, that is left alone.
     """
     from portanet.backends import keep_memory
-    from portanet.data import load, prepare
+    from portanet.data import load
+    from portanet.data.batching import prepare
     from portanet.fleet import search as searching
     from portanet.plot import style
 

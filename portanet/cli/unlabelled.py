@@ -9,10 +9,10 @@ from typing import Any
 
 from portanet import backends
 from portanet.data.files import read as read_bytes
-from portanet.data.table_form import sniff
-from portanet.data.table_parse import parse
+from portanet.data.readers.table_form import sniff
+from portanet.data.readers.table_parse import parse
 from portanet.errors import DataError
-from portanet.model import Model
+from portanet.training.model import Model
 
 __all__ = ["read"]
 

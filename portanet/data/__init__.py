@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from portanet.data.convert import convert_table
 from portanet.data.dataset import Dataset, fingerprint
-from portanet.data.npy import NpySamples
-from portanet.data.readable import Readable, Samples
+from portanet.data.lazy.readable import Readable, Samples
+from portanet.data.readers.convert import convert_table
+from portanet.data.readers.npy import NpySamples
 from portanet.data.source import NAMES, load
 from portanet.data.split import hold_out
 from portanet.data.synthetic import circles, moons, spirals

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from portanet.data.dataset import Dataset
-from portanet.data.idx import read_idx, recognises_folder
+from portanet.data.readers.idx import read_idx, recognises_folder
 from portanet.data.split import hold_out
 from portanet.errors import DataError, need
 

@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 from portanet.backends.host import host_memory
-from portanet.data.arrays import KEYS, npy_files
 from portanet.data.files import Capacity, opened
-from portanet.data.images import SUFFIXES, first_shape
-from portanet.data.npy_header import npy_header
-from portanet.data.parquet import ParquetSamples
+from portanet.data.readers.arrays import KEYS, npy_files
+from portanet.data.readers.images import SUFFIXES, first_shape
+from portanet.data.readers.npy_header import npy_header
+from portanet.data.readers.parquet import ParquetSamples
 from portanet.errors import ConfigError
 
 __all__ = ["STREAMED", "in_memory", "streams"]

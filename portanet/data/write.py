@@ -10,7 +10,7 @@ from pathlib import Path
 
 from portanet.data.dataset import HostArray
 from portanet.errors import DataError
-from portanet.writing import replacing
+from portanet.files.atomic import replacing
 
 __all__ = ["write_csv"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from portanet.export.source import read
+from portanet.files.atomic import write
 from portanet.typing import Params
-from portanet.writing import write
 
 __all__ = ["npz_bytes", "to_npz"]
 

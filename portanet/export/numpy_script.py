@@ -14,9 +14,9 @@ from portanet.errors import ConfigError
 from portanet.export.excerpt import excerpt
 from portanet.export.npz import npz_bytes
 from portanet.export.source import Exp, Source, Step, cannot, read
+from portanet.files.atomic import write
 from portanet.layers import Layer
 from portanet.layers.windows import Axis, pair
-from portanet.writing import write
 
 __all__ = ["numpy_script", "script_files", "to_numpy_script"]
 
@@ -71,9 +71,11 @@ def _script(source: Source) -> str:
     names = {word for line in lines for word in re.findall(r"(\w+)\(x", line)}
     functions = "\n\n\n".join(excerpt("numpy_functions", names))
     sigmoid = bool(source.steps) and isinstance(source.steps[-1].layer, layers.Sigmoid)
-    labels = source.output == "probabilities" or (source.output == "values" and bool(source.classes))
+    rows = len(source.out_shape) == 1  # else a line would hold a label for each place
+    labels = rows and (source.output == "probabilities" or (source.output == "values" and bool(source.classes)))
     if not labels:
-        answer, told = '", ".join(f"{value:.9g}" for value in row)', f"its {source.output}"
+        values = "row" if rows else "row.ravel()"
+        answer, told = f'", ".join(f"{{value:.9g}}" for value in {values})', f"its {source.output}"
     elif source.outputs == 1:
         answer, told = "CLASSES[int(row[0] > 0.5)]", "its class"
     elif sigmoid and source.output == "probabilities":
@@ -86,7 +88,7 @@ def _script(source: Source) -> str:
     for mark, text in {
         "<VERSION>": portanet.__version__,
         "<SAMPLES>": _shape(source.input_shape),
-        "<OUTPUTS>": _shape((source.outputs,)),
+        "<OUTPUTS>": _shape(source.out_shape),
         "<OUTPUT>": source.output,
         "<TOLD>": told,
         "<SHAPE>": repr(source.input_shape),
@@ -113,13 +115,13 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
         note = f"  # {step.place}, {step.out_shape}"
         if kind is layers.Residual:
             yield f"skip{depth} = x{note}"
-            yield from _forward(step.inner, depth + 1)
+            yield from _forward(step.chain, depth + 1)
             yield f"x = skip{depth} + x"
             continue
         if kind is layers.Parallel:
             yield f"whole{depth}, sides{depth} = x, []{note}"
             start = 0
-            for branch, size in zip(step.branches, step.layer.sizes, strict=True):
+            for branch, size in zip(step.inner, step.layer.sizes, strict=True):
                 yield f"x = whole{depth}[:, {start}:{start + size}]"
                 yield from _forward(branch, depth + 1)
                 yield f"sides{depth}.append(x)"
@@ -165,7 +167,7 @@ def _padding(rows: Axis, columns: Axis) -> tuple[tuple[int, int], tuple[int, int
 def _conv(step: Step) -> str:
     layer = step.layer
     rows, columns = layer.axes(*step.in_shape[:2])
-    padding, dilation = _padding(rows, columns), pair(layer.dilation, "dilation", 1)
+    padding, dilation = _padding(rows, columns), pair(layer.dilation)
     settings = _settings(stride=(rows.stride, columns.stride), padding=padding, dilation=dilation, groups=layer.groups)
     return f"conv2d(x, {_arrays(step, 'weight', 'bias')}{settings})"
 

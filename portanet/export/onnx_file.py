@@ -11,7 +11,7 @@ from portanet.errors import need
 from portanet.export.onnx_graph import Graph
 from portanet.export.onnx_layers import STEPS
 from portanet.export.source import Source, read
-from portanet.writing import write
+from portanet.files.atomic import write
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -26,7 +26,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str], *, raw: bool = False) -> N
 
     Its one input, ``input``, takes samples as :meth:`portanet.Trainer.predict` does, in float32, shape (batch,
     *input_shape): images have their channels last. Its one output, ``output``, is what predict returns, (batch,
-    outputs). The metadata hold ``classes``, ``input_shape``, ``output`` (what comes out) and ``portanet``, the version.
+    outputs) or (batch, *places, outputs). The metadata hold ``classes``, ``input_shape``, ``output`` (what comes out)
+    and ``portanet``, the version.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def onnx_model(model: Any, *, raw: bool = False) -> ModelProto:
             graph.nodes,
             "portanet",
             [helper.make_tensor_value_info("input", float32, ["batch", *source.input_shape])],
-            [helper.make_tensor_value_info("output", float32, ["batch", source.outputs])],
+            [helper.make_tensor_value_info("output", float32, ["batch", *source.out_shape])],
             graph.initializers,
         ),
         ir_version=IR,

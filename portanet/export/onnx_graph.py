@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from portanet.export.source import Step, cannot, check
+from portanet.export.source import Step, cannot
 from portanet.layers import Layer
 from portanet.typing import Array
 
@@ -36,7 +36,6 @@ class Graph:
             write_step = self._write.get(type(step.layer))
             if write_step is None:
                 raise cannot(step, "ONNX")
-            check(step, "ONNX")
             x = write_step(self, step, x)
         return x
 

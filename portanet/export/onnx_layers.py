@@ -27,8 +27,9 @@ def _nothing(graph: Graph, step: Step, x: str) -> str:
 
 def _dense(graph: Graph, step: Step, x: str) -> str:
     inputs = [x, graph.weight(step, "weight")]
-    if "bias" not in step.arrays:
-        return graph.node("MatMul", inputs, step.prefix)
+    if "bias" not in step.arrays or len(step.in_shape) > 1:  # Gemm takes rows alone
+        x = graph.node("MatMul", inputs, step.prefix)
+        return graph.node("Add", [x, graph.weight(step, "bias")], step.prefix) if "bias" in step.arrays else x
     return graph.node("Gemm", [*inputs, graph.weight(step, "bias")], step.prefix)
 
 
@@ -90,7 +91,7 @@ def _conv(graph: Graph, step: Step, x: str) -> str:
     inputs += [graph.weight(step, "bias")] if "bias" in step.arrays else []
     window = {
         **_window(layer.axes(*step.in_shape[:2])),
-        "dilations": pair(layer.dilation, "dilation", 1),
+        "dilations": pair(layer.dilation),
         "group": layer.groups,
     }
     return graph.channels_first(step, x, lambda x: graph.node("Conv", [x, *inputs], step.prefix, **window))
@@ -132,13 +133,13 @@ def _layer_norm(graph: Graph, step: Step, x: str) -> str:
 
 
 def _residual(graph: Graph, step: Step, x: str) -> str:
-    return graph.node("Add", [x, graph.add(step.inner, x)], step.prefix)
+    return graph.node("Add", [x, graph.add(step.chain, x)], step.prefix)
 
 
 def _parallel(graph: Graph, step: Step, x: str) -> str:
     found, start = [], 0
     axis = graph.array("axis 1", np.asarray([1], dtype="int64"))
-    for branch, size in zip(step.branches, step.layer.sizes, strict=True):
+    for branch, size in zip(step.inner, step.layer.sizes, strict=True):
         ends = [graph.array(f"at {at}", np.asarray([at], dtype="int64")) for at in (start, start + size)]
         found.append(graph.add(branch, graph.node("Slice", [x, *ends, axis], step.prefix)))
         start += size

@@ -10,7 +10,7 @@ from portanet import losses
 from portanet.errors import ConfigError, unknown
 from portanet.layers import Dense, Layer, Sequential
 from portanet.layers.custom import ACTIVATIONS
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 
 __all__ = ["from_sklearn"]
 
@@ -56,24 +56,14 @@ def from_sklearn(estimator: Any, **options: Any) -> Trainer:
     if not hasattr(estimator, "coefs_"):
         message = f"{type(estimator).__name__}: it has no weights yet; call fit(X, y) first"
         raise ConfigError(message)
-    network = getattr(estimator, "_network", None)
     loss: losses.Loss | str
-    if network is None:
+    if not hasattr(estimator, "as_model"):
         net, loss, arrays, dtype = _of_scikit(estimator)
         buffers: dict[str, Any] = {}
     else:
-        from portanet.backends.host import to_host
-        from portanet.sklearn.losses import public
-
-        if getattr(estimator, "_categories", None) is not None:
-            message = (
-                f"{type(estimator).__name__}: a network alone cannot hold the categories of categorical_features; keep "
-                "this estimator by pickle"
-            )
-            raise ConfigError(message)
-        params, own = estimator._split()
-        arrays, buffers = ({name: to_host(a) for name, a in part.items()} for part in (params, own))
-        net, loss, dtype = network.net, public(estimator._loss), estimator._dtype
+        model = estimator.as_model()
+        net, loss, dtype = model.net, model.loss, model.dtype
+        arrays, buffers = model.params, model.buffers
     given: dict[str, Any] = {"loss": loss, "l2": float(estimator.alpha), "penalty_per_sample": True, "dtype": dtype}
     given["classes"] = [str(name) for name in getattr(estimator, "classes_", ())]
     trainer = Trainer(net, **{**given, **options})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 from portanet import losses
 from portanet.errors import ConfigError
 from portanet.initializers import ShapesOnly
-from portanet.layers import Layer, LeakyReLU, Parallel, Residual, Sequential, Sigmoid, Softmax
-from portanet.model import Model
+from portanet.layers import Layer, Sequential, Sigmoid, Softmax
+from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Exp", "Source", "Step", "cannot", "check", "read", "transposed"]
+__all__ = ["Exp", "Source", "Step", "cannot", "read", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,8 @@ class Step:
         What stands in front of its arrays' names: ``"3.0."``.
     arrays : dict of host arrays
         Its parameters and buffers, under its own names.
-    inner : tuple of Step
-        The layers of a Residual.
-    branches : tuple of tuples of Step
-        The layers of a Parallel, for each part of the features.
+    inner : tuple of tuples of Step
+        The steps of each layer within it, if it is a container that tells their shapes.
     """
 
     place: str
@@ -48,8 +47,12 @@ class Step:
     arrays: Params
     in_shape: Shape
     out_shape: Shape
-    inner: tuple[Step, ...] = ()
-    branches: tuple[tuple[Step, ...], ...] = ()
+    inner: tuple[tuple[Step, ...], ...] = ()
+
+    @property
+    def chain(self) -> tuple[Step, ...]:
+        """The steps within, one after the other."""
+        return tuple(itertools.chain(*self.inner))
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ class Source:
     dtype: str
     output: str
 
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the outputs of one sample."""
+        return self.steps[-1].out_shape if self.steps else self.input_shape
+
 
 def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     """Return what there is to export.
@@ -95,7 +103,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
         from portanet.export.sklearn_import import from_sklearn
 
         model = from_sklearn(model, backend="numpy")
-    model._check_weights(what)
+    model.check_weights(what)
     snapshot = model.snapshot()
     arrays = {**snapshot["params"], **snapshot["buffers"]}
     body = model.body
@@ -104,7 +112,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     if raw and model.loss.output is None and not isinstance(model.loss, losses.Poisson):
         output = "values"
     if link is not None:
-        shape = (model.outputs,)
+        shape = (*model.places, model.outputs)
         steps.append(Step(type(link).__name__.strip("_"), f"{len(steps)}.", link, {}, shape, shape))
     named = len(model.classes) in (model.outputs, max(model.outputs, 2))
     classes = tuple(model.classes) if named else ()
@@ -132,26 +140,20 @@ def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
 
 def _laid_flat(layer: Layer, prefix: str, place: str, arrays: Params, shape: Shape) -> Iterator[Step]:
     """Yield the steps of a layer; those of a Sequential one by one."""
-    name = type(layer).__name__
-    if type(layer) is Sequential:
-        where = "" if not place else f"{place} > "
-        for i, (inner, out) in enumerate(zip(layer.layers, layer.shapes(shape), strict=True)):
-            yield from _laid_flat(inner, f"{prefix}{i}.", f"{where}{type(inner).__name__} {i}", arrays, shape)
-            shape = out
+    shapes, children = layer.child_shapes(shape), layer.children()
+    flat = type(layer) is Sequential
+    front = f"{place} > " if place else "" if flat else f"{type(layer).__name__} > "
+    inner = tuple(
+        tuple(_laid_flat(own, f"{prefix}{name}.", f"{front}{type(own).__name__} {name}", arrays, shapes[name]))
+        for name, own in (children.items() if shapes else ())
+    )
+    if flat:
+        yield from itertools.chain(*inner)
         return
-    inner_steps: tuple[Step, ...] = ()
-    if type(layer) is Residual:
-        inner_steps = tuple(_laid_flat(layer.inner, prefix, place or name, arrays, shape))
-    branches: tuple[tuple[Step, ...], ...] = ()
-    if type(layer) is Parallel:
-        branches = tuple(
-            tuple(_laid_flat(inner, f"{prefix}{i}.", f"{place or name} > {type(inner).__name__} {i}", arrays, (size,)))
-            for i, (inner, size) in enumerate(zip(layer.layers, layer.sizes, strict=True))
-        )
     own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+    own = {key: array for key, array in own.items() if not inner or key.partition(".")[0] not in children}
     out = layer.init(ShapesOnly(), shape)[1]
-    own = {} if inner_steps or branches else own
-    yield Step(place or name, prefix, layer, own, shape, tuple(out), inner_steps, branches)
+    yield Step(place or type(layer).__name__, prefix, layer, own, shape, tuple(out), inner)
 
 
 def cannot(step: Step, to: str, why: str = "") -> ConfigError:
@@ -165,12 +167,6 @@ def cannot(step: Step, to: str, why: str = "") -> ConfigError:
         "but your own code computes; put layers of portanet in its place, or keep to trainer.save and portanet.load"
     )
     return ConfigError(message)
-
-
-def check(step: Step, to: str) -> None:
-    """Refuse the one number with which a layer of ours is not what others call by its name."""
-    if isinstance(step.layer, LeakyReLU) and step.layer.slope > 1:
-        raise cannot(step, to, f"a slope of {step.layer.slope:g} is above 1, where max(x, a x) is no leaky rectifier")
 
 
 def transposed(array: Array, axes: tuple[int, ...]) -> Array:

@@ -14,7 +14,7 @@ from portanet.export.torch_state import load_state_dict
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
 from portanet.losses import Loss
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 from portanet.typing import Shape
 
 __all__ = ["from_torch"]
@@ -84,7 +84,11 @@ def _walk(module: Any, name: str, prefix: str, found: list[Layer], sources: dict
             out = _walk(inner, f"{name}.{child}", here, inner_layers, sources, out)
         layer: Layer = layers.Residual(tuple(inner_layers))
     else:
-        layer = _LAYERS[kind](_Asked(module, place), shape)
+        try:
+            layer = _LAYERS[kind](_Asked(module, place), shape)
+        except ConfigError as error:  # a number that is out of range here, if it does not name the place already
+            text = str(error)
+            raise ConfigError(text if text.startswith("[") else f"[{place}] from_torch: {text}") from None
         sources[here] = module
     found.append(layer)
     try:

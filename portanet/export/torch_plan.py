@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from portanet import layers
-from portanet.export.source import Step, cannot, check, transposed
+from portanet.export.source import Step, cannot, transposed
 from portanet.layers import Layer
 from portanet.layers.windows import Axis, pair
 from portanet.typing import Array, Shape
@@ -87,7 +87,6 @@ def _plan(steps: Sequence[Step], prefix: str, state: _State) -> tuple[list[Call]
         make = _MODULES.get(type(step.layer))
         if make is None:
             raise cannot(step, "torch")
-        check(step, "torch")
         call, own = make(step, f"{prefix}{i}.", state)
         calls.append(call)
         entries += own
@@ -141,6 +140,10 @@ def _standardize(step: Step, prefix: str, state: _State) -> Made:
 
 
 def _dense(step: Step, prefix: str, state: _State) -> Made:
+    if len(step.in_shape) == 3:
+        raise cannot(
+            step, "torch", "channels stand in front there; take Conv2D(units, kernel=1), which is the same map"
+        )
     n_in, n_out = step.arrays["weight"].shape
     order = np.arange(n_in) if state.order is None else state.order
     back = np.argsort(order)
@@ -183,7 +186,7 @@ def _conv(step: Step, prefix: str, state: _State) -> Made:
     rows, columns = layer.axes(*step.in_shape[:2])
     padded, padding = _padding(rows, columns, 0.0, most=None)
     options: dict[str, Any] = {"stride": (rows.stride, columns.stride), "padding": padding}
-    options |= {"dilation": pair(layer.dilation, "dilation", 1), "groups": layer.groups, "bias": layer.bias}
+    options |= {"dilation": pair(layer.dilation), "groups": layer.groups, "bias": layer.bias}
     plain = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1, "bias": True}
     options = {name: value for name, value in options.items() if value != plain[name]}
     call = Call("Conv2d", (step.in_shape[2], layer.units, (rows.kernel, columns.kernel)), options)
@@ -253,7 +256,7 @@ def _embedding(step: Step, prefix: str, state: _State) -> Made:
 def _residual(step: Step, prefix: str, state: _State) -> Made:
     if state.order is not None:
         raise cannot(step, "torch", "the features of flattened images stand in another order there; put Dense first")
-    calls, entries = _plan(step.inner, prefix, state)
+    calls, entries = _plan(step.chain, prefix, state)
     return Call("Residual", tuple(calls)), entries
 
 

@@ -14,10 +14,10 @@ from portanet.export.excerpt import excerpt
 from portanet.export.onnx_file import metadata
 from portanet.export.source import Source, read
 from portanet.export.torch_plan import Call, Entry, plan
-from portanet.model import Model
+from portanet.files.atomic import write
+from portanet.files.weights import foreign_arrays
+from portanet.training.model import Model
 from portanet.typing import Params
-from portanet.weights_file import foreign_arrays
-from portanet.writing import write
 
 if TYPE_CHECKING:
     from torch.nn import Sequential
@@ -33,7 +33,7 @@ def state_dict(model: Any) -> Params:
     A Dense is a Linear with weight (out, in), a Conv2D a Conv2d with weight (out, in / groups, kh, kw), BatchNorm has
     running_mean, running_var and num_batches_tracked. torch's images are (n, channels, height, width): where images are
     flattened, the columns of the next Linear are in the order of channels, rows, columns. :func:`torch_code` is that
-    Sequential. It ends where the loss begins: its outputs are logits.
+    Sequential. It ends where the loss begins: its outputs are logits, and images have their channels in front too.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def load_state_dict(model: Model, state: Mapping[str, Any] | str | os.PathLike[s
         raise DataError(message)
     arrays = {entry.ours: entry.back(found[entry.theirs]).astype(source.dtype) for entry in entries}
     buffers = {name: arrays.pop(name) for name in model.buffers}
-    model.adopt(arrays, buffers, source.input_shape, (source.outputs,))
+    model.adopt(arrays, buffers, source.input_shape, source.out_shape)
 
 
 def _planned(model: Any, what: str) -> tuple[Source, list[Call], list[Entry]]:

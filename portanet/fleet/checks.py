@@ -9,7 +9,8 @@ import numpy as np
 
 from portanet.checks import check_number
 from portanet.errors import ConfigError
-from portanet.layers import Layer, Residual, Sequential
+from portanet.layers import Layer
+from portanet.layers.tree import place, walk
 
 
 def check_alike(nets: Sequence[Layer]) -> None:
@@ -33,15 +34,14 @@ def check_alike(nets: Sequence[Layer]) -> None:
             raise ConfigError(message)
 
 
-def not_stackable(layer: Layer, place: str = "") -> str:
-    """Return the first layer within that takes no leading axes, with its place; empty where all do."""
-    if isinstance(layer, Sequential | Residual):
-        inner = (
-            not_stackable(own, f"{place} > {type(own).__name__} {i}" if place else f"{type(own).__name__} {i}")
-            for i, own in enumerate(layer.layers)
-        )
-        return next((found for found in inner if found), "")
-    return "" if layer.stacks else place or type(layer).__name__
+def not_stackable(net: Layer) -> str:
+    """Return the place of the first layer that takes no leading axes, if its children do; empty if all do."""
+    odd = (
+        place(net, path)
+        for path, layer in walk(net)
+        if not layer.stacks and all(inner.stacks for inner in layer.children().values())
+    )
+    return next(odd, "")
 
 
 def setting(name: str, given: Any, default: Any, k: int) -> list[Any]:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from portanet import backends, losses, optimizers, schedules
+from portanet.callbacks.base import Callback, checked
+from portanet.callbacks.learning_rate import on_divergence as answer
+from portanet.callbacks.progress import Progress
 from portanet.checks import check_count
-from portanet.data import prepare
-from portanet.data.batches import Batches
+from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
-from portanet.data.readable import is_lazy
+from portanet.data.lazy.readable import is_lazy
 from portanet.errors import ConfigError, DivergedError
 from portanet.fleet.checks import check_alike, setting
-from portanet.fleet.folds import checked_folds, held_out
-from portanet.fleet.group import Group, stepped_together
-from portanet.history import History
-from portanet.interrupt import held_interrupt
+from portanet.fleet.folds import parted
+from portanet.fleet.stack import Stacks
 from portanet.layers import Layer
-from portanet.metrics import Metric
-from portanet.step import Step
-from portanet.trainer import Trainer
+from portanet.metrics import MetricLike
+from portanet.training.fit_inputs import check_least
+from portanet.training.history import History
+from portanet.training.interrupt import held_interrupt
+from portanet.training.loop import Epoch, Ran
+from portanet.training.trainer import Trainer
 
 __all__ = ["Ensemble", "Fleet"]
 
@@ -53,7 +57,7 @@ class Fleet:
         Standardize alone.
     k : int
         Number of members.
-    loss, optimizer, metrics, backend, dtype, schedule, l1, l2, classes
+    loss, optimizer, metrics, backend, dtype, schedule, l1, l2, classes, penalty_per_sample, class_weight
         See :class:`~portanet.Trainer`.
     seeds : int or sequence of k int, optional
         One for all, or one a member; 0 … k - 1 by default.
@@ -61,7 +65,7 @@ class Fleet:
         In place of the optimizer's own.
     group : int, optional
         How many members are stepped at a time. By default as many as keep the arrays of a step within the processor's
-        cache, and all where there is a GPU or a compiler: :func:`portanet.fleet.group.group_size`.
+        cache, and all where there is a GPU or a compiler: :func:`portanet.fleet.stack.group_size`.
 
     Attributes
     ----------
@@ -80,7 +84,7 @@ class Fleet:
         k: int,
         loss: losses.Loss | str = "softmax_cross_entropy",
         optimizer: optimizers.Optimizer | str = "adam",
-        metrics: Sequence[Metric | str] = (),
+        metrics: Sequence[MetricLike] = (),
         *,
         seeds: int | Sequence[int] | None = None,
         lr: float | Sequence[float] | None = None,
@@ -92,6 +96,8 @@ class Fleet:
         l1: float = 0.0,
         l2: float = 0.0,
         classes: Sequence[str] = (),
+        penalty_per_sample: bool = False,
+        class_weight: Any = None,
     ) -> None:
         check_count("Fleet: k", k, 1)
         if group is not None:
@@ -114,13 +120,14 @@ class Fleet:
                 l1=l1,
                 l2=l2,
                 classes=classes,
+                penalty_per_sample=penalty_per_sample,
+                class_weight=class_weight,
             )
             for i, seed in enumerate(setting("seeds", seeds, None, k))
         ]
         check_alike([member.net for member in self.members])
         for member in self.members[1:]:
-            member._forward = self.members[0]._forward  # compiled once
-        self._stop = ""
+            member.engine.outputs = self.members[0].engine.outputs  # compiled once
 
     def __len__(self) -> int:
         return len(self.members)
@@ -154,86 +161,114 @@ class Fleet:
         validation_data: tuple[Any, ...] | None = None,
         shuffle: bool = True,
         on_epoch: Callable[[Fleet], None] | None = None,
+        validation_fraction: float = 0.0,
+        callbacks: Sequence[Callback] | Callable[[int], Sequence[Callback]] = (),
+        on_divergence: str = "stop",
+        verbose: bool = False,
+        total_epochs: int | None = None,
+        join_last: bool = False,
     ) -> list[History]:
         """Train all members for `epochs` more epochs and return their histories.
 
         Parameters
         ----------
-        x, y, batch_size, sample_weight, validation_data
+        x, y, batch_size, sample_weight, validation_data, on_divergence, total_epochs, join_last
             See :meth:`portanet.Trainer.fit`.
         folds : k pairs of (training rows, validation rows), optional
             Whole numbers, as scikit-learn's splitters give them: member i is trained on its own rows of x and evaluated
-            behind each epoch on the others; None or no rows for no evaluation.
+            after each epoch on the others; None or no rows for no evaluation.
         shuffle : bool
             Whether each member has an order of its own in each epoch, by its seed.
         on_epoch : function of the fleet, optional
-            Called behind each epoch of all members.
+            Called after each epoch of all members.
+        validation_fraction : float
+            Share of the samples that each member is evaluated on instead, split off by its seed.
+        callbacks : sequence of Callback, or function
+            Of each member, which gets copies of its own; or a function from its number to its callbacks. A member that
+            a callback stops is out; the others continue.
+        verbose : bool
+            Whether the mean of the members' rows is shown on stderr.
 
         Raises
         ------
         ConfigError, DataError, ShapeError
-            For arguments and data that cannot be.
+            If an argument or the data is invalid.
         DivergedError
-            If no member is left: one whose loss or weights are not finite goes back to the begin of that epoch, ends
+            If no member is left: one whose loss or weights are not finite goes back to the start of that epoch, ends
             there, and leaves the others alone.
         KeyboardInterrupt
-            Behind the epoch in which it came.
+            After the epoch in which it came.
         """
         if isinstance(x, Dataset):
             x, y = x.x, x.y
         check_count("fit: epochs", epochs, 0)
         if batch_size is not None:
             check_count("fit: batch_size", batch_size, 1)
-        if folds is not None and validation_data is not None:
-            message = "fit: folds and validation_data were both given; folds bring their own validation rows"
-            raise ConfigError(message)
-        first = self.members[0]
         if is_lazy(x):
             message = "Fleet: its members share samples in memory; load them without stream, or fit a Trainer to each"
             raise ConfigError(message)
+        first = self.members[0]
         x = prepare.samples(x, first.dtype, first.input_shape)
         self.init(x.shape[1:])
-        n = int(x.shape[0])
-        rows = [np.arange(n)] * len(self) if folds is None else []
-        validation: list[Batches | None] = [None] * len(self)
-        with first.backend.activate(first.dtype):
-            data = first._batches(x, y, sample_weight, n)
-            if validation_data is not None:
-                xv, yv, wv = (*validation_data, None)[:3]
-                validation = [first._batches(xv, yv, wv, None, what="validation ")] * len(self)
-        if folds is not None:
-            pairs = checked_folds(folds, len(self), n)
-            rows = [pair[0] for pair in pairs]
-            validation = held_out(first, x, y, sample_weight, [pair[1] for pair in pairs])
-        size = n if batch_size is None else batch_size
-        metrics = tuple(first.meter.metrics)
-        step = Step(first.body, first.loss, first.optimizer, metrics, first.dtype, first.l1, first.l2)
-        compiled = first.backend.compile(step, donate=(0, 2))
-        for member in self.members:
-            member._end, member.history.stopped = member.epoch + epochs, "epochs"
-        left = list(range(len(self)))
-        groups: list[tuple[list[int], Group]] = []
-        self._stop = ""
-        with held_interrupt(self._interrupt), first.backend.activate(first.dtype):
-            for _ in range(epochs):
-                groups = groups or [
-                    (own, Group([self.members[i] for i in own], [rows[i] for i in own], compiled))
-                    for own in stepped_together(self.members, left, rows, size, self.group)
-                ]
-                for own, group in groups:
-                    for i, row in zip(own, group.epoch([data] * len(own), size, shuffle=shuffle), strict=True):
-                        self._note(i, row, validation[i])
-                fine = [i for i in left if self.members[i].history.stopped != "diverged"]
-                if len(fine) < len(left):
-                    left, groups = fine, []
-                if not left:
-                    message = "Fleet: the loss or a weight of every member is no longer finite; try a smaller lr"
-                    raise DivergedError(message)
-                if on_epoch is not None:
-                    on_epoch(self)
-                if self._stop:
-                    break
+        parts = parted(self.members, x, y, sample_weight, batch_size, folds, validation_data, validation_fraction)
+        hooks = [
+            [*checked(callbacks(i) if callable(callbacks) else copy.deepcopy(list(callbacks)))]
+            for i in range(len(self))
+        ]
+        fits = {}
+        for i, (member, (train, validation), own) in enumerate(zip(self.members, parts, hooks, strict=True)):
+            own += answer(on_divergence, own)
+            own.sort(key=lambda hook: hook.runs_last)
+            check_least(member, train, join=join_last)
+            fits[i] = member.begin(
+                train, validation, epochs=epochs, shuffle=shuffle, hooks=own, total_epochs=total_epochs
+            ).epochs()
+        progress = Progress() if verbose else None
+        try:
+            with held_interrupt(self._interrupt), first.backend.activate(first.dtype):
+                if progress is not None:
+                    progress.on_fit_begin(first, first.last_epoch)
+                self._run(fits, on_epoch, progress)
+        finally:
+            for fit in fits.values():
+                fit.close()
+            for member in self.members:
+                member.end()
+            if progress is not None:
+                progress.on_fit_end(first)
+        if all(member.history.stopped == "diverged" for member in self.members):
+            message = "Fleet: the loss or a weight of every member is no longer finite; try a smaller lr"
+            raise DivergedError(message)
         return self.histories
+
+    def _run(
+        self,
+        fits: Mapping[int, Generator[Epoch, Ran, None]],
+        on_epoch: Callable[[Fleet], None] | None,
+        progress: Progress | None,
+    ) -> None:
+        """Run the members' epochs, those that are left together, until none is."""
+        stacks = Stacks(self.group)
+        ready: dict[int, Epoch] = {}
+        ran: dict[int, Any] = dict.fromkeys(fits)
+        while ran:
+            for i, found in ran.items():
+                try:
+                    ready[i] = fits[i].throw(found) if isinstance(found, BaseException) else fits[i].send(found)
+                except StopIteration:
+                    ready.pop(i, None)
+                except DivergedError:
+                    ready.pop(i, None)
+                    epoch = self.members[i].history[-1]["epoch"]
+                    logger.warning("member %d of the fleet diverged in epoch %d; the others continue", i, epoch)
+            rows = [self.members[i].history[-1] for i in ran if ran[i] is not None and len(self.members[i].history)]
+            if rows and progress is not None:
+                progress.on_epoch_end(
+                    self.members[0], {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
+                )
+            if rows and on_epoch is not None and any(history.stopped != "diverged" for history in self.histories):
+                on_epoch(self)
+            ran = dict(zip(ready, stacks.run(list(ready.values())), strict=True))
 
     def evaluate(self, x: Any, y: Any = None, *, sample_weight: Any = None) -> list[dict[str, float]]:
         """Return each member's loss and metrics on `x` and `y` (or a Dataset)."""
@@ -256,17 +291,6 @@ class Fleet:
         """Go on with these members alone, in this order."""
         self.members = [self.members[i] for i in members]
 
-    def _note(self, i: int, row: dict[str, float], validation: Batches | None) -> None:
-        """Add an epoch's row to the history of member i, validated; or note that it diverged."""
-        member = self.members[i]
-        if member.epoch < row["epoch"]:
-            member.history.stopped = "diverged"
-            logger.warning("member %d of the fleet diverged in epoch %d; the others go on", i, row["epoch"])
-        elif validation is not None:
-            end = {name: row.pop(name) for name in ("lr", "seconds")}
-            row |= {f"val_{name}": value for name, value in member._evaluate(validation).items()} | end
-        member.history.rows.append(row)
-        member.schedule.observe(row)
-
     def _interrupt(self, reason: str) -> None:
-        self._stop = reason
+        for member in self.members:
+            member.stop(reason)

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from portanet.data import prepare
-from portanet.data.batches import Batches
+from portanet.data.batching import prepare, weighting
+from portanet.data.batching.batches import Batches
 from portanet.errors import ConfigError, DataError
 from portanet.random import generator
-from portanet.trainer import Trainer
+from portanet.training.fit_inputs import split_rows, to_batches, triple
+from portanet.training.trainer import Trainer
 
 HostRows = np.ndarray[Any, Any]
 
@@ -91,16 +92,59 @@ def checked_folds(folds: Iterable[Any], k: int, n: int) -> list[tuple[HostRows, 
     return found
 
 
-def held_out(member: Trainer, x: Any, y: Any, weight: Any, each: list[HostRows | None]) -> list[Batches | None]:
-    """Return the samples that each member is validated on; members with one fold share them."""
-    made: dict[bytes, Batches] = {}
-    found: list[Batches | None] = []
-    for rows in each:
-        if rows is None:
-            found.append(None)
-            continue
-        if rows.tobytes() not in made:
-            xv, yv, wv = (None if a is None else prepare.take_rows(a, rows) for a in (x, y, weight))
-            made[rows.tobytes()] = member._batches(xv, yv, wv, None, what="validation ")
-        found.append(made[rows.tobytes()])
-    return found
+def parted(
+    members: Sequence[Trainer],
+    x: Any,
+    y: Any,
+    weight: Any,
+    batch_size: int | None,
+    folds: Iterable[Any] | None,
+    validation_data: Any,
+    fraction: float,
+) -> list[tuple[Batches, Batches | None]]:
+    """Return what each member is trained and validated on; samples are on the device once, however many share them.
+
+    The arguments are those of :meth:`portanet.Fleet.fit`, with checked samples.
+    """
+    first, n = members[0], int(x.shape[0])
+    if sum([folds is not None, validation_data is not None, bool(fraction)]) > 1:
+        message = (
+            "fit: expected one of folds (folds bring their own validation rows), validation_data, validation_fraction"
+        )
+        raise ConfigError(message)
+    pairs: list[tuple[HostRows | None, HostRows | None]] = [(None, None)] * len(members)
+    if folds is not None:
+        pairs = list(checked_folds(folds, len(members), n))
+    elif fraction:
+        by_seed = {member.seed: split_rows(member, x, y, fraction) for member in members}
+        pairs = [by_seed[member.seed] for member in members]
+    with first.backend.activate(first.dtype):
+        by_rows = first.class_weight is not None and (folds is not None or bool(fraction))
+        own_weight = None if by_rows else first.class_weight
+        data = to_batches(first, x, y, weight, batch_size or n, class_weight=own_weight)
+        shared = None
+        if validation_data is not None:
+            shared = to_batches(first, *triple(validation_data), None, what="validation ")
+        made: dict[bytes, Batches] = {}
+
+        def held_out(rows: HostRows | None) -> Batches | None:
+            if rows is None:
+                return shared
+            if rows.tobytes() not in made:
+                xv, yv, wv = (None if a is None else prepare.take_rows(a, rows) for a in (x, y, weight))
+                made[rows.tobytes()] = to_batches(first, xv, yv, wv, None, what="validation ")
+            return made[rows.tobytes()]
+
+        def trained_on(rows: HostRows | None) -> Batches:
+            if rows is None:
+                return data
+            own = data.only(rows, batch_size or len(rows))
+            if by_rows:
+                yt, wt = (None if a is None else prepare.take_rows(a, rows) for a in (data.y, weight))
+                found = weighting.weights(wt, first.class_weight, yt, len(rows), first.outputs, first.dtype)
+                own.host_weight = np.zeros(n, first.dtype)
+                own.host_weight[rows] = found
+                own.weight = first.backend.asarray(own.host_weight)
+            return own
+
+        return [(trained_on(train), held_out(validation)) for train, validation in pairs]

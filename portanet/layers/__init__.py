@@ -3,6 +3,7 @@
 from portanet.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Swish, Tanh
 from portanet.layers.augment import Augment
 from portanet.layers.base import Layer
+from portanet.layers.config import LAYERS
 from portanet.layers.conv import Conv2D
 from portanet.layers.custom import CustomActivation, custom_activation
 from portanet.layers.dense import Dense
@@ -46,3 +47,6 @@ __all__ = [
     "Tanh",
     "custom_activation",
 ]
+
+_OWN = {name: globals()[name] for name in __all__}
+LAYERS.update({name: kind for name, kind in _OWN.items() if isinstance(kind, type) and kind is not Layer})

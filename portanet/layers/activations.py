@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace
+from portanet.checks import NotNegative, Number
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params
@@ -68,12 +69,12 @@ class ReLU(_Activation):
 class LeakyReLU(_Activation):
     """Rectifier that lets a little through, y = x where x > 0, else a x.
 
-    Forward   y  = max(x, a x),  0 ≤ a < 1
+    Forward   y  = max(x, a x),  0 ≤ a ≤ 1: the slope is read off the sign of y
     Backward  dx = dy where y > 0, else a dy
     Source    Maas, Hannun & Ng 2013, ICML
     """
 
-    slope: float = 0.01
+    slope: Annotated[float, Number(0, 1)] = 0.01
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
     @elementwise
@@ -92,12 +93,12 @@ class LeakyReLU(_Activation):
 class ELU(_Activation):
     """Exponential linear unit, y = x where x > 0, else a (exp(x) - 1).
 
-    Forward   y  = max(x, 0) + a (exp(min(x, 0)) - 1)
+    Forward   y  = max(x, 0) + a (exp(min(x, 0)) - 1),  a ≥ 0: the slope is read off the sign of y
     Backward  dx = dy where y > 0, else dy (y + a)
     Source    Clevert, Unterthiner & Hochreiter 2016, arXiv:1511.07289
     """
 
-    alpha: float = 1.0
+    alpha: NotNegative = 1.0
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
     @elementwise

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
+from portanet.checks import NotNegative, Number
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
 from portanet.random import Key, uniform
@@ -29,29 +30,17 @@ class Augment(Layer):
     Parameters
     ----------
     shift : float
-        Largest shift in pixels, each way along each axis.
+        Largest shift in pixels, each way along each axis, 0 or more.
     rotate : float
-        Largest angle in degrees, each way.
+        Largest angle in degrees, each way, from 0 to 180.
     flip : bool
         Whether half of the images are mirrored left to right. Not for digits and letters.
     """
 
-    shift: float = 0.0
-    rotate: float = 0.0
+    shift: NotNegative = 0.0
+    rotate: Annotated[float, Number(0, 180)] = 0.0
     flip: bool = False
     by_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        for name, most in (("shift", math.inf), ("rotate", 180)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-                unit = "pixels, 0 or more" if name == "shift" else "degrees from 0 to 180"
-                message = f"Augment: {name} must be a number of {unit}, got {value!r}"
-                raise ConfigError(message)
-        if not isinstance(self.flip, bool):
-            message = f"Augment: flip must be True or False, got {self.flip!r}"
-            raise ConfigError(message)
-        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) not in (2, 3):

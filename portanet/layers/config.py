@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from portanet import layers as family
-from portanet.errors import ConfigError, unknown
+from portanet.errors import ConfigError, Gathered, unknown
 from portanet.layers.base import Layer
 from portanet.layers.custom import ACTIVATIONS
-from portanet.layers.sequential import Sequential
+from portanet.registry import Custom, Registry
+
+LAYERS: Registry[Any] = Registry("layer", Layer, word="argument")
+"""The library's own layers by name, entered by ``portanet.layers``: a class is not known to files for being defined."""
 
 _DENSE_KEYS = ("input_dim", "output_dim", "activation", "bias", "init", "dropout")
 _DEEPEST = 50  # of layers within layers: each is a call within a call
-
-
-def layer_types() -> dict[str, Callable[..., Layer]]:
-    """Return the library's layers by name."""
-    found = {name: getattr(family, name) for name in family.__all__}
-    return {name: t for name, t in found.items() if isinstance(t, type) and issubclass(t, Layer) and t is not Layer}
 
 
 def activation(name: str) -> Layer | None:
@@ -31,22 +26,20 @@ def activation(name: str) -> Layer | None:
     return ACTIVATIONS[name]
 
 
-def from_config(
-    config: Iterable[Mapping[str, Any]],
-    custom: Mapping[str, Callable[..., Layer] | Layer] | None = None,
-    *,
-    depth: int = 0,
-) -> Sequential:
-    """Return the network that `config` describes, a dict a layer.
+def layers_from(
+    config: Iterable[Mapping[str, Any]], custom: Custom | None = None, *, depth: int = 0
+) -> tuple[Layer, ...]:
+    """Return the layers that `config` describes, a dict a layer.
 
     Parameters
     ----------
     config : list of dict
         Either ``{"input_dim": 2, "output_dim": 4, "activation": "relu"}``: a dense layer and its activation (``bias``,
         ``init`` and ``dropout`` are known too; every key but ``output_dim`` may be left out, and input sizes are then
-        inferred); or ``{"type": "Dense", "units": 4}``: any layer and its arguments.
+        inferred); or ``{"type": "Dense", "units": 4}``: any layer and its arguments, of which a dict with a ``type``
+        is again a layer.
     custom : dict, optional
-        Layers of the user's own by their names, as classes or as ready layers.
+        Custom layers by their names, as classes or as ready layers.
     depth : int
         How many layers this list stands within.
 
@@ -54,7 +47,7 @@ def from_config(
     ------
     ConfigError
         If a key, a layer or an activation is unknown, or an ``input_dim`` is not the size before it; it says which
-        layer and both numbers.
+        layer and both numbers. Of several mistakes it names each.
     """
     if isinstance(config, Mapping):
         message = "from_config: expected a list with a dict for each layer, got a single dict; put it into a list"
@@ -62,23 +55,23 @@ def from_config(
     if isinstance(config, str) or not isinstance(config, Iterable):
         message = f"layers: expected a list with a dict for each layer, got {config!r:.60}"
         raise ConfigError(message)
-    if depth > _DEEPEST:
-        message = f"layers: expected them nested at most {_DEEPEST} deep, more came; write them one behind the other"
-        raise ConfigError(message)
     found: list[Layer] = []
+    wrong = Gathered()
     before: tuple[int, int] | None = None  # position and size of the last dense entry
     for i, entry in enumerate(config):
-        if not isinstance(entry, Mapping):
-            message = f"layer {i}: expected a dict, got {entry!r:.60}"
-            raise ConfigError(message)
-        if "type" in entry:
-            found.append(_typed(i, entry, custom or {}, depth))
-            units = getattr(found[-1], "units", None)
-            before = (i, units) if units else before
-        else:
-            found.extend(_dense(i, entry, before))
-            before = (i, entry["output_dim"])
-    return Sequential(tuple(found))
+        with wrong:
+            if not isinstance(entry, Mapping):
+                message = f"layer {i}: expected a dict, got {entry!r:.60}"
+                raise ConfigError(message)
+            if "type" in entry:
+                found.append(_typed(f"layer {i}", entry, custom or {}, depth))
+                units = getattr(found[-1], "units", None)
+                before = (i, units) if units else before
+            else:
+                found.extend(_dense(i, entry, before))
+                before = (i, entry["output_dim"])
+    wrong.check()
+    return tuple(found)
 
 
 def _dense(i: int, entry: Mapping[str, Any], before: tuple[int, int] | None) -> list[Layer]:
@@ -100,38 +93,46 @@ def _dense(i: int, entry: Mapping[str, Any], before: tuple[int, int] | None) -> 
         options["weight_init"] = entry["init"]
     act = activation(entry.get("activation", "linear"))
     drop = entry.get("dropout", 0.0)
-    layers: list[Layer] = [family.Dense(entry["output_dim"], **options)]
-    return layers + ([act] if act else []) + ([family.Dropout(drop)] if drop else [])
+    layers: list[Layer] = [LAYERS["Dense"](entry["output_dim"], **options)]
+    return layers + ([act] if act else []) + ([LAYERS["Dropout"](drop)] if drop else [])
 
 
-def _typed(i: int, entry: Mapping[str, Any], custom: Mapping[str, Callable[..., Layer] | Layer], depth: int) -> Layer:
+def _typed(place: str, entry: Mapping[str, Any], custom: Custom, depth: int) -> Layer:
+    if depth > _DEEPEST:
+        message = f"layers: expected them nested at most {_DEEPEST} deep, more came; flatten the list"
+        raise ConfigError(message)
     options = dict(entry)
     name = options.pop("type")
     if name == "CustomActivation":
         name = str(options.pop("name", None))
-        known: Layer | Callable[..., Layer] | None = custom.get(name) or ACTIVATIONS.get(name)
+        known = custom.get(name) or ACTIVATIONS.get(name)
         if not isinstance(known, Layer):
             message = (
-                f"layer {i}: the activation {name!r} was defined by the user of this model; define it again by "
+                f"{place}: the activation {name!r} was defined by the user of this model; define it again by "
                 f"portanet.custom_activation({name!r}, function, derivative) before loading"
             )
             raise ConfigError(message)
         return known
-    types = {**layer_types(), **custom}
-    if not isinstance(name, str) or name not in types:
-        raise ConfigError(f"layer {i}: " + unknown("layer", name, types))
-    make = types[name]
-    if isinstance(make, Layer):
-        return make
-    if dataclasses.is_dataclass(make):
-        names = [f.name for f in dataclasses.fields(make)]
-        for key in options:
-            if key not in names:
-                raise ConfigError(f"layer {i} ({name}): " + unknown("argument", key, names))
-    if "layers" in options:
-        options["layers"] = from_config(options["layers"], custom, depth=depth + 1).layers
-    try:
-        return make(**options)
-    except TypeError as error:
-        message = f"layer {i} ({name}): {str(error).partition(') ')[2] or error}"
-        raise ConfigError(message) from None
+    wrong = Gathered()
+    with wrong:
+        LAYERS.find(name, custom, place)
+    for key, value in options.items():
+        with wrong:
+            options[key] = _inner(key, value, custom, depth + 1)
+    wrong.check()
+    layer: Layer = LAYERS.make(name, options, custom, place)
+    return layer
+
+
+def _inner(key: str, value: Any, custom: Custom, depth: int) -> Any:
+    """Return an argument with layers in place of their descriptions."""
+    if _is_layer(value):
+        return _typed(f"layer {key}", value, custom, depth)
+    if isinstance(value, Mapping):
+        return {own: _inner(own, one, custom, depth) for own, one in value.items()}
+    several = key == "layers" or (isinstance(value, list) and any(map(_is_layer, value)))
+    return layers_from(value, custom, depth=depth) if several else value
+
+
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, Mapping) and "type" in value

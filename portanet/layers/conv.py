@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from portanet.backends.host import cache_budget
 from portanet.backends.namespace import namespace
+from portanet.checks import Count, NotNegative
 from portanet.errors import ConfigError, ShapeError
-from portanet.initializers import Initializer, check_initializers, initializer
-from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, axis, check_padding, padded, pair, spread, way_back, whole
+from portanet.initializers import Initializer, initializer
+from portanet.layers.base import RatedLayer
+from portanet.layers.windows import Axis, Padding, Sizes, axis, padded, pair, spread, way_back
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class Conv2D(Layer):
+class Conv2D(RatedLayer):
     """Convolution (cross-correlation, as everywhere in the field) of images.
 
     Forward   y[p]  = Σ_k x[s p + d k - pad] W[k] + b
@@ -29,41 +30,38 @@ class Conv2D(Layer):
     Parameters
     ----------
     units : int
-        Number of output channels.
+        Number of output channels, 1 or more; a multiple of `groups`.
     kernel : int or (int, int)
     stride, dilation : int or (int, int)
+        All 1 or more.
     padding : "valid", "same", or int
-        See :func:`portanet.layers.windows.axis`.
+        An int is 0 or more; see :func:`portanet.layers.windows.axis`.
     groups : int
-        Into how many groups the channels are parted, each convolved by itself; as many as channels is depthwise.
+        Number of groups of channels, 1 or more, each convolved by itself; as many as channels is depthwise.
     bias : bool
     weight_init, bias_init : str or function
         See :mod:`portanet.initializers`.
+    rate : float
+        Factor on the learning rate of W and b; 0 freezes them.
     """
 
-    units: int
-    kernel: int | tuple[int, int] = 3
-    stride: int | tuple[int, int] = 1
-    padding: int | str = "valid"
-    dilation: int | tuple[int, int] = 1
-    groups: int = 1
+    units: Count
+    kernel: Sizes = 3
+    stride: Sizes = 1
+    padding: Padding = "valid"
+    dilation: Sizes = 1
+    groups: Count = 1
     bias: bool = True
     weight_init: Initializer = "he_normal"
     bias_init: Initializer = "zeros"
+    rate: NotNegative = field(default=1.0, kw_only=True)
     by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        whole(self.units, "Conv2D: units", 1), whole(self.groups, "Conv2D: groups", 1)
-        for name in ("kernel", "stride", "dilation"):
-            value = getattr(self, name)
-            pair(value, f"Conv2D: {name}", 1)
-            object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
-        check_padding(self.padding, "Conv2D: padding")
+        super().__post_init__()
         if self.units % self.groups:
             message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
             raise ConfigError(message)
-        check_initializers(self, "weight_init", "bias_init")
-        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
@@ -85,9 +83,7 @@ class Conv2D(Layer):
 
     def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
         """Return the window's arithmetic for images of that size."""
-        kernel, stride = pair(self.kernel, "kernel", 1), pair(self.stride, "stride", 1)
-        dilation = pair(self.dilation, "dilation", 1)
-        sizes = zip((height, width), kernel, stride, dilation, strict=True)
+        sizes = zip((height, width), pair(self.kernel), pair(self.stride), pair(self.dilation), strict=True)
         rows, columns = (axis(size, k, s, self.padding, d) for size, k, s, d in sizes)
         return rows, columns
 

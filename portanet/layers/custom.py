@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
+from portanet.checks import Name
 from portanet.errors import CheckError, ConfigError
 from portanet.layers import activations as a
 from portanet.layers.base import Layer
@@ -35,7 +36,7 @@ class CustomActivation(Layer):
     Backward  dx = dy f'(x)
     """
 
-    name: str
+    name: Name
     function: Callable[[Array], Array] = field(repr=False)
     derivative: Callable[[Array], Array] = field(repr=False)
     kinks: tuple[float, ...] = ()  # type: ignore[misc]  # a hyper-parameter here, a constant of the class elsewhere

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
+from portanet.checks import Share
 from portanet.errors import ConfigError
 from portanet.layers.base import Layer
 from portanet.random import Key, bernoulli
@@ -27,15 +28,9 @@ class Dropout(Layer):
         Share of the inputs that is dropped, 0 ≤ rate < 1.
     """
 
-    rate: float
+    rate: Share
     stacks: ClassVar[bool] = True
     by_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.rate, int | float) and 0 <= self.rate < 1):
-            message = f"Dropout: rate must be a number, at least 0 and below 1, got {self.rate!r}"
-            raise ConfigError(message)
-        super().__post_init__()
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         if not train or self.rate == 0:

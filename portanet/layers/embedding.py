@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError
-from portanet.initializers import Initializer, check_initializers, initializer
-from portanet.layers.base import Layer
+from portanet.checks import Count, NotNegative
+from portanet.initializers import Initializer, initializer
+from portanet.layers.base import RatedLayer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class Embedding(Layer):
+class Embedding(RatedLayer):
     """A row of the weight for each whole number, y = W[x].
 
     Forward   y  = W[x]
@@ -28,26 +28,20 @@ class Embedding(Layer):
     Parameters
     ----------
     categories : int
-        How many numbers there are. An x beyond them gives zeros.
+        How many numbers there are, 1 or more. An x beyond them gives zeros.
     units : int
-        Length of a vector.
+        Length of a vector, 1 or more.
     weight_init : str or function
         See :mod:`portanet.initializers`.
+    rate : float
+        Factor on the learning rate of W; 0 freezes it.
     """
 
-    categories: int
-    units: int
+    categories: Count
+    units: Count
     weight_init: Initializer = "normal:0.05"
+    rate: NotNegative = field(default=1.0, kw_only=True)
     by_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        for name in ("categories", "units"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                message = f"Embedding: {name} must be a whole number of 1 or more, got {value!r}"
-                raise ConfigError(message)
-        check_initializers(self, "weight_init")
-        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         weight = initializer(self.weight_init)(rng, (self.categories, self.units))

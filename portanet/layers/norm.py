@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import NotNegative, Positive, Share
+from portanet.errors import ShapeError
 from portanet.initializers import ones, zeros
-from portanet.layers.base import Layer
+from portanet.layers.base import RatedLayer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class BatchNorm(Layer):
+class BatchNorm(RatedLayer):
     """Each channel with mean 0 and variance 1 over the batch, then scaled and shifted; rows or images alike.
 
     Forward   m, v = mean and variance of x over all axes but the last (of the batch when training, else the running
@@ -31,21 +32,21 @@ class BatchNorm(Layer):
     momentum : float
         Share of the running mean and variance that a step keeps, 0 ≤ momentum < 1.
     eps : float
-        Added to the variance.
+        Added to the variance; above 0, or a constant channel would give NaN.
+    rate : float
+        Factor on the learning rate of γ and β; 0 freezes them, and the running mean and variance still move.
     """
 
-    momentum: float = 0.9
-    eps: float = 1e-5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            message = f"BatchNorm: momentum must be at least 0 and below 1, got {self.momentum!r}"
-            raise ConfigError(message)
+    momentum: Share = 0.9
+    eps: Positive = 1e-5
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         channels = in_shape[-1:]
         return {"gamma": ones(rng, channels), "beta": zeros(rng, channels)}, in_shape
+
+    def least_batch(self, in_shape: Shape) -> int:
+        return 1 if math.prod(in_shape[:-1]) > 1 else 2  # two values a channel: rows, or the places of one sample
 
     def init_buffers(self, in_shape: Shape) -> Params:
         params, _ = self.init(None, in_shape)  # as many as γ and β, and begin as they do
@@ -106,7 +107,7 @@ class BatchNorm(Layer):
 
 
 @dataclass(frozen=True)
-class LayerNorm(Layer):
+class LayerNorm(RatedLayer):
     """Each sample's last axis with mean 0 and variance 1, then scaled and shifted.
 
     Forward   m, v = mean and variance of x over the last axis;   u = (x - m) / √(v + eps),   y = γ u + β
@@ -117,10 +118,13 @@ class LayerNorm(Layer):
     Parameters
     ----------
     eps : float
-        Added to the variance.
+        Added to the variance; above 0, or a constant sample would give NaN.
+    rate : float
+        Factor on the learning rate of γ and β; 0 freezes them.
     """
 
-    eps: float = 1e-5
+    eps: Positive = 1e-5
+    rate: NotNegative = field(default=1.0, kw_only=True)
     by_sample: ClassVar[bool] = True
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import COUNT, NotNegative, Several, check
+from portanet.errors import ShapeError
 from portanet.layers.base import Layer
-from portanet.layers.sequential import Sequential, check_layers, within
+from portanet.layers.container import Container, within
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 
 @dataclass(frozen=True)
-class Parallel(Layer):
-    """The features parted among several layers, and what these make of them put side by side.
+class Parallel(Container):
+    """Split the features among several layers and concatenate their outputs.
 
     Forward   y  = [f₁(x₁), …, fₖ(xₖ)]   where x = [x₁, …, xₖ]
     Backward  dx = [f₁'s dx, …, fₖ's dx], each from its own part of dy;  the layers' own gradients
@@ -32,27 +33,17 @@ class Parallel(Layer):
     layers : sequence of Layer
         At least one; each makes a row of a row.
     sizes : sequence of int
-        How many of the features each layer takes, from the first feature to the last.
+        How many of the features each layer takes, 1 or more, from the first feature to the last.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
-    layers: Sequence[Layer]
-    sizes: Sequence[int]
+    sizes: Annotated[Sequence[int], Several(COUNT)]
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", check_layers(self.layers, "Parallel"))
-        sizes = self.sizes
-        counts = isinstance(sizes, tuple | list) and all(type(size) is int and size > 0 for size in sizes)
-        if not counts or len(sizes) != len(self.layers):
-            message = (
-                f"Parallel: sizes must be a whole number of 1 or more for each of the {len(self.layers)} layers, got "
-                f"{sizes!r:.60}"
-            )
-            raise ConfigError(message)
-        object.__setattr__(self, "sizes", tuple(sizes))
-
-    @property
-    def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides
-        return all(layer.by_sample for layer in self.layers)
+        super().__post_init__()
+        check("Parallel: sizes", self.sizes, Several(COUNT, len(self.layers)))  # one for each layer
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if tuple(in_shape) != (sum(self.sizes),):
@@ -75,18 +66,11 @@ class Parallel(Layer):
             units += shape[0]
         return params, (units,)
 
-    def init_buffers(self, in_shape: Shape) -> Params:
-        return self._of_each(lambda layer, shape: layer.init_buffers(shape))
+    def child_shapes(self, in_shape: Shape) -> Mapping[str, Shape]:
+        return {str(i): (size,) for i, size in enumerate(self.sizes)}
 
-    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
-        return self._of_each(lambda layer, shape: layer.buffer_shapes(shape))
-
-    def _of_each(self, what: Callable[[Layer, Shape], dict[str, Any]]) -> dict[str, Any]:
-        return {
-            f"{i}.{name}": value
-            for i, (layer, size) in enumerate(zip(self.layers, self.sizes, strict=True))
-            for name, value in what(layer, (size,)).items()
-        }
+    def output_layer(self) -> Layer:
+        return self
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
@@ -110,21 +94,6 @@ class Parallel(Layer):
             found.append(dx)
             grads.update({f"{i}.{name}": value for name, value in own.items()})
         return (namespace(dy).concat(found, axis=-1) if need_dx else None), grads
-
-    def updated_buffers(self, params: Params, cache: Any) -> Params:
-        split, caches, _ = cache
-        return {
-            f"{i}.{name}": value
-            for i, layer in enumerate(self.layers)
-            for name, value in layer.updated_buffers(split[i], caches[i]).items()
-        }
-
-    def config(self) -> dict[str, Any]:
-        return {"type": "Parallel", "layers": [layer.config() for layer in self.layers], "sizes": list(self.sizes)}
-
-    def split(self, params: Params) -> list[Params]:
-        """Return the parameters of each layer under their own names."""
-        return Sequential(self.layers).split(params)
 
 
 def parted(x: Array, sizes: Sequence[int]) -> list[Array]:

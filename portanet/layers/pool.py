@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, axis, check_padding, holders_table, padded, pair, with_blank
+from portanet.layers.windows import Axis, Padding, Sizes, axis, holders_table, padded, pair, with_blank
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -18,28 +18,22 @@ from portanet.typing import Array, Params, Shape
 class _Pool(Layer):
     """What both kinds share: a window of `kernel` over padded images, moved by `stride` (by its own size if None)."""
 
-    kernel: int | tuple[int, int] = 2
-    stride: int | tuple[int, int] | None = None
-    padding: int | str = "valid"
+    kernel: Sizes = 2
+    stride: Sizes | None = None
+    padding: Padding = "valid"
 
     blank: ClassVar[float] = 0.0
     """What padding holds."""
     by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
-        pair(self.kernel, f"{name}: kernel", 1), pair(1 if self.stride is None else self.stride, f"{name}: stride", 1)
-        check_padding(self.padding, f"{name}: padding")
-        least = min(pair(self.kernel, "kernel", 1))
+        super().__post_init__()
+        name, least = type(self).__name__, min(pair(self.kernel))
         if not isinstance(self.padding, str) and self.padding >= least:
             message = (
                 f"{name}: padding must be below the kernel's {least}, or windows hold padding alone; got {self.padding}"
             )
             raise ConfigError(message)
-        for field in ("kernel", "stride"):
-            value = getattr(self, field)
-            object.__setattr__(self, field, tuple(value) if isinstance(value, list) else value)
-        super().__post_init__()
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
@@ -50,8 +44,8 @@ class _Pool(Layer):
 
     def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
         """Return the window's arithmetic for images of that size."""
-        kernel = pair(self.kernel, "kernel", 1)
-        stride = kernel if self.stride is None else pair(self.stride, "stride", 1)
+        kernel = pair(self.kernel)
+        stride = kernel if self.stride is None else pair(self.stride)
         sizes = zip((height, width), kernel, stride, strict=True)
         rows, columns = (axis(size, k, s, self.padding) for size, k, s in sizes)
         return rows, columns

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from portanet.errors import ConfigError, ShapeError
+from portanet.backends.host import host_array
+from portanet.checks import Number
+from portanet.errors import ConfigError, DataError, ShapeError
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
+
+
+def statistics(value: Any) -> Any:
+    """Return a host array of finite numbers, or None: the validator of a field."""
+    try:
+        if value is None or (hasattr(value, "shape") and abs(host_array(value)).max(initial=0) < math.inf):
+            return value
+    except DataError:
+        pass
+    expected = "a host array of finite numbers"
+    raise ConfigError(expected, "make it by Standardize.of(x)")
 
 
 @dataclass(frozen=True)
 class Rescale(Layer):
     """The same affine map of every input, y = scale x + offset: ``Rescale(1 / 255)`` for images of bytes.
 
-    Forward   y  = scale x + offset
+    Forward   y  = scale x + offset,  scale ≠ 0
     Backward  dx = scale dy
     """
 
-    scale: float
+    scale: Annotated[float, Number(but=0)]
     offset: float = 0.0
     stacks: ClassVar[bool] = True
     by_sample: ClassVar[bool] = True
@@ -55,17 +69,17 @@ class Standardize(Layer):
     Make it by :meth:`of`; the two arrays are saved with the network's parameters, not in its description.
     """
 
-    mean: Any = field(default=None, repr=False, compare=False)
-    inverse_std: Any = field(default=None, repr=False, compare=False)
+    mean: Annotated[Any, statistics] = field(default=None, repr=False, compare=False)
+    inverse_std: Annotated[Any, statistics] = field(default=None, repr=False, compare=False)
     stacks: ClassVar[bool] = True
     by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("mean", "inverse_std"):
-            value = getattr(self, name)
-            if value is not None and not hasattr(value, "shape"):
-                message = f"Standardize: {name} must be a host array, got {value!r:.60}; make it by Standardize.of(x)"
-                raise ConfigError(message)
+        super().__post_init__()
+        shapes = [None if value is None else value.shape for value in (self.mean, self.inverse_std)]
+        if shapes[0] != shapes[1]:
+            message = f"Standardize: mean and inverse_std must have the same shape, got {shapes[0]} and {shapes[1]}"
+            raise ConfigError(message)
 
     @classmethod
     def of(cls, x: Any) -> Standardize:

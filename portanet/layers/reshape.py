@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import COUNT, Several
+from portanet.errors import ShapeError
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -44,18 +45,11 @@ class Reshape(Layer):
     Parameters
     ----------
     shape : tuple of int
-        Of one sample.
+        Of one sample: at least one size, each 1 or more.
     """
 
-    shape: tuple[int, ...]
+    shape: Annotated[tuple[int, ...], Several(COUNT)]
     by_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        shape = self.shape
-        if not isinstance(shape, tuple | list) or not all(type(n) is int and n > 0 for n in shape) or not shape:
-            message = f"Reshape: shape must be whole numbers of 1 or more, such as (28, 28, 1), got {shape!r:.60}"
-            raise ConfigError(message)
-        object.__setattr__(self, "shape", tuple(shape))
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if math.prod(in_shape) != math.prod(self.shape):

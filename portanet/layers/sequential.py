@@ -1,71 +1,48 @@
-"""Layers made of layers. Their parameters stand under flat names: ``"0.weight"`` is the first layer's weight."""
+"""Layers one after the other: the chain rule, as a loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import NotNegative
+from portanet.errors import ShapeError
 from portanet.initializers import ShapesOnly
 from portanet.layers.base import Layer
+from portanet.layers.config import layers_from
+from portanet.layers.container import Container, within
 from portanet.random import Key
+from portanet.registry import Custom
 from portanet.typing import Array, Params, Shape
 
 
-def check_layers(layers: Iterable[Layer], owner: str) -> tuple[Layer, ...]:
-    """Return `layers` as a tuple; tell the first entry that is no layer."""
-    if not isinstance(layers, Iterable):
-        message = f"{owner}: expected a list of layers, got {layers!r:.60}"
-        raise ConfigError(message)
-    found = tuple(layers)
-    if not found:
-        message = f"{owner}: expected at least one layer, got none; give some, as in {owner}([Dense(10)])"
-        raise ConfigError(message)
-    for i, layer in enumerate(found):
-        if not isinstance(layer, Layer):
-            hint = f"; make one of it: {layer.__name__}(...)" if isinstance(layer, type) else ""
-            message = f"{owner}: expected a layer at position {i}, got {layer!r}{hint}"
-            raise ConfigError(message)
-    return found
-
-
-def within(error: ShapeError, layer: Layer, i: int) -> ShapeError:
-    """Return `error` with the layer that it came from in front; an inner place is joined to it by an arrow."""
-    text = str(error)
-    place = f"{type(layer).__name__} {i}"
-    return ShapeError(f"[{place} > {text[1:]}" if text.startswith("[") else f"[{place}] {text}")
-
-
 @dataclass(frozen=True)
-class Sequential(Layer):
+class Sequential(Container):
     """Layers one after the other; itself a layer.
 
     Forward   y  = fₖ(… f₂(f₁(x)))
-    Backward  the layers' backward passes, last to first: each takes the dy of the one behind it (the chain rule)
+    Backward  the layers' backward passes, last to first: each takes the dx of the one after it as its dy (chain rule)
     Source    Rumelhart, Hinton & Williams 1986, Nature 323
+
+    A layer is a description and holds no weights. So an object that stands at several places, as in
+    ``2 * [Dense(8), ReLU()]``, has weights of its own at each: they are not tied, unlike in PyTorch and Keras. A logged
+    warning says so when the weights are drawn.
 
     Parameters
     ----------
     layers : sequence of Layer
         At least one.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
-    layers: Sequence[Layer]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", check_layers(self.layers, "Sequential"))
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     @classmethod
-    def from_config(cls, config: Iterable[dict[str, Any]]) -> Sequential:
-        """Return the network that a list of dicts describes; see :func:`portanet.layers.from_config`."""
-        from portanet.layers.config import from_config
-
-        return from_config(config)
-
-    @property
-    def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides
-        return all(layer.by_sample for layer in self.layers)
+    def from_config(cls, config: Iterable[Mapping[str, Any]], custom: Custom | None = None) -> Sequential:
+        """Return the network that a list of dicts describes; see :func:`portanet.layers.config.layers_from`."""
+        return cls(layers_from(config, custom))
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         params: Params = {}
@@ -78,34 +55,29 @@ class Sequential(Layer):
             params.update({f"{i}.{name}": value for name, value in own.items()})
         return params, shape
 
-    def init_buffers(self, in_shape: Shape) -> Params:
-        return self._of_each(in_shape, lambda layer, shape: layer.init_buffers(shape))
-
-    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
-        return self._of_each(in_shape, lambda layer, shape: layer.buffer_shapes(shape))
-
-    def _of_each(self, in_shape: Shape, what: Callable[[Layer, Shape], dict[str, Any]]) -> dict[str, Any]:
-        """Return what each layer tells for the samples that come to it, under flat names."""
-        found: dict[str, Any] = {}
-        shape = tuple(in_shape)
-        for i, (layer, out_shape) in enumerate(zip(self.layers, self.shapes(in_shape), strict=True)):
-            try:
-                own = what(layer, shape)
-            except ShapeError as error:
-                raise within(error, layer, i) from None
-            found.update({f"{i}.{name}": value for name, value in own.items()})
-            shape = out_shape
-        return found
+    def child_shapes(self, in_shape: Shape) -> Mapping[str, Shape]:
+        return dict(zip(self.children(), self._along(self.layers[:-1], in_shape), strict=True))
 
     def shapes(self, in_shape: Shape) -> list[Shape]:
-        """Return the shape of a sample behind each layer."""
-        shapes = [tuple(in_shape)]
-        for i, layer in enumerate(self.layers):
+        """Return the shape of a sample after each layer."""
+        return self._along(self.layers, in_shape)[1:]
+
+    def _along(self, layers: Sequence[Layer], shape: Shape) -> list[Shape]:
+        """Return the shape of a sample before the first of these layers, and after each."""
+        shapes = [tuple(shape)]
+        for i, layer in enumerate(layers):
             try:
                 shapes.append(layer.init(ShapesOnly(), shapes[-1])[1])
             except ShapeError as error:
                 raise within(error, layer, i) from None
-        return shapes[1:]
+        return shapes
+
+    def without_output(self, kind: type[Layer]) -> Layer:
+        *front, last = self.layers
+        if isinstance(last, kind) and front:
+            return Sequential(front, rate=self.rate)
+        inner = last.without_output(kind)
+        return self if inner is last else Sequential((*front, inner), rate=self.rate)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         parts = self.split(params)
@@ -131,28 +103,9 @@ class Sequential(Layer):
                 grads[f"{i}.{name}"] = value
         return dx, grads
 
-    def updated_buffers(self, params: Params, cache: Any) -> Params:
-        parts, caches = cache
-        return {
-            f"{i}.{name}": value
-            for i, layer in enumerate(self.layers)
-            for name, value in layer.updated_buffers(parts[i], caches[i]).items()
-        }
-
-    def config(self) -> dict[str, Any]:
-        return {"type": type(self).__name__, "layers": [layer.config() for layer in self.layers]}
-
-    def split(self, params: Params) -> list[Params]:
-        """Return the parameters of each layer under their own names."""
-        parts: list[Params] = [{} for _ in self.layers]
-        for name, value in params.items():
-            i, _, rest = name.partition(".")
-            parts[int(i)][rest] = value
-        return parts
-
 
 @dataclass(frozen=True)
-class Residual(Layer):
+class Residual(Container):
     """The input added to what the inner layers make of it, y = x + f(x).
 
     Forward   y  = x + f(x)
@@ -163,21 +116,16 @@ class Residual(Layer):
     ----------
     layers : sequence of Layer
         f; its output has the shape of its input.
+    rate : float
+        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
     """
 
-    layers: Sequence[Layer]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", check_layers(self.layers, "Residual"))
+    rate: NotNegative = field(default=1.0, kw_only=True)
 
     @property
     def inner(self) -> Sequential:
         """The layers as one."""
         return Sequential(self.layers)
-
-    @property
-    def by_sample(self) -> bool:  # type: ignore[override]  # what its layers do decides
-        return all(layer.by_sample for layer in self.layers)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         params, out_shape = self.inner.init(rng, in_shape)
@@ -189,11 +137,11 @@ class Residual(Layer):
             raise ShapeError(message)
         return params, out_shape
 
-    def init_buffers(self, in_shape: Shape) -> Params:
-        return self.inner.init_buffers(in_shape)
+    def child_shapes(self, in_shape: Shape) -> Mapping[str, Shape]:
+        return self.inner.child_shapes(in_shape)
 
-    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
-        return self.inner.buffer_shapes(in_shape)
+    def output_layer(self) -> Layer:
+        return self
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         y, cache = self.inner.forward(params, x, train=train, key=key)
@@ -202,9 +150,3 @@ class Residual(Layer):
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         dx, grads = self.inner.backward(params, dy, cache, need_dx=need_dx)
         return (None if dx is None or not need_dx else dx + dy), grads
-
-    def updated_buffers(self, params: Params, cache: Any) -> Params:
-        return self.inner.updated_buffers(params, cache)
-
-    def config(self) -> dict[str, Any]:
-        return {"type": type(self).__name__, "layers": [layer.config() for layer in self.layers]}

@@ -7,15 +7,20 @@ which is worked out on the device from shapes alone: nothing is cached, uploaded
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import COUNT, Either, Number, Several, one_of
+from portanet.errors import ShapeError
 from portanet.typing import Array
 
 Pair = tuple[int, int]
+SIZES = Either((COUNT, Several(COUNT, 2)))
+PADDING = Either((one_of("valid", "same"), Number(0, COUNT.most, whole=True)))
+Sizes: TypeAlias = Annotated[int | tuple[int, int], SIZES]
+Padding: TypeAlias = Annotated[int | str, PADDING]
 
 
 class Axis(NamedTuple):
@@ -40,37 +45,9 @@ class Axis(NamedTuple):
         return slice(first, first + self.stride * (self.out - 1) + 1, self.stride)
 
 
-def pair(value: Any, name: str, least: int) -> Pair:
-    """Return a number, or two of them, as two.
-
-    Raises
-    ------
-    ConfigError
-        If they are no whole numbers of at least `least`.
-    """
-    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or not least <= v < 2**31 for v in both):
-        message = f"{name}: expected a whole number of {least} or more, or two of them, got {value!r}"
-        raise ConfigError(message)
-    return both[0], both[1]
-
-
-def whole(value: Any, name: str, least: int) -> int:
-    """Return a single whole number of at least `least`; raises ConfigError where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        message = f"{name}: expected a whole number of {least} or more, got {value!r}"
-        raise ConfigError(message)
-    return value
-
-
-def check_padding(value: Any, name: str) -> None:
-    """Raise ConfigError where `value` is no padding that :func:`axis` knows."""
-    if isinstance(value, str) and value in ("valid", "same"):
-        return
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
-        return
-    message = f"{name}: expected 'valid', 'same' or one number of pixels of 0 or more, got {value!r}"
-    raise ConfigError(message)
+def pair(value: int | Pair) -> Pair:
+    """Return a number, or two of them, as two."""
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int = 1) -> Axis:

@@ -4,14 +4,18 @@
 shape (..., n, outputs). Targets have the same shape, or lack its last axis: class indices (integers, at more than one
 output) or one number a sample (at one output). The value is the mean over the samples, weighted where weights (n,) are
 given: Σ w l / Σ w. Leading axes are a stack of networks, and the value has one entry for each.
+
+A loss knows nothing of tokens or pixels: where a network has outputs at several places of a sample, the step makes each
+place a row (:mod:`portanet.losses.places`). The value is then the mean over all places of all samples, Σ w l / Σ w with
+the weight of each place: its own, or its sample's.
 """
 
 from __future__ import annotations
 
-from portanet.errors import ConfigError, unknown
 from portanet.losses.base import Loss
 from portanet.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
 from portanet.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, SumSquaredError
+from portanet.registry import Registry
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -24,15 +28,19 @@ __all__ = [
     "SumSquaredError",
 ]
 
-LOSSES: dict[str, type[Loss]] = {
-    "softmax_cross_entropy": SoftmaxCrossEntropy,
-    "binary_cross_entropy": BinaryCrossEntropy,
-    "sum_squared_error": SumSquaredError,
-    "mean_squared_error": MeanSquaredError,
-    "mean_absolute_error": MeanAbsoluteError,
-    "huber": Huber,
-    "poisson": Poisson,
-}
+LOSSES: Registry[Loss] = Registry(
+    "loss",
+    Loss,
+    {
+        "softmax_cross_entropy": SoftmaxCrossEntropy,
+        "binary_cross_entropy": BinaryCrossEntropy,
+        "sum_squared_error": SumSquaredError,
+        "mean_squared_error": MeanSquaredError,
+        "mean_absolute_error": MeanAbsoluteError,
+        "huber": Huber,
+        "poisson": Poisson,
+    },
+)
 
 
 def get(spec: str | Loss) -> Loss:
@@ -41,10 +49,6 @@ def get(spec: str | Loss) -> Loss:
     Raises
     ------
     ConfigError
-        If the name is unknown; the nearest known one is told.
+        If the name is unknown; with the nearest known one.
     """
-    if isinstance(spec, Loss):
-        return spec
-    if not isinstance(spec, str) or spec not in LOSSES:
-        raise ConfigError(unknown("loss", spec, LOSSES))
-    return LOSSES[spec]()
+    return spec if isinstance(spec, Loss) else LOSSES.make(spec)

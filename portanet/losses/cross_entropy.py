@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.checks import Share
+from portanet.errors import ShapeError
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.layers.activations import sigmoid, softmax
 from portanet.losses.base import Loss, aligned, weighted_mean
@@ -28,14 +29,10 @@ class SoftmaxCrossEntropy(Loss):
         Share e of each target that is spread evenly over the K classes, t (1 - e) + e / K; 0 ≤ e < 1.
     """
 
-    label_smoothing: float = 0.0
+    label_smoothing: Share = 0.0
     output: ClassVar[type[Layer] | None] = Softmax
     threshold: ClassVar[float] = 0.0
     target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_smoothing(self)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
@@ -77,14 +74,10 @@ class BinaryCrossEntropy(Loss):
         Share e of each target that is spread evenly over yes and no, t (1 - e) + e / 2; 0 ≤ e < 1.
     """
 
-    label_smoothing: float = 0.0
+    label_smoothing: Share = 0.0
     output: ClassVar[type[Layer] | None] = Sigmoid
     threshold: ClassVar[float] = 0.0
     target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_smoothing(self)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
@@ -105,9 +98,3 @@ class BinaryCrossEntropy(Loss):
 
 def _smooth(target: Array, share: float, classes: int) -> Array:
     return target * (1.0 - share) + share / classes if share else target
-
-
-def _check_smoothing(loss: SoftmaxCrossEntropy | BinaryCrossEntropy) -> None:
-    if not 0 <= loss.label_smoothing < 1:
-        message = f"{type(loss).__name__}: label_smoothing must be at least 0 and below 1, got {loss.label_smoothing!r}"
-        raise ConfigError(message)

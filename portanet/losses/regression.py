@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace, sign
-from portanet.errors import ConfigError
+from portanet.checks import Positive
 from portanet.losses.base import Loss, aligned, weighted_mean
 from portanet.typing import Array
 
@@ -86,13 +86,7 @@ class Huber(Loss):
         Where the square passes into the line; above 0.
     """
 
-    delta: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.delta > 0:
-            message = f"Huber: delta must be above 0, got {self.delta!r}"
-            raise ConfigError(message)
+    delta: Positive = 1.0
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)

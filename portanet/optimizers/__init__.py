@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from portanet.errors import ConfigError, unknown
 from portanet.optimizers.base import Optimizer
 from portanet.optimizers.rules import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
+from portanet.registry import Registry
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Optimizer", "RMSprop"]
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "rmsprop": RMSprop,
-    "adagrad": Adagrad,
-    "adam": Adam,
-    "adamw": AdamW,
-    "lion": Lion,
-}
+OPTIMIZERS: Registry[Optimizer] = Registry(
+    "optimizer",
+    Optimizer,
+    {"sgd": SGD, "rmsprop": RMSprop, "adagrad": Adagrad, "adam": Adam, "adamw": AdamW, "lion": Lion},
+)
 
 
 def get(spec: str | Optimizer, **options: Any) -> Optimizer:
@@ -31,14 +28,6 @@ def get(spec: str | Optimizer, **options: Any) -> Optimizer:
     Raises
     ------
     ConfigError
-        If the name is unknown (the nearest known one is told), or an option is none of that optimizer's.
+        If the name or an option is unknown; with the nearest known one.
     """
-    if isinstance(spec, Optimizer):
-        return spec
-    if not isinstance(spec, str) or spec not in OPTIMIZERS:
-        raise ConfigError(unknown("optimizer", spec, OPTIMIZERS))
-    known = OPTIMIZERS[spec].__dataclass_fields__
-    for name in options:
-        if name not in known:
-            raise ConfigError(f"optimizer {spec!r}: " + unknown("option", name, known))
-    return OPTIMIZERS[spec](**options)
+    return spec if isinstance(spec, Optimizer) else OPTIMIZERS.make(spec, options)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
-from portanet.checks import check_fields
-from portanet.errors import ConfigError
+from portanet.checks import NotNegative, Positive, check_fields
 from portanet.typing import Array, Params
 
 
@@ -18,30 +18,25 @@ class Optimizer:
     Parameters
     ----------
     lr : float
-        Learning rate; a schedule multiplies it.
+        Learning rate, 0 or more; a schedule multiplies it.
     weight_decay : float
-        Decoupled decay w: weights (not biases) shrink by the factor 1 - lr w a step (Loshchilov & Hutter 2019).
+        Decoupled decay w, 0 or more: weights (not biases) shrink by 1 - lr w a step (Loshchilov & Hutter 2019).
     clip_norm : float, optional
-        Largest Euclidean norm of all gradients taken together; above it all are scaled down (Pascanu et al. 2013).
+        Largest Euclidean norm of all gradients together, above 0; beyond it all are scaled down (Pascanu et al. 2013).
     clip_value : float, optional
-        Largest absolute value of any entry of a gradient.
+        Largest absolute value of any entry of a gradient, above 0.
     """
 
-    lr: float = 0.01
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-    clip_value: float | None = None
+    lr: NotNegative = 0.01
+    weight_decay: NotNegative = 0.0
+    clip_norm: Positive | None = None
+    clip_value: Positive | None = None
 
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the running arrays that the rule keeps beside each parameter; they begin at 0."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for field in ("clip_norm", "clip_value"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                message = f"{type(self).__name__}: {field} must be above 0, or None for no limit, got {value!r}"
-                raise ConfigError(message)
 
     def init(self, params: Params) -> dict[str, Any]:
         """Return the state before the first step: a step count ``"t"``, and for each slot an array per parameter."""
@@ -59,6 +54,7 @@ class Optimizer:
         *,
         stacked: bool = False,
         weight_decay: Any = None,
+        rates: Mapping[str, float] | None = None,
     ) -> tuple[Params, dict[str, Any]]:
         """Return the parameters after one step, and the new state.
 
@@ -75,16 +71,33 @@ class Optimizer:
             `lr` may then be an array of their rates, (k,), in the dtype of the parameters.
         weight_decay : array, shape (k,), optional
             Their decays, in place of the optimizer's own.
+        rates : dict of float, optional
+            Factors on the learning rate, and so on the decay, of the parameters of these names. The slots take the
+            gradients as they are, whatever the factor. With 0 a parameter is frozen: it stays as it is, bit for bit,
+            and so do its slots, and its gradient is in no norm that is clipped; "t" counts its steps too.
         """
+        if rates:  # those that are frozen have no gradient
+            grads = {name: g for name, g in grads.items() if rates.get(name, 1.0)}
         grads = self.clipped(grads, stacked=stacked)
         t = state["t"] + 1
-        numbers = self.numbers(lr, t)
         running = [state[slot] for slot in self.slots]
         new: Params = {}
         moved: list[Params] = [{} for _ in running]
         decays = weight_decay is not None or self.weight_decay
-        left = 1.0 - lr * (self.weight_decay if weight_decay is None else weight_decay) if decays else 1.0
+        decay = self.weight_decay if weight_decay is None else weight_decay
+        numbers, left = self.numbers(lr, t), 1.0 - lr * decay if decays else 1.0
+        each_rate = {1.0: (numbers, left)}
         for name, p in params.items():
+            if rates:
+                rate = rates.get(name, 1.0)
+                if not rate:
+                    new[name] = p
+                    for slot, array in zip(moved, running, strict=True):
+                        slot[name] = array[name]
+                    continue
+                if rate not in each_rate:
+                    each_rate[rate] = self.numbers(lr * rate, t), 1.0 - lr * rate * decay if decays else 1.0
+                numbers, left = each_rate[rate]
             if decays and is_weight(name):
                 p *= of_each(left, p)
             each = [of_each(number, p) for number in numbers] if stacked else numbers

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from portanet.backends.axpy import minus_scaled
 from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace, sign
+from portanet.checks import NotNegative, Positive, Share
 from portanet.errors import ConfigError
 from portanet.optimizers.base import Optimizer
 from portanet.typing import Array
@@ -29,14 +30,13 @@ class SGD(Optimizer):
         Whether the gradient is taken ahead; needs a momentum.
     """
 
-    momentum: float = 0.0
+    momentum: Share = 0.0
     nesterov: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_share(self, "momentum")
         if self.nesterov and not self.momentum:
-            message = "SGD: nesterov needs a momentum above 0, got 0; give momentum=0.9, say"
+            message = "SGD: nesterov needs a momentum above 0, got 0; set momentum=0.9, for example"
             raise ConfigError(message)
 
     @property
@@ -59,17 +59,14 @@ class RMSprop(Optimizer):
     """Steps scaled by the root of a running mean of squares.
 
     Rule      s ← r s + (1 - r) g²,   p ← p - lr g / (√s + eps)
+    Ranges    0 ≤ r < 1, eps > 0 (at 0, a gradient of 0 would give NaN)
     Source    Tieleman & Hinton 2012, Coursera lecture 6.5
     """
 
-    lr: float = 0.001
-    rho: float = 0.9
-    eps: float = 1e-8
+    lr: NotNegative = 0.001
+    rho: Share = 0.9
+    eps: Positive = 1e-8
     slots: ClassVar[tuple[str, ...]] = ("square",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_share(self, "rho")
 
     @elementwise
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
@@ -86,11 +83,12 @@ class Adagrad(Optimizer):
     """Steps scaled by the root of the sum of all squares so far.
 
     Rule      s ← s + g²,   p ← p - lr g / (√s + eps)
+    Ranges    eps > 0 (at 0, a gradient of 0 would give NaN)
     Source    Duchi, Hazan & Singer 2011, JMLR 12
     """
 
-    lr: float = 0.01
-    eps: float = 1e-10
+    lr: NotNegative = 0.01
+    eps: Positive = 1e-10
     slots: ClassVar[tuple[str, ...]] = ("square",)
 
     @elementwise
@@ -108,19 +106,15 @@ class Adam(Optimizer):
 
     Rule      m ← b₁ m + (1 - b₁) g,   v ← b₂ v + (1 - b₂) g²
               p ← p - lr m̂ / (√v̂ + eps),   m̂ = m / (1 - b₁ᵗ),   v̂ = v / (1 - b₂ᵗ)
+    Ranges    0 ≤ b₁ < 1, 0 ≤ b₂ < 1, eps > 0 (at 0, a gradient of 0 would give NaN)
     Source    Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with the corrections moved into the two scalars (sec. 2)
     """
 
-    lr: float = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
+    lr: NotNegative = 0.001
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    eps: Positive = 1e-8
     slots: ClassVar[tuple[str, ...]] = ("mean", "square")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_share(self, "beta1")
-        _check_share(self, "beta2")
 
     def numbers(self, lr: float, t: int) -> tuple[float, ...]:
         # The running arrays are kept without the factors 1 - b, M = m / (1 - b₁) and V = v / (1 - b₂): these stand in
@@ -148,7 +142,7 @@ class AdamW(Adam):
     Source    Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2
     """
 
-    weight_decay: float = 0.01
+    weight_decay: NotNegative = 0.01
 
 
 @dataclass(frozen=True)
@@ -156,18 +150,14 @@ class Lion(Optimizer):
     """The sign of an interpolated momentum; every entry moves by lr. Take lr three to ten times below Adam's.
 
     Rule      p ← p - lr sign(b₁ m + (1 - b₁) g),   m ← b₂ m + (1 - b₂) g
+    Ranges    0 ≤ b₁ < 1, 0 ≤ b₂ < 1
     Source    Chen et al. 2023, arXiv:2302.06675, algorithm 2
     """
 
-    lr: float = 0.0001
-    beta1: float = 0.9
-    beta2: float = 0.99
+    lr: NotNegative = 0.0001
+    beta1: Share = 0.9
+    beta2: Share = 0.99
     slots: ClassVar[tuple[str, ...]] = ("mean",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_share(self, "beta1")
-        _check_share(self, "beta2")
 
     def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
         m, lr = args
@@ -183,10 +173,3 @@ def one_minus_power(beta: float, t: Any) -> Any:
     """Return 1 - beta^t without cancellation, for a Python int or, in a compiled step, an array t."""
     exponent = t * math.log(beta) if beta > 0 else -math.inf
     return -math.expm1(exponent) if isinstance(exponent, float) else -namespace(exponent).expm1(exponent)
-
-
-def _check_share(optimizer: Optimizer, field: str) -> None:
-    value = getattr(optimizer, field)
-    if not 0 <= value < 1:
-        message = f"{type(optimizer).__name__}: {field} must be at least 0 and below 1, got {value!r}"
-        raise ConfigError(message)

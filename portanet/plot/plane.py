@@ -14,7 +14,7 @@ from portanet.plot.style import canvas, class_names, colours, dress, legend, per
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from portanet.model import Model
+    from portanet.training.model import Model
 
 GRID = 240  # points along a side: at 150 dpi two to three pixels each
 _MARKERS = "osD^vP*"  # classes are told by shape too, and not by colour alone

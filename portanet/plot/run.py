@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portanet.data.dataset import Dataset
-from portanet.data.readable import Samples
+from portanet.data.lazy.readable import Samples
 from portanet.errors import DataError
 from portanet.metrics import confusion_matrix
 from portanet.plot.history import curves
@@ -21,7 +21,7 @@ from portanet.plot.style import save
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from portanet.model import Model
+    from portanet.training.model import Model
 
 
 _LARGEST = 64 << 20  # characters of a history: a hundred thousand epochs

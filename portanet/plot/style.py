@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portanet.errors import ConfigError, DataError, need
-from portanet.writing import write
+from portanet.files.atomic import write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,20 +10,26 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from portanet import backends, optimizers, schedules
-from portanet.data.sparse import SparseRows
+from portanet.data.batching.sparse import SparseRows
 from portanet.errors import ConfigError
-from portanet.fleet.meeting import MeetingTrainer, note_alone
+from portanet.fleet.lockstep import Lockstep, note_alone
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.sklearn import inputs
-from portanet.sklearn.convergence import Training, Validation, descend
+from portanet.sklearn.convergence import Progress, Training, Validation, descend
 from portanet.sklearn.fitted import FittedMLP
 from portanet.sklearn.network import Network, build
 from portanet.sklearn.parameters import CONSTRAINTS
 from portanet.sklearn.private import check_sample_weight
-from portanet.sklearn.protocol import Told
-from portanet.sklearn.solvers import LearningRate, _EpsHatAdam, _MomentumSGD, minimise
-from portanet.trainer import Trainer
+from portanet.sklearn.protocol import SklearnCallbackAdapter
+from portanet.sklearn.solvers import EpsHatAdam, LearningRate, MomentumSGD, minimise
+from portanet.training.fit_inputs import to_batches
+from portanet.training.trainer import Trainer
+
+
+def by_epochs(estimator: Any) -> bool:
+    """Return whether an estimator trains by epochs; else by L-BFGS."""
+    return estimator.optimizer is not None or estimator.solver != "lbfgs"
 
 
 class BaseMLP(FittedMLP):
@@ -112,16 +118,25 @@ class BaseMLP(FittedMLP):
         trainer = self._ready_trainer(place, keep=incremental or self.warm_start == "exact")
         told = None
         if hasattr(self, "_skl_callbacks") and not incremental:
-            told = Told(self, X=X, y=y, metadata={"sample_weight": sample_weight})
+            epochs = int(self.max_iter) if self._iterative else 0
+            context = self._init_callback_context(max_subtasks=epochs)
+            told = SklearnCallbackAdapter(
+                self, context, self._as_attributes, X=X, y=y, metadata={"sample_weight": sample_weight}
+            )
         if self._iterative:
             data = Training(x, target, y, weight)
             hooks = [*([] if told is None else [told]), *(self.callbacks or ())]
-            descend(self, trainer, data, self._own_validation(X_val, y_val), hooks, incremental=incremental)
+            descend(
+                *(self, self._progress, trainer, data, self._own_validation(X_val, y_val), hooks),
+                score=self._score_outputs,
+                strata=self._strata,
+                incremental=incremental,
+            )
         else:
             note_alone(f"solver={self.solver!r} minimises over all samples at once")
             whole = x.matrix.toarray() if isinstance(x, SparseRows) else x
             with trainer.backend.activate(trainer.dtype):
-                batches = trainer._batches(whole, target, weight, x.shape[0])
+                batches = to_batches(trainer, whole, target, weight, x.shape[0])
             self.loss_, self.n_iter_ = minimise(
                 trainer,
                 batches,
@@ -146,7 +161,7 @@ class BaseMLP(FittedMLP):
     @property
     def _iterative(self) -> bool:
         """Whether training goes by epochs; else by L-BFGS."""
-        return self.optimizer is not None or self.solver != "lbfgs"
+        return by_epochs(self)
 
     def _begin(self, sizes: list[int], dtype: str, x: Any) -> None:
         """Set up a network with initial weights, and the attributes that a fit goes on from."""
@@ -154,14 +169,14 @@ class BaseMLP(FittedMLP):
         loss, output = self._make_loss()
         network = self._network_of(sizes, output)
         features = int(x.shape[1])
-        self._random_state = check_random_state(self.random_state)
+        random_state = check_random_state(self.random_state)
         self._seed = 0
         if not self._iterative and (self.batch_norm or np.any(self.dropout)):
             message = "solver='lbfgs' minimises one fixed function; dropout and batch_norm need solver 'adam' or 'sgd'"
             raise ConfigError(message)
-        params = network.initial(self._random_state, features)
+        params = network.initial(random_state, features)
         if np.any(self.dropout):  # drawn only where it is used: else all draws are scikit-learn's
-            self._seed = int(self._random_state.randint(2**31 - 1))
+            self._seed = int(random_state.randint(2**31 - 1))
         self._network, self._loss, self._dtype = network, loss, dtype
         self.n_layers_ = len(network.weighted) + 1
         buffers = network.net.init_buffers((features,))
@@ -170,10 +185,7 @@ class BaseMLP(FittedMLP):
         self._models = {}
         self._trainer: Trainer | None = None
         self._about: tuple[Any, ...] = ()
-        self._kept: dict[str, Any] = {}
-        self._order: Any = None
-        self._no_improvement_count = 0
-        self._best_weights: dict[str, Any] | None = None
+        self._progress: Progress = Progress(random_state)
         if self._iterative:
             self.loss_curve_: list[float] = []
             self.best_loss_ = None if self.early_stopping else np.inf
@@ -182,7 +194,7 @@ class BaseMLP(FittedMLP):
 
     def _resume_random(self, *, incremental: bool) -> None:
         if self.warm_start != "exact" or incremental:
-            self._random_state, self._order = check_random_state(self.random_state), None
+            self._progress.random_state, self._progress.order = check_random_state(self.random_state), None
         self.n_iter_ = 0
 
     def _weights(self, x: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
@@ -211,7 +223,7 @@ class BaseMLP(FittedMLP):
         about = (self._network.net, self._loss, optimizer, float(self.alpha), self._dtype, backend.spec)
         trainer = self._trainer
         if trainer is None or self._about != about:  # else what is compiled is used again
-            trainer = MeetingTrainer(
+            trainer = Trainer(
                 self._network.net,
                 self._loss,
                 optimizer,
@@ -220,20 +232,21 @@ class BaseMLP(FittedMLP):
                 seed=self._seed,
                 l2=float(self.alpha),
                 penalty_per_sample=True,
+                strategy=Lockstep(),
             )
             self._trainer, self._about = trainer, about
         params, buffers = self._split()
         trainer.adopt(params, buffers, (self.n_features_in_,), (self.n_outputs_,))
         trainer.schedule = rate
-        if keep and self._kept and self._kept["optimizer"].keys() == trainer.opt_state.keys():
+        if keep and self._progress.kept and self._progress.kept["optimizer"].keys() == trainer.opt_state.keys():
             with backend.activate(self._dtype):
                 asarray = backend.asarray
-                for slot, found in self._kept["optimizer"].items():
+                for slot, found in self._progress.kept["optimizer"].items():
                     if isinstance(found, dict):
                         copied = ((name, asarray(a, self._dtype)) for name, a in found.items())
                         found = {name: backend.xp.asarray(a, copy=True) for name, a in copied}
                     trainer.opt_state[slot] = found
-            trainer.epoch, trainer.schedule = self._kept["epoch"], self._kept["schedule"]
+            trainer.epoch, trainer.schedule = self._progress.kept["epoch"], self._progress.kept["schedule"]
         return trainer
 
     def _optimizer(self) -> optimizers.Optimizer:
@@ -243,8 +256,8 @@ class BaseMLP(FittedMLP):
         if self.optimizer is not None:
             return optimizers.get(self.optimizer, lr=lr)
         if self.solver == "sgd":
-            return _MomentumSGD(lr, momentum=float(self.momentum), nesterov=bool(self.nesterovs_momentum))
-        return _EpsHatAdam(lr, beta1=float(self.beta_1), beta2=float(self.beta_2), eps=float(self.epsilon))
+            return MomentumSGD(lr, momentum=float(self.momentum), nesterov=bool(self.nesterovs_momentum))
+        return EpsHatAdam(lr, beta1=float(self.beta_1), beta2=float(self.beta_2), eps=float(self.epsilon))
 
     def _schedule(self) -> schedules.Schedule:
         if self.schedule is not None:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import array_namespace
 
+from portanet.checks import COUNT, check
 from portanet.errors import ConfigError
 from portanet.layers import Augment, Conv2D, Flatten, Layer, MaxPool2D, Reshape
-from portanet.layers.windows import pair, whole
+from portanet.layers.windows import SIZES, pair
 from portanet.sklearn import inputs
 from portanet.sklearn.classification import BaseClassifier
 from portanet.sklearn.network import Network, build, each, followed
@@ -193,7 +194,7 @@ class CNNClassifier(BaseClassifier):
 
     def _network_of(self, sizes: list[int], output: Layer | None) -> Network:
         given = self.filters if isinstance(self.filters, Iterable) else [self.filters]
-        filters = [whole(_plain(n), "filters", 1) for n in given]
+        filters = [check("filters", _plain(n), COUNT) for n in given]
         activations = each(self.activation, len(filters) + len(sizes), "activation")
         front = self._blocks(filters, activations[: len(filters)])
         rest = activations[len(filters) :]
@@ -204,8 +205,7 @@ class CNNClassifier(BaseClassifier):
         layers: list[Layer] = [Reshape(self.image_shape_)]
         if self.shift or self.rotate or self.flip:
             layers.append(Augment(float(self.shift), float(self.rotate), bool(self.flip)))
-        kernel = pair(_plain(self.kernel_size), "kernel_size", 1)
-        pool = pair(_plain(self.pool_size), "pool_size", 1)
+        kernel, pool = (pair(check(name, _plain(getattr(self, name)), SIZES)) for name in ("kernel_size", "pool_size"))
         size = self.image_shape_[:2]
         for units, activation in zip(filters, activations, strict=True):
             # Taps that touch no pixel from any place would be weights that nothing trains.

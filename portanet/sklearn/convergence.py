@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import shuffle
 
-from portanet.callbacks import Callback
+from portanet.callbacks.base import Callback, TrainerView
 from portanet.errors import DivergedError
 from portanet.sklearn import inputs
 from portanet.sklearn.solvers import LearningRate
+from portanet.training.trainer import Trainer
+
+Score: TypeAlias = Callable[[Any, Any, Any], float]
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
 
-if TYPE_CHECKING:
-    from portanet.sklearn.base import BaseMLP
-    from portanet.trainer import Trainer
+
+@dataclass
+class Progress:
+    """What an estimator remembers of its fits, beside the fitted attributes, for the next one.
+
+    Attributes
+    ----------
+    random_state : RandomState
+    order : host array, optional
+        The samples' order in the last epoch: scikit-learn shuffles it again for the next.
+    stalled : int
+        Number of epochs without an improvement.
+    best_weights : dict, optional
+        Those with the best validation score.
+    kept : dict
+        The optimizer's state, epoch and schedule.
+    """
+
+    random_state: Any
+    order: Any = None
+    stalled: int = 0
+    best_weights: dict[str, Any] | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 class Training(NamedTuple):
@@ -48,16 +72,23 @@ class Convergence(Callback):
     Parameters
     ----------
     estimator : BaseMLP
+    progress : Progress
+        Of that estimator.
     samples : int
         Number of training samples, by which ``t_`` grows an epoch.
     validation : Validation, optional
         What is scored; it decides where the estimator's `early_stopping` is on, else the training loss does.
+    score : callable
+        ``score(outputs, y, weight)``.
     """
 
-    def __init__(self, estimator: BaseMLP, samples: int, validation: Validation | None) -> None:
-        self.estimator, self.samples, self.validation = estimator, samples, validation
+    def __init__(
+        self, estimator: Any, progress: Progress, samples: int, validation: Validation | None, score: Score
+    ) -> None:
+        self.estimator, self.progress, self.samples = estimator, progress, samples
+        self.validation, self.score = validation, score
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         e = self.estimator
         e.n_iter_ += 1
         e.loss_ = row["loss"]
@@ -70,24 +101,24 @@ class Convergence(Callback):
             assert e.best_loss_ is not None
             better = not e.loss_ > e.best_loss_ - e.tol
             e.best_loss_ = min(e.best_loss_, e.loss_)
-        e._no_improvement_count = 0 if better else e._no_improvement_count + 1
+        self.progress.stalled = 0 if better else self.progress.stalled + 1
         rate = trainer.schedule if isinstance(trainer.schedule, LearningRate) else None
         if rate is not None:
             rate.seen(e.t_)
-        if e._no_improvement_count > e.n_iter_no_change:
+        if self.progress.stalled > e.n_iter_no_change:
             self._end(trainer, rate)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
-        if self.estimator.early_stopping and self.estimator._best_weights is not None:
-            trainer.restore(self.estimator._best_weights)
+    def on_fit_end(self, trainer: TrainerView) -> None:
+        if self.estimator.early_stopping and self.progress.best_weights is not None:
+            trainer.restore(self.progress.best_weights)
 
-    def _scored(self, trainer: Trainer) -> bool:
+    def _scored(self, trainer: TrainerView) -> bool:
         """Append the validation score; return whether it is better than the best by the tolerance."""
         e = self.estimator
         assert self.validation is not None
         assert e.validation_scores_ is not None
         assert e.best_validation_score_ is not None
-        score = e._score_outputs(trainer.predict(self.validation.x), self.validation.y, self.validation.weight)
+        score = self.score(trainer.predict(self.validation.x), self.validation.y, self.validation.weight)
         e.validation_scores_.append(score)
         if e.verbose:
             print(f"Validation score: {score:f}")
@@ -95,15 +126,15 @@ class Convergence(Callback):
         if score > e.best_validation_score_:
             e.best_validation_score_ = score
             if e.early_stopping:
-                e._best_weights = trainer.snapshot()
+                self.progress.best_weights = trainer.snapshot()
         return better
 
-    def _end(self, trainer: Trainer, rate: LearningRate | None) -> None:
+    def _end(self, trainer: TrainerView, rate: LearningRate | None) -> None:
         e = self.estimator
         what = "Validation score" if e.early_stopping else "Training loss"
         said = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
         if rate is not None and rate.decrease():
-            e._no_improvement_count = 0
+            self.progress.stalled = 0
             said += f" Setting learning rate to {rate.initial * rate.current:f}"
         else:
             trainer.stop("no improvement")
@@ -113,12 +144,15 @@ class Convergence(Callback):
 
 
 def descend(
-    e: BaseMLP,
+    e: Any,
+    progress: Progress,
     trainer: Trainer,
     data: Training,
     validation: Validation | None,
     hooks: Sequence[Callback],
     *,
+    score: Score,
+    strata: Callable[[Any], Any],
     incremental: bool,
 ) -> None:
     """Train by epochs until nothing improves or `max_iter` is reached; one epoch where `incremental`."""
@@ -127,17 +161,17 @@ def descend(
         message = f"partial_fit does not support {what}"
         raise ValueError(message)
     if e.early_stopping and validation is None:
-        data, validation = _held_out(e, data)
+        data, validation = _held_out(e, progress, data, strata(data.y))
     if validation is not None and e.validation_scores_ is None:
         e.validation_scores_, e.best_validation_score_ = [], -np.inf
     n = int(data.x.shape[0])
 
     def order(n: int) -> Any:
         # As scikit-learn draws it: each epoch shuffles the order of the one before.
-        if e._order is None or len(e._order) != n:
-            e._order = np.arange(n)
-        e._order = shuffle(e._order, random_state=e._random_state)
-        return e._order
+        if progress.order is None or len(progress.order) != n:
+            progress.order = np.arange(n)
+        progress.order = shuffle(progress.order, random_state=progress.random_state)
+        return progress.order
 
     try:
         trainer.fit(
@@ -147,8 +181,9 @@ def descend(
             batch_size=_batch_size(e.batch_size, n),
             sample_weight=data.weight,
             shuffle=order if e.shuffle else False,
-            callbacks=[Convergence(e, n, validation), *hooks],
+            callbacks=[Convergence(e, progress, n, validation, score), *hooks],
             verbose=False,
+            join_last=True,
         )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)
@@ -158,16 +193,16 @@ def descend(
         limit = f"Maximum iterations ({e.max_iter})"
         message = f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet."
         warnings.warn(message, ConvergenceWarning, stacklevel=4)
-    e._kept = {"optimizer": trainer.opt_state, "epoch": trainer.epoch, "schedule": trainer.schedule}
+    progress.kept = {"optimizer": trainer.opt_state, "epoch": trainer.epoch, "schedule": trainer.schedule}
 
 
-def _held_out(e: BaseMLP, data: Training) -> tuple[Training, Validation]:
+def _held_out(e: Any, progress: Progress, data: Training, strata: Any) -> tuple[Training, Validation]:
     """Split a validation part off, the same as scikit-learn does from the same random state."""
     train, held = train_test_split(
         np.arange(data.x.shape[0]),
-        random_state=e._random_state,
+        random_state=progress.random_state,
         test_size=e.validation_fraction,
-        stratify=e._strata(data.y),
+        stratify=strata,
     )
     if len(held) < 2:
         message = "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."

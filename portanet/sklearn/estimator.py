@@ -6,13 +6,13 @@ from typing import Any, Self
 
 from sklearn.utils.metaestimators import available_if
 
-from portanet.sklearn.base import BaseMLP
+from portanet.sklearn.base import BaseMLP, by_epochs
 from portanet.sklearn.protocol import with_callbacks
 
 
 def can_partial_fit(estimator: BaseMLP) -> bool:
     """Tell whether an estimator trains by epochs; L-BFGS does not."""
-    if not estimator._iterative:
+    if not by_epochs(estimator):
         message = f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
         raise AttributeError(message)
     return True

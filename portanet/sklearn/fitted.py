@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -13,17 +13,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from portanet import backends
 from portanet.backends.host import to_host
+from portanet.engine.engine import Program
 from portanet.errors import ConfigError
 from portanet.layers import Sequential
 from portanet.losses import Loss
-from portanet.model import Model
+from portanet.optimizers import SGD
 from portanet.sklearn import inputs
 from portanet.sklearn.categories import Categories, find
 from portanet.sklearn.convergence import NOT_FINITE
 from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
 from portanet.sklearn.protocol import CallbackSupportMixin
-from portanet.trainer import Trainer
+from portanet.training.model import Model
+from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 
 
@@ -129,14 +131,33 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
         DataError
             If the file cannot be written.
         """
+        self.as_model().save(path)
+
+    def as_model(self) -> Model:
+        """Return the fitted network with its weights, for what takes networks: exports and trainers.
+
+        Returns
+        -------
+        model : portanet.training.model.Model
+            On the host; its weights are copies.
+
+        Raises
+        ------
+        ConfigError
+            If there are categorical features, whose categories a network alone cannot hold.
+        """
         check_is_fitted(self)
         if self._categories is not None:
-            message = "save: the file cannot hold the categories of categorical_features; keep this estimator by pickle"
+            message = (
+                f"{type(self).__name__}: a network alone cannot hold the categories of categorical_features; keep this "
+                "estimator by pickle"
+            )
             raise ConfigError(message)
-        model = copy.copy(self._model(backends.get("numpy"), None))
-        model.loss, model.classes = public(self._loss), tuple(map(str, getattr(self, "classes_", ())))
-        model.l2, model.penalty_per_sample = float(self.alpha), True
-        model.save(path)
+        fitted = self._model(backends.get("numpy"), None)
+        program = replace(fitted.program, loss=public(self._loss), l2=float(self.alpha), penalty_per_sample=True)
+        model = Model(program, fitted.backend, classes=tuple(map(str, getattr(self, "classes_", ()))))
+        model.state, model.input_shape, model.outputs = fitted.state, fitted.input_shape, fitted.outputs
+        return model
 
     def _outputs(self, X: Any, method: str) -> Array:
         """Return the network's outputs on the target's scale, shape (n, outputs), where `X` lives."""
@@ -177,7 +198,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
         if model is None:
             whole = self._network.net
             net = whole if end is None else Sequential(whole.layers[:end])
-            model = Model(net, self._loss, (), backend=backend, dtype=self._dtype, seed=0, l1=0.0, l2=0.0, classes=())
+            model = Model(Program(net, self._loss, SGD(), dtype=self._dtype), backend)
             model.input_shape, model.outputs = (self.n_features_in_,), self.n_outputs_
         with backend.activate(self._dtype):
             model.params, model.buffers = (

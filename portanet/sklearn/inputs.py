@@ -13,12 +13,12 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from portanet import backends
 from portanet.backends.base import dtype_name
 from portanet.backends.host import to_host
-from portanet.data.prepare import take_rows
-from portanet.data.sparse import SparseRows
+from portanet.data.batching.prepare import take_rows
+from portanet.data.batching.sparse import SparseRows
 from portanet.typing import Array
 
 Samples: TypeAlias = Any
-"""A host array, :class:`~portanet.data.sparse.SparseRows`, or an array of another library."""
+"""A host array, :class:`~portanet.data.batching.sparse.SparseRows`, or an array of another library."""
 
 FLOATS = ("float64", "float32")
 

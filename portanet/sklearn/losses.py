@@ -13,7 +13,7 @@ from portanet.typing import Array
 
 
 @dataclass(frozen=True)
-class _HalfSquaredError(SumSquaredError):
+class HalfSquaredError(SumSquaredError):
     """Half the squared error, reported as the mean over the m outputs, descended as their sum.
 
     Forward   l  = ½ Σ (y - t)² / m
@@ -26,7 +26,7 @@ class _HalfSquaredError(SumSquaredError):
 
 
 @dataclass(frozen=True)
-class _HalfPoissonDeviance(Poisson):
+class HalfPoissonDeviance(Poisson):
     """Half the Poisson deviance, summed over the outputs of a sample, from the logarithm z of the rates.
 
     Forward   l  = Σ t log t - t z - t + exp(z)     (0 log 0 = 0)
@@ -51,6 +51,6 @@ class _HalfPoissonDeviance(Poisson):
 
 def public(loss: Loss) -> Loss:
     """Return the library's own loss of the same outputs, which a file can name, in the place of one of these."""
-    if isinstance(loss, _HalfSquaredError):
+    if isinstance(loss, HalfSquaredError):
         return SumSquaredError()
-    return Poisson() if isinstance(loss, _HalfPoissonDeviance) else loss
+    return Poisson() if isinstance(loss, HalfPoissonDeviance) else loss

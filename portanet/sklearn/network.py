@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from portanet.errors import ConfigError, unknown
-from portanet.layers import BatchNorm, Conv2D, Dense, Dropout, Layer, Parallel, Sequential, Sigmoid
+from portanet.layers import BatchNorm, Conv2D, Dense, Dropout, Embedding, Layer, Sequential, Sigmoid
 from portanet.layers.custom import ACTIVATIONS
+from portanet.layers.tree import walk
 from portanet.random import generator
 from portanet.typing import Params
 
@@ -52,7 +53,7 @@ class Network:
         Glorot's uniform distribution, for the biases too, with 2 in place of 6 in front of a logistic activation;
         drawn layer by layer from the numpy.random.RandomState, so that one seed begins where scikit-learn begins.
         """
-        drawn = any(isinstance(layer, Parallel) for layer in self.net.layers)  # else all draws are scikit-learn's
+        drawn = any(isinstance(layer, Embedding) for _, layer in walk(self.net))  # else all draws are scikit-learn's
         params, _ = self.net.init(generator(int(random_state.randint(2**31 - 1)) if drawn else 0), (features,))
         stops = (*self.weighted[1:], None)
         for i, stop in zip(self.weighted, stops, strict=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from portanet.callbacks import Callback
+from portanet.callbacks.base import Callback, TrainerView
 from portanet.sklearn import inputs
 
 try:
@@ -19,37 +20,36 @@ except ImportError:  # an older scikit-learn has no callbacks to be told
         return method
 
 
-if TYPE_CHECKING:
-    from portanet.sklearn.base import BaseMLP
-    from portanet.trainer import Trainer
-
-__all__ = ["CallbackSupportMixin", "Told", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "SklearnCallbackAdapter", "with_callbacks"]
 
 
-class Told(Callback):
+class SklearnCallbackAdapter(Callback):
     """Makes a fit a task of scikit-learn's, and each epoch a task within it.
 
     Parameters
     ----------
     estimator : BaseMLP
+    context : callback context of scikit-learn
+        Of the fit, with an epoch for each subtask.
+    as_attributes : callable
+        From a backend and arrays under the network's names to the attributes that predict.
     data : dict
         X, y and metadata, which are handed on.
     """
 
-    def __init__(self, estimator: BaseMLP, **data: Any) -> None:
+    def __init__(self, estimator: Any, context: Any, as_attributes: Callable[..., dict[str, Any]], **data: Any) -> None:
         self.estimator, self.data = estimator, {"estimator": estimator, **data}
-        epochs = int(estimator.max_iter) if estimator._iterative else 0
-        self.fit = estimator._init_callback_context(max_subtasks=epochs)
+        self.fit, self.as_attributes = context, as_attributes
         self.fit.call_on_fit_task_begin(**self.data)
 
-    def on_fit_begin(self, trainer: Trainer, end: int) -> None:
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         self._end = end
         self._begin_epoch(trainer)
 
-    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         if self._epoch.call_on_fit_task_end(**self.data, reconstruction_attributes=lambda: self._weights(trainer)):
             trainer.stop("callback")
-        if trainer.epoch < self._end and not trainer._stop:
+        if trainer.epoch < self._end and not trainer.stopping:
             self._begin_epoch(trainer)
 
     def done(self) -> None:
@@ -57,12 +57,12 @@ class Told(Callback):
         weights = {name: getattr(self.estimator, name) for name in ("coefs_", "intercepts_", "_rest")}
         self.fit.call_on_fit_task_end(**self.data, reconstruction_attributes=weights)
 
-    def _begin_epoch(self, trainer: Trainer) -> None:
+    def _begin_epoch(self, trainer: TrainerView) -> None:
         self._epoch = self.fit.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(**self.data, reconstruction_attributes=lambda: self._weights(trainer))
 
-    def _weights(self, trainer: Trainer) -> dict[str, Any]:
+    def _weights(self, trainer: TrainerView) -> dict[str, Any]:
         """Return copies of the weights of now, as the attributes that predict; asked for only where they are used."""
         parts = trainer.snapshot()
         place = inputs.place_of(self.estimator.coefs_[0])
-        return self.estimator._as_attributes(place, {**parts["params"], **parts["buffers"]})
+        return self.as_attributes(place, {**parts["params"], **parts["buffers"]})

@@ -13,7 +13,7 @@ from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss, Poisson, SumSquaredError
 from portanet.sklearn import inputs
 from portanet.sklearn.estimator import Estimator
-from portanet.sklearn.losses import _HalfPoissonDeviance, _HalfSquaredError
+from portanet.sklearn.losses import HalfPoissonDeviance, HalfSquaredError
 from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES, TABLES
 from portanet.typing import Array
 
@@ -159,10 +159,10 @@ class MLPRegressor(RegressorMixin, Estimator):
     def _make_loss(self) -> tuple[Loss, Layer | None]:
         loss: Loss
         if self.loss == "squared_error":
-            # A line search needs a gradient that is the loss's own; see _HalfSquaredError.
-            loss = _HalfSquaredError() if self._iterative else SumSquaredError()
+            # A line search needs a gradient that is the loss's own; see HalfSquaredError.
+            loss = HalfSquaredError() if self._iterative else SumSquaredError()
         else:
-            loss = _HalfPoissonDeviance() if self.loss == "poisson" else losses.get(self.loss)
+            loss = HalfPoissonDeviance() if self.loss == "poisson" else losses.get(self.loss)
         names: dict[Any, str] = {Softmax: "softmax", Sigmoid: "logistic"}
         identity = "exp" if isinstance(loss, Poisson) else "identity"
         self.out_activation_ = names.get(loss.output, identity)

@@ -14,7 +14,7 @@ from joblib.parallel import ParallelBackendBase, SequentialBackend
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from portanet import backends
-from portanet.fleet.meeting import Meeting
+from portanet.fleet.lockstep import Scheduler
 
 __all__ = ["FleetBackend", "FleetGridSearchCV", "FleetRandomizedSearchCV"]
 
@@ -59,17 +59,17 @@ class FleetBackend(ParallelBackendBase):
         return MOST if n_jobs is None or n_jobs < 0 else int(n_jobs)
 
     def configure(self, n_jobs: int | None = 1, parallel: Any = None, **options: Any) -> int:
-        """Make the threads and their meeting; return their number."""
+        """Make the threads and their scheduler; return their number."""
         self.parallel = parallel
         most = self.effective_n_jobs(n_jobs)
         self._pool = ThreadPoolExecutor(most)
-        self._meeting = Meeting(most)
+        self._scheduler = Scheduler(most)
         return most
 
     def submit(self, func: Any, callback: Any = None) -> Future[Any]:
         """Let a thread run it."""
-        self._meeting.announce()
-        future = self._pool.submit(self._meeting.run, func)
+        self._scheduler.announce()
+        future = self._pool.submit(self._scheduler.run, func)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -83,14 +83,14 @@ class FleetBackend(ParallelBackendBase):
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:
         """Begin: the first tasks have all been submitted."""
-        self._meeting.open()
+        self._scheduler.open()
         yield
         self._note()
-        self._meeting = Meeting(self._meeting.most)  # for the next call
+        self._scheduler = Scheduler(self._scheduler.most)  # for the next call
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """End the threads, behind the epoch that runs."""
-        self._meeting.end()
+        self._scheduler.end()
         self._pool.shutdown(cancel_futures=True)
         if ensure_ready:
             self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel)
@@ -104,8 +104,8 @@ class FleetBackend(ParallelBackendBase):
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
 
     def _note(self) -> None:
-        self.fleets = sorted([*self.fleets, *self._meeting.fleets], reverse=True)
-        for reason, count in self._meeting.alone.items():
+        self.fleets = sorted([*self.fleets, *self._scheduler.fleets], reverse=True)
+        for reason, count in self._scheduler.alone.items():
             self.alone[reason] = self.alone.get(reason, 0) + count
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from portanet.data.batches import Batches
+from portanet.checks import NotNegative, Number, one_of
+from portanet.data.batching.batches import Batches
 from portanet.optimizers import Adam, Optimizer
 from portanet.schedules import Schedule
-from portanet.trainer import Trainer
+from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 
 
 @dataclass(frozen=True)
-class _MomentumSGD(Optimizer):
+class MomentumSGD(Optimizer):
     """Gradient descent whose velocity holds the learning rate, so that a new rate acts on new gradients alone.
 
     Rule      v ← m v - lr g,   p ← p + v;   Nesterov: p ← p + m v - lr g
@@ -27,7 +28,7 @@ class _MomentumSGD(Optimizer):
     The other form, :class:`portanet.SGD`, is the same while the rate is.
     """
 
-    momentum: float = 0.9
+    momentum: Annotated[float, Number(0, 1)] = 0.9  # scikit-learn allows 1
     nesterov: bool = True
     slots: ClassVar[tuple[str, ...]] = ("velocity",)
 
@@ -40,7 +41,7 @@ class _MomentumSGD(Optimizer):
 
 
 @dataclass(frozen=True)
-class _EpsHatAdam(Adam):
+class EpsHatAdam(Adam):
     """Adam with eps beside the root of the running mean itself, before that is freed of its bias.
 
     Rule      p ← p - lr m √(1 - b₂ᵗ) / (1 - b₁ᵗ) / (√v + eps)
@@ -75,10 +76,10 @@ class LearningRate(Schedule):
         Exponent of "invscaling".
     """
 
-    kind: str
-    initial: float
+    kind: Annotated[str, one_of("constant", "invscaling", "adaptive")]
+    initial: NotNegative
     power_t: float
-    current: float = 1.0
+    current: NotNegative = 1.0
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.current

@@ -14,7 +14,7 @@ import pytest
 
 import portanet as pn
 from portanet.backends import select
-from portanet.step import Step
+from portanet.engine.step import Step
 from tests.backends.at_hand import require
 
 rng = np.random.default_rng(0)

@@ -116,7 +116,7 @@ def main() -> None:
             ms = (1000 * statistics.median(turns) for turns in (here, torchs))
             words = "forward and backward" if what == "both" else what
             print("{:8} {:21} {:7.2f} ms, torch {:7.2f} ms: {:5.2f} of it".format(name, words, *ms, ratio))
-    ours = peak(f"import portanet as pn\nimport portanet.trainer\n{DATA}{HERE}{TRAIN_HERE}")
+    ours = peak(f"import portanet as pn\nimport portanet.training.trainer\n{DATA}{HERE}{TRAIN_HERE}")
     theirs = peak(f"import torch\n{DATA}{THERE}{TRAIN_THERE}")
     print(f"peak memory of 20 steps beyond imports and data: {ours:.0f} MB, torch {theirs:.0f} MB")
 

@@ -96,7 +96,7 @@ def work(kind: str, batch: int, steps: int, file: str, apart: bool) -> None:
     """Train as one of the processes; rank 0 prints the figures and writes the weights."""
     import portanet as pn
     from portanet.backends import keep_memory
-    from portanet.ranks import launch
+    from portanet.distributed import launch
 
     keep_memory()  # as the command line does
     warm = 10 if steps > 20 else 2

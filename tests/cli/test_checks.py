@@ -7,11 +7,11 @@ import math
 
 import pytest
 
-import portanet.agree
-import portanet.cases
-from portanet.agree import Agreement
-from portanet.cases import LAYERS, LayerCase
+import portanet.verify.agreement
+import portanet.verify.cases
 from portanet.layers import Dense
+from portanet.verify.agreement import Agreement
+from portanet.verify.cases import LAYERS, LayerCase
 
 
 def agreement(**fields):
@@ -92,7 +92,7 @@ def test_agree_takes_all_that_can_be_used(cli, monkeypatch):
         seen.append(names)
         return [agreement()]
 
-    monkeypatch.setattr(portanet.agree, "agree", compare)
+    monkeypatch.setattr(portanet.verify.agreement, "agree", compare)
     states = [Status(name, name != "cupy", "", "", "", "", ()) for name in ("numpy", "cupy", "torch")]
     monkeypatch.setattr(backends, "status", lambda: states)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "array_api_strict")
@@ -106,7 +106,7 @@ def test_agree_takes_all_that_can_be_used(cli, monkeypatch):
 @pytest.mark.parametrize("error", [1.0, math.nan])
 def test_agree_fails_beyond_the_tolerance(cli, monkeypatch, error):
     found = [agreement(), agreement(name="Dense-9", error=error), agreement(name="Dense-1", error=1e-6)]
-    monkeypatch.setattr(portanet.agree, "agree", lambda names, **_: found)
+    monkeypatch.setattr(portanet.verify.agreement, "agree", lambda names, **_: found)
     ended = cli("agree", "--backends", "numpy")
     assert ended.code == 7
     assert "Dense-9 on numpy in float32" in ended.err
@@ -175,7 +175,7 @@ class Wrong(Dense):
 
 def test_gradcheck_fails_for_a_wrong_gradient_and_goes_on(cli, monkeypatch):
     wrong = {"Wrong": [LayerCase(Wrong(2), (3,))], "Dense": [LayerCase(Dense(2), (3,))]}
-    monkeypatch.setattr(portanet.cases, "LAYERS", wrong)
+    monkeypatch.setattr(portanet.verify.cases, "LAYERS", wrong)
     ended = cli("gradcheck")
     assert ended.code == 7
     assert "Wrong" in ended.err

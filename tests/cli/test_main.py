@@ -164,7 +164,7 @@ def test_exit_codes_of_the_process(shell, words, code):
 
 def test_exit_code_of_a_failed_check():
     code = (
-        "import sys; from portanet import agree; agree.TOLERANCE['float32'] = 0.0; "
+        "import sys; from portanet.verify import agreement; agreement.TOLERANCE['float32'] = 0.0; "
         "from portanet.cli.main import run; sys.exit(run(['agree', '--backends', 'numpy', '--json']))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)

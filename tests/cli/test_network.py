@@ -11,6 +11,7 @@ import pytest
 
 import portanet as pn
 from portanet.data import load
+from portanet.data.batching import prepare
 from tests.cli.tables import table
 
 QUICK = ("--layers", "6", "--epochs", "2")
@@ -74,7 +75,7 @@ def test_standardization_knows_the_training_part_alone(cli, numbers_csv):
     assert cli("train", numbers_csv, *QUICK, "--val-fraction", ".5").code == 0
     net = model("runs/numbers/best.safetensors")
     every = load(numbers_csv).x
-    rows, _ = pn.data.prepare.split(load(numbers_csv).y, 0.5, 0, stratify=False)
+    rows, _ = prepare.split(load(numbers_csv).y, 0.5, 0, stratify=False)
     assert net.buffers["0.mean"] == pytest.approx(every[rows].mean(axis=0), rel=1e-6)
     assert net.buffers["0.mean"] != pytest.approx(every.mean(axis=0), rel=1e-6)
 

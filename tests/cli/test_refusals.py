@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,13 @@ from tests.cli.tables import table
         (["moons", "--schedule", "step:evry=2"], 2, "did you mean 'every'?"),
         (["moons", "--schedule", "step:every=x"], 2, "expected a number for every"),
         (["moons", "--schedule", "step:every"], 2, "gamma=0.5"),
+        (["moons", "--schedule", "plateau:monitor=val_acuracy"], 2, "did you mean 'val_accuracy'?"),
+        (["moons", "--schedule", "warm-up:then=plateu"], 2, "did you mean 'plateau'?"),
+        (
+            ["moons", "--schedule", "plateau:monitor=x,mode=down"],
+            2,
+            "mode must be 'auto' or 'min' or 'max', got 'down'",
+        ),
         (["moons", "--backend", "nunpy"], 2, "did you mean 'numpy'?"),
         (["moons", "--layers", "5,x"], 2, "500,150"),
         (["moons", "--layers", "5,0"], 2, "500,150"),
@@ -36,6 +44,7 @@ def test_wrong_words_are_told_with_what_is_right(cli, words, code, told):
     assert ended.code == code
     assert told in ended.err
     assert ended.out == ""
+    assert not list(Path().glob("runs/*"))
 
 
 def test_wrong_loss_for_the_targets(cli, numbers_csv, tmp_path):

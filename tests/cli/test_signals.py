@@ -162,12 +162,12 @@ def test_second_signal_ends_at_once():
 
 SLOW = """
 import sys, time
-from portanet import checkpoint
+import portanet as pn
 from portanet.cli.main import run
 def save(*_):
     print("saving", file=sys.stderr, flush=True)
     time.sleep(600)
-checkpoint.save = save
+pn.Trainer.save_checkpoint = save
 sys.exit(run(sys.argv[1:]))
 """
 

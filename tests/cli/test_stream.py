@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from portanet.data import block_order, sizes
+from portanet.data import sizes
+from portanet.data.lazy import block_order
 
 QUICK = ("--layers", "6", "--epochs", "2", "--val-fraction", ".2")
 

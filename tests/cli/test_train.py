@@ -187,7 +187,7 @@ def test_backend_that_is_not_there_by_name(cli, monkeypatch):
 
 
 def _no_cupy(look, place):
-    from portanet.backends.diagnosis.probe import Unusable
+    from portanet.backends.diagnosis.stages import Unusable
 
     raise Unusable(stage="driver", reason="no card", mend="pip install a card")
 
@@ -232,8 +232,28 @@ def test_a_training_that_diverges_goes_on_with_a_lower_rate(cli):
     assert cli(*words, "--output-activation", "linear").code == 5
     done = cli(*words, "--output-activation", "linear", "--on-divergence", "lower_lr", "--out", "lower")
     assert done.code == 0, done.err
-    assert "back to the first weights, and on with 0.5 times the learning rate (1 of at most 10 times)" in done.err
+    assert (
+        "restored the first weights and continuing with the learning rate scaled by 0.5 (attempt 1 of 10)" in done.err
+    )
     rows = [json.loads(line) for line in Path("lower/metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[-1]["lr"] < 30
     assert tomllib.loads(Path("lower/config.toml").read_text())["on_divergence"] == "lower_lr"
+
+
+def test_init_from_starts_from_a_trained_network(cli):
+    words = ("train", "digits", "--layers", "16", "--backend", "numpy")
+    assert cli(*words, "--epochs", "2", "--out", "first").code == 0
+    done = cli(*words, "--epochs", "0", "--out", "again", "--init-from", "first")
+    assert (done.code, "took 4 of 4 arrays" in done.err) == (0, True)
+    first, again = model("first/best.safetensors").snapshot(), model("again/last.safetensors").snapshot()
+    for name, array in first["params"].items():
+        np.testing.assert_array_equal(again["params"][name], array)
+    words = ("train", "digits", "--layers", "16,8", "--out", "part")
+    done = cli(*words, "--epochs", "1", "--init-from", "first/best.safetensors")
+    assert (done.code, "took 2 of 6 arrays: 2.weight, 2.bias; left as they were: 4.weight" in done.err) == (0, True)
+    assert 'init_from = "first/best.safetensors"' in Path("part/config.toml").read_text()
+    Path("first/best.safetensors").unlink()
+    assert cli("train", "--resume", "part", "--epochs", "2").code == 0  # it has weights of its own
+    refused = cli("train", "digits", "--init-from", "first", "--out", "none")
+    assert (refused.code, "first/best.safetensors" in refused.err, Path("none").exists()) == (3, True, False)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from portanet import backends
 from portanet.backends import Memory
-from portanet.data.batches import Batches
-from portanet.data.sparse import SparseRows
+from portanet.data.batching.batches import Batches
+from portanet.data.batching.sparse import SparseRows
 
 HOST = backends.get("numpy")
 
@@ -90,7 +90,7 @@ def test_streamed_as_resident(backend, order, monkeypatch):
     x = x.astype("uint8")
     weight = np.linspace(0, 1, 23, dtype="float32")
     resident = Batches(backend, x, y, weight, 5)
-    monkeypatch.setattr("portanet.data.batches.SMALL", 0)
+    monkeypatch.setattr("portanet.data.batching.batches.SMALL", 0)
     monkeypatch.setattr(type(backend), "memory", lambda self: Memory(100, 1000))
     streamed = Batches(backend, x, y, weight, 5)
     assert (resident.resident, streamed.resident) == (True, False)
@@ -106,14 +106,14 @@ def test_streamed_as_resident(backend, order, monkeypatch):
     [(None, True), (Memory(2 * 23 * 12, 0), True), (Memory(2 * 23 * 12 - 1, 0), False)],  # half of what is free
 )
 def test_what_is_resident(monkeypatch, memory, resident):
-    monkeypatch.setattr("portanet.data.batches.SMALL", 0)
+    monkeypatch.setattr("portanet.data.batching.batches.SMALL", 0)
     monkeypatch.setattr(type(HOST), "memory", lambda self: memory)
     x, y = rows(23)  # 8 and 4 bytes a row
     assert Batches(HOST, x, y, None, 5).resident == resident
 
 
 def test_what_is_on_the_device_stays_there(backend, monkeypatch):
-    monkeypatch.setattr("portanet.data.batches.SMALL", 0)
+    monkeypatch.setattr("portanet.data.batching.batches.SMALL", 0)
     monkeypatch.setattr(type(backend), "memory", lambda self: Memory(0, 0))
     x, y = rows(10)
     with backend.activate():

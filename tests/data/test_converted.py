@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portanet.data import convert, convert_table
+from portanet.data import convert_table
+from portanet.data.readers import convert
 from portanet.errors import DataError
 from tests.data.make import load, refused
 from tests.data.test_on_disk import alike

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from portanet.data import idx as module
+from portanet.data.readers import idx as module
 from tests.data.make import IDX_CODES, idx, idx_folder, load, refused
 from tests.data.real import MNIST, data_folder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portanet.data.labels import encode
+from portanet.data.readers.labels import encode
 
 
 def place(i: int) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import portanet as pn
 from portanet.data import Samples, sizes
-from portanet.data.moments import moments
+from portanet.data.lazy.moments import moments
 from portanet.errors import ConfigError, DataError
 from tests.data.make import load, refused
 

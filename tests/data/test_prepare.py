@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from portanet import losses
-from portanet.data import prepare
+from portanet.data.batching import prepare
 from portanet.errors import DataError, ShapeError
 
 X = np.arange(12.0).reshape(4, 3)

@@ -87,7 +87,7 @@ def test_a_part_of_a_data_set_of_ones_own():
     net = trainer()
     net.fit(Own(x, y, 7), epochs=1, validation_fraction=0.2, verbose=False)
     assert "val_loss" in net.history.rows[0]
-    assert net._fitted["samples"] == 80
+    assert net.fit_info.samples == 80
 
 
 def test_all_rows_in_memory_are_trained_on_as_well_when_shuffled(backend):
@@ -104,7 +104,7 @@ def test_batch_size_auto_and_classes(blocks):
     net = trainer()
     net.fit(source, epochs=1, batch_size="auto", verbose=False)
     assert net.classes == ("no", "yes")
-    assert net._fitted["batch_size"] == 16
+    assert net.fit_info.batch_size == 16
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import portanet as pn
 from portanet import backends
-from portanet.data import block_order
-from portanet.data.block_order import block_offsets, windows
-from portanet.data.stored import Stored
-from portanet.data.stream import StreamedBatches
+from portanet.data.batching.stream import StreamedBatches
+from portanet.data.lazy import block_order
+from portanet.data.lazy.block_order import block_offsets, windows
+from portanet.data.lazy.stored import Stored
 from tests.data.own import numbered
 from tests.data.test_stream_thread import no_thread
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.data import block_order
-from portanet.data.prefetch import ahead
+from portanet.data.lazy import block_order
+from portanet.data.lazy.prefetch import ahead
 from tests.data.own import Own, rows
 from tests.data.test_stream import trainer
 

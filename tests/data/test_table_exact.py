@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from portanet.data import fingerprint, table_parse, write_csv
-from portanet.data.table_form import Form
+from portanet.data import fingerprint, write_csv
+from portanet.data.readers import table_parse
+from portanet.data.readers.table_form import Form
 from portanet.errors import DataError
 from tests.data.make import load
 from tests.data.real import MNIST, data_folder

@@ -7,7 +7,7 @@ import pytest
 import sklearn.utils
 
 from portanet import backends
-from portanet.data import prepare, weighting
+from portanet.data.batching import prepare, weighting
 from portanet.errors import ConfigError, DataError
 
 X = np.arange(12.0).reshape(4, 3)

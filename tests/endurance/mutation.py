@@ -54,7 +54,7 @@ TESTS = {
     "initializers": ["test_initializers.py"],
     "metrics": ["test_metrics_values.py", "test_metrics.py"],
     "random": ["test_random.py", "mpi/test_parts.py", "test_augment.py"],
-    "step": ["test_step.py", "mpi/test_parts.py"],
+    "engine/step": ["test_step.py", "mpi/test_parts.py"],
 }
 OTHER_BACKENDS = "not strict and not torch and not jax and not cupy"
 

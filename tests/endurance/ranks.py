@@ -129,8 +129,8 @@ def main() -> int:
 
 def _place(folder: Path) -> str:
     """Return the place of a run's checkpoint, which is read as a resumed run reads it: whole or refused."""
-    from portanet import weights_file
-    from portanet.checkpoint import HEADER
+    from portanet.files import weights as weights_file
+    from portanet.files.checkpoint import HEADER
 
     with weights_file.opened(folder / "checkpoint" / "training.safetensors", HEADER) as file:
         state = file.about["training"]

@@ -13,7 +13,7 @@ import pytest
 
 from portanet.data.write import write_csv
 from portanet.errors import DataError
-from portanet.writing import append, replacing, sweep, write
+from portanet.files.atomic import append, replacing, sweep, write
 from tests.endurance.faults import command, final, leftovers
 from tests.endurance.layer import Layer
 

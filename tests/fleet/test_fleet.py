@@ -186,6 +186,9 @@ def test_a_member_that_diverges_leaves_the_others_alone(caplog):
     assert found[1].epoch == 0
     for i in (0, 2, 3, 4):
         near(found[i], lone(i, found, (x, y)), rtol=1e-12)
+    watched = fleet(net, **options, lr=[1e-9, 1e6, 1e-9, 1e-9, 1e-9], schedule=pn.Plateau("val_loss"))
+    histories = watched.fit(x, y, epochs=3, batch_size=16, validation_data=(x, y))
+    assert [len(history) for history in histories] == [3, 1, 3, 3, 3]
     with pytest.raises(DivergedError, match="every member"):
         fleet([pn.Dense(1)], **options, lr=1e6).fit(x, y, epochs=40)
 
@@ -242,12 +245,24 @@ def test_fits_that_cannot_be(arguments, message):
     assert message in str(told.value)
 
 
+def test_a_direction_that_nobody_knows_is_refused_before_the_first_step():
+    found = fleet(schedule=pn.Plateau("val_acuracy"))
+    with pytest.raises(ConfigError, match="did you mean 'val_accuracy'"):
+        found.fit(*blobs(), validation_data=blobs())
+    assert {member.epoch for member in found} == {0}
+    risen = fleet(schedule=pn.Plateau("val_accuracy", patience=1))
+    for history in risen.fit(*blobs(), epochs=2, batch_size=8, validation_data=blobs()):
+        assert history["val_accuracy"][1] > history["val_accuracy"][0]
+    assert {member.schedule.current for member in risen} == {1.0}
+
+
 def test_the_usual_group_keeps_a_step_in_the_cache():
-    from portanet.fleet.group import group_size
+    from portanet.fleet.stack import group_size
 
     found = fleet(dtype="float32")
     found.fit(*blobs(), epochs=0)
-    small, large = group_size(found[0], 32), group_size(found[0], 4096)
+    about = (found[0].engine, found[0].params, found[0].input_shape)
+    small, large = group_size(*about, 32), group_size(*about, 4096)
     assert small is not None
     assert large is not None
     assert small > large >= 1

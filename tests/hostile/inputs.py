@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import portanet as pn
@@ -22,7 +24,7 @@ class Sparse:
 READ_ONLY = X.copy()
 READ_ONLY.flags.writeable = False
 
-SAMPLES = {
+SAMPLES: dict[str, tuple[Any, Any]] = {
     "a list": (X.tolist(), WORKS),
     "float16": (X.astype("f2"), WORKS),
     "byte-swapped": (X.astype(">f4"), WORKS),
@@ -47,7 +49,7 @@ SAMPLES = {
     "no samples": (X[:0], "at least one sample, got an array of shape (0, 4); look where its rows were chosen"),
     "no features": (X[:, :0], "one feature, got an array of shape (30, 0); look where its columns were chosen"),
     "one axis": (X[:, 0], "expected rows of samples"),
-    "three axes": (X[:, :, None], "samples of shape (4,"),
+    "three axes": (X[:, :, None], {"fit": "(30, 4, 3), as the network has outputs", "": "samples of shape (4,"}),
     "a number": (3, "expected rows of samples"),
     "None": (None, "got None; give an array"),
     "a word": ("digits", "got the text 'digits'; load it first: portanet.data.load('digits')"),
@@ -122,14 +124,37 @@ ARGUMENTS = {
     "lr negative": (lambda: pn.Adam(lr=-1), "Adam: lr must be a finite number of 0 or more, got -1"),
     "lr as text": (lambda: pn.Adam(lr="0.1"), "Adam: lr must be a finite number of 0 or more, got '0.1'"),
     "decay of infinity": (lambda: pn.AdamW(weight_decay=np.inf), "weight_decay must be a finite number"),
-    "momentum as text": (lambda: pn.SGD(momentum="x"), "SGD: momentum must be a finite number, got 'x'"),
-    "eps NaN": (lambda: pn.BatchNorm(eps=np.nan), "BatchNorm: eps must be a finite number of 0 or more, got nan"),
-    "slope as a list": (lambda: pn.LeakyReLU([1]), "LeakyReLU: slope must be a finite number, got [1]"),
+    "momentum as text": (
+        lambda: pn.SGD(momentum="x"),
+        "SGD: momentum must be a number from 0 to 1 (1 excluded), got 'x'",
+    ),
+    "eps NaN": (lambda: pn.BatchNorm(eps=np.nan), "BatchNorm: eps must be a finite number above 0, got nan"),
+    "slope as a list": (lambda: pn.LeakyReLU([1]), "LeakyReLU: slope must be a number from 0 to 1, got [1]"),
+    "slope of 1.5": (lambda: pn.LeakyReLU(1.5), "LeakyReLU: slope must be a number from 0 to 1, got 1.5"),
+    "eps of 0": (lambda: pn.Adam(eps=0), "Adam: eps must be a finite number above 0, got 0"),
+    "eps that float32 takes for 0": (
+        lambda: pn.BatchNorm(eps=1e-300),
+        "BatchNorm: eps must be a finite number above 0 in float32, got 1e-300",
+    ),
+    "several at once": (
+        lambda: pn.Conv2D(0, stride=-1, padding="smae"),
+        "Conv2D: units must be a whole number of 1 or more, got 0; stride must be a whole number of 1 or more, or 2 of "
+        "them, got -1; padding must be 'valid' or 'same', or a whole number of 0 or more, got 'smae'",
+    ),
     "bias as text": (lambda: pn.Dense(3, bias="no"), "Dense: bias must be True or False, got 'no'"),
     "units of 10^30": (lambda: pn.Dense(10**30), "Dense: units must be a whole number of 1 or more, and at most"),
-    "smoothing None": (lambda: pn.SoftmaxCrossEntropy(None), "label_smoothing must be a finite number, got None"),
-    "a shape of 0": (lambda: pn.Reshape((0, 2)), "Reshape: shape must be whole numbers of 1 or more"),
-    "layers that are a number": (lambda: pn.Sequential(5), "Sequential: expected a list of layers, got 5"),
+    "smoothing None": (
+        lambda: pn.SoftmaxCrossEntropy(None),
+        "label_smoothing must be a number from 0 to 1 (1 excluded), got None",
+    ),
+    "a shape of 0": (
+        lambda: pn.Reshape((0, 2)),
+        "Reshape: shape must be one or more entries, each a whole number of 1 or more",
+    ),
+    "layers that are a number": (
+        lambda: pn.Sequential(5),
+        "Sequential: layers must be a list of at least one layer, as in [Dense(10)], got 5",
+    ),
     "l1 NaN": (lambda: trainer(l1=np.nan), "Trainer: l1 must be a finite number of 0 or more, got nan"),
     "a negative seed": (lambda: trainer(seed=-1), "seed: expected a whole number of 0 or more, got -1"),
     "a seed of fractions": (lambda: trainer(seed=1.5), "seed: expected a whole number of 0 or more, got 1.5"),
@@ -160,13 +185,14 @@ ARGUMENTS = {
         "fit: shuffle must give each of the 30 rows once, got an array of shape (29,)",
     ),
     "metrics as a word": (lambda: trainer(metrics="accuracy"), "Trainer: metrics must be a list, got 'accuracy'"),
+    "metrics as a function": (lambda: trainer(metrics=max), "Trainer: metrics must be a list, got max; write [max]"),
     "a class instead of a layer": (
         lambda: pn.Trainer([pn.ReLU], backend="numpy"),  # type: ignore[list-item]
         "make one of it: ReLU(...)",
     ),
     "no layers": (
         lambda: pn.Trainer([], backend="numpy"),
-        "Sequential: expected at least one layer, got none; give some, as in Sequential([Dense(10)])",
+        "Sequential: layers must be a list of at least one layer, as in [Dense(10)], got ()",
     ),
     "patience NaN": (
         lambda: pn.EarlyStopping(patience=np.nan),

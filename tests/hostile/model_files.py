@@ -231,6 +231,7 @@ HEADERS = {
 DESCRIPTIONS = {
     "nested too deeply": raw(deep_description, DAMAGED),
     "layers nested 200 deep": net([nested(200)], "nested at most 50 deep"),
+    "10,000 layers that are not known": net([{"type": "Own"}] * 10_000, "unknown layer 'Own'"),
     "100,000 layers": net([{"type": "ReLU"}] * 100_000, "header"),
     "another format": says_about("expected format 1, got 99", format=99),
     "a layer of a module": layer(1, "unknown layer 'os.system'", type="os.system"),
@@ -242,7 +243,8 @@ DESCRIPTIONS = {
     "an initializer that is a list": layer(1, "unknown initializer", weight_init=["he_normal"]),
     "a metric of a module": says_about("unknown metric 'os.system'", metrics=["os.system"]),
     "a metric of 5,000 digits": says_about("unknown metric", metrics=["top_" + "9" * 5000]),
-    "a loss that is a dunder": says_about(OTHER, loss={"name": "__init__", "options": {}}),
+    "a loss that is a dunder": says_about("unknown loss '__init__'", loss={"name": "__init__", "options": {}}),
+    "a loss within itself": says_about("unknown option 'name'", loss={"name": "huber", "options": {"name": "huber"}}),
     "an optimizer's NaN": says_about(
         "lr must be a finite number", optimizer={"name": "sgd", "options": {"lr": float("nan")}}
     ),

@@ -32,7 +32,7 @@ OF_WEIGHTS = {
     "evaluate": lambda w: begun().evaluate(X, Y, sample_weight=w),
 }
 TABLE = [
-    pytest.param(call, value, says, id=f"{what}: {name}, {door}")
+    pytest.param(call, value, says if isinstance(says, str) else says.get(door, says[""]), id=f"{what}: {name}, {door}")
     for what, doors, cases in (("x", OF_SAMPLES, SAMPLES), ("y", OF_TARGETS, TARGETS), ("weight", OF_WEIGHTS, WEIGHTS))
     for door, call in doors.items()
     for name, (value, says) in cases.items()

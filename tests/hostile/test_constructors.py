@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet import callbacks, checkpoint, layers, losses, metrics, optimizers, rollback, schedules
+from portanet import callbacks, layers, losses, metrics, optimizers, schedules
 
 ODD = {
     "text": "x",
@@ -31,15 +31,21 @@ ODD = {
     "a NumPy integer": np.int64(3),
     "an object": object(),
 }
-NEEDED = {"layers": [pn.Dense(2)], "shape": (2, 2), "path": "x", "schedule": "cosine", "rate": 0.1, "name": "f1_score"}
+NEEDED = {
+    "layers": [pn.Dense(2)],
+    "shape": (2, 2),
+    "path": "x",
+    "log_dir": "x",
+    "schedule": "cosine",
+    "rate": 0.1,
+    "name": "f1_score",
+}
 FAMILIES = (
     (layers, layers.Layer),
     (losses, losses.Loss),
     (optimizers, optimizers.Optimizer),
     (schedules, schedules.Schedule),
     (callbacks, callbacks.Callback),
-    (checkpoint, callbacks.Callback),
-    (rollback, callbacks.Callback),
     (metrics, metrics.Metric),
 )
 

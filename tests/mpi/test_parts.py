@@ -10,9 +10,9 @@ import pytest
 
 import portanet as pn
 from portanet import metrics
+from portanet.distributed import launch
+from portanet.engine.step import Step
 from portanet.random import Key, Part, bernoulli, uniform
-from portanet.ranks import launch
-from portanet.step import Step
 from tests.small import blobs
 
 NET = pn.Sequential([pn.Dense(6), pn.Tanh(), pn.Dropout(0.3), pn.Dense(3)])

@@ -47,6 +47,11 @@ CONV = [
     pn.Augment(shift=1.5, rotate=15, flip=True),
     *(pn.Conv2D(6, 3, bias=False), pn.BatchNorm(), pn.ReLU(), pn.MaxPool2D(2), pn.Flatten(), pn.Dense(3)),
 ]
+TAGGER = [pn.Dense(8), pn.ReLU(), pn.BatchNorm(), pn.LayerNorm(), pn.Dropout(0.3), pn.Dense(3)]
+TOKENS = RNG.normal(size=(67, 6, 4))
+TAGS = TOKENS[:, :, :3].argmax(axis=-1)
+PADDING = (RNG.random((67, 6)) < 0.7) * RNG.uniform(0.5, 2, (67, 6))
+RATED = [pn.Sequential([pn.Dense(32, rate=0), pn.ReLU()], rate=0.5), pn.Residual([pn.Dense(32)], rate=0.1), pn.Dense(4)]
 RESIDUAL = [pn.Dense(12), pn.Residual([pn.Dense(12, bias=False), pn.BatchNorm(), pn.ReLU()]), pn.Dense(4)]
 
 
@@ -79,6 +84,17 @@ CASES = {
         metrics=["r2", "mae"],
         fit={"batch_size": 16, "epochs": 40},
     ),
+    "tokens, weights of places": case(
+        TAGGER,
+        TOKENS,
+        TAGS,
+        optimizer="adam",
+        l2=1e-2,
+        penalty_per_sample=True,
+        fit={"batch_size": 16, "sample_weight": PADDING, "validation_data": (TOKENS[:31], TAGS[:31], PADDING[:31])},
+        metrics=["accuracy", "f1_score"],
+    ),
+    "rates": case(RATED, optimizer=pn.AdamW(clip_norm=0.5), l2=1e-2, fit={"batch_size": 64}),
     "one by one": case(DENSE, X[:66], Y[:66], fit={"batch_size": 1, "epochs": 3}),
     "a row is left": case(DENSE, X[:66], Y[:66], fit={"batch_size": 13, "epochs": 35}),
     "all at once": case(NORM, fit={"batch_size": None, "epochs": 40, "shuffle": False}),
@@ -93,7 +109,7 @@ CASES = {
 }
 
 
-FEW = ("sgd", "adam, weights, norm", "r2", "a row is left", "metrics of scikit-learn")
+FEW = ("sgd", "adam, weights, norm", "r2", "a row is left", "metrics of scikit-learn", "tokens, weights of places")
 """Those that are done by four processes too: two cores take long for them."""
 
 

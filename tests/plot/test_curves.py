@@ -7,8 +7,8 @@ import pytest
 
 from portanet import plot
 from portanet.errors import DataError
-from portanet.history import History
 from portanet.plot.style import COLOURS
+from portanet.training.history import History
 from tests.plot.looks import ROWS, boxes, legend_of
 
 

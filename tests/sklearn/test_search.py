@@ -75,7 +75,7 @@ CASES = {
         clone(TINY).set_params(callbacks=[pn.TimeLimit(1000)]),
         {"alpha": [0, 0.1]},
         [],
-        {"a callback is called behind each batch": 6},
+        {"a callback is called after each batch": 6},
     ),
 }
 

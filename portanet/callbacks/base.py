@@ -1,0 +1,136 @@
+"""Callbacks: code run at points of training. Hooks that are not overridden are never called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+from portanet.backends import Backend
+from portanet.engine.engine import Engine
+from portanet.engine.meter import Meter
+from portanet.engine.state import TrainState
+from portanet.engine.strategy import Strategy, TakeStep
+from portanet.errors import ConfigError
+from portanet.layers import Layer
+from portanet.losses import Loss
+from portanet.metrics import Metric
+from portanet.optimizers import Optimizer
+from portanet.schedules import Schedule
+from portanet.training.fit_info import FitInfo
+from portanet.training.history import History
+from portanet.typing import Array, Params, Shape
+
+__all__ = ["Callback"]
+
+
+class TrainerView(Protocol):
+    """What a callback sees of a trainer; see :class:`portanet.Trainer`."""
+
+    backend: Backend
+    strategy: Strategy
+    engine: Engine
+    take: TakeStep
+    state: TrainState
+    schedule: Schedule
+    history: History
+    classes: tuple[str, ...]
+    input_shape: Shape | None
+    outputs: int
+    net: Layer
+    loss: Loss
+    optimizer: Optimizer
+    metrics: Sequence[Metric]
+    dtype: str
+    seed: int
+    params: Params
+    buffers: Params
+    meter: Meter
+    epoch: int
+    position: int
+    last_epoch: int
+    rate_factor: float
+    stopping: str
+    finished: str
+    fit_info: FitInfo | None
+    callbacks: Sequence[Callback]
+
+    @property
+    def resumed(self) -> bool: ...
+
+    def stop(self, reason: str, *, finished: bool = False) -> None: ...
+    def finite(self) -> bool: ...
+    def snapshot(self) -> dict[str, Params]: ...
+    def restore(self, snapshot: dict[str, Params]) -> None: ...
+    def copy_state(self) -> TrainState: ...
+    def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None: ...
+    def restore_state(self, state: TrainState) -> None: ...
+    def save(self, path: str | os.PathLike[str]) -> None: ...
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None: ...
+    def evaluate(self, x: Any, y: Any = None, *, sample_weight: Any = None) -> dict[str, float]: ...
+    def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array: ...
+
+
+class Callback:
+    """Base of all callbacks; override what is needed. ``trainer.stop(reason)`` ends the training."""
+
+    every_batch: ClassVar[bool] = True
+    """Whether :meth:`on_batch_end` must be called after every batch; else several may be trained in one call."""
+
+    runs_last: ClassVar[bool] = False
+    """Whether it is called after the others."""
+
+    acts: ClassVar[bool] = True
+    """Whether :meth:`on_epoch_end` does more than record or show its row. If not, it may be called some epochs later,
+    up to 50 ms, so that the device need not be waited for after each epoch."""
+
+    writes: ClassVar[bool] = False
+    """Whether it writes files or prints, so that of several processes (:class:`portanet.Ranks`) one alone calls it."""
+
+    def on_fit_begin(self, trainer: Any, end: int) -> None:
+        """Called before the first epoch. Training will stop after epoch `end`."""
+
+    def on_batch_end(self, trainer: Any, batch: int, batches: int) -> None:
+        """Called after batch `batch` of `batches` (counted from 1)."""
+
+    def on_epoch_end(self, trainer: Any, row: dict[str, float]) -> None:
+        """Called after each epoch; `row` is its line of the history."""
+
+    def on_divergence(self, trainer: Any, message: str) -> bool:
+        """Called when the loss or a weight is no longer finite.
+
+        Return True if training is to continue, with the epoch run again from the state that the trainer now has.
+        """
+        return False
+
+    def on_fit_end(self, trainer: Any) -> None:
+        """Called after the last epoch, also when training ended by an error."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold of it: plain values and host arrays, in dicts and lists."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take back what :meth:`state` returned; called after :meth:`on_fit_begin`."""
+
+
+def check_noted(**fields: tuple[Any, Any]) -> None:
+    """Raise TypeError where a value of a checkpoint is not of the kind that was put in."""
+    for name, (value, kind) in fields.items():
+        if not isinstance(value, kind):
+            message = f"{name} is {value!r:.40}"
+            raise TypeError(message)
+
+
+def checked(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return the callbacks as a list; raise ConfigError for the first that is no Callback."""
+    if not isinstance(callbacks, list | tuple):
+        what = type(callbacks).__name__
+        message = f"fit: callbacks must be a list of Callback, got a single {what}; put it into a list"
+        raise ConfigError(message)
+    for hook in callbacks:
+        if not isinstance(hook, Callback):
+            hint = f"; make one of it: {hook.__name__}(...)" if isinstance(hook, type) else ""
+            message = f"fit: callbacks must be a list of Callback, got {hook!r} in it{hint}"
+            raise ConfigError(message)
+    return list(callbacks)

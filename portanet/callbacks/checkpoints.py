@@ -1,0 +1,122 @@
+"""Callbacks that save the network or the whole training."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from portanet.callbacks.base import Callback, TrainerView, check_noted
+from portanet.checks import check, check_count, check_number, check_path, check_text
+from portanet.schedules import MODE, direction, improved, monitored
+
+__all__ = ["Checkpoint", "TrainingCheckpoint"]
+
+
+class Checkpoint(Callback):
+    """Saves the network behind every `every`-th epoch, or, where `monitor` is given, whenever it is at its best.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; each save takes the place of the one before.
+    monitor : str, optional
+        A column of the history.
+    every : int
+        Number of epochs between saves; without `monitor`.
+    mode : {"auto", "min", "max"}
+        As that of :class:`EarlyStopping`.
+
+    Raises
+    ------
+    ConfigError
+        When training begins, if `mode` is "auto" and the direction of `monitor` is not known.
+    """
+
+    writes = True
+
+    def __init__(self, path: str | Path, monitor: str | None = None, every: int = 1, *, mode: str = "auto") -> None:
+        if monitor is not None:
+            check_text("Checkpoint: monitor", monitor)
+        check_count("Checkpoint: every", every, 1)
+        check("Checkpoint: mode", mode, MODE)
+        self.mode = mode
+        self.path, self.monitor, self.every = check_path("Checkpoint: path", path), monitor, every
+        self.best: float | None = None
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        if self.monitor is not None:
+            direction(self.monitor, self.mode, trainer.metrics, "Checkpoint")
+
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+        if self.monitor is None:
+            if trainer.epoch % self.every == 0:
+                trainer.save(self.path)
+            return
+        value = monitored(row, self.monitor, "Checkpoint")
+        if improved(value, self.best, direction(self.monitor, self.mode, trainer.metrics, "Checkpoint")):
+            self.best = value
+            trainer.save(self.path)
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        check_noted(best=(state["best"], float | int | None))
+        self.best = state["best"]
+
+
+class TrainingCheckpoint(Callback):
+    """Saves the whole training to a file, for :meth:`portanet.Trainer.resume`; each save takes the last one's place.
+
+    Behind the last epoch, or the batch in which it was stopped, it is always saved; before that by steps, by minutes,
+    or, if neither is given, behind each epoch.
+
+    Parameters
+    ----------
+    path : str or Path
+    steps : int, optional
+        Number of steps between saves.
+    minutes : float, optional
+        Minutes between saves, at least; within an epoch too.
+    """
+
+    writes = True
+    runs_last = True  # what the other callbacks have noted behind an epoch is part of it
+
+    def __init__(self, path: str | os.PathLike[str], *, steps: int | None = None, minutes: float | None = None) -> None:
+        if steps is not None:
+            check_count("TrainingCheckpoint: steps", steps, 1)
+        if minutes is not None:
+            check_number("TrainingCheckpoint: minutes", minutes, 0)
+        self.path, self.steps, self.minutes = check_path("TrainingCheckpoint: path", path), steps, minutes
+        self.every_batch = steps is not None  # type: ignore[misc]  # by minutes, several batches may be trained in one go
+        self._since, self._saved = 0, 0.0
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        self._since, self._saved = 0, time.monotonic()
+
+    def on_batch_end(self, trainer: TrainerView, batch: int, batches: int) -> None:
+        self._since += 1
+        if batch == batches:
+            return  # the epoch's end is one step away, and has more to say
+        if (self.steps is not None and self._since >= self.steps) or self._is_time():
+            self._save(trainer)
+
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+        by_steps = self.steps is not None and self._since >= self.steps
+        if by_steps or self._is_time() or (self.steps is None and self.minutes is None):
+            self._save(trainer)
+
+    def on_fit_end(self, trainer: TrainerView) -> None:
+        if trainer.history.stopped not in ("error", "diverged"):  # then the last good one stays
+            self._save(trainer)
+
+    def _is_time(self) -> bool:
+        return self.minutes is not None and time.monotonic() - self._saved >= 60 * self.minutes
+
+    def _save(self, trainer: TrainerView) -> None:
+        if trainer.finite():  # else the last good one stays: the epoch's end will tell
+            trainer.save_checkpoint(self.path)
+        self._since, self._saved = 0, time.monotonic()

@@ -1,0 +1,134 @@
+"""Callbacks that change the learning rate."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from portanet.callbacks.base import Callback, TrainerView
+from portanet.checks import check_count, check_number
+from portanet.engine.state import TrainState
+from portanet.errors import ConfigError, unknown
+from portanet.schedules import Schedule
+from portanet.schedules import get as get_schedule
+
+__all__ = ["LearningRateSchedule", "LowerRate"]
+
+logger = logging.getLogger("portanet")
+
+ON_DIVERGENCE = ("stop", "lower_lr")
+
+
+def on_divergence(answer: str, hooks: list[Callback]) -> list[Callback]:
+    """Return the callbacks that ``fit(on_divergence=...)`` puts to these.
+
+    Raises
+    ------
+    ConfigError
+        If it is no known one.
+    """
+    if answer not in ON_DIVERGENCE:
+        raise ConfigError("fit: " + unknown("on_divergence", answer, ON_DIVERGENCE))
+    lower = answer == "lower_lr" and not any(isinstance(hook, LowerRate) for hook in hooks)
+    return [LowerRate()] if lower else []
+
+
+class LearningRateSchedule(Callback):
+    """Gives the trainer another schedule for this fit; the one it had comes back after it."""
+
+    def __init__(self, schedule: Schedule | str) -> None:
+        try:
+            self.schedule = get_schedule(schedule)
+        except ConfigError as error:
+            message = f"LearningRateSchedule: {error}"
+            raise ConfigError(message) from None
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        self._before, trainer.schedule = trainer.schedule, self.schedule
+
+    def on_fit_end(self, trainer: TrainerView) -> None:
+        trainer.schedule = self._before
+
+
+class LowerRate(Callback):
+    """Goes on with a lower learning rate where a training has diverged, in place of ending it.
+
+    When the loss or a weight is no longer finite, the last good weights are put back, with the optimizer's state that
+    belongs to them, the learning rate is multiplied by `factor` from there on, and the epoch is run again. What a
+    schedule says comes on top of that. ``fit(on_divergence="lower_lr")`` is short for it.
+
+    Good are the weights that the fit began with, and those behind each epoch whose loss was at most twice the lowest so
+    far: what is still finite may be past saving. They are copied to the host, once an epoch.
+
+    Parameters
+    ----------
+    factor : float
+        Above 0 and below 1; a half, as PyTorch's GradScaler backs off.
+    times : int
+        How often the rate is lowered in a fit, at most; then DivergedError ends the training.
+
+    Attributes
+    ----------
+    lowered : int
+        How often it was.
+    """
+
+    every_batch = False
+
+    def __init__(self, factor: float = 0.5, times: int = 10) -> None:
+        check_number("LowerRate: factor", factor, 0)
+        if not 0 < factor < 1:
+            message = f"LowerRate: factor must be above 0 and below 1, got {factor!r}"
+            raise ConfigError(message)
+        check_count("LowerRate: times", times, 1)
+        self.factor, self.times, self.lowered = factor, times, 0
+        self._best: float | None = None
+        self._kept: TrainState | None = None
+        self._trainer: TrainerView | None = None
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        self.lowered, self._best, self._trainer, self._kept = 0, None, trainer, trainer.copy_state()
+
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+        if self._best is None:  # the first batch of all shows how good the weights were that the fit began with
+            self._best = float(trainer.meter.state()["columns"][0][0])
+        if row["loss"] <= 2 * self._best:
+            self._best, self._kept = min(self._best, row["loss"]), trainer.copy_state()
+
+    def on_divergence(self, trainer: TrainerView, message: str) -> bool:
+        kept = self._kept
+        if kept is None or self.lowered >= self.times:
+            return False
+        now = trainer.state
+        factor = now.rate_factor * self.factor
+        trainer.restore_state(replace(kept, epoch=now.epoch, step=0, rate_factor=factor, schedule=now.schedule))
+        self.lowered += 1
+        which = f"the weights after epoch {kept.epoch}" if kept.epoch else "the first weights"
+        logger.warning(
+            "%s; restored %s and continuing with the learning rate scaled by %g (attempt %d of %d)",
+            *(message, which, factor, self.lowered, self.times),
+        )
+        return True
+
+    def on_fit_end(self, trainer: TrainerView) -> None:
+        self._kept = self._trainer = None
+
+    def state(self) -> dict[str, Any]:
+        trainer, kept = self._trainer, self._kept
+        rate = 1.0 if trainer is None else trainer.rate_factor
+        found: dict[str, Any] | None = None
+        if trainer is not None and kept is not None and (kept.epoch, kept.step) != (trainer.epoch, trainer.position):
+            # Else it is what the checkpoint itself holds.
+            found = {"params": kept.params, "buffers": kept.buffers, "optimizer": kept.opt_state}
+            found |= {"epoch": kept.epoch, "position": kept.step}
+        return {"lowered": self.lowered, "best": self._best, "rate_factor": rate, "kept": found}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.lowered, self._best = state["lowered"], state["best"]
+        if self._trainer is not None:
+            self._trainer.rate_factor = state["rate_factor"]
+        kept = state["kept"]
+        if kept and self._kept is not None:
+            arrays = (kept["params"], kept["buffers"], kept["optimizer"])
+            self._kept = TrainState(*arrays, self._kept.meter, kept["epoch"], kept["position"])

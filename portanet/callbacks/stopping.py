@@ -1,0 +1,109 @@
+"""Callbacks that end a training."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from portanet.callbacks.base import Callback, TrainerView, check_noted
+from portanet.checks import check, check_count, check_flag, check_number, check_text
+from portanet.engine.state import TrainState
+from portanet.schedules import MODE, direction, improved, monitored
+
+__all__ = ["EarlyStopping", "TimeLimit"]
+
+
+class EarlyStopping(Callback):
+    """Ends the training when `monitor` no longer improves, and puts the best weights back.
+
+    Parameters
+    ----------
+    monitor : str
+        A column of the history.
+    patience : int
+        Number of epochs to wait for an improvement.
+    min_delta : float
+        Smallest change that counts as one.
+    restore_best : bool
+        Whether the weights of the best epoch are put back when training ends.
+    mode : {"auto", "min", "max"}
+        Whether the smallest or the largest value is the best; "auto" knows it of the loss and of metrics that say it
+        (:attr:`portanet.Metric.greater_is_better`).
+
+    Raises
+    ------
+    ConfigError
+        When training begins, if `mode` is "auto" and the direction of `monitor` is not known.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        *,
+        restore_best: bool = True,
+        mode: str = "auto",
+    ) -> None:
+        check_text("EarlyStopping: monitor", monitor)
+        check_count("EarlyStopping: patience", patience, 1)
+        check_number("EarlyStopping: min_delta", min_delta, 0)
+        check_flag("EarlyStopping: restore_best", restore_best)
+        check("EarlyStopping: mode", mode, MODE)
+        self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
+        self.mode = mode
+        self.best: float | None = None
+        self.best_epoch = 0
+        self._kept: TrainState | None = None
+        self._trainer: TrainerView | None = None
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        direction(self.monitor, self.mode, trainer.metrics, "EarlyStopping")
+        self.best, self.best_epoch, self._kept, self._trainer = None, trainer.epoch, None, trainer
+
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+        value = monitored(row, self.monitor, "EarlyStopping")
+        sign = direction(self.monitor, self.mode, trainer.metrics, "EarlyStopping")
+        if improved(value, self.best, sign, self.min_delta):
+            self.best, self.best_epoch = value, trainer.epoch
+            self._kept = trainer.copy_state() if self.restore_best else None
+        elif trainer.epoch - self.best_epoch >= self.patience:
+            reason = f"no better {self.monitor} for {self.patience} epochs (best in epoch {self.best_epoch})"
+            trainer.stop(reason, finished=True)
+
+    def on_fit_end(self, trainer: TrainerView) -> None:
+        # Also where training stopped within an epoch: the steps of it are given up, with their optimizer's state.
+        if self._kept is not None and (self.best_epoch, 0) != (trainer.epoch, trainer.position):
+            trainer.restore_state(replace(self._kept, epoch=trainer.epoch, rate_factor=trainer.rate_factor))
+        self._kept = self._trainer = None
+
+    def state(self) -> dict[str, Any]:
+        kept = self._kept
+        parts = None if kept is None else {"params": kept.params, "buffers": kept.buffers, "optimizer": kept.opt_state}
+        return {"best": self.best, "best_epoch": self.best_epoch, "weights": parts}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        weights = state["weights"]
+        check_noted(best=(state["best"], float | int | None), best_epoch=(state["best_epoch"], int))
+        check_noted(weights=(weights, dict | None))
+        self.best, self.best_epoch, self._kept = state["best"], state["best_epoch"], None
+        if weights is not None and self._trainer is not None:
+            now = self._trainer.state
+            optimizer = weights.get("optimizer", now.opt_state)  # files of 0.1.0 lack it
+            self._kept = replace(now, params=weights["params"], buffers=weights["buffers"], opt_state=optimizer, step=0)
+
+
+class TimeLimit(Callback):
+    """Ends the training behind the batch in which `seconds` have passed since it began."""
+
+    def __init__(self, seconds: float) -> None:
+        check_number("TimeLimit: seconds", seconds, 0)
+        self.seconds = seconds
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        self._until = time.monotonic() + self.seconds
+
+    def on_batch_end(self, trainer: TrainerView, batch: int, batches: int) -> None:
+        if time.monotonic() >= self._until:
+            trainer.stop(f"time limit of {self.seconds:g} s")

@@ -1,0 +1,232 @@
+"""Callbacks that tell experiment trackers of a training: TensorBoard and MLflow, each by its own package."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from portanet.callbacks.base import Callback, TrainerView
+from portanet.checks import check_flag, check_path, check_text
+from portanet.errors import DataError, need
+from portanet.layers.words import net_in_words
+
+__all__ = ["MLflow", "TensorBoard"]
+
+_LONGEST = 500  # characters of a value: what MLflow has always taken
+
+
+class TensorBoard(Callback):
+    """Writes each epoch's row, and the hyper-parameters, where TensorBoard finds them: ``tensorboard --logdir runs``.
+
+    The columns of the history are scalars under their own names, with the epoch as the step. A later fit goes on in the
+    same folder; where a training is resumed, what an earlier start wrote behind the checkpoint is given up, by
+    TensorBoard's own mark of a restart. It takes the package tensorboard alone, neither torch nor TensorFlow.
+
+    Parameters
+    ----------
+    log_dir : str or Path
+        Folder of this training, made where it is not there; TensorBoard compares the folders beside each other.
+
+    Raises
+    ------
+    ConfigError
+        When training begins, if tensorboard is not installed.
+    DataError
+        If the folder cannot be written to.
+    """
+
+    every_batch = False
+
+    writes = True
+
+    def __init__(self, log_dir: str | os.PathLike[str]) -> None:
+        self.log_dir = check_path("TensorBoard: log_dir", log_dir)
+        self._writer: Any = None
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        writers = need("tensorboard.summary.writer.event_file_writer", "tensorboard", "this callback")
+        hparams = need("tensorboard.plugins.hparams.summary_v2", "tensorboard", "this callback")
+        try:
+            self._writer = writers.EventFileWriter(str(self.log_dir))
+        except OSError as error:
+            message = f"TensorBoard: {self.log_dir}: cannot be written ({error.strerror or error}); name another folder"
+            raise DataError(message) from None
+        if trainer.resumed:
+            event = need("tensorboard.compat.proto.event_pb2", "tensorboard", "this callback")
+            begun = event.SessionLog(status=event.SessionLog.START)
+            self._add(event.Event(session_log=begun, step=trainer.epoch + 1))
+        self._write(hparams.hparams_pb(hyper_parameters(trainer)), trainer.epoch)
+
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+        proto = need("tensorboard.compat.proto.summary_pb2", "tensorboard", "this callback")
+        values = [proto.Summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "epoch"]
+        self._write(proto.Summary(value=values), trainer.epoch)
+
+    def on_fit_end(self, trainer: TrainerView) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write(self, summary: Any, step: int) -> None:
+        event = need("tensorboard.compat.proto.event_pb2", "tensorboard", "this callback")
+        self._add(event.Event(summary=summary, step=step))
+
+    def _add(self, event: Any) -> None:
+        event.wall_time = time.time()
+        self._writer.add_event(event)
+        self._writer.flush()  # whoever watches sees each epoch as it ends
+
+
+class MLflow(Callback):
+    """Logs hyper-parameters, each epoch's row, and the trained network if asked for, to MLflow.
+
+    Where a run is active (``with mlflow.start_run():``) and none of the first three arguments says otherwise, it is
+    logged to, and left open. Else a run is made, and ended with the training. A later fit, and a training that is
+    resumed, go on in the same run; epochs that an earlier start has logged there are not logged again.
+
+    Parameters
+    ----------
+    tracking_uri : str, optional
+        Where MLflow keeps its runs: ``"sqlite:///mlflow.db"``, a server. Default: what MLflow is set to.
+    experiment : str, optional
+        Name of the experiment; made where it is not there. Default: MLflow's own.
+    run_name : str, optional
+    save_model : bool
+        Whether the network is kept as the artifact ``model.safetensors`` when training ends.
+
+    Attributes
+    ----------
+    run_id : str or None
+        The run that is logged to.
+
+    Raises
+    ------
+    ConfigError
+        When training begins, if mlflow is not installed.
+    DataError
+        If MLflow refuses what it is told; in its words.
+    """
+
+    every_batch = False
+    writes = True
+    runs_last = True  # behind what may put the best weights back
+
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        experiment: str | None = None,
+        run_name: str | None = None,
+        *,
+        save_model: bool = False,
+    ) -> None:
+        for name, value in {"tracking_uri": tracking_uri, "experiment": experiment, "run_name": run_name}.items():
+            if value is not None:
+                check_text(f"MLflow: {name}", value)
+        check_flag("MLflow: save_model", save_model)
+        self.tracking_uri, self.experiment, self.run_name = tracking_uri, experiment, run_name
+        self.save_model = save_model
+        self.run_id: str | None = None
+        self._client: Any = None
+        self._made = False
+        self._written = 0
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        mlflow = need("mlflow", "mlflow", "this callback")
+        self._written = 0
+        with _told():
+            self._client = mlflow.MlflowClient(self.tracking_uri)
+            if self.run_id is not None:
+                self._take_up(self.run_id)
+                return
+            active = None if (self.tracking_uri or self.experiment or self.run_name) else mlflow.active_run()
+            self._made = active is None
+            self.run_id = self._new_run(mlflow) if active is None else active.info.run_id
+            params = [mlflow.entities.Param(name, str(value)) for name, value in hyper_parameters(trainer).items()]
+            self._client.log_batch(self.run_id, params=params)
+
+    def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
+        if trainer.epoch <= self._written:
+            return
+        entities = need("mlflow.entities", "mlflow", "this callback")
+        now = int(time.time() * 1000)
+        metrics = [entities.Metric(name, value, now, trainer.epoch) for name, value in row.items() if name != "epoch"]
+        with _told():
+            self._client.log_batch(self.run_id, metrics=metrics)
+
+    def on_fit_end(self, trainer: TrainerView) -> None:
+        if self._client is None or self.run_id is None:
+            return
+        failed = trainer.history.stopped in ("error", "diverged")
+        with _told():
+            if self.save_model and not failed:
+                with tempfile.TemporaryDirectory() as folder:
+                    file = Path(folder) / "model.safetensors"
+                    trainer.save(file)
+                    self._client.log_artifact(self.run_id, str(file))
+            if self._made:
+                self._client.set_terminated(self.run_id, "FAILED" if failed else "FINISHED")
+        self._client = None
+
+    def state(self) -> dict[str, Any]:
+        return {"run_id": self.run_id, "made": self._made}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        with _told():
+            if self._made and self.run_id not in (None, state["run_id"]):
+                self._client.delete_run(self.run_id)  # begun a moment ago, and empty
+            self.run_id, self._made = state["run_id"], state["made"]
+            if self.run_id is not None:
+                self._take_up(self.run_id)
+                logged = self._client.get_metric_history(self.run_id, "loss")
+                self._written = max((metric.step for metric in logged), default=0)
+
+    def _take_up(self, run_id: str) -> None:
+        self._client.update_run(run_id, status="RUNNING")
+
+    def _new_run(self, mlflow: Any) -> str:
+        experiment = "0"  # MLflow's own
+        if self.experiment is not None:
+            found = self._client.get_experiment_by_name(self.experiment)
+            experiment = self._client.create_experiment(self.experiment) if found is None else found.experiment_id
+        elif self.tracking_uri is None:
+            experiment = os.environ.get("MLFLOW_EXPERIMENT_ID", experiment)
+        return str(self._client.create_run(experiment, run_name=self.run_name).info.run_id)
+
+
+def hyper_parameters(trainer: TrainerView) -> dict[str, str | float]:
+    """Return what a training was set up with, as plain values under flat names: ``{"optimizer.lr": 0.1, ...}``."""
+    count = sum(math.prod(p.shape) for p in trainer.params.values())
+    found: dict[str, Any] = {"net": net_in_words(trainer.net), "parameters": count}
+    for name, thing in (("loss", trainer.loss), ("optimizer", trainer.optimizer), ("schedule", trainer.schedule)):
+        found[name] = type(thing).__name__
+        found |= {f"{name}.{key}": value for key, value in _fields(thing).items()}
+    if trainer.fit_info is not None:
+        found |= {"batch_size": trainer.fit_info.batch_size, "samples": trainer.fit_info.samples}
+    found |= {name: getattr(trainer, name) for name in ("l1", "l2", "dtype", "seed")}
+    found["backend"] = trainer.backend.spec
+    plain = {name: value for name, value in found.items() if value is not None}
+    return {n: v if isinstance(v, int | float) else str(v)[:_LONGEST] for n, v in plain.items()}
+
+
+def _fields(thing: Any) -> Mapping[str, Any]:
+    if not dataclasses.is_dataclass(thing):
+        return {}
+    return {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Raise what MLflow refuses as an error of ours, in its words."""
+    exceptions = need("mlflow.exceptions", "mlflow", "this callback")
+    try:
+        yield
+    except exceptions.MlflowException as error:
+        message = f"MLflow: it refuses this ({str(error).splitlines()[0]:.300})"
+        raise DataError(message) from None

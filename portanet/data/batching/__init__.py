@@ -1,0 +1,1 @@
+"""What a trainer does with data: checked, split, weighted, in batches."""

@@ -1,0 +1,195 @@
+"""Batches on the device: gathered there where the data are resident, else gathered on the host and uploaded."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+
+from portanet.backends import Backend
+from portanet.data.batching.sparse import SparseRows
+from portanet.errors import ConfigError
+from portanet.random import generator
+from portanet.typing import Array
+
+SMALL = 1 << 20  # bytes that always fit
+
+Order: TypeAlias = Callable[[int], Any]
+"""From the number of samples to the rows' numbers in the order of the next epoch."""
+
+
+class Batch(NamedTuple):
+    """Rows of samples and targets on the device; `size` is the sum of their weights (their number without weights).
+
+    The weight of a sample whose places have one each is their mean: :func:`of_samples`.
+    """
+
+    x: Array
+    y: Array
+    weight: Array | None
+    size: float
+
+
+class IndexBlock(NamedTuple):
+    """The rows of several batches of resident samples, (batches, batch_size), and the batches' sizes."""
+
+    index: Array
+    sizes: list[float]
+
+
+class Batches:
+    """The samples of a training or an evaluation, batch by batch.
+
+    Data that fit into half of the device's free memory are uploaded once and each batch is gathered there; larger data
+    stay on the host, and each batch is uploaded when it is needed. Arrays that are on the device already stay there.
+
+    Parameters
+    ----------
+    backend : Backend
+    x, y : array, n rows each
+        Host arrays, or arrays of the backend's library; x also sparse rows, which become dense a batch at a time.
+    weight : host array, shape (n,) or (n, *places), optional
+        In the dtype of the arithmetic.
+    batch_size : int
+        The last batch of an epoch may be smaller.
+
+    Attributes
+    ----------
+    least : int
+        Number of rows below which a last batch is joined to the one before it.
+    """
+
+    least = 1
+
+    def __init__(self, backend: Backend, x: Array, y: Array, weight: Array | None, batch_size: int) -> None:
+        self.backend, self.batch_size = backend, batch_size
+        self.n = int(x.shape[0])
+        self.host_weight = weight
+        size = sum(a.nbytes for a in (x, y) if isinstance(a, np.ndarray))
+        memory = backend.memory() if size > SMALL else None  # to ask takes longer than a small step
+        fits = memory is None or size <= memory.free // 2 or not isinstance(x, np.ndarray)
+        self.resident = fits and not isinstance(x, SparseRows)
+        self.x, self.y = (backend.asarray(x), backend.asarray(y)) if self.resident else (x, y)
+        self.weight = None if weight is None else backend.asarray(weight)
+        self.rows: np.ndarray[Any, Any] | None = None
+
+    def only(self, rows: np.ndarray[Any, Any], batch_size: int) -> Self:
+        """Return the batches of some rows of the same samples, which are not copied."""
+        found = copy.copy(self)
+        found.rows, found.n, found.batch_size = rows, len(rows), batch_size
+        return found
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def starts(self) -> range:
+        """Where the batches begin; a last one of fewer than `least` rows belongs to the one before it."""
+        last = self.n - self.least if self.least > 1 and self.n > self.batch_size else self.n - 1
+        return range(0, last + 1, self.batch_size)
+
+    def epoch(
+        self, seed: int, epoch: int, *, shuffle: bool | Order = True, together: int = 1, skip: int = 0
+    ) -> Iterator[Batch | IndexBlock]:
+        """Yield the batches of an epoch but the first `skip`.
+
+        Their order depends on `seed` and `epoch` alone, unless `shuffle` draws it. Of samples that are resident, every
+        `together` whole batches come as their :class:`IndexBlock`; a full batch always comes as it lies.
+        """
+        one_by_one = together == 1 or not self.resident
+        if self.batch_size >= self.n:  # the order of a full batch changes nothing
+            shuffle = False
+        if not shuffle and (one_by_one or self.batch_size >= self.n) and self.rows is None:
+            yield from self.in_order(skip)
+            return
+        order = self.order(seed, epoch, shuffle)
+        xp = self.backend.xp
+        rows = self.backend.asarray(order)
+        spans = list(self._spans(order))
+        # Counted from the epoch's begin, also where it is entered later: compiled steps then are the same ones.
+        whole = self.n // self.batch_size - (len(spans) * self.batch_size < self.n)  # one that is larger is none
+        joined = 0 if one_by_one else whole // together * together
+        while skip < len(spans):
+            if skip % together == 0 and skip < joined:
+                part = spans[skip : skip + together]
+                index = xp.reshape(rows[part[0][0] : part[-1][1]], (together, self.batch_size))
+                yield IndexBlock(index, [size for _, _, size in part])
+                skip += together
+                continue
+            start, stop, size = spans[skip]
+            index = rows[start:stop]
+            weight = None if self.weight is None else xp.take(self.weight, index, axis=0)
+            if self.resident:
+                yield Batch(xp.take(self.x, index, axis=0), xp.take(self.y, index, axis=0), weight, size)
+            else:
+                chosen = order[start:stop]
+                yield Batch(self.backend.asarray(self.x[chosen]), self.backend.asarray(self.y[chosen]), weight, size)
+            skip += 1
+
+    def order(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
+        """Return the rows' numbers in the order of this epoch, (n,), as int32: the widest that all libraries have."""
+        if callable(shuffle):
+            drawn = _checked_order(np.asarray(shuffle(self.n)), self.n)
+        else:
+            drawn = generator(seed, "shuffle", epoch).permutation(self.n) if shuffle else np.arange(self.n)
+        return (drawn if self.rows is None else self.rows[drawn]).astype(np.int32)
+
+    def in_order(self, skip: int = 0) -> Iterator[Batch]:
+        """Yield the batches in the order of the rows, but the first `skip`."""
+        if self.resident and self.batch_size >= self.n and not skip:
+            size = (
+                float(self.n) if self.host_weight is None else float(of_samples(self.host_weight).sum(dtype="float64"))
+            )
+            yield Batch(self.x, self.y, self.weight, size)
+            return
+        for start, stop, size in list(self._spans(None))[skip:]:
+            x, y = self.x[start:stop, ...], self.y[start:stop, ...]
+            weight = None if self.weight is None else self.weight[start:stop, ...]
+            yield Batch(self.backend.asarray(x), self.backend.asarray(y), weight, size)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of samples, targets and weights: their shapes, dtypes and numbers."""
+        digest = hashlib.sha256()
+        matrix = self.x.matrix if isinstance(self.x, SparseRows) else None
+        samples = [self.x] if matrix is None else [matrix.data, matrix.indices, matrix.indptr]
+        for array in (*samples, self.y, self.weight):
+            if array is not None:
+                host = self.backend.to_numpy(array)
+                digest.update(f"{host.shape} {host.dtype.name} ".encode())
+                digest.update(host.data if host.flags.c_contiguous else host.tobytes())
+        return digest.hexdigest()
+
+    def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
+        starts = self.starts
+        stops = [*starts[1:], self.n]
+        if self.host_weight is None:
+            sizes = [float(stop - start) for start, stop in zip(starts, stops, strict=True)]
+        else:
+            weight = of_samples(self.host_weight)
+            weight = weight if order is None else weight[order]
+            sizes = np.add.reduceat(weight, list(starts), dtype="float64").tolist()
+        yield from zip(starts, stops, sizes, strict=True)
+
+
+def of_samples(weight: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the weight of each sample, (n,), from weights of samples or of their places, (n, *places)."""
+    if weight.ndim == 1:
+        return weight
+    found: np.ndarray[Any, Any] = weight.mean(axis=tuple(range(1, weight.ndim)), dtype="float64")
+    return found
+
+
+def _checked_order(order: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
+    """Return an order of the user's own; tell one that has another length, or names rows that are not there."""
+    what = ""
+    if order.shape != (n,) or order.dtype.kind not in "iu":
+        what = f"an array of shape {order.shape} and dtype {order.dtype}"
+    elif order.min() < 0 or order.max() >= n:
+        what = f"row {order.min() if order.min() < 0 else order.max()}"
+    if what:
+        message = f"fit: shuffle must give each of the {n} rows once, got {what}; return a permutation of range({n})"
+        raise ConfigError(message)
+    return order

@@ -1,0 +1,201 @@
+"""What a trainer does with arrays before the first batch: checks them on the host, casts once, splits them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from portanet.backends.host import host_array
+from portanet.data.batching.finite import check_device, finite_numbers, numbers, on_host
+from portanet.data.batching.sparse import SparseRows
+from portanet.data.lazy.readable import Samples, is_lazy
+from portanet.data.lazy.stored import Stored
+from portanet.errors import ConfigError, DataError, ShapeError
+from portanet.losses import Loss, SoftmaxCrossEntropy
+from portanet.random import generator
+from portanet.typing import Array, Shape
+
+_ROUNDING = 1e-3  # of a row of shares that was meant to sum to 1
+
+_SMALL = ("bool", "uint8", "int8", "uint16", "int16")  # stay small until the batch
+
+
+def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") -> Array:
+    """Return samples ready for the device: host arrays checked and cast, arrays of another library as they are.
+
+    Parameters
+    ----------
+    x : array, nested list, SparseRows, or what is read row by row, shape (n, *shape)
+    dtype : str
+        Of the arithmetic. Small integers (images of bytes) keep their dtype; all else is cast to it.
+    shape : tuple of int, optional
+        What a sample must be.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If `x` is empty, has no sample axis, holds no numbers or numbers that are not finite, or does not fit `shape`.
+    """
+    if isinstance(x, SparseRows):
+        x = x.astype(dtype)
+    elif isinstance(x, Stored) or is_lazy(x):  # each block is checked when it is read
+        x = x if isinstance(x, Stored) else Stored(x, partial(samples, dtype=dtype))
+    elif on_host(x):
+        x = numbers(x, what)
+        # In one piece, once: NumPy's take() would copy a strided array whole for every batch.
+        x = np.asarray(x, order="C") if x.dtype.name in _SMALL else finite_numbers(x, dtype, what)
+    else:
+        check_device(x, what)
+    if x.ndim < 2:
+        message = (
+            f"{what}: expected rows of samples, got an array of shape {tuple(x.shape)}; reshape one feature to (n, 1)"
+        )
+        raise ShapeError(message)
+    if 0 in x.shape:
+        least, cut = ("sample", "rows") if x.shape[0] == 0 else ("feature", "columns")
+        message = (
+            f"{what}: expected at least one {least}, got an array of shape {tuple(x.shape)}; "
+            f"look where its {cut} were chosen: none was left"
+        )
+        raise DataError(message)
+    if shape is not None and tuple(x.shape[1:]) != tuple(shape):
+        message = (
+            f"{what}: expected samples of shape {tuple(shape)}, got {tuple(x.shape[1:])}; train anew for other data"
+        )
+        raise ShapeError(message)
+    return x
+
+
+def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Shape = (), what: str = "y") -> Array:
+    """Return targets ready for the device: class indices in int32, all else in `dtype`.
+
+    Class indices are what targets without the axis of outputs, (n, *places), mean for a network of several; they must
+    be whole numbers from 0 to `outputs` - 1, which only the host can tell in time: a device would wrap round.
+
+    Parameters
+    ----------
+    places : tuple of int
+        The axes of the network's outputs but the last: the tokens of a text, the rows and columns of an image.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If there are not `n` targets, they do not fit the outputs, or lie outside of what the loss can take.
+    """
+    if y is None:
+        message = f"{what}: expected targets, got None; give them as the second argument"
+        raise DataError(message)
+    host = on_host(y)
+    if host:
+        y = numbers(y, what)
+    if y.ndim == 0 or y.shape[0] != n:
+        message = (
+            f"{what}: expected one target for each of the {n} samples, got an array of shape {tuple(y.shape)}; give "
+            "samples and targets of one set"
+        )
+        raise ShapeError(message)
+    rows = (n, *places)
+    whole = y.ndim == len(rows)  # one target a place, without the axis of outputs
+    if tuple(y.shape) not in (rows, (*rows, outputs)):
+        hint = "; y.reshape(-1) makes class indices of a column" if tuple(y.shape) == (n, 1) else ""
+        expected = f"{outputs} numbers a sample"
+        if places:
+            hint = "; for one target a sample add Flatten() before the first Dense"
+            expected = f"targets of shape {rows} or {(*rows, outputs)}"
+        message = f"{what}: expected {expected}, as the network has outputs, got shape {tuple(y.shape)}{hint}"
+        raise ShapeError(message)
+    if not host:
+        check_device(y, what)
+        if whole:
+            y = host_array(y)
+    if whole and outputs > 1:
+        return _indices(y, outputs, what)
+    if host or whole:
+        y = finite_numbers(y, dtype, what)  # rows of another library may be many numbers: they stay where they are
+    xp = array_namespace(y)
+    low, high = loss.target_range
+    least, most = float(xp.min(y)), float(xp.max(y))
+    if least < low or most > high:
+        message = (
+            f"{what}: {type(loss).__name__} expects targets from {low:g} to {high:g}, got {least + 0.0:g} to "
+            f"{most + 0.0:g}; mend them, or take a loss that is made for such"
+        )
+        raise DataError(message)
+    if isinstance(loss, SoftmaxCrossEntropy) and not whole:
+        sums = xp.reshape(xp.sum(xp.astype(y, getattr(xp, dtype)), axis=-1), (-1,))
+        if float(xp.max(xp.abs(sums - 1.0))) > _ROUNDING:
+            worst = int(xp.argmax(xp.abs(sums - 1.0)))
+            message = (
+                f"{what}: SoftmaxCrossEntropy expects rows of shares that sum to 1, got {float(sums[worst]):g} at "
+                f"{_place(worst, rows)}; divide each row by its sum, or take BinaryCrossEntropy for labels that do not "
+                "exclude each other"
+            )
+            raise DataError(message)
+    return y
+
+
+def split(y: Any, fraction: float, seed: int, *, stratify: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return the row numbers of a training and of a validation part, in increasing order.
+
+    Parameters
+    ----------
+    y : host array, shape (n, ...)
+    fraction : float
+        Share of the validation part, 0 < fraction < 1.
+    stratify : bool
+        Whether each class (y holds their indices) gives its share.
+    """
+    n = len(y)
+    if not 0 < fraction < 1:
+        message = f"validation_fraction: expected a number above 0 and below 1, got {fraction!r}"
+        raise ConfigError(message)
+    order = generator(seed, "split").permutation(n)
+    if stratify:
+        order = order[np.argsort(y[order], kind="stable")]
+    # Every 1/fraction-th sample, whatever the fraction: where the running count of it passes a whole number.
+    count = np.floor(np.arange(1, n + 1) * fraction)
+    chosen = np.diff(count, prepend=0.0) > 0
+    if not chosen.any() or chosen.all():
+        message = (
+            f"validation_fraction: {fraction} of {n} samples leaves a part empty; give validation_data, or more samples"
+        )
+        raise DataError(message)
+    return np.sort(order[~chosen]), np.sort(order[chosen])
+
+
+def take_rows(a: Any, rows: np.ndarray[Any, Any]) -> Any:
+    """Return the rows of a host array, of a device's array by its own library, or of what is read row by row."""
+    if isinstance(a, Stored | Samples | SparseRows):
+        return a.take(rows)
+    if on_host(a):
+        return np.asarray(a)[rows]
+    xp = array_namespace(a)
+    return xp.take(a, xp.asarray(rows, device=device(a)), axis=0)
+
+
+def _place(index: int, shape: Shape) -> str:
+    """Return in words where an entry lies, counted in the order of the memory."""
+    row, *place = (int(i) for i in np.unravel_index(index, shape))
+    return f"row {row}, place {tuple(place)}" if place else f"row {row}"
+
+
+def _indices(y: np.ndarray[Any, Any], outputs: int, what: str) -> np.ndarray[Any, Any]:
+    if y.dtype.kind == "f" and (y % 1 != 0).any():  # NaN is no whole number either
+        worst = int((y % 1 != 0).argmax())
+        message = (
+            f"{what}: expected class indices (whole numbers) for {outputs} outputs, got {y.flat[worst]} at "
+            f"{_place(worst, y.shape)}; for a regression on one number give the network one output"
+        )
+        raise DataError(message)
+    if y.min() < 0 or y.max() >= outputs:
+        worst = int(y.argmin() if y.min() < 0 else y.argmax())
+        message = (
+            f"{what}: expected class indices 0 … {outputs - 1} for {outputs} outputs, got {y.flat[worst]} at "
+            f"{_place(worst, y.shape)}; number the classes from 0, or give the network as many outputs as there are "
+            "classes"
+        )
+        raise DataError(message)
+    return y.astype(np.int32)  # the widest integers that every library has

@@ -1,0 +1,1 @@
+"""Samples that stay on disk and are read in blocks."""

@@ -1,0 +1,199 @@
+"""A folder of images by class: root/class/*.png, or root/train/class/*.png with root/test beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from portanet.data.dataset import Dataset, HostArray
+from portanet.data.files import Capacity, regular
+from portanet.data.lazy.block_order import BLOCK
+from portanet.data.lazy.readable import Samples
+from portanet.data.readers.labels import encode
+from portanet.errors import DataError, need
+
+__all__ = ["SUFFIXES", "ImageSamples", "first_shape", "read_images", "recognises_folder"]
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"})
+
+# What may be decoded. Pillow tells the format by the content and knows some that run other programs (PostScript).
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+
+_PIXELS = 1 << 26  # of one image (8192×8192): more is no image to learn from, but may be a decompression bomb
+
+# What Pillow opens, and what it becomes: nothing of a picture is lost on the way to channels of 8 bits.
+_MODES = {"L": "L", "1": "L", "RGB": "RGB", "RGBA": "RGBA", "LA": "RGBA", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and not sub.name.startswith((".", "__"))]
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+
+
+def recognises_folder(folder: Path) -> bool:
+    """Whether images lie in the folders of a folder, or one level deeper."""
+    classes = _folders(folder)
+    return any(next(_images(sub), None) for outer in classes for sub in (outer, *_folders(outer)))
+
+
+def read_images(path: Path, *, stream: bool = False) -> Dataset:
+    """Read images whose folder is their class; with `stream` each is decoded when it is wanted.
+
+    Returns
+    -------
+    Dataset
+        Images in uint8: grey ones ``(n, h, w)``, others ``(n, h, w, channels)``, ordered by class and name.
+
+    Raises
+    ------
+    DataError
+        If Pillow is missing, a class has no image, an image cannot be decoded, or one differs from the first in size or
+        colours.
+    """
+    parts = {sub.name.lower(): sub for sub in _folders(path)}
+    train = _files(parts.get("train", path))
+    test = _files(parts["test"]) if "train" in parts and "test" in parts else []
+    y, y_test, classes = encode(
+        [file.parent.name for file in train],
+        [file.parent.name for file in test] if test else None,
+        task="classification",
+        where=lambda i: str(train[i]),
+        test_where=lambda i: str(test[i]),
+    )
+    x: HostArray | Samples
+    x_test: HostArray | Samples | None
+    if stream:
+        x, x_test = ImageSamples(train), ImageSamples(test, train[0]) if test else None
+    else:
+        images = _pixels([*train, *test])
+        x, x_test = images[: len(train)], images[len(train) :] if test else None
+    return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0)
+
+
+def first_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape of the first image of a folder that holds folders of them."""
+    parts = {sub.name.lower(): sub for sub in _folders(path)}
+    with _image(_files(parts.get("train", path))[0]) as (_, _, shape):
+        return shape
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the images of all classes of a part."""
+    files = []
+    for sub in _folders(folder):
+        images = sorted(_images(sub))
+        if not images:
+            message = f"{sub}: expected images of the class {sub.name!r}, got none; add some or remove the folder"
+            raise DataError(message)
+        files += images
+    if not files:
+        message = f"{folder}: expected a folder of images for each class, got none"
+        raise DataError(message)
+    return files
+
+
+def _pixels(files: list[Path]) -> HostArray:
+    """Return all images as one array, allocated once the first one tells its shape."""
+    pixels = np.empty((len(files), *_shape(files, files[0])), dtype=np.uint8)
+    _decode(files, pixels, files[0])
+    return pixels
+
+
+def _shape(files: list[Path], first: Path) -> tuple[int, ...]:
+    """Return the shape of the first image; tell one with which all would be more than is plausible for their files."""
+    with _image(first) as (_, _, shape):
+        room = Capacity.of_packed(sum(file.stat().st_size for file in files))
+        if len(files) * math.prod(shape) > room.bytes:
+            room.refuse(first, f"images of {shape[1]}×{shape[0]} pixels take {len(files) * math.prod(shape)} bytes")
+    return shape
+
+
+def _decode(files: list[Path], pixels: HostArray, first: Path) -> None:
+    """Fill in the images, which must be like the `first` one."""
+    for i, file in enumerate(files):
+        with _image(file) as (image, mode, shape):
+            if pixels.shape[1:] != shape:
+                message = (
+                    f"{file}: expected an image of {_form(pixels.shape[1:])} as {first} is, got {_form(shape)}; "
+                    "bring all to one size and kind"
+                )
+                raise DataError(message)
+            pixels[i] = np.asarray(image.convert(mode))
+
+
+@contextlib.contextmanager
+def _image(file: Path) -> Iterator[tuple[Any, str, tuple[int, ...]]]:
+    """Open an image, and yield it with the mode that it is to be converted to and the shape of its array."""
+    pillow = need("PIL.Image", "data", "reading images", exit_code=3)
+    regular(file)
+    try:
+        with pillow.open(file, formats=_FORMATS) as image:
+            # The size stands in the header: nothing is decoded before it is known to be sane.
+            width, height = image.size
+            if width * height > _PIXELS:
+                message = (
+                    f"{file}: expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
+                )
+                raise DataError(message)
+            if image.mode not in _MODES:
+                message = f"{file}: expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
+                raise DataError(message)
+            mode = _MODES[image.mode]
+            yield image, mode, (height, width) if mode == "L" else (height, width, len(mode))
+    except DataError:
+        raise
+    except Exception as error:  # decoders raise whatever a damaged file leads them to
+        message = f"{file}: expected an image that can be decoded, got {_why(error, file)}; replace or remove it"
+        raise DataError(message) from error
+
+
+class ImageSamples(Samples):
+    """Images on disk, each of them decoded when it is wanted.
+
+    Parameters
+    ----------
+    files : list of Path
+        In the order of the rows.
+    first : Path, optional
+        The image that all must be like in size and colours; the first one without it.
+
+    Raises
+    ------
+    DataError
+        If that one cannot be decoded; and when an image is read that cannot be, or is of another size.
+    """
+
+    def __init__(self, files: list[Path], first: Path | None = None) -> None:
+        self.files, self.first, self.dtype = files, first or files[0], np.dtype(np.uint8)
+        self.name = str(files[0].parent.parent)
+        self._sample = _shape(files, self.first)
+        self.shape = (len(files), *self._sample)
+        # Files lie anywhere: many small blocks mix better, and cost no more.
+        self.blocks = max(min(16, BLOCK // math.prod(self._sample)), 1)
+
+    def _read(self, start: int, stop: int) -> HostArray:
+        pixels = np.empty((stop - start, *self._sample), dtype=np.uint8)
+        _decode(self.files[start:stop], pixels, self.first)
+        return pixels
+
+    def take(self, rows: HostArray) -> Samples:
+        other = copy.copy(self)
+        other.files, other.shape = [self.files[i] for i in rows.tolist()], (len(rows), *self.shape[1:])
+        return other
+
+
+def _why(error: Exception, file: Path) -> str:
+    return "another format" if "cannot identify" in str(error) else str(error).replace(str(file), file.name)
+
+
+def _form(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}×{shape[0]} pixels in {'grey' if len(shape) == 2 else {3: 'RGB', 4: 'RGBA'}[shape[2]]}"

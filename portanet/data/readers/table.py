@@ -1,0 +1,193 @@
+"""Tables of text: CSV, TSV and semicolons, plain or gzip, with a header or without, the target in any column."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+
+from portanet.data.dataset import Dataset, HostArray
+from portanet.data.files import read
+from portanet.data.readers.labels import Task, encode
+from portanet.data.readers.table_form import Form, resembles_number, sniff
+from portanet.data.readers.table_parse import Columns, parse
+from portanet.errors import DataError, unknown
+
+__all__ = ["PIXELS", "TARGETS", "looks_like_pixels", "read_table", "recognises_folder", "target_column"]
+
+logger = logging.getLogger("portanet")
+
+PIXELS = 16
+"""Columns that a row of pixels has at least: an image of 4×4."""
+
+TARGETS = ("label", "labels", "target", "class", "classes", "y", "species", "category", "digit")
+"""Names of columns that are the target where the user names none; the first that occurs."""
+
+_SUFFIX = re.compile(r"\.(csv|tsv)(\.gz)?$", re.I)
+_TRAIN = re.compile(r"(?<![a-z])train(?![a-z])", re.I)
+
+
+def _training_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if _SUFFIX.search(path.name) and _TRAIN.search(path.name)]
+
+
+def recognises_folder(folder: Path) -> bool:
+    """Whether a folder holds a table whose name says that it is the training part: train.csv, mnist_train.csv."""
+    return bool(_training_files(folder))
+
+
+def read_table(path: Path, target: str | int | None = None, task: Task | None = None) -> Dataset:
+    """Read a table, with the test part that lies beside it: ``name_test.csv`` for ``name_train.csv``.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder that holds one named train and perhaps one named test.
+    target : str or int, optional
+        The target's column: a name of the header, an index from 0 (negative from the end), "first" or "last". Without
+        it: a header's label, target, class, y, species, ...; else the only column of text; else the first one, where
+        it holds few whole numbers and the rest look like pixels (MNIST as CSV); else the last one. Which one it is, is
+        logged.
+    task : {"classification", "regression"}, optional
+        What is to be learned, where the labels do not tell it (`portanet.data.readers.labels.encode`).
+
+    Returns
+    -------
+    Dataset
+        Rows ``(n, features)`` in float64, or in uint8 where all values are whole numbers from 0 to 255.
+
+    Raises
+    ------
+    DataError
+        If a cell is missing, no number or not finite, with its line and column; if rows are ragged, a part is empty,
+        the target does not exist, or the test part has other columns or labels.
+
+    Notes
+    -----
+    Source: RFC 4180, with the liberties that files take in practice.
+    """
+    name, path, path_test = str(path), *_parts(path)
+    data = read(path)
+    form, sample = sniff(data, path)
+    column = target_column(form, sample, target, path)
+    train = parse(data, form, column, path)
+    del data  # the text of a large table: it is not needed beside the next one's
+    test = None if path_test is None else _test_part(path_test, form, column)
+    x, x_test = _compact(train.x, None if test is None else test.x)
+    y, y_test, classes = encode(
+        train.labels,
+        None if test is None else test.labels,
+        task=task,
+        where=train.place,
+        test_where=None if test is None else test.place,
+    )
+    features = tuple(form.header[i] for i in form.features(column)) if form.header else ()
+    scale = 255.0 if x.dtype == np.uint8 and looks_like_pixels(x) else None
+    return Dataset(name, x, y, x_test, y_test, classes, features, scale)
+
+
+def _parts(path: Path) -> tuple[Path, Path | None]:
+    """Return the training file and the test file that lies beside it."""
+    if path.is_dir():
+        files = _training_files(path)
+        if len(files) > 1:
+            message = (
+                f"{path}: expected one training table, got {', '.join(p.name for p in files)}; give the file itself"
+            )
+            raise DataError(message)
+        path = files[0]
+    sibling = path.with_name(_TRAIN.sub("test", path.name))
+    return path, sibling if sibling != path and sibling.is_file() else None
+
+
+def _test_part(path: Path, train: Form, column: int) -> Columns | None:
+    """Read the test part, whose columns must be those of the training part; None where it has no target."""
+    data = read(path)
+    form, _ = sniff(data, path)
+    unlabelled = tuple(name for i, name in enumerate(train.header) if i != column)
+    if form.columns == train.columns - 1 and form.header == unlabelled:
+        logger.warning("%s: it has no target column, and is not used as the test part", path)
+        return None
+    if form.columns != train.columns:
+        message = (
+            f"{path}: expected {train.columns} columns as in the training part, got {form.columns}; "
+            "give both the same columns"
+        )
+        raise DataError(message)
+    for i, (expected, came) in enumerate(zip(train.header, form.header, strict=False)):
+        if expected != came:
+            message = (
+                f"{path}, column {i + 1}: expected {expected!r} as in the training part, got {came!r}; "
+                "give both the same columns"
+            )
+            raise DataError(message)
+    return parse(data, form, column, path)
+
+
+def target_column(form: Form, sample: list[list[str]], target: str | int | None, path: Path) -> int:
+    """Return the index of the target's column."""
+    if target is None:
+        column, reason = _default_target(form, sample)
+        logger.info("%s: the target is %s: %s", path, form.column(column), reason)
+        return column
+    if isinstance(target, str) and target in form.header:
+        return form.header.index(target)
+    if target in ("first", "last"):
+        return 0 if target == "first" else form.columns - 1
+    try:
+        index = int(target)
+    except ValueError:
+        known = (
+            unknown("column", target, form.header) if form.header else f"unknown column {target!r}: there is no header"
+        )
+        message = f"{path}: {known}; name the target by its header, its index from 0, 'first' or 'last'"
+        raise DataError(message) from None
+    if not -form.columns <= index < form.columns:
+        message = (
+            f"{path}: expected a target between 0 and {form.columns - 1}, got {index}; there are {form.columns} columns"
+        )
+        raise DataError(message)
+    return index % form.columns
+
+
+def _default_target(form: Form, sample: list[list[str]]) -> tuple[int, str]:
+    """Return the target's column where the user names none, and why it is that one."""
+    names = [name.lower() for name in form.header]
+    for name in TARGETS:
+        if name in names:
+            return names.index(name), "its name in the header says so"
+    text = [i for i in range(form.columns) if not any(resembles_number(row[i]) for row in sample if i < len(row))]
+    if len(text) == 1:
+        return text[0], "it is the only column of text"
+    try:
+        values = np.asarray(
+            sample, dtype=np.float64
+        )  # ragged rows and cells that are no numbers are found by the parser
+    except ValueError:
+        return form.columns - 1, "it is the last one"
+    labels = np.unique(values[:, 0])
+    if looks_like_pixels(values[:, 1:]) and 2 <= len(labels) <= 100 and np.all(labels == np.floor(labels)):
+        return 0, "it is the first one, and the others look like pixels"
+    return form.columns - 1, "it is the last one"
+
+
+def looks_like_pixels(x: HostArray) -> bool:
+    """Whether rows hold at least `PIXELS` whole numbers from 0 to 255 that need the byte's upper half."""
+    if x.shape[1] < PIXELS or np.max(x) <= 127 or np.max(x) > 255:
+        return False
+    return bool(np.min(x) >= 0) and _whole(x)
+
+
+def _whole(x: HostArray) -> bool:
+    return x.dtype.kind in "iu" or bool(np.all(x == np.floor(x)))
+
+
+def _compact(x: HostArray, x_test: HostArray | None) -> tuple[HostArray, HostArray | None]:
+    """Return both parts in uint8 where all values fit, an eighth of the memory, else in float64."""
+    parts = [x] if x_test is None else [x, x_test]
+    fit = all(np.min(part) >= 0 and np.max(part) <= 255 and _whole(part) for part in parts)
+    # In rows: chosen columns lie in memory column by column, and every fit would bring them into order anew.
+    parts = [part.astype(np.uint8 if fit else np.float64, order="C", copy=False) for part in parts]
+    return parts[0], None if x_test is None else parts[1]

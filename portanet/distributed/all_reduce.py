@@ -1,0 +1,115 @@
+"""Between backward and update: the gradients of all processes, added up in one flat array with what goes along."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from portanet.backends import Backend
+from portanet.backends.collective import FlatSum, flat_sum
+from portanet.distributed.ranks import Ranks
+from portanet.engine.step import Step
+from portanet.errors import ConfigError
+from portanet.layers import BatchNorm
+from portanet.layers.tree import walk
+from portanet.typing import Array, Params, Shape
+
+FLAGS = 2  # who wants to stop; who has not looked at the numbers for long
+
+
+class Exchange:
+    """A step of training by several processes: the gradients of each, their sum, the update by each.
+
+    Called like :class:`~portanet.Step`, with ``counters["part"]``; it returns the loss and each metric as host
+    arrays with an entry for each process, (ranks, ...), since a metric of a batch need not be the mean of its parts'.
+
+    Attributes
+    ----------
+    sizes : list of float
+        The sums of weights that belong to these entries.
+    wanted : list of bool
+        Set before a step: whether this process wants to stop, and to look.
+    agreed : list of bool
+        Behind it: whether any of them does.
+    """
+
+    def __init__(self, step: Step, ranks: Ranks, backend: Backend) -> None:
+        self.ranks, self.backend, self.dtype = ranks, backend, step.dtype
+        self.sizes: list[float] = []
+        self.wanted, self.agreed = [False] * FLAGS, [False] * FLAGS
+        self.flat: FlatSum | None = None  # laid out in the first step, which tells how many numbers the metrics have
+        self._places: dict[str, tuple[int, Shape]] = {}
+        self._averaged: list[str] = []
+        self._tail = 0
+        norms = [f"{path}." if path else "" for path, layer in walk(step.net) if isinstance(layer, BatchNorm)]
+        self._gradients = backend.compile(step.before_update)
+        self._traced = self._gradients != step.before_update
+        if self._traced and norms and ranks.batch_norm == "global" and ranks.size > 1:
+            message = (
+                f"several processes cannot add up BatchNorm's statistics within a step that {backend.name} compiles; "
+                f"take ranks=Ranks(batch_norm='local') (--batch-norm local), or the backend numpy or torch"
+            )
+            raise ConfigError(message)
+        if ranks.batch_norm == "local":
+            self._averaged = [f"{place}{name}" for place in norms for name in ("mean", "variance")]
+        self._update = backend.compile(step.update, donate=(0, 2))
+
+    def __call__(
+        self,
+        params: Params,
+        buffers: Params,
+        opt_state: dict[str, Any],
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        counters: dict[str, Any],
+    ) -> tuple[Params, Params, dict[str, Any], Any, tuple[Any, ...]]:
+        known = {name: counters[name] for name in ("lr", "seed", "step", "part")}
+        if self._traced:
+            known["part"] = known["part"]._replace(add=None)  # no function can go into what is compiled
+        grads, buffers, loss, measured = self._gradients(params, buffers, x, y, weight, known)
+        own = [self.backend.to_numpy(a) for a in (loss, *measured)]
+        numbers = [counters["size"], *(float(v) for a in own for v in a.reshape(-1))]
+        if self.flat is None:
+            self._lay_out(grads, buffers, len(numbers))
+        grads, buffers, table = self._summed(grads, buffers, numbers)
+        params, opt_state = self._update(params, grads, opt_state, counters["lr"])
+        self.sizes, at = table[:, 0].tolist(), 1
+        found = []
+        for a in own:
+            found.append(table[:, at : at + a.size].reshape((-1, *a.shape)))
+            at += a.size
+        return params, buffers, opt_state, found[0], tuple(found[1:])
+
+    def _lay_out(self, grads: Params, buffers: Params, numbers: int) -> None:
+        """Give each gradient, and each buffer that is averaged, its place: the same on all processes."""
+        self._tail = 0
+        for name, a in (*sorted(grads.items()), *((n, buffers[n]) for n in self._averaged)):
+            self._places[name] = (self._tail, tuple(a.shape))
+            self._tail += math.prod(a.shape)
+        self.flat = flat_sum(self.backend, self.ranks, self._tail + FLAGS + self.ranks.size * numbers, self.dtype)
+
+    def _summed(self, grads: Params, buffers: Params, numbers: list[float]) -> tuple[Params, Params, Any]:
+        """Return gradients and buffers of all processes together, and the table of their numbers, (ranks, numbers)."""
+        flat, ranks = self.flat, self.ranks
+        assert flat is not None
+        for name, a in grads.items():
+            flat.write(self._places[name][0], a)
+        for name in self._averaged:
+            flat.write(self._places[name][0], buffers[name] * (1.0 / ranks.size))
+        tail = [0.0] * (FLAGS + ranks.size * len(numbers))
+        tail[:FLAGS] = [float(flag) for flag in self.wanted]
+        start = FLAGS + ranks.rank * len(numbers)
+        tail[start : start + len(numbers)] = numbers
+        flat.write_host(self._tail, tail)
+        flat.add_up()
+        tail = flat.read_host(self._tail, self._tail + len(tail))
+        self.agreed = [bool(flag > 0) for flag in tail[:FLAGS]]
+        xp = self.backend.xp
+        buffers = {**buffers, **{name: xp.asarray(self._read(name), copy=True) for name in self._averaged}}
+        table: Any = tail[FLAGS:]
+        return {name: self._read(name) for name in grads}, buffers, table.reshape((ranks.size, -1))
+
+    def _read(self, name: str) -> Array:
+        assert self.flat is not None
+        return self.flat.read(*self._places[name])

@@ -1,0 +1,178 @@
+"""The processes of one training, and what they tell each other beside gradients."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+from portanet.checks import check_flag
+from portanet.distributed import launch
+from portanet.distributed.watchdog import Watch
+from portanet.errors import ConfigError, need
+
+__all__ = ["Ranks"]
+
+T = TypeVar("T")
+
+PATIENCE = 2.0  # seconds in which an error is to come to all processes, if it is everybody's
+
+
+class Ranks:
+    """The processes that mpiexec started together, for ``Trainer(ranks=...)``; ``ranks="mpi"`` is short for this.
+
+    Every process makes the same trainer and calls fit with the same data and arguments. Batches are global: they have
+    the rows, the shuffles and the dropout masks that one process would have, and each process computes its rows of
+    them. So the training is the same, to rounding, on any number of processes.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm, optional
+        The processes; all of them (``MPI.COMM_WORLD``) if it is not given.
+    batch_norm : "global" or "local"
+        Whether BatchNorm takes mean and variance over the whole batch, as one process would, for which two small sums
+        go round in its forward and one in its backward pass; or over each process's own rows, which needs none and is
+        another training; the running statistics are then the mean of the processes'.
+    gpu : bool
+        Whether CuPy's gradients may be added up on the GPUs themselves (NCCL, CUDA-aware MPI). Never run on a GPU so
+        far; by default they go by way of the host.
+
+    Attributes
+    ----------
+    rank, size : int
+        Which process this is (0 alone writes files), and of how many.
+    seconds : float
+        Spent so far in waiting for sums, those of gradients and of BatchNorm's statistics.
+
+    Raises
+    ------
+    ConfigError
+        If mpi4py is not installed.
+    """
+
+    def __init__(self, comm: Any = None, *, batch_norm: str = "global", gpu: bool = False) -> None:
+        if batch_norm not in ("global", "local"):
+            message = f"Ranks: batch_norm must be 'global' or 'local', got {batch_norm!r}"
+            raise ConfigError(message)
+        check_flag("Ranks: gpu", gpu)
+        mpi = _mpi()
+        self.mpi, self.batch_norm, self.gpu = mpi, batch_norm, gpu
+        self.comm = (mpi.COMM_WORLD if comm is None else comm).Dup()  # whose messages are mixed with nobody else's
+        self._errors = self.comm.Dup()
+        self.rank, self.size = int(self.comm.rank), int(self.comm.size)
+        self.seconds = 0.0
+        self.watch = Watch(self.comm.allgather((socket.gethostname(), os.getpid())), self.rank)
+        _limit_threads()
+
+    def rows(self, n: int) -> tuple[int, int]:
+        """Return where this process's part of `n` rows begins and ends."""
+        return n * self.rank // self.size, n * (self.rank + 1) // self.size
+
+    def add_up(self, array: Any) -> None:
+        """Replace a contiguous host array by its sum over the processes."""
+        with self.timed():
+            self.comm.Allreduce(self.mpi.IN_PLACE, array, op=self.mpi.SUM)
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the block's time as spent in sums."""
+        began = time.perf_counter()
+        with self.watch.waiting():
+            yield
+        self.seconds += time.perf_counter() - began
+
+    def any(self, flag: bool) -> bool:
+        """Return whether one of the processes says yes."""
+        return any(self.gather(flag))
+
+    def gather(self, value: T) -> list[T]:
+        """Return the values of all processes, in the order of the ranks."""
+        with self.watch.waiting():
+            return list(self.comm.allgather(value))
+
+    def share(self, value: T) -> T:
+        """Return rank 0's value."""
+        with self.watch.waiting():
+            found: T = self.comm.bcast(value if self.rank == 0 else None)
+            return found
+
+    def on_first(self, function: Callable[[], T]) -> T:
+        """Return what `function` returns on rank 0, where alone it is called; raise everywhere what it raises there."""
+        answer: tuple[Any, Any] = (None, None)
+        if self.rank == 0:
+            try:
+                answer = function(), None
+            except Exception as error:
+                answer = None, error
+        value, raised = self.share(answer)
+        if raised is not None:
+            raise raised
+        return cast(T, value)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Let an error in the block end all processes: each by the same error, or all at once where it is one's own.
+
+        Others cannot be told by an exception while they wait for a sum that this process will never join.
+        """
+        with self.watch:
+            try:
+                yield
+            except BaseException as error:
+                if not self._everybody(PATIENCE):
+                    self.abort(error)
+                raise
+            self._everybody(math.inf)  # one that has ended while another still writes would be taken for dead
+
+    def _everybody(self, seconds: float) -> bool:
+        """Return whether all processes come here within so many seconds; sleeps meanwhile."""
+        request, until = self._errors.Ibarrier(), time.monotonic() + seconds
+        while not request.Test():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def abort(self, error: BaseException) -> None:
+        """Tell an error that is this process's own, and end all of them, with its exit code."""
+        code: Any = error.code if isinstance(error, SystemExit) else getattr(error, "exit_code", 1)
+        if isinstance(error, Exception):
+            told = f"Error: {error}" if code > 1 else "".join(traceback.format_exception(error)).rstrip()
+            print(f"portanet: rank {self.rank} of {self.size}: {told}", file=sys.__stderr__, flush=True)
+        code = code if isinstance(error, Exception | SystemExit) and isinstance(code, int) else 130
+        self.comm.Abort(code)
+        os._exit(code)  # a launcher may leave the processes to themselves
+
+    def __deepcopy__(self, memo: Any) -> Ranks:
+        return self  # processes cannot be copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        message = "a trainer that several processes share cannot be pickled; save it, or its training, to a file"
+        raise TypeError(message)
+
+    def __repr__(self) -> str:
+        return f"<rank {self.rank} of {self.size}>"
+
+
+def _mpi() -> Any:
+    try:
+        return need("mpi4py.MPI", "mpi", "training by several processes")
+    except RuntimeError as error:  # mpi4py without an MPI library
+        message = f"mpi4py finds no MPI library ({str(error).splitlines()[0]}); install one: pip install mpich"
+        raise ConfigError(message) from None
+
+
+def _limit_threads() -> None:
+    """Give NumPy's BLAS its share of the machine's processors, where it is loaded and nobody has said otherwise."""
+    if launch.size() < 2 or launch.chosen_by_user():
+        return
+    with contextlib.suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(launch.threads(), user_api="blas")

@@ -1,0 +1,126 @@
+"""What does not change while a network trains, compiled for a backend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portanet.backends import Backend
+from portanet.data.batching.batches import Batch, Batches, IndexBlock
+from portanet.engine.meter import Meter
+from portanet.engine.outputs import without_output
+from portanet.engine.state import TrainState
+from portanet.engine.step import Step, as_float, drawn, total
+from portanet.layers import Layer
+from portanet.losses import Loss
+from portanet.metrics import Metric, ScikitMetric
+from portanet.optimizers import Optimizer
+from portanet.typing import Array, Params
+
+__all__ = ["Engine", "Program"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is trained, on what, and how: a description without arrays. See :class:`portanet.Trainer`.
+
+    `stack` is the number of leading axes of all arrays that stack networks: 0, or 1 in a fleet.
+    """
+
+    net: Layer
+    loss: Loss
+    optimizer: Optimizer
+    metrics: tuple[Metric, ...] = ()
+    dtype: str = "float32"
+    seed: int = 0
+    l1: float = 0.0
+    l2: float = 0.0
+    penalty_per_sample: bool = False
+    stack: int = 0
+
+
+class Engine:
+    """A program compiled for one backend. Its methods are called inside ``backend.activate(program.dtype)``.
+
+    Attributes
+    ----------
+    body : Layer
+        The network without the output layer that the loss contains.
+    function : Step
+        One step, not compiled.
+    outputs : callable
+        The compiled forward pass, from parameters, buffers and samples to raw outputs; engines of one network may
+        share it.
+    """
+
+    def __init__(self, program: Program, backend: Backend) -> None:
+        self.program, self.backend, p = program, backend, program
+        self.body = body = without_output(p.net, p.loss)
+        metrics = tuple(m for m in p.metrics if not isinstance(m, ScikitMetric))
+        rows = backend.rows if body.by_sample and not p.stack else None
+        self.function = Step(
+            body, p.loss, p.optimizer, metrics, p.dtype, p.l1, p.l2, p.penalty_per_sample, rows, p.stack
+        )
+        self._step = backend.compile(self.function, donate=(0, 2))  # parameters and the optimizer's state
+        self._scan = backend.scan(drawn(self.function))
+        self._total = backend.compile(total)
+
+        def outputs(everything: Params, x: Array) -> Array:
+            return body.forward(everything, as_float(x, p.dtype))[0]
+
+        self.outputs = backend.compile(outputs)
+
+    @property
+    def scans(self) -> bool:
+        """Whether :meth:`steps` is there: the backend can take several steps in one call."""
+        return self._scan is not None
+
+    def meter(self) -> Meter:
+        """Return a fresh meter for an epoch or an evaluation."""
+        return Meter(self.backend, self.program.metrics)
+
+    def state(self, params: Params, buffers: Params) -> TrainState:
+        """Return the state in which a training from these host arrays begins; they are copied."""
+        state = TrainState(params, buffers, {}, self.meter()).to_device(self.backend, self.program.dtype)
+        return state.stepped(state.params, state.buffers, self.program.optimizer.init(state.params), 0)
+
+    def step(self, state: TrainState, batch: Batch, counters: dict[str, Any]) -> TrainState:
+        """Return the state after a step on `batch`; the arrays of the state before it are donated.
+
+        Parameters
+        ----------
+        counters : dict
+            ``"lr"``, ``"seed"`` and ``"step"``: see :class:`~portanet.engine.step.Step`.
+        """
+        params, buffers, opt_state, loss, measured = self._step(
+            *(state.params, state.buffers, state.opt_state, batch.x, batch.y, batch.weight, counters)
+        )
+        state.meter.add(batch.size, loss, measured)
+        return state.stepped(params, buffers, opt_state)
+
+    def steps(
+        self, state: TrainState, data: Batches, block: IndexBlock, rates: Sequence[float], seed: int
+    ) -> TrainState:
+        """Return the state after a step on each batch of the block, in one call of the backend."""
+        assert self._scan is not None
+        asarray = self.backend.asarray
+        steps = asarray(list(range(state.step, state.step + len(rates))), "int32")
+        items = (block.index, asarray(list(rates), self.program.dtype), steps)
+        carry = (state.params, state.buffers, state.opt_state)
+        carry, measured = self._scan(carry, (data.x, data.y, data.weight, seed), items)
+        state.meter.add_many(block.sizes, measured)
+        params, buffers, opt_state = carry
+        return state.stepped(params, buffers, opt_state, len(rates))
+
+    def forward(self, state: TrainState, x: Array) -> Array:
+        """Return the raw outputs (what the loss takes) for samples on the device."""
+        return self.outputs({**state.params, **state.buffers}, x)
+
+    def all_finite(self, state: TrainState) -> bool:
+        """Return whether no weight is inf or NaN; waits for the device."""
+        if not state.params or math.isfinite(float(self._total(state.params))):
+            return True
+        xp = self.backend.xp  # the sum of large weights may be more than a float holds
+        return bool(self.backend.fetch([xp.all(xp.isfinite(p)) for p in state.params.values()]).all())

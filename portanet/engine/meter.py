@@ -1,0 +1,86 @@
+"""Running loss and metrics of an epoch, kept on the device until read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from portanet.backends import Backend
+from portanet.metrics import Metric, ScikitMetric
+from portanet.typing import Array
+
+
+class Meter:
+    """Collects each batch's loss and metrics, and reads them from the device together.
+
+    Attributes
+    ----------
+    sizes : list of float
+        The sum of the weights of each batch.
+    seconds : float
+        What the epoch has taken so far.
+    """
+
+    def __init__(self, backend: Backend, metrics: Sequence[Metric]) -> None:
+        self.backend = backend
+        self.metrics = [m for m in metrics if not isinstance(m, ScikitMetric)]
+        self.sizes: list[float] = []
+        self.seconds = 0.0
+        self._waiting: list[tuple[Array, ...]] = []
+        self._stacked: list[tuple[Array, ...]] = []
+        self._read: list[list[np.ndarray]] = [[] for _ in range(1 + len(self.metrics))]
+
+    def add(self, size: float, loss: Array, measured: tuple[Array, ...]) -> None:
+        """Take a batch's numbers as they are, arrays on the device."""
+        self.sizes.append(size)
+        self._waiting.append((loss, *measured))
+        if len(self._waiting) >= 4096:  # small arrays by the thousand are a memory of their own
+            self._fetch()
+
+    def add_many(self, sizes: Sequence[float], measured: tuple[Array, ...]) -> None:
+        """Take the loss and the metrics of several batches, stacked."""
+        if self._waiting:
+            self._fetch()
+        self.sizes += sizes
+        self._stacked.append(measured)
+
+    def result(self) -> dict[str, float]:
+        """Return the loss and the metrics over all batches so far; waits for the device."""
+        self._fetch()
+        sizes = np.asarray(self.sizes)
+        values = [np.concatenate(column).astype(np.float64) for column in self._read]
+        loss = float((values[0] * sizes).sum() / max(sizes.sum(), 1e-30))
+        found = zip(self.metrics, values[1:], strict=True)
+        return {"loss": loss, **{metric.name: metric.merge(column, sizes) for metric, column in found}}
+
+    def copy(self) -> Meter:
+        """Return a meter of its own with the same numbers, on the host."""
+        found = Meter(self.backend, self.metrics)
+        found.load_state(self.state())
+        found.seconds = self.seconds
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Return what was taken so far, as host arrays."""
+        self._fetch()
+        return {
+            "sizes": np.asarray(self.sizes, np.float64),
+            "columns": [np.concatenate(column) for column in self._read if column],
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take back what :meth:`state` returned."""
+        self.sizes = [float(size) for size in state["sizes"]]
+        self._read = [[column] for column in state["columns"]] or self._read
+
+    def _fetch(self) -> None:
+        for measured in self._stacked:
+            for column, array in zip(self._read, measured, strict=True):
+                column.append(self.backend.to_numpy(array))
+        self._stacked.clear()
+        if self._waiting:
+            for column, arrays in zip(self._read, zip(*self._waiting, strict=True), strict=True):
+                column.append(self.backend.fetch(arrays))
+            self._waiting.clear()

@@ -1,0 +1,42 @@
+"""What a network's outputs stand for: the output layer that a loss contains, and class indices."""
+
+from __future__ import annotations
+
+from portanet import backends
+from portanet.errors import ConfigError
+from portanet.layers import Layer, Sequential, Sigmoid, Softmax
+from portanet.layers.tree import walk
+from portanet.losses import Loss
+from portanet.typing import Array
+
+
+def without_output(net: Layer, loss: Loss) -> Layer:
+    """Return the network without the output layer that the loss contains; its parameters' names stay as they are.
+
+    Raises
+    ------
+    ConfigError
+        If it ends with the other loss's output layer, or with that one twice: it would be applied twice, silently.
+    """
+    if loss.output is None:
+        return net
+    body = net.without_output(loss.output)
+    last = body.output_layer()
+    if isinstance(last, Softmax | Sigmoid):
+        message = (
+            f"{type(loss).__name__} takes logits and contains the {loss.output.__name__}; the network gives it the "
+            f"output of {type(last).__name__}; leave that layer out"
+        )
+        for _, layer in walk(body):
+            if layer.children() and not isinstance(layer, Sequential) and layer.output_layer() is last:
+                message += f", or let {type(layer).__name__} override output_layer() if that is not its output"
+        raise ConfigError(message)
+    return body
+
+
+def class_indices(outputs: Array, threshold: float) -> Array:
+    """Return the class indices that raw host outputs (n, ..., outputs) stand for."""
+    xp = backends.get("numpy").xp
+    if outputs.shape[-1] == 1:
+        return xp.astype(outputs[..., 0] > threshold, xp.int64)
+    return xp.argmax(outputs, axis=-1)

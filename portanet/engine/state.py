@@ -1,0 +1,81 @@
+"""All that changes while a network trains, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from portanet.backends import Backend
+from portanet.engine.meter import Meter
+from portanet.typing import Params
+
+__all__ = ["TrainState"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainState:
+    """Parameters, buffers, the optimizer's state, and the place within the training.
+
+    Random numbers need no field: seed, epoch and step name all draws.
+
+    A step may write over the arrays of the state that it is given (they are donated), and adds to that state's meter:
+    the state before a step must not be used after it. What is to outlive a step is copied by :meth:`to_host`.
+
+    Attributes
+    ----------
+    params, buffers : dict of arrays
+        Under flat names.
+    opt_state : dict
+        ``"t"``, the number of steps, and a dict of arrays for each slot of the optimizer.
+    epoch : int
+        Number of whole epochs.
+    step : int
+        Number of steps of the epoch after them; 0 between epochs.
+    rate_factor : float
+        Multiplies the learning rate, in addition to the schedule.
+    meter : Meter
+        What was measured in the epoch that is half done, with its seconds; between epochs, in the last one.
+    schedule : mapping
+        What the schedule has learned from the epochs so far.
+    """
+
+    params: Params
+    buffers: Params
+    opt_state: dict[str, Any]
+    meter: Meter
+    epoch: int = 0
+    step: int = 0
+    rate_factor: float = 1.0
+    schedule: Mapping[str, Any] = field(default_factory=dict)
+
+    def stepped(self, params: Params, buffers: Params, opt_state: dict[str, Any], steps: int = 1) -> TrainState:
+        """Return the state after so many more steps, with these arrays."""
+        # By position: dataclasses.replace would take as long as a small layer.
+        return TrainState(
+            *(params, buffers, opt_state, self.meter, self.epoch, self.step + steps, self.rate_factor, self.schedule)
+        )
+
+    def map(self, change: Callable[[Any], Any]) -> TrainState:
+        """Return the state with each array changed."""
+        params, buffers = ({name: change(a) for name, a in own.items()} for own in (self.params, self.buffers))
+        return replace(self, params=params, buffers=buffers, opt_state=map_slots(self.opt_state, change))
+
+    def to_host(self, backend: Backend) -> TrainState:
+        """Return a copy in host arrays."""
+        copied = self.map(lambda a: backend.to_numpy(a).copy())
+        # Between epochs nobody asks for what was measured in the last one.
+        return replace(copied, meter=self.meter.copy() if self.step else Meter(backend, self.meter.metrics))
+
+    def to_device(self, backend: Backend, dtype: str) -> TrainState:
+        """Return a copy in arrays of `backend`; those of the state may be the caller's own."""
+        asarray, xp = backend.asarray, backend.xp
+        return replace(self.map(lambda a: xp.asarray(asarray(a, dtype), copy=True)), meter=self.meter.copy())
+
+
+def map_slots(opt_state: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return an optimizer's state with each array changed; ``t``, the number of its steps, as a plain number."""
+    return {
+        slot: int(own) if slot == "t" else {name: change(array) for name, array in own.items()}
+        for slot, own in opt_state.items()
+    }

@@ -1,0 +1,289 @@
+"""The heart: forward, loss, backward and update as one function."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from portanet.backends.namespace import namespace, sign, why_fixed
+from portanet.errors import ConfigError
+from portanet.layers import Layer
+from portanet.layers.rates import is_rated, learning_rates
+from portanet.losses import Loss
+from portanet.losses.places import folded
+from portanet.metrics import Metric, measure
+from portanet.optimizers import Optimizer
+from portanet.optimizers.base import is_weight, of_each
+from portanet.random import Key, Part
+from portanet.typing import Array, Params
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of training, ``step(params, buffers, opt_state, x, y, weight, counters)``.
+
+    No host reads, no masks, no shapes that depend on data, nothing kept. So one and the same function runs eagerly on
+    any library of the standard, and compiled where there is a compiler.
+
+    Without side effects but one: the arrays of `params` and `opt_state` are donated. NumPy, CuPy and torch write over
+    them, so only the returned ones may be used afterwards, and ``best = params`` keeps nothing. What is to be kept is
+    copied, ``best = {name: xp.asarray(p, copy=True) for name, p in params.items()}``, or the step is made with
+    ``donate=False``.
+
+    Parameters
+    ----------
+    net, loss, optimizer, metrics
+        What is trained, on what, how, and what is measured on the way.
+    dtype : str
+        Of the arithmetic; inputs of another dtype (images of bytes, say) are cast here, a batch at a time.
+    l1, l2 : float
+        Penalties on the weights (not the biases), added to the loss: l1 Σ|W| + l2/2 Σ W².
+    per_sample : bool
+        Whether the penalties are divided by the number of the batch's samples (the sum of their weights), as
+        scikit-learn divides its alpha.
+    rows : int, optional
+        Most samples that go through the network at a time; a larger batch goes in pieces. For networks that look at
+        each sample alone (``Layer.by_sample``).
+    stack : int
+        Number of leading axes, in front of the samples', that stack networks: 1 in a fleet.
+    donate : bool
+        Whether the arrays of `params` and `opt_state` may be written over; else they are copied first.
+    """
+
+    net: Layer
+    loss: Loss
+    optimizer: Optimizer
+    metrics: tuple[Metric, ...] = ()
+    dtype: str = "float32"
+    l1: float = 0.0
+    l2: float = 0.0
+    per_sample: bool = False
+    rows: int | None = None
+    stack: int = 0
+    donate: bool = True
+
+    def __call__(
+        self,
+        params: Params,
+        buffers: Params,
+        opt_state: dict[str, Any],
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        counters: dict[str, Any],
+    ) -> tuple[Params, Params, dict[str, Any], Array, tuple[Array, ...]]:
+        """Return the new parameters, buffers and optimizer state, the loss before the step, and the metrics' numbers.
+
+        Parameters
+        ----------
+        x : array, shape (n, *in_shape)
+        y : array, shape (n, *places) or (n, *places, outputs)
+            There are places where the network has more than one axis of outputs: tokens, pixels.
+        weight : array, shape (n,) or (n, *places), or None
+            Of each sample, or of each place; a place of weight 0 is ignored. Loss and metrics are means over all places
+            of all samples, by these weights.
+        counters : dict
+            ``"lr"``, the learning rate; ``"seed"`` and ``"step"``, which name the random numbers of this step.
+
+        Notes
+        -----
+        With ``stack=1`` and a leading axis on every array, k, it is the step of a stack of k networks whose layers all
+        take one; lr may be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"`` and
+        ``"l2"``, (k,).
+        """
+        grads, buffers, value, measured = self.before_update(params, buffers, x, y, weight, counters)
+        params, opt_state = self.update(params, grads, opt_state, counters["lr"], counters.get("weight_decay"))
+        return params, buffers, opt_state, value, measured
+
+    def update(
+        self, params: Params, grads: Params, opt_state: dict[str, Any], lr: Any, weight_decay: Any = None
+    ) -> tuple[Params, dict[str, Any]]:
+        """Return the parameters after the optimizer's step along the gradients, and its new state."""
+        own: dict[str, Any] = {"stacked": True, "weight_decay": weight_decay} if self.stack else {}
+        if self._rates is not None:
+            own["rates"] = self._rates(tuple(params))
+        if not self.donate:
+            params, opt_state = _copied(params), {k: a if k == "t" else _copied(a) for k, a in opt_state.items()}
+        try:
+            return self.optimizer.update(params, grads, opt_state, lr, **own)
+        except (ValueError, RuntimeError) as error:
+            arrays = [params, *(slot for name, slot in opt_state.items() if name != "t")]
+            raise _explained(error, arrays) from error
+
+    @functools.cached_property
+    def _rates(self) -> Callable[[tuple[str, ...]], dict[str, float]] | None:
+        """From parameters' names to the factors on their learning rates, collected once; None where all are 1."""
+        return functools.cache(functools.partial(learning_rates, self.net)) if is_rated(self.net) else None
+
+    def before_update(
+        self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, counters: dict[str, Any]
+    ) -> tuple[Params, Params, Array, tuple[Array, ...]]:
+        """Return the gradients, the new buffers, the loss and the metrics' numbers: all of a step but the update.
+
+        Where ``counters["part"]`` is there (a :class:`~portanet.random.Part`), x, y and weight are some rows of a
+        larger batch. Loss and metrics are then those of these rows, and the gradients their share of the larger
+        batch's: over all parts they add up to it.
+        """
+        part = counters.get("part")
+        key = Key(counters["seed"], counters["step"], part=part)
+        if self.rows is None or x.shape[0] <= self.rows:
+            value, prediction, grads, moved = self.gradients(params, buffers, x, y, weight, key)
+        else:
+            value, prediction, grads, moved = self.by_pieces(self.rows, params, buffers, x, y, weight, key)
+        measured = measure(self.metrics, self.loss, *folded(prediction, y, weight, self.stack))
+        if self.l1 or self.l2 or "l2" in counters:
+            of_whole = sample_share(x.shape[self.stack], weight, self.stack) if part is None else part.sample
+            share = of_whole if self.per_sample else 1.0
+            l2 = counters.get("l2", self.l2)
+            value = value + penalty(params, self.l1, l2, share, stack=self.stack)
+            own = share if part is None else share * part.share  # each process adds its share of the penalty's gradient
+            rates = {} if self._rates is None else self._rates(tuple(params))
+            grads = {
+                name: penalised(name, params[name], g, self.l1, l2, own) if rates.get(name, 1.0) else g
+                for name, g in grads.items()
+            }
+        return grads, {**buffers, **moved}, value, measured
+
+    def gradients(
+        self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key
+    ) -> tuple[Array, Array, Params, Params]:
+        """Return the loss, the prediction, the gradients of the parameters, and the buffers that have changed.
+
+        Of the rows that are a part of a batch, the gradients are their share of the batch's.
+        """
+        everything = {**params, **buffers}
+        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=True, key=key)
+        value, loss_cache = self.loss.forward(*folded(prediction, y, weight, self.stack))
+        dprediction = self.loss.backward(loss_cache)
+        if prediction.ndim > self.stack + 2:
+            dprediction = namespace(dprediction).reshape(dprediction, tuple(prediction.shape))
+        if key.part is not None:
+            dprediction = dprediction * key.part.share
+        _, grads = self.net.backward(params, dprediction, cache, need_dx=False)
+        return value, prediction, grads, self.net.updated_buffers(everything, cache)
+
+    def by_pieces(
+        self, rows: int, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key
+    ) -> tuple[Array, Array, Params, Params]:
+        """Return the same, but for rounding, by means over pieces of at most so many rows, whose arrays a cache holds.
+
+        The mean over a batch is the mean over its pieces, each weighted by its share of the samples: a loss that is
+        written for one batch needs to know nothing of it, nor does a layer that looks at each sample alone.
+        """
+        xp = namespace(x)
+        n = x.shape[0]
+        whole = key.part or Part(0, n, 1.0, sample_share(n, weight))
+        total = None if weight is None else xp.maximum(xp.sum(weight), 1e-30)
+        value: Any = 0.0
+        predictions: list[Array] = []
+        grads: Params = {}
+        for start in range(0, n, rows):
+            piece = slice(start, min(start + rows, n))
+            w = None if weight is None else weight[piece, ...]
+            share = (piece.stop - start) / n if w is None else xp.sum(w) / total
+            part = whole._replace(first=whole.first + start, share=whole.share * share)
+            own, prediction, g, _ = self.gradients(
+                params, buffers, x[piece, ...], y[piece, ...], w, key._replace(part=part)
+            )
+            value = value + share * own
+            predictions.append(prediction)
+            grads = {name: array + grads.get(name, 0.0) for name, array in g.items()}
+        return value, xp.concat(predictions), grads, {}
+
+
+def _copied(arrays: Params) -> Params:
+    return {name: namespace(a).asarray(a, copy=True) for name, a in arrays.items()}
+
+
+def _explained(error: Exception, arrays: list[Params]) -> Exception:
+    """Return the error of an update in words where an array cannot be written over."""
+    for name, array in (pair for own in arrays for pair in own.items()):
+        why = why_fixed(array)
+        if why:
+            message = (
+                f"step: expected arrays that it may write over, got {name!r}, which {why}; give a copy, or use "
+                "Step(..., donate=False)"
+            )
+            return ConfigError(message)
+    return error
+
+
+def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """Return the step as what :meth:`portanet.backends.Backend.scan` runs: it draws its batch from resident samples.
+
+    The carry is (params, buffers, opt_state); shared are (x, y, weight, seed) of all samples; an item is (rows, lr,
+    step).
+    """
+
+    def one(carry: Any, shared: Any, item: Any) -> tuple[Any, Any]:
+        x, y, weight, seed = shared
+        rows, lr, i = item
+        xp = namespace(x)
+        weight = None if weight is None else xp.take(weight, rows, axis=0)
+        counters = {"lr": lr, "seed": seed, "step": i}
+        x, y = xp.take(x, rows, axis=0), xp.take(y, rows, axis=0)
+        params, buffers, opt_state = carry
+        params, buffers, opt_state, loss, measured = step(params, buffers, opt_state, x, y, weight, counters)
+        return (params, buffers, opt_state), (loss, *measured)
+
+    return one
+
+
+def as_float(x: Array, dtype: str) -> Array:
+    """Return `x` in the float dtype of that name."""
+    xp = namespace(x)
+    wanted = getattr(xp, dtype)
+    return x if x.dtype == wanted else xp.astype(x, wanted)
+
+
+def total(params: Params) -> Array:
+    """Return the sum of all parameters, on the device: not finite where one of them is not."""
+    xp = namespace(next(iter(params.values())))
+    sums = [xp.sum(p) for p in params.values()]
+    return xp.sum(xp.stack(sums))
+
+
+def sample_share(n: int, weight: Array | None, stack: int = 0) -> Any:
+    """Return 1 / n, or 1 / Σ w where samples are weighted; 0 for weights that are all 0.
+
+    A sample whose places have weights of their own weighs as much as they do in the mean.
+    """
+    if weight is None:
+        return 1.0 / n
+    xp = namespace(weight)
+    if weight.ndim > stack + 1:
+        weight = xp.mean(weight, axis=tuple(range(stack + 1, weight.ndim)))
+    total = xp.sum(weight, axis=-1)  # of each network, where they are a stack
+    return total / xp.maximum(total * total, 1e-30)
+
+
+def penalty(params: Params, l1: float, l2: Any, share: Any = 1.0, *, stack: int = 0) -> Any:
+    """Return `share` times l1 Σ|W| + l2/2 Σ W² over the weights; 0.0 where there are none.
+
+    The first `stack` axes are left: a number for each network, of which `l2` and `share` may hold one each.
+    """
+    total: Any = 0.0
+    for name, p in params.items():
+        if is_weight(name):
+            xp, axes = namespace(p), tuple(range(stack, p.ndim)) if stack else None
+            if l1:
+                total = total + (share * l1) * xp.sum(xp.abs(p), axis=axes)
+            if acts(l2):
+                total = total + (share * (0.5 * l2)) * xp.sum(p * p, axis=axes)
+    return total
+
+
+def penalised(name: str, p: Array, g: Array, l1: float, l2: Any, share: Any = 1.0) -> Array:
+    """Return the gradient `g` of parameter `p` with that of the penalties: g + share (l1 sign(W) + l2 W)."""
+    if not is_weight(name):
+        return g
+    if l1:
+        g = g + of_each(share * l1, p) * sign(p)
+    return g + of_each(share * l2, p) * p if acts(l2) else g
+
+
+def acts(l2: Any) -> bool:
+    """Whether there is a penalty: a number other than 0, or an array with one for each network of a stack."""
+    return bool(getattr(l2, "ndim", 0) or l2)

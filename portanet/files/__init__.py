@@ -1,0 +1,1 @@
+"""Bytes on disk: networks, checkpoints and how they are written."""

@@ -1,0 +1,275 @@
+"""Networks in files: safetensors, with the description of the network as JSON in its metadata. Never pickle.
+
+What is saved are host arrays, so that a network trained on any backend is loaded on any other. The preprocessing
+(Rescale, Standardize) is part of the network and travels with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from portanet import backends, losses, metrics, optimizers, schedules
+from portanet.errors import ConfigError, DataError, Gathered, ModelFileError
+from portanet.files import weights as weights_file
+from portanet.files.atomic import write
+from portanet.initializers import ShapesOnly
+from portanet.layers import Layer
+from portanet.layers.config import layers_from
+from portanet.registry import Custom, Registry
+from portanet.typing import Shape
+
+if TYPE_CHECKING:
+    from portanet.training.trainer import Trainer
+
+__all__ = ["load", "save"]
+
+logger = logging.getLogger("portanet")
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """Return all but the arrays of a trained network as plain values."""
+    optimizer = getattr(model, "optimizer", None)
+    return {
+        "format": weights_file.FORMAT,
+        "net": model.net.config(),
+        "loss": losses.LOSSES.describe(model.loss),
+        "optimizer": None if optimizer is None else optimizers.OPTIMIZERS.describe(optimizer),
+        "schedule": _schedule(getattr(model, "schedule", None)),
+        "metrics": [_metric(metric) for metric in model.metrics],
+        "dtype": model.dtype,
+        "seed": model.seed,
+        "l1": model.l1,
+        "l2": model.l2,
+        "penalty_per_sample": model.penalty_per_sample,
+        "input_shape": list(model.input_shape or ()),
+        "outputs": model.outputs,
+        # Names of another number than there are outputs name none of them (a regression on class indices, say).
+        "classes": list(model.classes) if _named_right(model.classes, model.outputs) else [],
+        "buffers": sorted(model.buffers),
+        "epoch": getattr(model, "epoch", 0),
+    }
+
+
+def save(model: Any, path: str | os.PathLike[str]) -> None:
+    """Write the network, its parameters and its preprocessing to `path`, in one piece or not at all.
+
+    Raises
+    ------
+    ConfigError
+        If the network has no weights yet, or holds something that no file can describe (a function as initializer).
+    DataError
+        If the file cannot be written.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    model.check_weights("save")
+    arrays = model.snapshot()
+    text = as_text(describe(model))
+    write(path, to_bytes({**arrays["params"], **arrays["buffers"]}, metadata={"portanet": text}))
+
+
+def as_text(about: dict[str, Any]) -> str:
+    """Return a description as JSON. Raises ConfigError if it holds something that is not plain values."""
+    try:
+        return json.dumps(about, default=_plain)
+    except TypeError as error:
+        message = (
+            f"save: the training holds something that a file cannot describe ({error}); name initializers by strings"
+        )
+        raise ConfigError(message) from None
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    backend: str | backends.Backend = "numpy",
+    custom: Custom | None = None,
+) -> Trainer:
+    """Return the network in `path`, ready to predict, to be evaluated and to be trained further.
+
+    Parameters
+    ----------
+    path : str or path
+        A file of :func:`save`.
+    backend : str or Backend
+        Where it shall run, whatever it was trained on.
+    custom : dict, optional
+        Custom layers, losses, optimizers, metrics and schedules by their names, ``{"MyLoss": MyLoss}``: classes,
+        functions that make one, or ready ones. Nothing is ever imported or run from the file.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, no safetensors file of portanet's, or holds other arrays than its description says.
+    ModelFileError
+        If it holds classes that are not known here, with the `custom` for all of them, or invalid arguments. A schedule
+        alone that is not known is left out, with a warning.
+    """
+    from portanet.training.trainer import Trainer
+
+    runs_on = backends.get(backend)
+    with weights_file.opened(path) as file:
+        about = file.about
+        try:
+            net, loss, optimizer, schedule, found = _parts(about, custom or {})
+            trainer = Trainer(
+                net,
+                loss,
+                optimizer,
+                found,
+                backend=runs_on,
+                dtype=about["dtype"],
+                seed=about["seed"],
+                schedule=schedule,
+                l1=about["l1"],
+                l2=about["l2"],
+                penalty_per_sample=about.get("penalty_per_sample", False),  # files of 0.1.0 lack it
+                classes=_names(about["classes"]),
+            )
+            input_shape = tuple(_whole(n, 1) for n in about["input_shape"])
+            epoch = _whole(about["epoch"], 0)
+            buffers = _names(about["buffers"])
+            out_shape = check_shapes(net, dict(file.shapes), buffers, input_shape)
+            if not _named_right(trainer.classes, out_shape[-1]):
+                message = f"expected names of classes for {out_shape[-1]} outputs, got {len(trainer.classes)}"
+                raise DataError(message)
+            # Now that all sizes are known to be those of the network, the arrays may take memory.
+            arrays = file.arrays()
+            trainer.adopt(arrays, {name: arrays.pop(name) for name in buffers}, input_shape, out_shape)
+        except ConfigError as error:
+            message = f"{path}: {error}{_remedy(error.missing)}"
+            raise ModelFileError(message) from None
+        except DataError as error:
+            message = str(error) if str(error).startswith(f"{path}: ") else f"{path}: {error}; the file was edited"
+            raise DataError(message) from None
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
+            message = (
+                f"{path}: its description is incomplete or of another kind ({error!r:.200}); "
+                "save it anew with this version"
+            )
+            raise DataError(message) from None
+    trainer.epoch = epoch
+    return trainer
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays in a file by their names, and its description. Raises DataError like :func:`load`."""
+    with weights_file.opened(path) as file:
+        return file.arrays(), file.about
+
+
+def check_shapes(net: Layer, shapes: dict[str, Shape], buffers: Sequence[str], input_shape: Shape) -> Shape:
+    """Return the shape of the outputs of one sample, if the arrays are those that the network needs.
+
+    Nothing is allocated: the sizes in the description are as little to be trusted as those in the header.
+    """
+    wanted, out_shape = net.init(ShapesOnly(), input_shape)
+    kept = {name: shapes.pop(name) for name in buffers if name in shapes}
+    _compare({name: tuple(p.shape) for name, p in wanted.items()}, shapes)
+    _compare(net.buffer_shapes(input_shape), kept)  # behind the parameters, which bound the buffers' sizes
+    return out_shape
+
+
+def _compare(wanted: Mapping[str, Shape], got: Mapping[str, Shape]) -> None:
+    for name in sorted({*wanted, *got}):
+        if wanted.get(name) != got.get(name):
+            expected = f"shape {wanted[name]}" if name in wanted else "no such array"
+            message = f"array {name!r}: expected {expected}, got {got.get(name, 'none')!s:.60}"
+            raise DataError(message)
+
+
+def _named_right(classes: Sequence[str], outputs: int) -> bool:
+    return len(classes) in {0, outputs, max(outputs, 2)}
+
+
+def _whole(value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        message = f"expected a whole number of {least} or more, got {value!r:.60}"
+        raise ValueError(message)
+    return value
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value) or len(set(value)) < len(value):
+        message = f"expected a list of different names, got {value!r:.60}"
+        raise ValueError(message)
+    return value
+
+
+def _plain(number: Any) -> Any:
+    """Return a number of an array library, as options may be, as a plain one."""
+    if hasattr(number, "item") and getattr(number, "shape", None) == ():
+        return number.item()
+    message = f"{type(number).__name__} {number!r}"
+    raise TypeError(message)
+
+
+def _schedule(schedule: schedules.Schedule | None) -> dict[str, Any] | None:
+    """Return a schedule's description; None for a custom one that cannot be described: the network is worth saving."""
+    if schedule is None:
+        return None
+    try:
+        about: dict[str, Any] = json.loads(as_text(schedules.SCHEDULES.describe(schedule)))
+    except (ConfigError, ValueError):
+        return None
+    return about
+
+
+def _metric(metric: metrics.Metric) -> str | dict[str, Any]:
+    """Return what :func:`portanet.metrics.get` makes the metric of; a description, if a name does not do."""
+    if type(metric) is metrics.TopK or isinstance(metric, metrics.ScikitMetric):
+        return metric.name
+    about = metrics.METRICS.describe(metric)
+    own = about["options"] == {"name": about["name"]}
+    return metric.name if own else {**about, "column": metric.name}
+
+
+def _parts(about: dict[str, Any], custom: Custom) -> tuple[Layer, Any, Any, Any, list[Any]]:
+    """Return network, loss, optimizer, schedule and metrics of a description.
+
+    Raises
+    ------
+    ConfigError
+        If classes are not known here, or arguments are invalid.
+    """
+    wrong, parts, measured = Gathered(), dict[str, Any](), list[Any]()
+    with wrong:  # as a list of one layer, so that a network that is not a Sequential comes back as what it was
+        parts["net"] = layers_from([about["net"]], custom)[0]
+    kinds: dict[str, Registry[Any]] = {"loss": losses.LOSSES, "optimizer": optimizers.OPTIMIZERS}
+    for key, known in kinds.items():
+        with wrong:
+            parts[key] = about[key] and known.make(about[key]["name"], about[key]["options"], custom)
+    for own in about["metrics"]:
+        with wrong:
+            if isinstance(own, str):
+                given = custom.get(own, own)
+                measured.append(metrics.get(given() if isinstance(given, type) else given))
+            else:
+                name = own["column"] if own["column"] in custom and own["name"] not in custom else own["name"]
+                measured.append(metrics.METRICS.make(name, own["options"], custom))
+    rates, unknown_rates = about.get("schedule"), Gathered()  # files of 0.1.0 have none
+    with unknown_rates:
+        parts["schedule"] = rates and schedules.SCHEDULES.make(rates["name"], rates["options"], custom)
+    if unknown_rates.missing and not wrong.texts:  # the network can be used without it
+        text, remedy = unknown_rates.texts[0], _remedy(tuple(unknown_rates.missing))
+        logger.warning("%s%s; until then its learning rate is constant", text, remedy)
+    else:
+        with wrong:
+            unknown_rates.check()
+    wrong.check()
+    return parts["net"], parts["loss"], parts["optimizer"] or optimizers.SGD(), parts.get("schedule"), measured
+
+
+def _remedy(missing: Sequence[str]) -> str:
+    """Return how to load a file that holds classes of these names."""
+    given = ", ".join(f'"{name:.60}": {name:.60}' for name in missing if name.isidentifier() and name[0] != "_")
+    if not given:
+        return ""
+    return (
+        f"; if they are classes of your own, give them: pn.load(path, custom={{{given}}}), or on the command line "
+        "--import the module they are in"
+    )

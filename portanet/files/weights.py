@@ -1,0 +1,177 @@
+"""Weights in a safetensors file, from anybody: what its header claims is checked before any array is made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from portanet import backends
+from portanet.errors import DataError
+from portanet.typing import Params, Shape
+
+__all__ = ["FORMAT", "WeightsFile", "foreign_arrays", "foreign_header", "opened"]
+
+FORMAT = 1
+
+_HEADER = 1 << 20
+"""Bytes of the largest header: a network of a thousand layers has some 200 kB. A larger one is parsed into hundreds of
+times its size in memory."""
+
+_DTYPES = ("F32", "F64")
+
+_PICKLES = (b"PK\x03\x04", b"\x80\x02\x8a\x0a")
+"""How files of torch.save begin, since torch 1.6 and before."""
+
+
+class WeightsFile:
+    """A file that is open: `about` is the description of the network, `shapes` those of all arrays."""
+
+    def __init__(self, path: object, file: Any, about: dict[str, Any], shapes: dict[str, Shape]) -> None:
+        self.path, self.about, self.shapes = path, about, shapes
+        self._file = file
+
+    def arrays(self, names: Iterable[str] | None = None) -> Params:
+        """Read these arrays, or all (host arrays). Raises DataError if one holds numbers that are not finite."""
+        xp = backends.get("numpy").xp
+        found = {}
+        for name in self.shapes if names is None else names:
+            found[name] = array = self._file.get_tensor(name)
+            if not xp.all(xp.isfinite(array)):
+                message = (
+                    f"{self.path}: array {name!r}: expected finite numbers, got inf or nan; "
+                    "the file is damaged, or was saved behind a training that diverged: train anew"
+                )
+                raise DataError(message)
+        return found
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[WeightsFile]:
+    """Open a file of :func:`portanet.files.description.save`; nothing but its header is read before it is found sound.
+
+    Parameters
+    ----------
+    path : str or path
+    header : int
+        Bytes of the largest header: that of a checkpoint holds a history.
+
+    Raises
+    ------
+    DataError
+        If there is no regular file, its header is too long or damaged, its arrays are no floats, overlap or go beyond
+        the file, or it is another program's or of another format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    _check_size(path, header)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(safe_open(path, framework="numpy"))
+            text = (file.metadata() or {}).get("portanet")
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no dict
+            about = None if text is None else json.loads(text)
+        except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
+            message = (
+                f"{path}: expected a safetensors file written by portanet, got one that is damaged or another "
+                f"({error}); copy the file again"
+            )
+            raise DataError(message) from None
+        if text is None:
+            message = (
+                f"{path}: expected a file written by portanet, got a safetensors file of another program's; "
+                "give one of trainer.save()"
+            )
+            raise DataError(message)
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            got = about.get("format") if isinstance(about, dict) else about
+            message = (
+                f"{path}: expected format {FORMAT}, got {_short(got)}; "
+                "load it with the version of portanet that wrote it"
+            )
+            raise DataError(message)
+        known = (*_DTYPES, "U8") if "training" in about else _DTYPES  # a checkpoint holds the text of its history
+        for name, part in parts.items():
+            if part.get_dtype() not in known:
+                message = (
+                    f"{path}: array {name!r}: expected float32 or float64, got {part.get_dtype()}; "
+                    "save it with portanet"
+                )
+                raise DataError(message)
+        yield WeightsFile(path, file, about, {name: tuple(part.get_shape()) for name, part in parts.items()})
+
+
+def foreign_header(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, tuple[str, Shape]]]:
+    """Return the metadata, and dtype and shape of each array, of a safetensors file of whatever program.
+
+    Raises
+    ------
+    DataError
+        If it is damaged or no such file.
+    """
+    with _foreign(path) as file:
+        parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no dict
+        shapes = {name: (str(part.get_dtype()), tuple(part.get_shape())) for name, part in parts.items()}
+        return dict(file.metadata() or {}), shapes
+
+
+def foreign_arrays(path: str | os.PathLike[str]) -> Params:
+    """Return the arrays (host arrays) in a safetensors file of whatever program; raises as :func:`foreign_header`."""
+    with _foreign(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
+
+
+@contextlib.contextmanager
+def _foreign(path: str | os.PathLike[str]) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    place = Path(path)
+    if place.is_file():
+        with place.open("rb") as stream:
+            start = stream.read(4)
+        if start in _PICKLES:  # as the length of a header these would be beyond all bounds
+            message = (
+                f"{path}: refused: it is a pickle, as torch.save writes it, which can run code; in torch, save the "
+                "weights by safetensors.torch.save_file(net.state_dict(), path)"
+            )
+            raise DataError(message)
+    _check_size(path, _HEADER)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        message = (
+            f"{path}: expected a safetensors file of float32 or float64, got one that is damaged or another ({error})"
+        )
+        raise DataError(message) from None
+
+
+def _check_size(path: str | os.PathLike[str], header: int) -> None:
+    """Refuse what is no regular file (a device never ends, a pipe never begins), and a header that is too long."""
+    place = Path(path)
+    if not place.is_file():
+        kind = "a folder" if place.is_dir() else "no regular file" if place.exists() else "nothing"
+        message = f"{path}: expected a file written by portanet, found {kind} there"
+        raise DataError(message)
+    try:
+        with place.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+    except OSError as error:
+        message = f"{path}: it cannot be read ({error.strerror or error}); check its rights"
+        raise DataError(message) from None
+    size = place.stat().st_size
+    if length > min(size - 8, header):
+        bound = "in a file of" if length > size - 8 else "where at most"
+        message = (
+            f"{path}: expected a safetensors file written by portanet, got one that is damaged or another (its first "
+            f"bytes announce a header of {length} bytes, {bound} {min(size, header)}); copy the file again"
+        )
+        raise DataError(message)
+
+
+def _short(value: object) -> str:
+    words = repr(value)
+    return words if len(words) <= 60 else words[:57] + "..."

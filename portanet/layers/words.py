@@ -1,0 +1,31 @@
+"""Networks in words: a line for people, in summaries and trackers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from portanet.layers.base import Layer, RatedLayer
+from portanet.layers.sequential import Sequential
+
+__all__ = ["layer_words", "net_in_words"]
+
+
+def layer_words(layer: Layer) -> str:
+    """Return a layer as its type and the numbers that matter: ``Dense 500``, ``Dropout 0.2``, ``Dense 10 lr×0.1``."""
+    fields = {f.name for f in dataclasses.fields(layer)} if dataclasses.is_dataclass(layer) else set[str]()
+    marks = {"units": "", "rate": "lr×" if isinstance(layer, RatedLayer) else ""}
+    if isinstance(layer, RatedLayer) and layer.rate == 1:
+        del marks["rate"]
+    numbers = (f"{mark}{getattr(layer, name):g}" for name, mark in marks.items() if name in fields)
+    return " ".join([type(layer).__name__, *numbers])
+
+
+def net_in_words(net: Layer) -> str:
+    """Return a network in one line: ``Rescale, Flatten, Dense 500, ReLU, Residual(Dense 500, ReLU)``."""
+    layers = net.children().values() if isinstance(net, Sequential) else [net]
+    return ", ".join(map(_with_inner, layers))
+
+
+def _with_inner(layer: Layer) -> str:
+    inner = ", ".join(map(_with_inner, layer.children().values()))
+    return f"{layer_words(layer)}({inner})" if inner else layer_words(layer)

@@ -1,0 +1,1 @@
+"""Training: the loop, the trainer, and what it needs."""

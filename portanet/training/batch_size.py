@@ -1,0 +1,157 @@
+"""How much memory a step or a prediction takes, estimated from the shapes of its arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from portanet.data.batching.batches import Batches
+from portanet.errors import OutOfMemoryError
+from portanet.layers.tree import output_shapes
+
+__all__ = [
+    "Need",
+    "auto_batch_size",
+    "by_fewer",
+    "explained",
+    "of_a_prediction",
+    "of_a_step",
+    "rows_at_a_time",
+    "usual_batch_size",
+]
+
+FEW = 4  # samples that are predicted at once whatever they take
+SHARE = 2  # no more than one part in so many of the free memory is taken at a time
+LARGE = 1 << 30  # bytes of a prediction at a time: beyond that nothing gets faster
+
+STEPS, LEAST, MOST = 64, 16, 256  # of batch_size="auto"
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a call takes beyond what is there.
+
+    Attributes
+    ----------
+    fixed : int
+        Bytes in any case: the gradients.
+    sample : int
+        Bytes for each sample.
+    update : int
+        Bytes of the update, which begins when those of the samples are free again.
+    """
+
+    fixed: int
+    sample: int
+    update: int = 0
+
+    def of(self, samples: int) -> int:
+        """Return the bytes for so many samples."""
+        return self.fixed + max(samples * self.sample, self.update)
+
+    def fits(self, free: int) -> int:
+        """Return how many samples fit into so many bytes: a power of two, or 0."""
+        most = (free - self.fixed) // max(self.sample, 1) if self.of(0) <= free else 0
+        return 1 << (most.bit_length() - 1) if most > 0 else 0
+
+
+def usual_batch_size(n: int) -> int:
+    """Return what ``batch_size="auto"`` is where memory does not matter: n / 64 as a power of two, from 16 to 256."""
+    most = max(n // STEPS, LEAST)
+    return int(min(1 << (most.bit_length() - 1), MOST, n))
+
+
+def auto_batch_size(trainer: Any, n: int) -> int:
+    """Return the batch size for `n` samples: the usual one, or less if memory is scarce."""
+    size, memory = usual_batch_size(n), trainer.backend.memory()
+    return size if memory is None else max(1, min(size, of_a_step(trainer).fits(memory.free // SHARE)))
+
+
+def rows_at_a_time(model: Any, n: int, most: int) -> int:
+    """Return how many of `n` samples are to be predicted at a time, at most `most`, so that they fit."""
+    if n <= FEW or model.input_shape is None:
+        return min(n, most)
+    need = of_a_prediction(model)
+    if need.of(min(n, most)) <= LARGE >> 4:
+        return most
+    memory = model.backend.memory()
+    free = LARGE if memory is None else min(LARGE, memory.free // (2 * SHARE))
+    return max(1, min(most, need.fits(free)))
+
+
+def by_fewer(rows: int, run: Callable[[int], T]) -> T:
+    """Return what `run` returns for so many rows at a time, or for fewer where these do not fit after all."""
+    while True:
+        try:
+            return run(rows)
+        except OutOfMemoryError as error:
+            if rows == 1:
+                raise
+            _release(error)
+        rows = max(1, rows // 4)
+
+
+def of_a_prediction(model: Any) -> Need:
+    """Return what the network's forward pass takes: a sample and each layer's output for it.
+
+    Backward needs most of these, and forward lets go of none of them before its end.
+    """
+    return Need(0, _itemsize(model) * sum(_numbers(model)))
+
+
+def of_a_step(trainer: Any) -> Need:
+    """Return what a step takes, beside the parameters and the optimizer's state.
+
+    Each layer's output counts twice: in backward there are its gradient and temporaries, too. An update has two
+    temporaries of the size of a parameter, if the optimizer has slots.
+    """
+    sizes = [math.prod(p.shape) for p in trainer.params.values()]
+    update = 2 * max(sizes, default=0) if trainer.optimizer.slots else 0
+    sample, outputs = _numbers(trainer)
+    return Need(*(_itemsize(trainer) * numbers for numbers in (sum(sizes), sample + 2 * outputs, update)))
+
+
+def _itemsize(model: Any) -> int:
+    return int(model.dtype.removeprefix("float")) // 8
+
+
+def _numbers(model: Any) -> tuple[int, int]:
+    """Return how many numbers a sample is, and how many all layers make of it."""
+    shape = model.input_shape or ()
+    return math.prod(shape), sum(map(math.prod, output_shapes(model.body, shape)))
+
+
+def explained(error: OutOfMemoryError, trainer: Any, train: Batches) -> OutOfMemoryError:
+    """Return the error with the batch size that would fit, where that can be told."""
+    _release(error)
+    memory = None
+    with contextlib.suppress(OutOfMemoryError):
+        memory = trainer.backend.memory()
+    if memory is None:
+        return error
+    need, size = of_a_step(trainer), min(train.batch_size, train.n)
+    fits = need.fits(memory.free // SHARE)
+    told = f"a step on {size} samples takes about {_gib(need.of(size))}"
+    if fits < 1:
+        told += ", and not even one sample fits: use fewer units"
+    elif fits < size:
+        told += f"; batch_size={fits} would fit, and batch_size='auto' finds one"
+    return OutOfMemoryError(f"{error}; {told}")
+
+
+def _release(error: BaseException | None) -> None:
+    """Let go of the arrays that the frames of an error hold."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB" if size >= 2**27 else f"{size / 2**20:.1f} MiB"

@@ -1,0 +1,1 @@
+"""Checks of the library itself: gradients, agreement between backends, and the table of cases that both try."""

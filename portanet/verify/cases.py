@@ -1,0 +1,191 @@
+"""The table of cases: every layer, loss and optimizer with something to try it on.
+
+Gradient checks, agreement between backends, and the tests read it. What is public and has no line here fails the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from portanet import layers, losses, optimizers
+from portanet.random import generator
+from portanet.typing import Shape
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """A layer and the shape of a sample for it."""
+
+    layer: layers.Layer
+    shape: Shape
+    whole_numbers: int = 0
+    """Draw inputs from 0 … whole_numbers - 1 instead of normal ones."""
+
+    @property
+    def id(self) -> str:
+        """What the case is called in a list."""
+        return f"{type(self.layer).__name__}-{'x'.join(map(str, self.shape))}"
+
+    def samples(self, rng: Any, n: int) -> Any:
+        """Return n random samples, float64 host array."""
+        shape = (n, *self.shape)
+        return (
+            rng.integers(0, self.whole_numbers, shape).astype("float64")
+            if self.whole_numbers
+            else rng.normal(size=shape)
+        )
+
+
+@dataclass(frozen=True)
+class LossCase:
+    """A loss, the shape of a prediction, and what kind of target it takes.
+
+    `target` is ``"classes"`` (indices), ``"shares"`` (rows that sum to 1), ``"yesno"``, ``"counts"`` or ``"numbers"``.
+    """
+
+    loss: losses.Loss
+    shape: Shape
+    target: str
+
+    @property
+    def id(self) -> str:
+        """What the case is called in a list."""
+        return f"{type(self.loss).__name__}-{'x'.join(map(str, self.shape))}-{self.target}"
+
+    def arrays(self, seed: int = 0) -> tuple[Any, Any, Any]:
+        """Return prediction, target and sample weights as host arrays; predictions keep off the kinks at y = t, ±1."""
+        rng = generator(seed, "loss case")
+        *_, n, outputs = self.shape
+        if self.target == "classes":
+            target = rng.integers(0, outputs, self.shape[:-1]).astype("int32")
+        elif self.target == "shares":
+            target = rng.dirichlet([1.0] * outputs, self.shape[:-1])
+        elif self.target == "yesno":
+            target = (rng.random(self.shape) < 0.5).astype("float64")
+        elif self.target == "counts":
+            target = rng.poisson(2.0, self.shape).astype("float64")
+        else:
+            target = rng.normal(size=self.shape)
+        prediction = rng.normal(size=self.shape)
+        if self.target == "numbers":
+            distance = rng.choice([0.1, 0.5, 0.9, 1.1, 2.5], self.shape) * rng.choice([-1, 1], self.shape)
+            prediction = target + distance
+        return prediction, target, rng.random(n) + 0.1
+
+
+def _normal(n: int, features: int) -> Any:
+    return generator(0, "cases").normal(2.0, 3.0, (n, features))
+
+
+LAYERS: dict[str, list[LayerCase]] = {
+    "Dense": [
+        LayerCase(layers.Dense(3), (4,)),
+        LayerCase(layers.Dense(1, bias=False), (1,)),
+        LayerCase(layers.Dense(7, weight_init="normal:0.3", bias_init="constant:0.5"), (13,)),
+        LayerCase(layers.Dense(3), (2, 4)),
+    ],
+    "ReLU": [LayerCase(layers.ReLU(), (7,)), LayerCase(layers.ReLU(), (3, 4, 2))],
+    "LeakyReLU": [LayerCase(layers.LeakyReLU(), (7,)), LayerCase(layers.LeakyReLU(0.3), (7,))],
+    "ELU": [LayerCase(layers.ELU(), (7,)), LayerCase(layers.ELU(1.7), (7,))],
+    "Sigmoid": [LayerCase(layers.Sigmoid(), (7,))],
+    "Tanh": [LayerCase(layers.Tanh(), (7,))],
+    "Softplus": [LayerCase(layers.Softplus(), (7,))],
+    "GELU": [LayerCase(layers.GELU(), (7,))],
+    "Swish": [LayerCase(layers.Swish(), (7,))],
+    "Softmax": [LayerCase(layers.Softmax(), (7,)), LayerCase(layers.Softmax(), (1,))],
+    "Dropout": [
+        LayerCase(layers.Dropout(0.4), (50,)),
+        LayerCase(layers.Dropout(0.4), (6, 9)),
+        LayerCase(layers.Dropout(0.0), (5,)),
+    ],
+    "Flatten": [LayerCase(layers.Flatten(), (3, 4)), LayerCase(layers.Flatten(), (5,))],
+    "Reshape": [LayerCase(layers.Reshape((2, 3, 1)), (6,))],
+    "Augment": [
+        LayerCase(layers.Augment(shift=1.5, rotate=20, flip=True), (5, 4, 2)),
+        LayerCase(layers.Augment(shift=2), (4, 6)),
+        LayerCase(layers.Augment(rotate=180.0), (1, 3, 1)),
+    ],
+    "Conv2D": [
+        LayerCase(layers.Conv2D(4), (5, 6, 3)),
+        LayerCase(layers.Conv2D(4, kernel=(2, 3), stride=2, padding=1, bias=False), (7, 6, 2)),
+        LayerCase(layers.Conv2D(6, kernel=3, stride=2, padding="same", groups=2), (6, 5, 4)),
+        LayerCase(layers.Conv2D(3, kernel=3, dilation=2, padding=2, groups=3), (6, 7, 3)),
+        LayerCase(layers.Conv2D(2, kernel=1), (3, 4, 5)),
+    ],
+    "MaxPool2D": [
+        LayerCase(layers.MaxPool2D(), (4, 6, 2)),
+        LayerCase(layers.MaxPool2D(3, 2, "same"), (6, 5, 2)),
+        LayerCase(layers.MaxPool2D(2, 1, 1), (3, 4, 2)),
+    ],
+    "AvgPool2D": [LayerCase(layers.AvgPool2D(), (5, 4, 2)), LayerCase(layers.AvgPool2D((3, 2), 1, 1), (4, 5, 2))],
+    "GlobalAvgPool2D": [LayerCase(layers.GlobalAvgPool2D(), (3, 4, 2))],
+    "BatchNorm": [LayerCase(layers.BatchNorm(), (4,)), LayerCase(layers.BatchNorm(0.5, 1e-3), (3, 2, 4))],
+    "LayerNorm": [LayerCase(layers.LayerNorm(), (6,)), LayerCase(layers.LayerNorm(), (3, 6))],
+    "Embedding": [LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5)],
+    "Parallel": [
+        LayerCase(layers.Parallel((layers.Dense(3), layers.Flatten(), layers.LayerNorm()), (2, 1, 3)), (6,)),
+        LayerCase(
+            layers.Parallel((layers.Sequential((layers.Embedding(4, 3), layers.Flatten())), layers.Dense(2)), (2, 1)),
+            (3,),
+            whole_numbers=4,
+        ),
+        LayerCase(layers.Parallel((layers.BatchNorm(), layers.Sequential((layers.Dense(2),))), (2, 3)), (5,)),
+    ],
+    "Rescale": [LayerCase(layers.Rescale(1 / 255, -0.5), (4, 4))],
+    "Standardize": [LayerCase(layers.Standardize.of(_normal(20, 6)), (6,))],
+    "CustomActivation": [
+        LayerCase(layers.CustomActivation("square", lambda x: x * x, lambda x: 2.0 * x), (5,)),
+    ],
+    "Sequential": [
+        LayerCase(
+            layers.Sequential(
+                (layers.Flatten(), layers.Dense(8), layers.ReLU(), layers.Dropout(0.3), layers.Dense(5), layers.Tanh())
+            ),
+            (3, 2),
+        ),
+    ],
+    "Residual": [
+        LayerCase(layers.Residual((layers.Dense(9), layers.Swish(), layers.Dense(6))), (6,)),
+        LayerCase(layers.Sequential((layers.Dense(4), layers.Residual((layers.Dense(4), layers.Sigmoid())))), (3,)),
+    ],
+}
+
+LOSSES: dict[str, list[LossCase]] = {
+    "SoftmaxCrossEntropy": [
+        LossCase(losses.SoftmaxCrossEntropy(), (6, 4), "classes"),
+        LossCase(losses.SoftmaxCrossEntropy(label_smoothing=0.1), (6, 4), "classes"),
+        LossCase(losses.SoftmaxCrossEntropy(), (3, 6, 4), "classes"),
+        LossCase(losses.SoftmaxCrossEntropy(), (6, 4), "shares"),
+    ],
+    "BinaryCrossEntropy": [
+        LossCase(losses.BinaryCrossEntropy(), (6, 1), "yesno"),
+        LossCase(losses.BinaryCrossEntropy(label_smoothing=0.2), (6, 3), "yesno"),
+    ],
+    "SumSquaredError": [
+        LossCase(losses.SumSquaredError(), (6, 3), "numbers"),
+        LossCase(losses.SumSquaredError(), (6, 3), "classes"),
+    ],
+    "MeanSquaredError": [
+        LossCase(losses.MeanSquaredError(), (6, 3), "numbers"),
+        LossCase(losses.MeanSquaredError(), (2, 6, 3), "numbers"),
+    ],
+    "MeanAbsoluteError": [LossCase(losses.MeanAbsoluteError(), (6, 3), "numbers")],
+    "Huber": [LossCase(losses.Huber(), (6, 3), "numbers"), LossCase(losses.Huber(0.7), (6, 3), "numbers")],
+    "Poisson": [LossCase(losses.Poisson(), (6, 3), "counts")],
+}
+
+OPTIMIZERS: dict[str, list[optimizers.Optimizer]] = {
+    "SGD": [
+        optimizers.SGD(lr=0.1),
+        optimizers.SGD(lr=0.1, momentum=0.9),
+        optimizers.SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+        optimizers.SGD(lr=0.1, clip_norm=0.5),
+        optimizers.SGD(lr=0.1, clip_value=0.5),
+    ],
+    "RMSprop": [optimizers.RMSprop(lr=0.01)],
+    "Adagrad": [optimizers.Adagrad(lr=0.1)],
+    "Adam": [optimizers.Adam(lr=0.01), optimizers.Adam(lr=0.01, clip_norm=1.0)],
+    "AdamW": [optimizers.AdamW(lr=0.01, weight_decay=0.1)],
+    "Lion": [optimizers.Lion(lr=0.01)],
+}

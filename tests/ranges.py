@@ -1,0 +1,95 @@
+"""The range of every field of every public description, once more and by hand: a validator that is wrong disagrees."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+import portanet as pn
+
+INF, TINY = math.inf, 2.0**-126
+OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "Lion")
+EVERY_OPTIMIZER = " ".join(f"{name}.{{0}}" for name in OPTIMIZERS)
+NUMBERS = {
+    (0, 1, "[]"): "LeakyReLU.slope Cosine.final OneCycle.start OneCycle.final",
+    (0, 1, "[)"): (
+        "Dropout.rate BatchNorm.momentum SoftmaxCrossEntropy.label_smoothing BinaryCrossEntropy.label_smoothing "
+        "SGD.momentum RMSprop.rho Adam.beta1 Adam.beta2 AdamW.beta1 AdamW.beta2 Lion.beta1 Lion.beta2 OneCycle.rise "
+        "Plateau.gamma"
+    ),
+    (0, INF, "[)"): (
+        "Dense.rate Conv2D.rate Embedding.rate BatchNorm.rate LayerNorm.rate Sequential.rate Residual.rate "
+        "Parallel.rate "
+        "ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
+        + EVERY_OPTIMIZER.format("lr")
+        + " "
+        + EVERY_OPTIMIZER.format("weight_decay")
+    ),
+    (0, INF, "()"): (
+        "BatchNorm.eps LayerNorm.eps RMSprop.eps Adagrad.eps Adam.eps AdamW.eps Huber.delta StepDecay.every "
+        "WarmUp.epochs " + EVERY_OPTIMIZER.format("clip_norm") + " " + EVERY_OPTIMIZER.format("clip_value")
+    ),
+    (0, 180, "[]"): "Augment.rotate",
+    (-INF, INF, "()"): "Rescale.scale Rescale.offset",
+}
+LAYER_COUNTS = (
+    "Dense.units Dense.in_features Embedding.categories Embedding.units Conv2D.units Conv2D.groups Conv2D.kernel "
+    "Conv2D.stride Conv2D.dilation MaxPool2D.kernel MaxPool2D.stride AvgPool2D.kernel AvgPool2D.stride"
+)
+COUNTS = f"{LAYER_COUNTS} TopK.k Plateau.patience"
+OPTIONAL = {"clip_norm", "clip_value", "in_features", "MaxPool2D.stride", "AvgPool2D.stride"}
+OTHERS = {
+    "flags": "Dense.bias Conv2D.bias Augment.flip SGD.nesterov",
+    "initializers": "Dense.weight_init Dense.bias_init Conv2D.weight_init Conv2D.bias_init Embedding.weight_init",
+    "layers": "Sequential.layers Residual.layers Parallel.layers",
+    "paddings": "Conv2D.padding MaxPool2D.padding AvgPool2D.padding",
+    "sizes": "Reshape.shape Parallel.sizes",
+    "arrays": "Standardize.mean Standardize.inverse_std",
+    "names": (
+        "CustomActivation.name Plateau.monitor Accuracy.name MeanAbsoluteErrorMetric.name R2.name ScikitMetric.name"
+    ),
+    "functions": "CustomActivation.function CustomActivation.derivative",
+    "points": "CustomActivation.kinks",
+    "schedules": "WarmUp.then",
+    "modes": "Plateau.mode",
+}
+NEEDED = {
+    "layers": [pn.Dense(2)],
+    "sizes": [1],
+    "shape": (2, 2),
+    "rate": 0.1,
+    "scale": 2.0,
+    "units": 3,
+    "categories": 4,
+    "name": "f1_score",
+    "function": abs,
+    "derivative": abs,
+}
+
+
+def names(text):
+    return [pytest.param(*_field(name), id=name) for name in text.split()]
+
+
+def _field(name):
+    kind, _, field = name.partition(".")
+    return getattr(pn, kind), field
+
+
+def make(kind, **given):
+    required = {
+        f.name: NEEDED.get(f.name, 1.0) for f in dataclasses.fields(kind) if f.init and f.default is f.default_factory
+    }
+    return kind(**{**required, **given})
+
+
+def refused(kind, field, value):
+    with pytest.raises(pn.ConfigError) as caught:
+        make(kind, **{field: value})
+    said = str(caught.value)
+    shown = " ".join(repr(value).split())[:50]
+    assert said.startswith(f"{kind.__name__}: {field} must be "), said
+    assert f", got {shown}" in said, said
+    assert "\n" not in said
