@@ -20,7 +20,7 @@ from portanet.losses import Loss
 from portanet.optimizers import SGD
 from portanet.sklearn import inputs
 from portanet.sklearn.categories import Categories, find
-from portanet.sklearn.convergence import NOT_FINITE
+from portanet.sklearn.convergence import NOT_FINITE, Progress
 from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
 from portanet.sklearn.protocol import CallbackSupportMixin
@@ -262,4 +262,6 @@ def _on_host(value: Any) -> Any:
         return [_on_host(item) for item in value]
     if type(value) is dict:
         return {name: _on_host(item) for name, item in value.items()}
+    if isinstance(value, Progress):
+        return Progress(**_on_host(dict(vars(value))))
     return to_host(value) if inputs.is_foreign(value) else value
