@@ -49,11 +49,18 @@ class TrainState:
     rate_factor: float = 1.0
     schedule: Mapping[str, Any] = field(default_factory=dict)
 
+    # By position, in what runs every step or epoch: dataclasses.replace takes as long as a small layer.
+
     def stepped(self, params: Params, buffers: Params, opt_state: dict[str, Any], steps: int = 1) -> TrainState:
         """Return the state after so many more steps, with these arrays."""
-        # By position: dataclasses.replace would take as long as a small layer.
         return TrainState(
             *(params, buffers, opt_state, self.meter, self.epoch, self.step + steps, self.rate_factor, self.schedule)
+        )
+
+    def placed(self, meter: Meter, epoch: int) -> TrainState:
+        """Return the state at the start of an epoch, measured by `meter`."""
+        return TrainState(
+            *(self.params, self.buffers, self.opt_state, meter, epoch, 0, self.rate_factor, self.schedule)
         )
 
     def map(self, change: Callable[[Any], Any]) -> TrainState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from portanet.data.batching.batches import Batches, IndexBlock, Order
@@ -97,7 +97,7 @@ def run_epoch(epoch: Epoch) -> Ran:
     """
     began, engine, n, lr = time.perf_counter(), epoch.engine, len(epoch.batches), 0.0
     if not epoch.state.step:
-        epoch.state = replace(epoch.state, meter=engine.meter())
+        epoch.state = epoch.state.placed(engine.meter(), epoch.state.epoch)
     state, word = epoch.state, epoch.word
     counters = {**epoch.counters, "lr": lr, "seed": word, "step": 0}
     together = TOGETHER if engine.scans and not epoch.one_by_one else 1
@@ -119,5 +119,5 @@ def run_epoch(epoch: Epoch) -> Ran:
             break
     state.meter.seconds += time.perf_counter() - began
     if state.step == n:
-        epoch.state = replace(state, epoch=state.epoch + 1, step=0)
+        epoch.state = state.placed(state.meter, state.epoch + 1)
     return Ran(epoch.state, lr)
