@@ -37,44 +37,6 @@ class BaseMLP(FittedMLP):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
-    # The arguments that are read here; each is told in the estimators.
-    hidden_layer_sizes: Any
-    activation: Any
-    solver: str
-    alpha: float
-    batch_size: Any
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
-    max_iter: int
-    shuffle: bool
-    random_state: Any
-    tol: float
-    verbose: Any
-    warm_start: Any
-    momentum: float
-    nesterovs_momentum: bool
-    early_stopping: bool
-    validation_fraction: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    n_iter_no_change: float
-    max_fun: int
-    loss: Any
-    dtype: str | None
-    dropout: Any
-    batch_norm: bool
-    optimizer: Any
-    schedule: Any
-    callbacks: Any
-
-    def _keep(self, given: dict[str, Any]) -> None:
-        """Keep the constructor's arguments, unchanged, as scikit-learn asks."""
-        for name, value in given.items():
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
-
     # What the two differ in.
 
     def _read_targets(self, x: Any, y: Any, *, first: bool, incremental: bool) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,21 +21,22 @@ from portanet.losses import Loss
 from portanet.sklearn import inputs
 from portanet.sklearn.estimator import Estimator, can_partial_fit
 from portanet.sklearn.labels import Labels
-from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
+from portanet.sklearn.parameters import CONSTRAINTS
 from portanet.sklearn.private import check_first_call
 from portanet.typing import Array
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BaseClassifier(ClassifierMixin, Estimator):
     """A network whose outputs are the probabilities of classes."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CONSTRAINTS,
         "class_weight": [dict, "array-like", str, None],
-        "loss": [*OUR_LOSSES, str],
     }
 
-    class_weight: Any
+    class_weight: Any = None
+    loss: Any = "log_loss"
 
     @available_if(can_partial_fit)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:

@@ -23,21 +23,24 @@ from portanet.sklearn.categories import Categories, find
 from portanet.sklearn.convergence import NOT_FINITE
 from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
+from portanet.sklearn.parameters import Arguments
 from portanet.sklearn.protocol import CallbackSupportMixin
 from portanet.training.model import Model
 from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 
 
-class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What both estimators do once they are fitted.
 
     ``coefs_`` and ``intercepts_`` are what predicts, as in scikit-learn, and live where the samples of the fit lived;
     ``_rest`` holds what a network has beside them (BatchNorm's parameters and buffers).
     """
 
-    backend: Any
-    alpha: float
+    hidden_layer_sizes: Any
+    activation: Any
+    loss: Any
+    categorical_features: Any = None  # an argument of those that take tables
     _network: Network
     _loss: Loss
     _dtype: str
@@ -48,7 +51,6 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     _rest: Params
     n_features_in_: int
     n_outputs_: int
-    categorical_features: Any = None  # an argument of those that take tables
     _categories: Categories | None = None
 
     def _samples(self, X: Any, *, reset: bool) -> Any:

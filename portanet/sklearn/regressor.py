@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,10 +15,11 @@ from portanet.losses import Loss, Poisson, SumSquaredError
 from portanet.sklearn import inputs
 from portanet.sklearn.estimator import Estimator
 from portanet.sklearn.losses import HalfPoissonDeviance, HalfSquaredError
-from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES, TABLES
+from portanet.sklearn.parameters import CONSTRAINTS, TABLES
 from portanet.typing import Array
 
 
+@dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, Estimator):
     """Multi-layer perceptron regressor: scikit-learn's, with further arguments, on any device.
 
@@ -35,10 +37,8 @@ class MLPRegressor(RegressorMixin, Estimator):
         Order, seed, least improvement, printing, start from the last weights, and momentum of 'sgd'.
     early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in MLPClassifier
         Validation part, decay rates and epsilon of 'adam', patience, and evaluations by 'lbfgs'.
-    backend, dtype : as in MLPClassifier
-        Where to train and predict, and the precision.
-    dropout, batch_norm, optimizer, schedule, callbacks, categorical_features : as in MLPClassifier
-        Shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, what is called, and categories.
+    backend, dtype, dropout, batch_norm, optimizer, schedule, callbacks, categorical_features : as in MLPClassifier
+        Where, precision, shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, hooks and categories.
 
     Attributes
     ----------
@@ -65,45 +65,13 @@ class MLPRegressor(RegressorMixin, Estimator):
     (442,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {**CONSTRAINTS, **TABLES, "loss": [*OUR_LOSSES, str]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**CONSTRAINTS, **TABLES}
 
-    def __init__(
-        self,
-        loss: Any = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool | str = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-        backend: Any = None,
-        dtype: str | None = None,
-        dropout: Any = 0.0,
-        batch_norm: bool = False,
-        optimizer: Any = None,
-        schedule: Any = None,
-        callbacks: Any = None,
-        categorical_features: Any = None,
-    ) -> None:
-        self._keep(locals())
+    loss: Any = "squared_error"
+    hidden_layer_sizes: Any = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    categorical_features: Any = None
 
     def predict(self, X: Any) -> Array:
         """Return the predicted numbers.
