@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from array_api_compat import array_namespace
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
@@ -14,12 +13,12 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
-from portanet import losses
+from portanet import backends, losses
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss
 from portanet.sklearn import inputs
-from portanet.sklearn.estimator import Estimator, can_partial_fit
+from portanet.sklearn.base import BaseMLP, can_partial_fit
 from portanet.sklearn.labels import Labels
 from portanet.sklearn.parameters import CONSTRAINTS
 from portanet.sklearn.private import check_first_call
@@ -27,7 +26,7 @@ from portanet.typing import Array
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseClassifier(ClassifierMixin, Estimator):
+class BaseClassifier(ClassifierMixin, BaseMLP):
     """A network whose outputs are the probabilities of classes."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -55,8 +54,7 @@ class BaseClassifier(ClassifierMixin, Estimator):
         if check_first_call(self, classes):
             several = type_of_target(inputs.host(y)).startswith("multilabel")
             self._know(inputs.host(y) if several else classes)
-        super().partial_fit(X, y, sample_weight)
-        return self
+        return super().partial_fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
         """Return the label of each sample.
@@ -103,7 +101,7 @@ class BaseClassifier(ClassifierMixin, Estimator):
             In the order of ``classes_``.
         """
         p = self._proba(X, "predict_log_proba")
-        with inputs.place_of(p).activate(self._dtype):
+        with backends.of(p).activate(self._dtype):
             return array_namespace(p).log(p)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -130,7 +128,7 @@ class BaseClassifier(ClassifierMixin, Estimator):
         """Return labels where the outputs are, if they are numbers."""
         if issparse(labels) or labels.dtype.kind not in "biuf":
             return labels
-        return inputs.returned(inputs.place_of(like), labels)
+        return inputs.returned(backends.of(like), labels)
 
     def _read_targets(self, x: Any, y: Any, *, first: bool, incremental: bool) -> tuple[Any, Any]:
         y = inputs.targets(x, y, numeric=False)
@@ -171,12 +169,7 @@ class BaseClassifier(ClassifierMixin, Estimator):
             raise ConfigError(message)
         return loss, None if loss.output else output()
 
-    def _strata(self, y: Any) -> Any:
-        return y if self.n_outputs_ == 1 else None  # what scikit-learn does, so that its split is ours
-
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
-        if not np.isfinite(outputs).all():
-            return float("nan")
         return float(accuracy_score(y, self._labels.decode(outputs), sample_weight=weight))
 
     def __sklearn_tags__(self) -> Any:

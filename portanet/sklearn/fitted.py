@@ -70,7 +70,7 @@ class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin
             self._categories = Categories(rows, self.is_categorical_)
         assert self._categories is not None
         codes = self._categories.encode(rows)
-        return inputs.place_of(X).asarray(codes) if inputs.is_foreign(X) else codes
+        return backends.of(X).asarray(codes) if inputs.is_foreign(X) else codes
 
     @property
     def embeddings_(self) -> list[Array]:
@@ -168,7 +168,7 @@ class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin
 
     def _answer(self, x: Any, method: str, end: int | None = None) -> Array:
         """Return the outputs of the whole network for checked samples, or of its first `end` layers."""
-        place = inputs.place_of(x)
+        place = backends.of(x)
         self._check_place(place, method)
         backend = place if self.backend is None else backends.get(self.backend)
         model = self._model(backend, end)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
@@ -13,14 +12,14 @@ from portanet import losses
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss, Poisson, SumSquaredError
 from portanet.sklearn import inputs
-from portanet.sklearn.estimator import Estimator
+from portanet.sklearn.base import BaseMLP, by_epochs
 from portanet.sklearn.losses import HalfPoissonDeviance, HalfSquaredError
 from portanet.sklearn.parameters import CONSTRAINTS, TABLES
 from portanet.typing import Array
 
 
 @dataclass(eq=False, repr=False)
-class MLPRegressor(RegressorMixin, Estimator):
+class MLPRegressor(RegressorMixin, BaseMLP):
     """Multi-layer perceptron regressor: scikit-learn's, with further arguments, on any device.
 
     For the same `random_state` it trains the network that scikit-learn trains, up to rounding.
@@ -101,13 +100,8 @@ class MLPRegressor(RegressorMixin, Estimator):
         score : float
             1 for a perfect prediction, 0 for that of the mean.
         """
-        return float(
-            r2_score(
-                inputs.host(y),
-                self._numbers(inputs.host(self._outputs(X, "score"))),
-                sample_weight=inputs.host(sample_weight),
-            )
-        )
+        found = self._numbers(inputs.host(self._outputs(X, "score")))
+        return float(r2_score(inputs.host(y), found, sample_weight=inputs.host(sample_weight)))
 
     def _numbers(self, outputs: Array) -> Array:
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
@@ -121,14 +115,11 @@ class MLPRegressor(RegressorMixin, Estimator):
         self.n_outputs_ = outputs
         return y, y
 
-    def _validation_targets(self, x: Any, y: Any) -> Any:
-        return inputs.targets(x, y, numeric=True)
-
     def _make_loss(self) -> tuple[Loss, Layer | None]:
         loss: Loss
         if self.loss == "squared_error":
             # A line search needs a gradient that is the loss's own; see HalfSquaredError.
-            loss = HalfSquaredError() if self._iterative else SumSquaredError()
+            loss = HalfSquaredError() if by_epochs(self) else SumSquaredError()
         else:
             loss = HalfPoissonDeviance() if self.loss == "poisson" else losses.get(self.loss)
         names: dict[Any, str] = {Softmax: "softmax", Sigmoid: "logistic"}
@@ -137,6 +128,4 @@ class MLPRegressor(RegressorMixin, Estimator):
         return loss, None
 
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
-        if not np.isfinite(outputs).all():
-            return float("nan")
         return float(r2_score(y, self._numbers(outputs), sample_weight=weight))
