@@ -11,7 +11,8 @@ import array_api_compat.cupy as xp
 import cupy
 from array_api_compat import is_cupy_array
 
-from portanet.backends.base import Backend, F, Memory
+from portanet.backends.base import Backend, F
+from portanet.backends.host import Memory
 from portanet.errors import PortanetError
 from portanet.typing import Array
 
