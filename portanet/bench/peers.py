@@ -15,8 +15,6 @@ from typing import Any
 
 from portanet.bench.workloads import Workload
 
-__all__ = ["PEERS", "Run"]
-
 Run = Callable[[int], None]
 
 

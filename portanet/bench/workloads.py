@@ -8,8 +8,6 @@ from typing import Any
 
 from portanet.random import generator
 
-__all__ = ["KNOWN", "WORKLOADS", "Workload"]
-
 
 @dataclass(frozen=True)
 class Workload:

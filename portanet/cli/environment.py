@@ -19,8 +19,6 @@ from portanet.data import Dataset, Samples, fingerprint
 from portanet.errors import DataError
 from portanet.training.trainer import Trainer
 
-__all__ = ["environment", "resumed"]
-
 logger = logging.getLogger("portanet")
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from portanet.fleet import Fleet
     from portanet.losses import Loss
 
-__all__ = ["batch_size", "fleet"]
-
 
 def fleet(
     each: Sequence[Options], dataset: Dataset, net: Callable[[Options, Dataset, Loss, int], Any] | None = None

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
 
 from portanet.cli.output import echo, numbers, print_json, print_table
-from portanet.cli.parameters import json_option, which_option
+from portanet.cli.parameters import column_option, json_option, task_option, which_option
 from portanet.errors import DataError
 
-__all__ = ["info"]
-
 _LARGEST = 1 << 20  # bytes of a report
+_REPORT = {"stopped": str, "metrics": dict, "best_epoch": int, "epochs": int}
 
 
 @click.command()
 @click.argument("what", metavar="RUN|FILE|DATA")
 @which_option
-@click.option("--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last.")
-@click.option("--task", type=click.Choice(["classification", "regression"]), help="Tables and arrays: what to learn.")
+@column_option
+@task_option
 @json_option
 def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: bool) -> None:
     """Describe a run, a model's file, or data.
@@ -32,15 +32,12 @@ def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: b
     """
     from portanet.cli import foreign, stored
 
-    exported = foreign.describe(Path(what))
-    if exported is not None:
-        found, show = exported, foreign.show
-    elif stored.is_stored(what):
-        found = _of_model(stored.find(what, which), Path(what))
-        show = _show_model
-    else:
-        found = _of_data(what, target, task)
-        show = _show_data
+    show = foreign.show
+    found = foreign.describe(Path(what))
+    if found is None and stored.is_stored(what):
+        found, show = _of_model(stored.find(what, which), Path(what)), _show_model
+    elif found is None:
+        found, show = _of_data(what, target, task), _show_data
     if json_wanted:
         print_json(found)
     else:
@@ -48,25 +45,32 @@ def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: b
 
 
 def _of_model(file: Path, place: Path) -> dict[str, Any]:
-    from portanet.cli.describe import count, layer_rows
+    from portanet.cli.describe import count
     from portanet.cli.run_folder import REPORT
     from portanet.files.description import load
+    from portanet.layers import Sequential
+    from portanet.layers.words import layer_words
 
-    net = load(file)
-    report = place / REPORT
+    trained = load(file)
+    report, shape = place / REPORT, trained.input_shape or ()
+    net = trained.net if isinstance(trained.net, Sequential) else Sequential((trained.net,))
+    rows = zip(net.layers, net.shapes(shape), net.split(dict(trained.params)), strict=True)
     return {
         "kind": "model",
         "file": str(file),
         "bytes": file.stat().st_size,
-        "epoch": net.epoch,
-        "input_shape": list(net.input_shape or ()),
-        "outputs": net.outputs,
-        "parameters": count(net.params),
-        "classes": list(net.classes),
-        "loss": type(net.loss).__name__,
-        "dtype": net.dtype,
-        "seed": net.seed,
-        "layers": layer_rows(net.net, net.input_shape or (), net.params),
+        "epoch": trained.epoch,
+        "input_shape": list(shape),
+        "outputs": trained.outputs,
+        "parameters": count(trained.params),
+        "classes": list(trained.classes),
+        "loss": type(trained.loss).__name__,
+        "dtype": trained.dtype,
+        "seed": trained.seed,
+        "layers": [
+            {"index": i, "layer": layer_words(layer), "output_shape": list(shape), "parameters": count(own)}
+            for i, (layer, shape, own) in enumerate(rows)
+        ],
         **({"report": _report(report)} if report.is_file() else {}),
     }
 
@@ -75,9 +79,8 @@ def _report(path: Path) -> dict[str, Any]:
     """Return a run's report, of which at least what is shown here is of the right kind."""
     try:
         with path.open("rb") as file:
-            found = json.loads(file.read(_LARGEST))
-        sound = isinstance(found["stopped"], str) and isinstance(found["metrics"], dict)
-        sound = sound and all(isinstance(found[key], int) for key in ("best_epoch", "epochs"))
+            found: dict[str, Any] = json.loads(file.read(_LARGEST))
+        sound = all(isinstance(found[key], kind) for key, kind in _REPORT.items())
         # A number that is not finite is written as null.
         sound = sound and all(isinstance(value, int | float | None) for value in found["metrics"].values())
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -85,22 +88,20 @@ def _report(path: Path) -> dict[str, Any]:
     if not sound:
         message = f"{path}: expected the report of portanet train, got one that is damaged or another; remove it"
         raise DataError(message)
-    return dict(found)
+    return found
 
 
 def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
-    from portanet.cli.describe import class_counts
     from portanet.data import fingerprint, load
 
     data = load(source, target=target, task=task)
 
-    def part(x: Any, y: Any) -> dict[str, Any]:
-        summary: dict[str, Any] = {"samples": len(x)}
-        if data.classes:
-            summary["classes"] = class_counts(data, y)
-        else:
-            summary["target"] = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
-        return summary
+    def part(y: Any) -> dict[str, Any]:
+        if not data.classes:
+            numbers = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
+            return {"samples": len(y), "target": numbers}
+        counts = Counter(y.tolist())
+        return {"samples": len(y), "classes": {name: counts[i] for i, name in enumerate(data.classes)}}
 
     return {
         "kind": "data",
@@ -110,8 +111,8 @@ def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
         "dtype": str(data.x.dtype),
         "scale": data.scale,
         "features": list(data.features),
-        "train": part(data.x, data.y),
-        "test": None if data.x_test is None else part(data.x_test, data.y_test),
+        "train": part(data.y),
+        "test": None if data.y_test is None else part(data.y_test),
         "sha256": fingerprint(data),
     }
 
@@ -141,13 +142,13 @@ def _show_data(found: dict[str, Any]) -> None:
 
     scale = "" if found["scale"] is None else f", 0 to {found['scale']:g}"
     echo(f"{found['name']}: {found['task']}, samples of {shape_words(tuple(found['shape']))}, {found['dtype']}{scale}")
-    parts = [name for name in ("train", "test") if found[name] is not None]
-    rows = [("samples", *(str(found[name]["samples"]) for name in parts))]
+    parts = {name: found[name] for name in ("train", "test") if found[name] is not None}
+    rows = [("samples", *(str(part["samples"]) for part in parts.values()))]
     if found["task"] == "classification":
-        rows += [(f"class {c}", *(str(found[name]["classes"][c]) for name in parts)) for c in found["train"]["classes"]]
+        rows += [(f"class {c}", *(str(p["classes"][c]) for p in parts.values())) for c in found["train"]["classes"]]
     else:
         of = ("min", "mean", "max")
-        rows += [(f"target {word}", *(f"{found[name]['target'][word]:.6g}" for name in parts)) for word in of]
+        rows += [(f"target {word}", *(f"{p['target'][word]:.6g}" for p in parts.values())) for word in of]
     print_table(["", *parts], rows, right=[1, 2])
     if found["features"]:
         echo(f"features {', '.join(found['features'])}")

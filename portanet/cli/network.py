@@ -25,8 +25,6 @@ from portanet.layers import (
 from portanet.layers.config import activation, from_config
 from portanet.losses import LOSSES, Loss
 
-__all__ = ["build", "check_outputs", "choose_loss", "metrics"]
-
 _IN_FRONT = (Rescale, Standardize, Augment)  # they leave the shape as it is
 _LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus")  # they lose about half of the signal
 

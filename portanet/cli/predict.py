@@ -17,8 +17,6 @@ from portanet.errors import ConfigError
 if TYPE_CHECKING:
     from portanet.training.model import Model
 
-__all__ = ["predict"]
-
 
 @click.command()
 @click.argument("run")

@@ -13,8 +13,6 @@ from portanet.errors import ConfigError
 if TYPE_CHECKING:
     from portanet.distributed.ranks import Ranks
 
-__all__ = ["begun", "joined", "on_first"]
-
 T = TypeVar("T")
 
 

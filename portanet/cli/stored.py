@@ -15,8 +15,6 @@ from portanet.errors import ConfigError, DataError
 from portanet.files.description import load as load_model
 from portanet.training.model import Model
 
-__all__ = ["data_for", "find", "is_stored", "model", "part_of", "shaped", "target_of"]
-
 
 def is_stored(path: str) -> bool:
     """Whether `path` is a run folder or a model's file, and not data."""

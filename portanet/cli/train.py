@@ -11,8 +11,8 @@ import click
 from click.core import ParameterSource
 
 from portanet.cli.config import ConfigurableCommand, config_option, resume_option
-from portanet.cli.output import numbers, only_warnings, print_json, say
-from portanet.cli.parameters import json_option
+from portanet.cli.output import numbers, print_json, say
+from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
 from portanet.errors import ConfigError, DivergedError
@@ -20,8 +20,6 @@ from portanet.errors import ConfigError, DivergedError
 if TYPE_CHECKING:
     from portanet.cli.group import State
     from portanet.cli.training import Training
-
-__all__ = ["train"]
 
 
 @click.command(cls=ConfigurableCommand)
@@ -31,7 +29,7 @@ __all__ = ["train"]
 @resume_option
 @click.option("--print-config", is_flag=True, help="Print the resolved configuration as TOML, and do not train.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print warnings and the result alone.")
+@quiet_option
 @click.pass_context
 def train(
     ctx: click.Context, /, *, resume: Path | None, print_config: bool, json_wanted: bool, quiet: bool, **given: Any
@@ -57,8 +55,6 @@ def train(
     if resume is not None and options.out is not None:
         message = "--out: a resumed run goes on in its own folder; leave it out"
         raise ConfigError(message)
-    if quiet:
-        only_warnings()
     with joined(options.batch_norm) as ranks:
         if resume is None:
             on_first(ranks, lambda: run_folder.refuse_taken(options.out))

@@ -14,9 +14,10 @@ from typing import Any
 
 from portanet import losses, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit, TrainingCheckpoint
-from portanet.cli import environment, network, run_folder, schedule, toml_text
-from portanet.cli.describe import count, data_in_words, net_in_words
-from portanet.cli.parameters import steps_or_minutes
+from portanet.cli import environment, network, run_folder, schedule
+from portanet.cli.config import as_toml
+from portanet.cli.describe import data_in_words, network_in_words
+from portanet.cli.parameters import seconds
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load
@@ -26,8 +27,6 @@ from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryEr
 from portanet.files.description import read
 from portanet.training import batch_size as memory
 from portanet.training.trainer import Trainer
-
-__all__ = ["Training", "optimizer"]
 
 logger = logging.getLogger("portanet")
 
@@ -112,7 +111,7 @@ class Training:
         processes = "" if self.ranks is None else f", by {self.ranks.size} processes"
         return [
             f"data     {data_in_words(self.dataset)}",
-            f"network  {net_in_words(trainer.net)}: {count(trainer.params):,} parameters",
+            f"network  {network_in_words(trainer.net, trainer.params)}",
             f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}{processes}",
         ]
 
@@ -123,7 +122,7 @@ class Training:
         if isinstance(self.options.layers, list):
             for name in OF_HIDDEN_LAYERS:
                 del values[name]
-        return toml_text.dumps(values)
+        return as_toml(values)
 
     def prepare(self, folder: Path, arguments: Sequence[str]) -> None:
         """Write what is known before the first step into the run's folder."""
@@ -145,7 +144,9 @@ class Training:
         """
         began = time.perf_counter()
         recorder = run_folder.Recorder(folder)
-        saved = TrainingCheckpoint(folder / run_folder.CHECKPOINT, **steps_or_minutes(self.options.checkpoint_every))
+        every = self.options.checkpoint_every
+        often: Any = {"steps": int(every)} if every.isdecimal() else {"minutes": seconds(every) / 60}
+        saved = TrainingCheckpoint(folder / run_folder.CHECKPOINT, **often)
         epochs = self.options.epochs
         if resume:
             self.trainer.resume(saved.path)

@@ -14,8 +14,6 @@ from portanet.data.readers.table_parse import parse
 from portanet.errors import DataError
 from portanet.training.model import Model
 
-__all__ = ["read"]
-
 _TABLE = re.compile(r"\.(csv|tsv|txt)(\.gz)?$", re.IGNORECASE)
 
 
