@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import importlib.util
 import logging
 import time
@@ -71,15 +70,10 @@ class Training:
             loss,
             optimizer(options),
             network.metrics(self.dataset),
-            backend=options.backend,
-            dtype=options.dtype,
-            seed=options.seed,
             schedule=rates,
-            l1=options.l1,
-            l2=options.l2,
-            class_weight=options.class_weight,
             classes=self.dataset.classes,
             ranks=ranks,
+            **{name: getattr(options, name) for name in ("backend", "dtype", "seed", "l1", "l2", "class_weight")},
         )
         rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         self.trainer.init(self.dataset.x.shape[1:])
@@ -89,7 +83,7 @@ class Training:
         self.options = dataclasses.replace(
             options,
             stream=isinstance(self.dataset.x, Samples),
-            loss=_name(loss),
+            loss=next(name for name, kind in losses.LOSSES.items() if type(loss) is kind),
             lr=self.trainer.optimizer.lr,
             val_fraction=fraction,
             batch_size=self._batch_size(options),
@@ -176,7 +170,8 @@ class Training:
                 ended = True
             except PortanetError as error:
                 refused = resume and isinstance(error, DataError)
-                report["stopped"] = _reason(error)
+                known = ((DivergedError, "diverged"), (OutOfMemoryError, "out of memory"))
+                report["stopped"] = next((words for kind, words in known if isinstance(error, kind)), "error")
                 report["error"] = str(error)
                 raise
             finally:
@@ -192,13 +187,14 @@ class Training:
 
     def draw(self, folder: Path) -> list[Path]:
         """Draw the run's pictures and return their paths."""
-        found: list[Path] = importlib.import_module("portanet.plot").run_plots(folder, self.trainer, self.dataset)
-        return found
+        from portanet.plot import run_plots
+
+        return run_plots(folder, self.trainer, self.dataset)
 
     def _callbacks(self) -> list[Callback]:
         o = self.options
-        found: list[Callback] = [EarlyStopping("val_loss", o.early_stop)] if o.early_stop else []
-        return found + ([TimeLimit(o.time_limit)] if o.time_limit else [])
+        patience: list[Callback] = [EarlyStopping("val_loss", o.early_stop)] if o.early_stop else []
+        return [*patience, *([TimeLimit(o.time_limit)] if o.time_limit else [])]
 
     def _test(self, folder: Path, recorder: run_folder.Recorder) -> dict[str, float]:
         """Return the test part's metrics, by the weights that ``evaluate`` and ``predict`` take: the best ones."""
@@ -228,12 +224,3 @@ def optimizer(options: Options) -> optimizers.Optimizer:
     lr = 0.1 if options.lr is None and options.optimizer == "sgd" else options.lr
     asked = {"lr": lr, **{name: getattr(options, name) for name in ("momentum", "weight_decay", "clip_norm")}}
     return optimizers.get(options.optimizer, **{name: value for name, value in asked.items() if value is not None})
-
-
-def _name(loss: losses.Loss) -> str:
-    return next(name for name, kind in losses.LOSSES.items() if type(loss) is kind)
-
-
-def _reason(error: PortanetError) -> str:
-    known = {DivergedError: "diverged", OutOfMemoryError: "out of memory"}
-    return next((words for kind, words in known.items() if isinstance(error, kind)), "error")
