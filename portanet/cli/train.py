@@ -104,8 +104,5 @@ def _refuse_idle_options(ctx: click.Context) -> None:
     """Raise ConfigError for an option that would do nothing, since the layers were listed one by one."""
     for name in OF_HIDDEN_LAYERS:
         if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
-            message = (
-                f"{name} says what the layers of --layers are made of, but {ctx.meta['portanet.config']} lists them as "
-                "[[layers]]; set it there, or leave it out"
-            )
-            raise ConfigError(message)
+            where = f"but {ctx.meta['portanet.config']} lists them as [[layers]]; set it there, or leave it out"
+            raise ConfigError(f"{name} says what the layers of --layers are made of, " + where)

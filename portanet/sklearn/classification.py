@@ -147,11 +147,8 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
         if self.class_weight is None:
             return own
         if incremental and isinstance(self.class_weight, str):
-            message = (
-                "class_weight 'balanced' is not supported for partial_fit, which does not see all labels; give the "
-                "weights as a dict"
-            )
-            raise ValueError(message)
+            message = "class_weight 'balanced' is not supported for partial_fit, which does not see all labels"
+            raise ValueError(message + "; give the weights as a dict")
         by_class = compute_sample_weight(self.class_weight, y)
         return by_class if own is None else own * by_class
 

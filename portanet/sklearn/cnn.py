@@ -123,20 +123,17 @@ class CNNClassifier(BaseClassifier):
             found = height, width, channels
             if known not in (None, found):
                 whose = "image_shape" if reset else "fit"
-                message = (
-                    f"expected images of shape {known} (height, width, channels), as {whose} had them, got {found}"
-                )
+                wanted = f"images of shape {known} (height, width, channels), as {whose} had them"
+                message = f"expected {wanted}, got {found}"
                 raise ValueError(message)
             X = array_namespace(X).reshape(X, (shape[0], math.prod(found)))
         x = inputs.samples(self, X, reset=reset)
         if reset:
             self.image_shape_ = found or (1, self.n_features_in_, 1)
             if math.prod(self.image_shape_) != self.n_features_in_:
-                message = (
-                    f"image_shape: {self.image_shape_} is {math.prod(self.image_shape_)} numbers an image, the samples "
-                    f"have {self.n_features_in_}; give (height, width, channels) of your images"
-                )
-                raise ConfigError(message)
+                message = f"image_shape: {self.image_shape_} is {math.prod(self.image_shape_)} numbers an image"
+                has = f"the samples have {self.n_features_in_}; give (height, width, channels) of your images"
+                raise ConfigError(f"{message}, " + has)
         return x
 
     def _given_shape(self) -> tuple[int, int, int] | None:

@@ -20,7 +20,7 @@ from portanet.losses import Loss
 from portanet.optimizers import SGD
 from portanet.sklearn import inputs
 from portanet.sklearn.categories import Categories, find
-from portanet.sklearn.convergence import NOT_FINITE
+from portanet.sklearn.convergence import NOT_FINITE, Progress
 from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
 from portanet.sklearn.parameters import Arguments
@@ -150,10 +150,8 @@ class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin
         """
         check_is_fitted(self)
         if self._categories is not None:
-            message = (
-                f"{type(self).__name__}: a network alone cannot hold the categories of categorical_features; keep this "
-                "estimator by pickle"
-            )
+            why = "a network alone cannot hold the categories of categorical_features"
+            message = f"{type(self).__name__}: {why}; keep this estimator by pickle"
             raise ConfigError(message)
         fitted = self._model(backends.get("numpy"), None)
         program = replace(fitted.program, loss=public(self._loss), l2=float(self.alpha), penalty_per_sample=True)
@@ -180,12 +178,10 @@ class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin
             return  # weights are small: they are brought to where the samples are
         home = backends.of(self.coefs_[0])
         if home.spec != place.spec:
-            message = (
-                f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device as "
-                f"those passed to fit(): expected an array on {home.spec}, got one on {place.spec}; convert it, or "
-                f"turn array_api_dispatch off"
-            )
-            raise ValueError(message)
+            what = f"Inputs passed to {type(self).__name__}.{method}()"
+            got = f"expected an array on {home.spec}, got one on {place.spec}"
+            message = f"{what} must use the same namespace and the same device as those passed to fit(): {got}; "
+            raise ValueError(message + "convert it, or turn array_api_dispatch off")
 
     def _model(self, backend: backends.Backend, end: int | None) -> Model:
         """Return what predicts on `backend`, of the whole network or of its first `end` layers; kept for the next time.
@@ -264,4 +260,6 @@ def _on_host(value: Any) -> Any:
         return [_on_host(item) for item in value]
     if type(value) is dict:
         return {name: _on_host(item) for name, item in value.items()}
+    if isinstance(value, Progress):
+        return replace(value, kept=_on_host(value.kept))
     return to_host(value) if inputs.is_foreign(value) else value

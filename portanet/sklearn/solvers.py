@@ -160,9 +160,6 @@ def minimise(trainer: Trainer, batches: Batches, limits: dict[str, float], *, ve
         )
         trainer.params = parts(found.x)
     if found.status != 0:
-        message = (
-            f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}): {found.message}. "
-            f"Increase max_iter or max_fun, or scale the data."
-        )
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        message = f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}): {found.message}. "
+        warnings.warn(message + "Increase max_iter or max_fun, or scale the data.", ConvergenceWarning, stacklevel=4)
     return float(found.fun), min(int(found.nit), int(limits["maxiter"]))
