@@ -8,8 +8,6 @@ import numpy as np
 
 from portanet.typing import Array
 
-__all__ = ["BLOCK", "minus_scaled"]
-
 BLOCK = 1 << 15
 """Numbers of a block: 128 or 256 KiB, so that the product is read from the cache when it is subtracted."""
 

@@ -10,8 +10,6 @@ from portanet.backends.host import HostArray, Memory, host_array, host_memory, t
 from portanet.errors import BackendError, ConfigError, OutOfMemoryError, PortanetError, unknown
 from portanet.typing import Array
 
-__all__ = ["DTYPES", "WIDE", "Backend", "Memory", "dtype_name"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 DTYPES = (

@@ -16,8 +16,6 @@ from portanet.backends.host import Memory
 from portanet.errors import PortanetError
 from portanet.typing import Array
 
-__all__ = ["CupyBackend"]
-
 # Statuses after which CUDA refuses everything in this process (illegal address, launch timeout or failure, assertion…).
 _FATAL = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719})
 _NO_MEMORY = 2

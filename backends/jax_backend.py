@@ -16,8 +16,6 @@ from portanet.backends.host import HostArray, Memory
 from portanet.errors import PortanetError
 from portanet.typing import Array
 
-__all__ = ["JaxBackend"]
-
 _FATAL = ("CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_LAUNCH_TIMEOUT", "CUDA_ERROR_ASSERT")
 _NO_MEMORY = "RESOURCE_EXHAUSTED"
 

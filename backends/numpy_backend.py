@@ -13,8 +13,6 @@ from portanet.backends.base import Backend
 from portanet.backends.host import HostArray
 from portanet.typing import Array
 
-__all__ = ["NumpyBackend"]
-
 
 class NumpyBackend(Backend):
     """Arrays of NumPy in the host's memory."""

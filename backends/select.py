@@ -20,8 +20,6 @@ from portanet.backends.host import is_strict_array
 from portanet.errors import BackendError, ConfigError, unknown
 from portanet.typing import Array
 
-__all__ = ["choose", "forget", "get", "of", "status"]
-
 KNOWN = (
     *("auto", "numpy", "cupy", "cupy:1", "torch", "torch:cuda:0", "torch:mps"),
     *("jax", "jax:cpu", "jax:gpu:0", "strict"),

@@ -16,8 +16,6 @@ from portanet.backends.base import Backend
 from portanet.backends.host import is_strict_array
 from portanet.typing import Array
 
-__all__ = ["StrictBackend"]
-
 
 class StrictBackend(Backend):
     """Arrays of array-api-strict; `place` is one of its devices, ``device1`` or ``device2``, and else its CPU."""

@@ -15,8 +15,6 @@ from portanet.backends.host import Memory
 from portanet.errors import ConfigError, PortanetError
 from portanet.typing import Array
 
-__all__ = ["TorchBackend"]
-
 _FATAL = ("illegal memory access", "unspecified launch failure", "device-side assert", "launch timed out")
 _FORKED = "in forked subprocess"
 _NO_MEMORY = ("can't allocate memory", "out of memory")

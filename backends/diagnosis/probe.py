@@ -20,8 +20,6 @@ import numpy as np
 from portanet.backends.diagnosis import probe_cupy
 from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said, stop
 
-__all__ = ["Status", "forget", "probe"]
-
 
 @dataclass(frozen=True)
 class Status:

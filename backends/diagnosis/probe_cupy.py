@@ -17,8 +17,6 @@ import numpy as np
 
 from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said, stop
 
-__all__ = ["look"]
-
 _NO_DRIVER = "no NVIDIA driver was found"
 
 # What CUDA's statuses mean to a user: the reason, and the command that fixes it.

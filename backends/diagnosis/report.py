@@ -13,8 +13,6 @@ from portanet.backends import select
 from portanet.backends.diagnosis import blas
 from portanet.backends.host import host_memory
 
-__all__ = ["report"]
-
 
 def report() -> dict[str, Any]:
     """Return what is here, ready for JSON; probes every backend, each with a kernel and a matrix product.

@@ -6,8 +6,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-__all__ = ["Unusable", "check_index", "check_product", "said", "stop"]
-
 
 class Unusable(Exception):
     """A stage of a probe that failed: the stage, the reason in words, and the command that fixes it."""

@@ -180,7 +180,7 @@ def jax(workload: Workload) -> Run:
             for i in range(workload.steps):
                 state, value = compiled(state, order, i, x, target, key)
                 values.append(value)
-        jax.block_until_ready((state, values[-1:]))
+        jax.tree.map(lambda a: a.block_until_ready(), (state, values[-1:]))
 
     return run
 

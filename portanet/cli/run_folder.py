@@ -13,8 +13,7 @@ from typing import Any
 from portanet.callbacks.base import Callback, TrainerView, check_noted
 from portanet.cli.output import as_json
 from portanet.errors import ConfigError, DataError
-from portanet.files.atomic import sweep
-from portanet.files.atomic import write as write_text
+from portanet.files.atomic import sweep, write
 
 logger = logging.getLogger("portanet")
 
@@ -113,7 +112,7 @@ def begun(folder: Path) -> Iterator[None]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, whole or not at all."""
-    write_text(path, as_json(value) + "\n")
+    write(path, as_json(value) + "\n")
 
 
 class Recorder(Callback):
@@ -172,4 +171,4 @@ class Recorder(Callback):
             self.best = dict(row)
             trainer.save(self.folder / BEST)
         self._lines.append(json.dumps(row, allow_nan=False) + "\n")
-        write_text(self.folder / METRICS, "".join(self._lines))
+        write(self.folder / METRICS, "".join(self._lines))

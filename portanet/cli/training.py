@@ -23,6 +23,7 @@ from portanet.data import Samples, load
 from portanet.data.batching import prepare
 from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
+from portanet.files.atomic import write
 from portanet.files.description import read
 from portanet.training import batch_size as memory
 from portanet.training.trainer import Trainer
@@ -122,7 +123,7 @@ class Training:
         """Write what is known before the first step into the run's folder."""
         run_folder.refuse_taken(str(folder))  # again: now no other process can take it
         with run_folder.begun(folder):
-            run_folder.write_text(folder / run_folder.CONFIG, self.config())
+            write(folder / run_folder.CONFIG, self.config())
             about = environment.environment(self.trainer, self.dataset, arguments)
             run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
 

@@ -92,7 +92,7 @@ def _curve(
     if handles and not np.isnan(judge).all():
         best = int(np.nanargmin(judge))
         x, height = (float(np.asarray(values)[best]) for values in handles[-1].get_data())
-        style = {"markersize": 16, "markeredgecolor": "white", "zorder": 4}
+        style: Any = {"markersize": 16, "markeredgecolor": "white", "zorder": 4}
         handles += axes.plot([x], [height], "*", color=handles[-1].get_color(), **style)
         names.append(f"best epoch {x:g}: {percent(height) if _is_share(panel) else f'{height:.4g}'}")
     if with_legend:

@@ -54,7 +54,8 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
         if check_first_call(self, classes):
             several = type_of_target(inputs.host(y)).startswith("multilabel")
             self._know(inputs.host(y) if several else classes)
-        return super().partial_fit(X, y, sample_weight)
+        super().partial_fit(X, y, sample_weight)
+        return self
 
     def predict(self, X: Any) -> Array:
         """Return the label of each sample.

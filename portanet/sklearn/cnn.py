@@ -129,7 +129,7 @@ class CNNClassifier(BaseClassifier):
             X = array_namespace(X).reshape(X, (shape[0], math.prod(found)))
         x = inputs.samples(self, X, reset=reset)
         if reset:
-            self.image_shape_ = found or (1, self.n_features_in_, 1)
+            self.image_shape_: tuple[int, int, int] = found or (1, self.n_features_in_, 1)
             if math.prod(self.image_shape_) != self.n_features_in_:
                 message = f"image_shape: {self.image_shape_} is {math.prod(self.image_shape_)} numbers an image"
                 has = f"the samples have {self.n_features_in_}; give (height, width, channels) of your images"
