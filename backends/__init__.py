@@ -4,9 +4,10 @@
 is imported before it is asked for.
 """
 
-from portanet.backends.base import Backend, Memory
+from portanet.backends.base import Backend
 from portanet.backends.diagnosis.probe import Status
 from portanet.backends.glibc_memory import keep_memory
+from portanet.backends.host import Memory
 from portanet.backends.select import get, of, status
 
 __all__ = ["Backend", "Memory", "Status", "get", "keep_memory", "of", "status"]

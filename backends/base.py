@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from portanet.backends.host import HostArray, host_array, to_host
+from portanet.backends.host import HostArray, Memory, host_array, host_memory, to_host
 from portanet.errors import BackendError, ConfigError, OutOfMemoryError, PortanetError, unknown
 from portanet.typing import Array
-
-__all__ = ["DTYPES", "WIDE", "Backend", "Memory", "dtype_name"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,17 +25,6 @@ WIDE = frozenset({"int64", "uint64", "float64"})
 def dtype_name(x: Array) -> str:
     """Return the standard's name of the dtype of `x`, whatever its library prints (``torch.float32``)."""
     return str(x.dtype).rpartition(".")[2]
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Memory of a device, in bytes."""
-
-    free: int
-    total: int
-
-    def __str__(self) -> str:
-        return f"{self.free / 2**30:.1f} of {self.total / 2**30:.1f} GiB free"
 
 
 class Backend:
@@ -132,8 +118,8 @@ class Backend:
             yield tuple(None if a is None else self.asarray(a) for a in arrays)
 
     def memory(self) -> Memory | None:
-        """Free and total memory of the device in bytes, or None where it cannot be told."""
-        return None
+        """Free and total memory of the device in bytes, or None if that is not known; by default that of the host."""
+        return host_memory()
 
     @contextlib.contextmanager
     def activate(self, dtype: str = "float32") -> Iterator[None]:

@@ -13,8 +13,6 @@ from portanet.backends.base import Backend
 from portanet.backends.flat_sum import FlatSum
 from portanet.typing import Array, Shape
 
-__all__ = ["PinnedSum", "cuda_sum"]
-
 
 class PinnedSum(FlatSum):
     """By way of page-locked host memory, to and from which a GPU copies without a detour."""

@@ -11,11 +11,10 @@ import array_api_compat.cupy as xp
 import cupy
 from array_api_compat import is_cupy_array
 
-from portanet.backends.base import Backend, F, Memory
+from portanet.backends.base import Backend, F
+from portanet.backends.host import Memory
 from portanet.errors import PortanetError
 from portanet.typing import Array
-
-__all__ = ["CupyBackend"]
 
 # Statuses after which CUDA refuses everything in this process (illegal address, launch timeout or failure, assertion…).
 _FATAL = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719})

@@ -16,8 +16,6 @@ from array_api_compat import is_cupy_array
 from portanet.backends.namespace import adopt, namespace
 from portanet.typing import Array
 
-__all__ = ["FUSING", "MARKED", "elementwise", "fused_on_cupy"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 FUSING = os.environ.get("PORTANET_CUPY_FUSE") == "1"

@@ -9,8 +9,6 @@ import numpy as np
 from portanet.backends.base import Backend
 from portanet.typing import Array, Shape
 
-__all__ = ["FlatSum"]
-
 
 class FlatSum:
     """A flat array on the host, and its sum over processes in place; of any backend's arrays.

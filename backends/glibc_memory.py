@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 
-__all__ = ["keep_memory"]
-
 
 def keep_memory() -> bool:
     """Let this process keep the memory of freed arrays for later arrays; return whether that took effect.

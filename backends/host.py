@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import device, is_cupy_array, is_jax_array, is_torch_array
@@ -12,9 +11,17 @@ from array_api_compat import device, is_cupy_array, is_jax_array, is_torch_array
 from portanet.errors import DataError
 from portanet.typing import Array
 
-__all__ = ["HostArray", "cache_budget", "host_array", "host_memory", "is_strict_array", "to_host"]
-
 HostArray = np.ndarray[Any, Any]
+
+
+class Memory(NamedTuple):
+    """Memory of a device, in bytes."""
+
+    free: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.free / 2**30:.1f} of {self.total / 2**30:.1f} GiB free"
 
 
 def is_strict_array(x: object) -> bool:
@@ -72,32 +79,15 @@ def cache_budget(x: Array) -> int | None:
     return 1 << 22  # some 15 images of 28×28×32, three of each pixel: an eighth to sixteen times as much is no faster
 
 
-def host_memory() -> tuple[int, int] | None:
-    """Return the host's free and total memory in bytes, or None where the system does not tell.
+def host_memory() -> Memory:
+    """Return the host's memory, as far as this process may have it: a container's limit and ``ulimit -v`` count."""
+    import psutil
 
-    That is what this process may have of it: a container's limit and that of ``ulimit -v`` count.
-    """
-    found = _system_memory()
-    if found is None:
-        return None
-    free, total = found
+    found = psutil.virtual_memory()
+    free, total = found.available, found.total
     for left, limit in (_container_memory(), _address_space()):
         free, total = min(free, max(left, 0)), min(total, limit)
-    return free, total
-
-
-def _system_memory() -> tuple[int, int] | None:
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        lines = (line.split() for line in meminfo.read_text().splitlines())
-        kibibytes = {words[0]: int(words[1]) for words in lines if len(words) > 1}
-        if "MemAvailable:" in kibibytes:  # what can be had without swapping, unlike MemFree
-            return kibibytes["MemAvailable:"] * 1024, kibibytes["MemTotal:"] * 1024
-    try:
-        page = os.sysconf("SC_PAGE_SIZE")
-        return os.sysconf("SC_AVPHYS_PAGES") * page, os.sysconf("SC_PHYS_PAGES") * page
-    except (AttributeError, ValueError, OSError):  # no sysconf on Windows, no such name on macOS
-        return None
+    return Memory(free, total)
 
 
 def _container_memory() -> tuple[int, int]:
@@ -119,14 +109,13 @@ def _address_space() -> tuple[int, int]:
     """Return what the limit of the process's addresses leaves and allows."""
     try:
         import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit == resource.RLIM_INFINITY:
-            return _ENDLESS
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except (ImportError, OSError, ValueError):  # Windows, macOS
+    except ImportError:  # Windows
         return _ENDLESS
-    return limit - used, limit
+    import psutil
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    endless = limit == resource.RLIM_INFINITY
+    return _ENDLESS if endless else (limit - psutil.Process().memory_info().vms, limit)
 
 
 _ENDLESS = (1 << 63, 1 << 63)

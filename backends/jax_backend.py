@@ -11,12 +11,10 @@ import jax.numpy as xp
 import numpy as np
 from array_api_compat import is_jax_array
 
-from portanet.backends.base import WIDE, Backend, F, Memory
-from portanet.backends.host import HostArray, host_memory
+from portanet.backends.base import WIDE, Backend, F
+from portanet.backends.host import HostArray, Memory
 from portanet.errors import PortanetError
 from portanet.typing import Array
-
-__all__ = ["JaxBackend"]
 
 _FATAL = ("CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_LAUNCH_TIMEOUT", "CUDA_ERROR_ASSERT")
 _NO_MEMORY = "RESOURCE_EXHAUSTED"
@@ -95,8 +93,7 @@ class JaxBackend(Backend):
         stats = self.device.memory_stats()
         if stats and "bytes_limit" in stats:
             return Memory(stats["bytes_limit"] - stats["bytes_in_use"], stats["bytes_limit"])
-        found = host_memory() if self.device.platform == "cpu" else None
-        return None if found is None else Memory(*found)
+        return super().memory() if self.device.platform == "cpu" else None
 
     def _translate(self, error: Exception) -> PortanetError | None:
         if isinstance(error, jax.errors.JaxRuntimeError):

@@ -8,8 +8,6 @@ from array_api_compat import array_namespace, is_cupy_array
 
 from portanet.typing import Array
 
-__all__ = ["adopt", "namespace", "sign", "why_fixed"]
-
 _found: dict[type, Any] = {}
 
 

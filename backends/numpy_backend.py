@@ -9,11 +9,9 @@ from typing import Any
 import array_api_compat.numpy as xp
 import numpy as np
 
-from portanet.backends.base import Backend, Memory
-from portanet.backends.host import HostArray, host_memory
+from portanet.backends.base import Backend
+from portanet.backends.host import HostArray
 from portanet.typing import Array
-
-__all__ = ["NumpyBackend"]
 
 
 class NumpyBackend(Backend):
@@ -42,8 +40,3 @@ class NumpyBackend(Backend):
 
     def _put(self, x: Array) -> Array:
         return x
-
-    def memory(self) -> Memory | None:
-        """Free and total memory of the host, in bytes."""
-        found = host_memory()
-        return None if found is None else Memory(*found)

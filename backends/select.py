@@ -20,34 +20,15 @@ from portanet.backends.host import is_strict_array
 from portanet.errors import BackendError, ConfigError, unknown
 from portanet.typing import Array
 
-__all__ = ["choose", "forget", "get", "of", "status"]
-
 KNOWN = (
-    "auto",
-    "numpy",
-    "cupy",
-    "cupy:1",
-    "torch",
-    "torch:cuda:0",
-    "torch:mps",
-    "jax",
-    "jax:cpu",
-    "jax:gpu:0",
-    "strict",
+    *("auto", "numpy", "cupy", "cupy:1", "torch", "torch:cuda:0", "torch:mps"),
+    *("jax", "jax:cpu", "jax:gpu:0", "strict"),
 )
 """Names to suggest: one of each form."""
 
 _NAMES = re.compile(
     r"numpy|cupy(:\d+)?|torch(:(cpu|mps|cuda(:\d+)?))?|jax(:(cpu|gpu|tpu)(:\d+)?)?|strict(:device[12])?"
 )
-
-_CLASSES = {
-    "numpy": ("numpy_backend", "NumpyBackend"),
-    "cupy": ("cupy_backend", "CupyBackend"),
-    "torch": ("torch_backend", "TorchBackend"),
-    "jax": ("jax_backend", "JaxBackend"),
-    "strict": ("strict_backend", "StrictBackend"),
-}
 
 _log = logging.getLogger("portanet")
 
@@ -129,7 +110,7 @@ def _make(name: str) -> Backend:
         message = f"the backend {name!r} cannot be used: {found.reason}{mend}"
         raise BackendError(message)
     library, _, place = name.partition(":")
-    module, kind = _CLASSES[library]
+    module, kind = f"{library}_backend", f"{library.title()}Backend"
     if library == "cupy" and os.environ.get("PORTANET_CUPY_GRAPHS") == "1":
         module, kind = "cuda_graphs.backend", "GraphBackend"
     made: Backend = getattr(importlib.import_module(f"portanet.backends.{module}"), kind)(place)

@@ -12,11 +12,9 @@ from collections.abc import Iterator
 import array_api_strict as xp
 import numpy as np
 
-from portanet.backends.base import Backend, Memory
-from portanet.backends.host import host_memory, is_strict_array
+from portanet.backends.base import Backend
+from portanet.backends.host import is_strict_array
 from portanet.typing import Array
-
-__all__ = ["StrictBackend"]
 
 
 class StrictBackend(Backend):
@@ -42,8 +40,3 @@ class StrictBackend(Backend):
         # Overflow is silent, as on every other library (see backends/numpy_backend.py).
         with xp.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False), np.errstate(all="ignore"):
             yield
-
-    def memory(self) -> Memory | None:
-        """Free and total memory of the host, in bytes."""
-        found = host_memory()
-        return None if found is None else Memory(*found)

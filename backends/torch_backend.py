@@ -10,12 +10,10 @@ import numpy as np
 import torch
 from array_api_compat import is_torch_array
 
-from portanet.backends.base import Backend, Memory
-from portanet.backends.host import host_memory
+from portanet.backends.base import Backend
+from portanet.backends.host import Memory
 from portanet.errors import ConfigError, PortanetError
 from portanet.typing import Array
-
-__all__ = ["TorchBackend"]
 
 _FATAL = ("illegal memory access", "unspecified launch failure", "device-side assert", "launch timed out")
 _FORKED = "in forked subprocess"
@@ -75,8 +73,7 @@ class TorchBackend(Backend):
         if self.device.type == "mps":
             total = torch.mps.recommended_max_memory()
             return Memory(total - torch.mps.driver_allocated_memory(), total)
-        found = host_memory()
-        return None if found is None else Memory(*found)
+        return super().memory()
 
     def _translate(self, error: Exception) -> PortanetError | None:
         # torch tells these apart by their words alone, but for the GPU's OutOfMemoryError, a RuntimeError as well.

@@ -14,8 +14,6 @@ from portanet.backends.cupy_backend import CupyBackend
 from portanet.backends.host import HostArray
 from portanet.typing import Array
 
-__all__ = ["GraphBackend"]
-
 _Batch = tuple[Array | None, ...]
 
 

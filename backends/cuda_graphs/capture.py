@@ -11,8 +11,6 @@ import cupy
 from portanet.backends.cuda_graphs.cublas import own_products
 from portanet.typing import Array
 
-__all__ = ["captured"]
-
 
 def captured(run: Callable[[], Any], workspace: Array) -> tuple[Any, Any, Any]:
     """Return the graph of what `run` launches, the memory that must live as long, and what `run` returned.

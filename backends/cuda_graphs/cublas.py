@@ -23,8 +23,6 @@ from cupy_backends.cuda.libs import cublas
 from portanet.errors import BackendError
 from portanet.typing import Array, Shape
 
-__all__ = ["own_products", "product", "workspace_bytes"]
-
 _PLAIN, _TRANSPOSED = 0, 1
 _ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
 _capturing = threading.Lock()  # the operator is one for all threads

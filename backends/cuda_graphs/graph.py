@@ -25,8 +25,6 @@ from portanet.backends.cuda_graphs.trees import put_together, taken_apart
 from portanet.errors import BackendError
 from portanet.typing import Array
 
-__all__ = ["Call", "Graph", "Graphed"]
-
 _log = logging.getLogger("portanet")
 
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from portanet.errors import BackendError
 
-__all__ = ["put_together", "taken_apart"]
-
 _LEAF = ("leaf",)
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Blas", "describe"]
-
 
 @dataclass(frozen=True)
 class Blas:

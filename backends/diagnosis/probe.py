@@ -1,7 +1,7 @@
 """Whether a backend can be used here: found out by using it, in stages, once per process.
 
 Importing a library proves little: CuPy imports silently where there is no driver. Each stage that fails says in words
-what is missing, and the command that mends it. The stages of CuPy stand in
+what is missing, and the command that fixes it. The stages of CuPy stand in
 :mod:`portanet.backends.diagnosis.probe_cupy`.
 """
 
@@ -12,16 +12,13 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from portanet.backends.diagnosis import probe_cupy
-from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said
-
-__all__ = ["Status", "forget", "probe"]
+from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said, stop
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Status:
     reason : str
         Why it stopped there, in words; empty where it passed.
     mend : str
-        The command that mends it, or empty where there is none.
+        The command that fixes it, or empty where there is none.
     version : str
         The library's version, or empty where it is not known.
     devices : tuple of str
@@ -60,18 +57,17 @@ class Status:
 def probe(name: str) -> Status:
     """Return the status of the backend `name` (``"cupy"``, ``"torch:mps"``, …), found out once per process."""
     library, _, place = name.partition(":")
-    look: Callable[[str], tuple[str, ...]]
-    if library == "cupy":
-        look = probe_cupy.look
-    else:
-        look = {"numpy": _numpy, "torch": _torch, "jax": _jax, "strict": _strict}[library]
+    looks = {"numpy": _numpy, "cupy": probe_cupy.look, "torch": _torch, "jax": _jax, "strict": _strict}
+    found: dict[str, Any] = {"stage": "ready", "reason": "", "mend": "", "devices": ()}
     try:
-        with warnings.catch_warnings():  # what a library would warn of is told by the status
+        with warnings.catch_warnings():  # what a library would warn of is reported by the status
             warnings.simplefilter("ignore")
-            devices = look(place)
-    except Unusable as stop:
-        return Status(name, False, stop.stage, stop.reason, stop.mend, _version(library), ())
-    return Status(name, True, "ready", "", "", _version(library), devices)
+            found["devices"] = looks[library](place)
+    except Unusable as why:
+        found |= {"stage": why.stage, "reason": why.reason, "mend": why.mend}
+    module = sys.modules.get("array_api_strict" if library == "strict" else library)
+    version = str(getattr(module, "__version__", ""))
+    return Status(name, found["stage"] == "ready", version=version, **found)
 
 
 def forget() -> None:
@@ -82,17 +78,11 @@ def forget() -> None:
 def load(module: str, mend: str) -> Any:
     """Return `module`, imported; the first two stages of every probe."""
     if importlib.util.find_spec(module) is None:
-        raise Unusable(stage="installed", reason=f"{module} is not installed", mend=mend)
+        stop("installed", f"{module} is not installed", mend)
     try:
         return importlib.import_module(module)
     except Exception as error:  # a broken installation may raise anything
-        raise Unusable(stage="import", reason=f"{module} cannot be imported: {said(error)}", mend=mend) from error
-
-
-def _version(library: str) -> str:
-    module = {"strict": "array_api_strict"}.get(library, library)
-    loaded = sys.modules.get(module)
-    return str(getattr(loaded, "__version__", ""))
+        stop("import", f"{module} cannot be imported: {said(error)}", mend)
 
 
 def _numpy(place: str) -> tuple[str, ...]:
@@ -112,19 +102,17 @@ def _torch(place: str) -> tuple[str, ...]:
     kind, _, index = place.partition(":")
     if kind == "cuda":
         if torch.version.cuda is None:
-            raise Unusable(
-                stage="devices", reason="this torch is built without CUDA", mend="pip install --force-reinstall torch"
-            )
+            stop("devices", "this torch is built without CUDA", "pip install --force-reinstall torch")
         if n == 0:
-            raise Unusable(stage="devices", reason="torch sees no CUDA device", mend="nvidia-smi")
+            stop("devices", "torch sees no CUDA device", "nvidia-smi")
         check_index("torch:cuda", int(index or 0), n)
     if kind == "mps" and not mps:
-        raise Unusable(stage="devices", reason="torch sees no MPS device: it needs a Mac with Apple silicon")
+        stop("devices", "torch sees no MPS device: it needs a Mac with Apple silicon")
     try:
         x = torch.ones((2, 2), dtype=torch.float32, device=place or None)
         check_product((x @ x).cpu().numpy())
     except Exception as error:
-        raise Unusable(stage="matmul", reason=f"torch's matrix product failed: {said(error)}") from error
+        stop("matmul", f"torch's matrix product failed: {said(error)}")
     gpus = (f"torch:cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(n))
     return ("torch:cpu", *gpus, *(("torch:mps",) if mps else ()))
 
@@ -136,18 +124,12 @@ def _jax(place: str) -> tuple[str, ...]:
         devices = jax.devices(platform or None)
     except RuntimeError as error:
         mend = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}.get(platform, "")
-        raise Unusable(
-            stage="devices", reason=f"JAX sees no {platform or 'device'}: {said(error)}", mend=mend
-        ) from error
+        stop("devices", f"JAX sees no {platform or 'device'}: {said(error)}", mend)
     check_index(f"jax:{devices[0].platform}", int(index or 0), len(devices))
     try:
         x = jax.device_put(np.ones((2, 2), np.float32), devices[int(index or 0)])
         check_product(np.asarray(x @ x))
     except Exception as error:
-        raise Unusable(stage="matmul", reason=f"JAX's matrix product failed: {said(error)}") from error
-    everywhere = {d.platform: d for d in [*jax.devices(), *jax.devices("cpu")]}
-    return tuple(
-        f"jax:{platform}:{i} ({device.device_kind})"
-        for platform in everywhere
-        for i, device in enumerate(jax.devices(platform))
-    )
+        stop("matmul", f"JAX's matrix product failed: {said(error)}")
+    platforms = dict.fromkeys(d.platform for d in [*jax.devices(), *jax.devices("cpu")])
+    return tuple(f"jax:{p}:{i} ({d.device_kind})" for p in platforms for i, d in enumerate(jax.devices(p)))

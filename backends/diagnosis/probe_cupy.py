@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said
-
-__all__ = ["look"]
+from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said, stop
 
 _NO_DRIVER = "no NVIDIA driver was found"
 
-# What CUDA's statuses mean to a user: the reason, and the command that mends it.
+# What CUDA's statuses mean to a user: the reason, and the command that fixes it.
 _STATUSES = {
     2: ("the GPU's memory is full", "nvidia-smi"),
     3: ("CUDA cannot be initialised, as in a process forked from one that used it: spawn it instead", ""),
@@ -63,17 +61,13 @@ def _wheel() -> str:
     """Return the extra whose wheel is installed, or an empty name for a build from source."""
     if importlib.util.find_spec("cupy") is None:
         driver = "" if driver_version() else f", and {_NO_DRIVER}"
-        raise Unusable(
-            stage="installed",
-            reason=f"CuPy is not installed{driver}",
-            mend=f'pip install "portanet[{_fitting_extra()}]"',
-        )
+        stop("installed", f"CuPy is not installed{driver}", f'pip install "portanet[{_fitting_extra()}]"')
     names = {d.name.lower() for d in distributions() if d.name}
     wheels = sorted(name for name in names if re.fullmatch(r"cupy(-cuda\d+x?|-rocm.*)?", name))
     if len(wheels) > 1:
         # Removing one deletes files of the other: all go, and one comes back.
         mend = f'pip uninstall -y {" ".join(wheels)} && pip install "portanet[{_fitting_extra()}]"'
-        raise Unusable(stage="wheels", reason=f"{' and '.join(wheels)} are installed over each other", mend=mend)
+        stop("wheels", f"{' and '.join(wheels)} are installed over each other", mend)
     found = re.fullmatch(r"cupy-(cuda\d+)x?", wheels[0]) if wheels else None
     return found[1] if found else ""
 
@@ -86,10 +80,10 @@ def _load() -> Any:
         while cause is not None:  # CuPy wraps what it met in an ImportError of its own
             if isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0] == "cuda":
                 reason = f"the package cuda-pathfinder, which CuPy needs, is missing ({cause})"
-                raise Unusable(stage="import", reason=reason, mend="pip install cuda-pathfinder") from error
+                stop("import", reason, "pip install cuda-pathfinder")
             cause = cause.__cause__
         mend = f'pip install --force-reinstall "portanet[{_fitting_extra()}]"'
-        raise Unusable(stage="import", reason=f"CuPy cannot be imported: {said(error)}", mend=mend) from error
+        stop("import", f"CuPy cannot be imported: {said(error)}", mend)
 
 
 def _count(cupy: Any, wheel: str, extra: str) -> int:
@@ -97,18 +91,17 @@ def _count(cupy: Any, wheel: str, extra: str) -> int:
     version = runtime.driverGetVersion()
     if version == 0:  # an old driver gives the same status 35 further down: only this tells them apart
         get = "get it from https://www.nvidia.com/drivers, or start the container with --gpus all"
-        raise Unusable(stage="driver", reason=f"{_NO_DRIVER}: {get}")
+        stop("driver", f"{_NO_DRIVER}: {get}")
     try:
         n = int(runtime.getDeviceCount())
     except runtime.CUDARuntimeError as error:
         if error.status == 35:
             reason = f"the NVIDIA driver supports CUDA {_dotted(version)} at most, too old for this CuPy"
             package = f"cupy-{wheel}x" if wheel else "cupy"
-            if version >= 12000 and wheel != "cuda12":
-                mend = f'pip uninstall -y {package} && pip install "portanet[cuda12]"'
-            else:
+            mend = f'pip uninstall -y {package} && pip install "portanet[cuda12]"'
+            if version < 12000 or wheel == "cuda12":
                 reason, mend = f"{reason}: update it (https://www.nvidia.com/drivers)", ""
-            raise Unusable(stage="driver", reason=reason, mend=mend) from error
+            stop("driver", reason, mend)
         raise _explained(error, "devices", extra) from error
     if n == 0:
         raise _none_visible()
@@ -128,12 +121,10 @@ def _explained(error: Exception, stage: str, extra: str) -> Unusable:
     status = getattr(error, "status", 0) if type(error).__name__ in {"CUDARuntimeError", "CUDADriverError"} else 0
     if status == 100:
         return _none_visible()
-    if status in _STATUSES:
-        reason, mend = _STATUSES[status]
-        return Unusable(stage=stage, reason=f"{reason} (CUDA status {status})", mend=mend.format(extra=extra))
-    if isinstance(error, MemoryError):
-        reason, mend = _STATUSES[2]
-        return Unusable(stage=stage, reason=reason, mend=mend)
+    if status in _STATUSES or isinstance(error, MemoryError):
+        reason, mend = _STATUSES[status or 2]
+        number = f" (CUDA status {status})" if status else ""
+        return Unusable(stage=stage, reason=f"{reason}{number}", mend=mend.format(extra=extra))
     headers = "open source file" in str(error)  # a CompileException, which is a plain Exception
     if headers or (isinstance(error, ImportError | RuntimeError) and not hasattr(error, "status")):
         missing = {"kernel": "CUDA's compiler NVRTC or its headers", "matmul": "cuBLAS"}.get(stage, "a CUDA library")
@@ -144,11 +135,10 @@ def _explained(error: Exception, stage: str, extra: str) -> Unusable:
 
 
 def _none_visible() -> Unusable:
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    why, mend = (
-        ("", "nvidia-smi") if hidden is None else (f" (CUDA_VISIBLE_DEVICES={hidden!r})", "unset CUDA_VISIBLE_DEVICES")
-    )
-    return Unusable(stage="devices", reason=f"no NVIDIA GPU is visible{why}", mend=mend)
+    why, mend = "no NVIDIA GPU is visible", "nvidia-smi"
+    if (hidden := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        why, mend = f"{why} (CUDA_VISIBLE_DEVICES={hidden!r})", "unset CUDA_VISIBLE_DEVICES"
+    return Unusable(stage="devices", reason=why, mend=mend)
 
 
 def driver_version() -> int:

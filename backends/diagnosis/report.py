@@ -10,11 +10,8 @@ from typing import Any
 import numpy as np
 
 from portanet.backends import select
-from portanet.backends.base import Memory
 from portanet.backends.diagnosis import blas
 from portanet.backends.host import host_memory
-
-__all__ = ["report"]
 
 
 def report() -> dict[str, Any]:
@@ -29,9 +26,7 @@ def report() -> dict[str, Any]:
         ``auto`` takes, each with ``free`` and ``total`` in bytes, or None. ``warnings``: a list of sentences.
     """
     chosen, why = select.choose()
-    host = host_memory()
-    device = select.get(chosen).memory()
-    products = blas.describe()
+    host, device, products = host_memory(), select.get(chosen).memory(), blas.describe()
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -40,8 +35,8 @@ def report() -> dict[str, Any]:
         "backends": [dataclasses.asdict(one) | {"devices": list(one.devices)} for one in select.status()],
         "blas": dataclasses.asdict(products),
         "memory": {
-            "host": None if host is None else dataclasses.asdict(Memory(*host)),
-            "device": None if device is None else dataclasses.asdict(device),
+            "host": {"free": host.free, "total": host.total},
+            "device": None if device is None else {"free": device.free, "total": device.total},
         },
         "warnings": _warnings(products),
     }

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-__all__ = ["Unusable", "check_index", "check_product", "said"]
-
 
 class Unusable(Exception):
-    """A stage of a probe that failed: the stage, the reason in words, and the command that mends it."""
+    """A stage of a probe that failed: the stage, the reason in words, and the command that fixes it."""
 
     def __init__(self, *, stage: str, reason: str, mend: str = "") -> None:
         super().__init__(reason)
         self.stage, self.reason, self.mend = stage, reason, mend
+
+
+def stop(stage: str, reason: str, mend: str = "") -> NoReturn:
+    """End a probe: raise :class:`Unusable`."""
+    raise Unusable(stage=stage, reason=reason, mend=mend)
 
 
 def said(error: BaseException) -> str:
@@ -28,7 +31,7 @@ def check_index(kind: str, index: int, n: int) -> None:
     if index >= n:
         there = "there is one device" if n == 1 else f"there are {n} devices"
         names = f"{kind}:0" if n == 1 else f"{kind}:0 to {kind}:{n - 1}"
-        raise Unusable(stage="devices", reason=f"{there}, {names}, and number {index} was asked for")
+        stop("devices", f"{there}, {names}, and number {index} was asked for")
 
 
 def check_product(product: np.ndarray[Any, Any]) -> None:

@@ -13,69 +13,56 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from portanet import optimizers
 from portanet.bench.workloads import Workload
 
-__all__ = ["PEERS", "Run"]
+Run = Callable[[int], object]
 
-Run = Callable[[int], None]
+
+def network(
+    workload: Workload, conv: Any, dense: Any, activation: Any, pool: Any, dropout: Any, flatten: Any
+) -> list[Any]:
+    """Return the layers of a workload's network; `conv` and `dense` take the sizes in and out, `activation` a name."""
+    layers = []
+    if workload.image:
+        for inputs, units in ((1, 32), (32, 64)):
+            layers += [conv(inputs, units), activation("relu")]
+        layers += [pool(2), dropout(0.25), flatten()]
+    for inputs, units in itertools.pairwise(workload.sizes[:-1]):
+        layers += [dense(inputs, units), activation(workload.hidden), *([dropout(0.5)] if workload.image else [])]
+    layers += [dense(*workload.sizes[-2:])]
+    return [*layers, activation("sigmoid")] if workload.loss == "squared" else layers
 
 
 def portanet(workload: Workload, backend: str = "numpy") -> Run:
     """Train by :class:`portanet.Trainer`."""
     import portanet as pn
+    from portanet.layers.custom import ACTIVATIONS
 
-    activation: dict[str, type[pn.Layer]] = {"relu": pn.ReLU, "sigmoid": pn.Sigmoid}
-    hidden = activation[workload.hidden]
-    net: list[pn.Layer] = []
-    if workload.image:
-        net += [
-            pn.Conv2D(32, 3),
-            pn.ReLU(),
-            pn.Conv2D(64, 3),
-            pn.ReLU(),
-            pn.MaxPool2D(2),
-            pn.Dropout(0.25),
-            pn.Flatten(),
-        ]
-    for units in workload.sizes[1:-1]:
-        net += [pn.Dense(units), hidden(), *([pn.Dropout(0.5)] if workload.image else [])]
-    net += [pn.Dense(workload.sizes[-1]), *([pn.Sigmoid()] if workload.loss == "squared" else [])]
-    losses: dict[str, type[pn.Loss]] = {
-        "softmax": pn.SoftmaxCrossEntropy,
-        "binary": pn.BinaryCrossEntropy,
-        "squared": pn.SumSquaredError,
-    }
-    optimizer = {"sgd": pn.SGD, "adam": pn.Adam}[workload.optimizer](lr=workload.lr)
-    trainer = pn.Trainer(net, losses[workload.loss](), optimizer, backend=backend, seed=0)
+    net = network(
+        *(workload, lambda i, n: pn.Conv2D(n, 3), lambda i, n: pn.Dense(n)),
+        *(ACTIVATIONS.get, pn.MaxPool2D, pn.Dropout, pn.Flatten),
+    )
+    loss = {"softmax": "softmax_cross_entropy", "binary": "binary_cross_entropy", "squared": "sum_squared_error"}
+    optimizer = optimizers.get(workload.optimizer, lr=workload.lr)
+    trainer = pn.Trainer(net, loss[workload.loss], optimizer, backend=backend, seed=0)
     x, y = workload.data()
-
-    def run(epochs: int) -> None:
-        trainer.fit(x, y, epochs=epochs, batch_size=workload.batch, verbose=False)
-
-    return run
+    return lambda epochs: trainer.fit(x, y, epochs=epochs, batch_size=workload.batch, verbose=False)
 
 
 def limit(workload: Workload) -> Run:
     """Compute the matrix products of a step and nothing else, into ready buffers, by NumPy."""
-    from portanet.backends import get
+    import numpy as np
 
-    xp = get("numpy").xp
-    products = []
-
-    def product(rows: int, inner: int, columns: int) -> None:
-        a, b = (xp.ones(shape, dtype=xp.float32) for shape in ((rows, inner), (inner, columns)))
-        products.append((a, b, xp.empty((rows, columns), dtype=xp.float32)))
-
+    shapes: list[tuple[int, int, int]] = []
     for i, (rows, inputs, units, _) in enumerate(workload.layers):
-        product(rows, inputs, units)
-        product(inputs, rows, units)
-        if i:
-            product(rows, units, inputs)
+        shapes += [(rows, inputs, units), (inputs, rows, units), *([(rows, units, inputs)] if i else [])]
+    products = [[np.ones(shape, np.float32) for shape in ((r, k), (k, c), (r, c))] for r, k, c in shapes]
 
     def run(epochs: int) -> None:
         for _ in range(epochs * workload.steps):
             for a, b, out in products:
-                xp.matmul(a, b, out=out)
+                np.matmul(a, b, out=out)
 
     return run
 
@@ -85,32 +72,23 @@ def torch(workload: Workload, device: str = "cpu", mode: str = "") -> Run:
     import torch
     from torch import nn
 
-    layers: list[nn.Module] = []
-    if workload.image:
-        layers += [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)]
-        layers += [nn.Flatten()]
-    hidden = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[workload.hidden]
-    for inputs, units in itertools.pairwise(workload.sizes[:-1]):
-        layers += [nn.Linear(inputs, units), hidden(), *([nn.Dropout(0.5)] if workload.image else [])]
-    layers += [nn.Linear(workload.sizes[-2], workload.sizes[-1])]
-    layers += [nn.Sigmoid()] if workload.loss == "squared" else []
+    activation = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+    layers = network(
+        *(workload, lambda i, n: nn.Conv2d(i, n, 3), nn.Linear, lambda name: activation[name]()),
+        *(nn.MaxPool2d, nn.Dropout, nn.Flatten),
+    )
     net = nn.Sequential(*layers).to(device)
     torch.backends.cudnn.allow_tf32 = False
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[workload.optimizer]
     optimizer = kind(net.parameters(), lr=workload.lr)
     x, y = (torch.from_numpy(a).to(device) for a in workload.data())
     x = x.permute(0, 3, 1, 2).contiguous() if workload.image else x
-    y = {
-        "softmax": lambda: y,
-        "binary": lambda: y.float()[:, None],
-        "squared": lambda: nn.functional.one_hot(y, workload.sizes[-1]).float(),
-    }[workload.loss]()
-    criteria: dict[str, Callable[[Any, Any], Any]] = {
-        "softmax": nn.CrossEntropyLoss(),
-        "binary": nn.BCEWithLogitsLoss(),
-        "squared": lambda output, target: 0.5 * ((output - target) ** 2).sum() / len(output),
-    }
-    criterion = criteria[workload.loss]
+    criterion: Callable[[Any, Any], Any] = nn.CrossEntropyLoss()
+    if workload.loss == "binary":
+        criterion, y = nn.BCEWithLogitsLoss(), y.float()[:, None]
+    elif workload.loss == "squared":
+        y = nn.functional.one_hot(y, workload.sizes[-1]).float()
+        criterion = lambda output, target: 0.5 * ((output - target) ** 2).sum() / len(output)  # noqa: E731
 
     def plain(x: Any, y: Any) -> Any:
         return criterion(net(x), y)
@@ -189,8 +167,7 @@ def jax(workload: Workload) -> Run:
         return (params, moments, count), value
 
     compiled = jax.jit(step, donate_argnums=0)
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    moments = (zeros, jax.tree.map(jnp.zeros_like, params)) if workload.optimizer == "adam" else ()
+    moments = tuple(jax.tree.map(jnp.zeros_like, params) for _ in range(2 * (workload.optimizer == "adam")))
     state, epoch = (params, moments, jnp.zeros((), jnp.int32)), itertools.count()
     n, batch, key = workload.samples, workload.batch, random.key(1)
     shuffle = jax.jit(lambda i: random.permutation(random.fold_in(random.key(2), i), n))
@@ -203,9 +180,7 @@ def jax(workload: Workload) -> Run:
             for i in range(workload.steps):
                 state, value = compiled(state, order, i, x, target, key)
                 values.append(value)
-        for value in values[-1:]:
-            value.block_until_ready()
-        jax.tree.map(lambda p: p.block_until_ready(), state)
+        jax.tree.map(lambda a: a.block_until_ready(), (state, values[-1:]))
 
     return run
 
@@ -214,16 +189,13 @@ def keras(workload: Workload) -> Run:
     """Train by Keras 3 on JAX."""
     os.environ["KERAS_BACKEND"] = "jax"
     import keras
+    from keras import layers as k
 
-    layers = [keras.layers.Input(workload.image or workload.sizes[:1])]
-    if workload.image:
-        layers += [keras.layers.Conv2D(32, 3, activation="relu"), keras.layers.Conv2D(64, 3, activation="relu")]
-        layers += [keras.layers.MaxPooling2D(), keras.layers.Dropout(0.25), keras.layers.Flatten()]
-    for units in workload.sizes[1:-1]:
-        layers += [keras.layers.Dense(units, workload.hidden)]
-        layers += [keras.layers.Dropout(0.5)] if workload.image else []
-    ending = {"softmax": None, "binary": None, "squared": "sigmoid"}[workload.loss]
-    model = keras.Sequential([*layers, keras.layers.Dense(workload.sizes[-1], ending)])
+    layers = network(
+        *(workload, lambda i, n: k.Conv2D(n, 3), lambda i, n: k.Dense(n), k.Activation),
+        *(k.MaxPooling2D, k.Dropout, k.Flatten),
+    )
+    model = keras.Sequential([k.Input(workload.image or workload.sizes[:1]), *layers])
     x, y = workload.data()
     losses = {
         "softmax": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -233,11 +205,7 @@ def keras(workload: Workload) -> Run:
     kind = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[workload.optimizer]
     model.compile(kind(workload.lr), losses[workload.loss])
     y = keras.utils.to_categorical(y, workload.sizes[-1]) if workload.loss == "squared" else y
-
-    def run(epochs: int) -> None:
-        model.fit(x, y, batch_size=workload.batch, epochs=epochs, verbose=0)
-
-    return run
+    return lambda epochs: model.fit(x, y, batch_size=workload.batch, epochs=epochs, verbose=0)
 
 
 def sklearn(workload: Workload) -> Run:
@@ -247,18 +215,9 @@ def sklearn(workload: Workload) -> Run:
     from sklearn.neural_network import MLPClassifier
 
     x, y = workload.data()
-    model = MLPClassifier(
-        workload.sizes[1:-1],
-        activation={"relu": "relu", "sigmoid": "logistic"}[workload.hidden],
-        solver=workload.optimizer,
-        alpha=0.0,
-        batch_size=workload.batch,
-        learning_rate_init=workload.lr,
-        momentum=0.0,
-        tol=0.0,
-        n_iter_no_change=10**9,
-        random_state=0,
-    )
+    name = {"relu": "relu", "sigmoid": "logistic"}[workload.hidden]
+    model = MLPClassifier(workload.sizes[1:-1], name, solver=workload.optimizer, alpha=0.0, batch_size=workload.batch)
+    model.set_params(learning_rate_init=workload.lr, momentum=0.0, tol=0.0, n_iter_no_change=10**9, random_state=0)
 
     def run(epochs: int) -> None:
         with warnings.catch_warnings():

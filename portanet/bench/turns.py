@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from portanet.bench.workloads import KNOWN
 from portanet.errors import PortanetError
 
-__all__ = ["Timings", "measure"]
-
 
 @dataclass
 class Timings:

@@ -14,8 +14,6 @@ from portanet.backends import keep_memory
 from portanet.bench.peers import PEERS, portanet
 from portanet.bench.workloads import KNOWN
 
-__all__ = ["main"]
-
 
 def main(arguments: Sequence[str]) -> None:
     """Serve the turns of ``WORKLOAD PEER``."""

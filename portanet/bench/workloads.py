@@ -8,8 +8,6 @@ from typing import Any
 
 from portanet.random import generator
 
-__all__ = ["KNOWN", "WORKLOADS", "Workload"]
-
 
 @dataclass(frozen=True)
 class Workload:
@@ -49,24 +47,6 @@ class Workload:
         if self.image:
             found = [(n * 26 * 26, 9, 32, n * 28 * 28), (n * 24 * 24, 9 * 32, 64, n * 26 * 26 * 32)]
         return [*found, *((n, inputs, units, n * inputs) for inputs, units in itertools.pairwise(self.sizes))]
-
-    @property
-    def operations(self) -> int:
-        """Return the additions and multiplications in the products of a step: forward, dW, and dx but for the first."""
-        times = (2 if i == 0 else 3 for i in range(len(self.layers)))
-        return sum(
-            t * 2 * rows * inner * columns for t, (rows, inner, columns, _) in zip(times, self.layers, strict=True)
-        )
-
-    @property
-    def bytes(self) -> int:
-        """Return the least that a step moves: what each product reads and writes, once, and what the update does."""
-        weights = [inner * columns for _, inner, columns, _ in self.layers]
-        moved = sum(
-            (2 if i == 0 else 3) * (numbers + weights[i] + rows * columns)
-            for i, (rows, _, columns, numbers) in enumerate(self.layers)
-        )
-        return 4 * (moved + {"sgd": 3, "adam": 7}[self.optimizer] * sum(weights))
 
     def data(self) -> tuple[Any, Any]:
         """Return x (float32) and y (class indices): made up, since it is time that is measured."""

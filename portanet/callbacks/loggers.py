@@ -74,11 +74,8 @@ class CSVLogger(_Logger):
         if not header:
             writer.writerow(row)
         elif header != list(row):
-            message = (
-                f"CSVLogger: {self.path} has the columns {', '.join(header)}, got a row of {', '.join(row)}; "
-                f"give this training a file of its own"
-            )
-            raise ConfigError(message)
+            message = f"CSVLogger: {self.path} has the columns {', '.join(header)}, got a row of {', '.join(row)}"
+            raise ConfigError(message + "; give this training a file of its own")
         writer.writerow(row.values())
         append(self.path, lines.getvalue())
 

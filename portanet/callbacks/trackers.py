@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ _LONGEST = 500  # characters of a value: what MLflow has always taken
 class TensorBoard(Callback):
     """Writes each epoch's row, and the hyper-parameters, where TensorBoard finds them: ``tensorboard --logdir runs``.
 
-    The columns of the history are scalars under their own names, with the epoch as the step. A later fit goes on in the
-    same folder; where a training is resumed, what an earlier start wrote behind the checkpoint is given up, by
+    The columns of the history are scalars under their own names, with the epoch as the step. A later fit continues in
+    the same folder; if a training is resumed, what an earlier start wrote after the checkpoint is given up, by
     TensorBoard's own mark of a restart. It takes the package tensorboard alone, neither torch nor TensorFlow.
 
     Parameters
@@ -43,7 +43,6 @@ class TensorBoard(Callback):
     """
 
     every_batch = False
-
     writes = True
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
@@ -51,45 +50,42 @@ class TensorBoard(Callback):
         self._writer: Any = None
 
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
-        writers = need("tensorboard.summary.writer.event_file_writer", "tensorboard", "this callback")
-        hparams = need("tensorboard.plugins.hparams.summary_v2", "tensorboard", "this callback")
+        writers, hparams = _tensorboard("summary.writer.event_file_writer"), _tensorboard("plugins.hparams.summary_v2")
         try:
             self._writer = writers.EventFileWriter(str(self.log_dir))
         except OSError as error:
             message = f"TensorBoard: {self.log_dir}: cannot be written ({error.strerror or error}); name another folder"
             raise DataError(message) from None
         if trainer.resumed:
-            event = need("tensorboard.compat.proto.event_pb2", "tensorboard", "this callback")
-            begun = event.SessionLog(status=event.SessionLog.START)
-            self._add(event.Event(session_log=begun, step=trainer.epoch + 1))
-        self._write(hparams.hparams_pb(hyper_parameters(trainer)), trainer.epoch)
+            log = _tensorboard("compat.proto.event_pb2").SessionLog
+            self._add(session_log=log(status=log.START), step=trainer.epoch + 1)
+        self._add(summary=hparams.hparams_pb(hyper_parameters(trainer)), step=trainer.epoch)
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
-        proto = need("tensorboard.compat.proto.summary_pb2", "tensorboard", "this callback")
+        proto = _tensorboard("compat.proto.summary_pb2")
         values = [proto.Summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "epoch"]
-        self._write(proto.Summary(value=values), trainer.epoch)
+        self._add(summary=proto.Summary(value=values), step=trainer.epoch)
 
     def on_fit_end(self, trainer: TrainerView) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
 
-    def _write(self, summary: Any, step: int) -> None:
-        event = need("tensorboard.compat.proto.event_pb2", "tensorboard", "this callback")
-        self._add(event.Event(summary=summary, step=step))
-
-    def _add(self, event: Any) -> None:
-        event.wall_time = time.time()
-        self._writer.add_event(event)
+    def _add(self, **event: Any) -> None:
+        self._writer.add_event(_tensorboard("compat.proto.event_pb2").Event(wall_time=time.time(), **event))
         self._writer.flush()  # whoever watches sees each epoch as it ends
+
+
+def _tensorboard(module: str) -> Any:
+    return need(f"tensorboard.{module}", "tensorboard", "this callback")
 
 
 class MLflow(Callback):
     """Logs hyper-parameters, each epoch's row, and the trained network if asked for, to MLflow.
 
-    Where a run is active (``with mlflow.start_run():``) and none of the first three arguments says otherwise, it is
+    If a run is active (``with mlflow.start_run():``) and none of the first three arguments says otherwise, it is
     logged to, and left open. Else a run is made, and ended with the training. A later fit, and a training that is
-    resumed, go on in the same run; epochs that an earlier start has logged there are not logged again.
+    resumed, continue in the same run; epochs that an earlier start has logged there are not logged again.
 
     Parameters
     ----------
@@ -116,7 +112,7 @@ class MLflow(Callback):
 
     every_batch = False
     writes = True
-    runs_last = True  # behind what may put the best weights back
+    runs_last = True  # after what may restore the best weights
 
     def __init__(
         self,
@@ -126,11 +122,11 @@ class MLflow(Callback):
         *,
         save_model: bool = False,
     ) -> None:
-        for name, value in {"tracking_uri": tracking_uri, "experiment": experiment, "run_name": run_name}.items():
+        self.tracking_uri, self.experiment, self.run_name = tracking_uri, experiment, run_name
+        for name, value in vars(self).items():
             if value is not None:
                 check_text(f"MLflow: {name}", value)
         check_flag("MLflow: save_model", save_model)
-        self.tracking_uri, self.experiment, self.run_name = tracking_uri, experiment, run_name
         self.save_model = save_model
         self.run_id: str | None = None
         self._client: Any = None
@@ -143,7 +139,7 @@ class MLflow(Callback):
         with _told():
             self._client = mlflow.MlflowClient(self.tracking_uri)
             if self.run_id is not None:
-                self._take_up(self.run_id)
+                self._client.update_run(self.run_id, status="RUNNING")
                 return
             active = None if (self.tracking_uri or self.experiment or self.run_name) else mlflow.active_run()
             self._made = active is None
@@ -183,12 +179,9 @@ class MLflow(Callback):
                 self._client.delete_run(self.run_id)  # begun a moment ago, and empty
             self.run_id, self._made = state["run_id"], state["made"]
             if self.run_id is not None:
-                self._take_up(self.run_id)
+                self._client.update_run(self.run_id, status="RUNNING")
                 logged = self._client.get_metric_history(self.run_id, "loss")
                 self._written = max((metric.step for metric in logged), default=0)
-
-    def _take_up(self, run_id: str) -> None:
-        self._client.update_run(run_id, status="RUNNING")
 
     def _new_run(self, mlflow: Any) -> str:
         experiment = "0"  # MLflow's own
@@ -206,19 +199,14 @@ def hyper_parameters(trainer: TrainerView) -> dict[str, str | float]:
     found: dict[str, Any] = {"net": net_in_words(trainer.net), "parameters": count}
     for name, thing in (("loss", trainer.loss), ("optimizer", trainer.optimizer), ("schedule", trainer.schedule)):
         found[name] = type(thing).__name__
-        found |= {f"{name}.{key}": value for key, value in _fields(thing).items()}
+        fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
+        found |= {f"{name}.{field.name}": getattr(thing, field.name) for field in fields}
     if trainer.fit_info is not None:
         found |= {"batch_size": trainer.fit_info.batch_size, "samples": trainer.fit_info.samples}
     found |= {name: getattr(trainer, name) for name in ("l1", "l2", "dtype", "seed")}
     found["backend"] = trainer.backend.spec
     plain = {name: value for name, value in found.items() if value is not None}
     return {n: v if isinstance(v, int | float) else str(v)[:_LONGEST] for n, v in plain.items()}
-
-
-def _fields(thing: Any) -> Mapping[str, Any]:
-    if not dataclasses.is_dataclass(thing):
-        return {}
-    return {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
 
 
 @contextlib.contextmanager

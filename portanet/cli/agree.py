@@ -16,8 +16,6 @@ from portanet.errors import CheckError, ConfigError
 if TYPE_CHECKING:
     from portanet.verify.agreement import Agreement
 
-__all__ = ["agree"]
-
 
 @click.command()
 @click.option("--backends", "names", metavar="A,B", help="Default: all that can be used here.")

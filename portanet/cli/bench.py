@@ -16,8 +16,6 @@ from portanet.errors import CheckError, ConfigError, unknown
 if TYPE_CHECKING:
     from portanet.bench.turns import Timings
 
-__all__ = ["bench"]
-
 _LIBRARIES = ("torch", "jax", "keras", "sklearn")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,6 @@ import click
 from click.core import ParameterSource
 
 from portanet.errors import ConfigError, DataError, unknown
-
-__all__ = ["ConfigurableCommand", "config_option", "read_toml", "resume_option"]
 
 _NOT_IN_FILES = ("config", "resume", "print_config", "json_wanted", "quiet", "debug", "help", "modules")
 """What concerns how a command is run, and not what it does; and what a file, perhaps from a stranger, must not do."""
@@ -87,6 +86,19 @@ def read_toml(path: Path) -> dict[str, Any]:
         why = getattr(error, "strerror", None) or error
         message = f"{path}: expected a TOML file such as a run's config.toml: {why}"
         raise ConfigError(message) from None
+
+
+def as_toml(values: Mapping[str, Any]) -> str:
+    """Return `values` as TOML that :func:`read_toml` reads back as it was; what is None is left out."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(values))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_none(inner) for name, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _as_option(path: Path, key: str, entry: Any) -> Any:

@@ -13,17 +13,14 @@ from typing import Any
 import click
 
 from portanet.cli.output import say
-
-__all__ = ["convert"]
+from portanet.cli.parameters import FILE, column_option, task_option
 
 
 @click.command()
-@click.argument("table", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="New folder. Default: TABLE's name with -npy."
-)
-@click.option("--target", metavar="COLUMN", help="The target's column, by name, index from 0, first or last.")
-@click.option("--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it.")
+@click.argument("table", type=FILE)
+@click.option("-o", "--out", type=FILE, metavar="DIR", help="New folder. Default: TABLE's name with -npy.")
+@column_option
+@task_option
 def convert(table: Path, out: Path | None, target: str | None, task: Any) -> None:
     """Write a table as .npy, which is read from disk piece by piece.
 

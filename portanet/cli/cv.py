@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from portanet.cli import fleets
-from portanet.cli.output import only_warnings, print_json, print_table, say
-from portanet.cli.parameters import json_option
+from portanet.cli.output import print_json, print_table, say
+from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.train_options import OF_A_RUN, Options, fleet_options
 from portanet.errors import DivergedError
 
 if TYPE_CHECKING:
     from portanet.fleet import Fleet
-
-__all__ = ["cv"]
 
 
 @click.command()
@@ -25,7 +23,7 @@ __all__ = ["cv"]
 @click.option("-k", "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Number of folds.")
 @fleet_options
 @json_option
-@click.option("--quiet", is_flag=True, help="Print warnings and the result alone.")
+@quiet_option
 def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     """Cross-validate a network on DATA.
 
@@ -35,14 +33,11 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     """
     from portanet.backends import keep_memory
     from portanet.cli import network
-    from portanet.cli.describe import count, data_in_words
+    from portanet.cli.describe import data_in_words, network_in_words
     from portanet.data import load
     from portanet.fleet.folds import split
-    from portanet.layers.words import net_in_words
 
     keep_memory()
-    if quiet:
-        only_warnings()
     options = Options(**OF_A_RUN, **given)
     began = time.perf_counter()
     whole = load(options.data, target=options.target, task=options.task)
@@ -58,8 +53,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     if not quiet:
         say(f"data     {data_in_words(whole)}")
         fleet.init(dataset.x.shape[1:])
-        first = fleet[0]
-        say(f"network  {folds} times {net_in_words(first.net)}: {count(first.params):,} parameters")
+        say(f"network  {folds} times {network_in_words(fleet[0].net, fleet[0].params)}")
     fleet.fit(
         dataset.x,
         dataset.y,
@@ -68,8 +62,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
         folds=[(train, None) for train, _ in pairs],
         on_epoch=None if quiet else _tell,
     )
-    diverged = [str(i + 1) for i, history in enumerate(fleet.histories) if history.stopped == "diverged"]
-    if diverged:
+    if diverged := [str(i + 1) for i, history in enumerate(fleet.histories) if history.stopped == "diverged"]:
         message = f"fold {', '.join(diverged)} of {folds}: the loss or a weight is no longer finite; try a smaller --lr"
         raise DivergedError(message)
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Networks and data in words and numbers, for people and for JSON."""
+"""Networks and data in words and numbers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import Any
 from portanet.data import Dataset
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
-from portanet.layers.words import layer_words
+from portanet.layers.words import layer_words, net_in_words
 from portanet.typing import Params, Shape
-
-__all__ = ["class_counts", "count", "data_in_words", "layer_rows", "shape_words"]
 
 
 def count(params: Params) -> int:
     """Return how many numbers a network's parameters hold."""
     return sum(math.prod(p.shape) for p in params.values())
+
+
+def network_in_words(net: Layer, params: Params) -> str:
+    """Return a network in one line."""
+    return f"{net_in_words(net)}: {count(params):,} parameters"
 
 
 def shape_words(shape: Shape) -> str:

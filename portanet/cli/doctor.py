@@ -9,8 +9,6 @@ import click
 from portanet.cli.output import print_json, print_table
 from portanet.cli.parameters import json_option
 
-__all__ = ["doctor"]
-
 
 @click.command()
 @click.option("--backend", help="Fail (exit code 4) if this one cannot be used.")

@@ -14,12 +14,11 @@ from typing import Any
 import portanet
 from portanet.backends.diagnosis import blas
 from portanet.backends.diagnosis.probe import probe
-from portanet.cli.run_folder import ENVIRONMENT, write_json, write_text
+from portanet.cli.run_folder import ENVIRONMENT, write_json
 from portanet.data import Dataset, Samples, fingerprint
 from portanet.errors import DataError
+from portanet.files.atomic import write
 from portanet.training.trainer import Trainer
-
-__all__ = ["environment", "resumed"]
 
 logger = logging.getLogger("portanet")
 
@@ -54,7 +53,7 @@ def resumed(folder: Path, trainer: Trainer, arguments: Sequence[str]) -> Iterato
     try:
         yield
     except DataError:
-        write_text(file, before)
+        write(file, before)
         raise
 
 

@@ -7,8 +7,6 @@ import click
 from portanet.cli.output import numbers, print_json, say
 from portanet.cli.parameters import backend_option, json_option, part_option, stream_option, target_option, which_option
 
-__all__ = ["evaluate"]
-
 
 @click.command()
 @click.argument("run")

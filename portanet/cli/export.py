@@ -11,8 +11,6 @@ from portanet.cli.output import echo, print_json, say
 from portanet.cli.parameters import json_option, which_option
 from portanet.errors import ConfigError
 
-__all__ = ["export"]
-
 _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy": "_predict.py"}
 
 
@@ -22,8 +20,7 @@ _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy
     "--to", "form", type=click.Choice([*_ENDING]), required=True, help="numpy: a script that needs NumPy alone."
 )
 @click.option(
-    "-o",
-    "--out",
+    *("-o", "--out"),
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write. Default: RUN/model.onnx, .torch.safetensors, .npz or _predict.py; of a file beside it.",

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from portanet.fleet import Fleet
     from portanet.losses import Loss
 
-__all__ = ["batch_size", "fleet"]
-
 
 def fleet(
     each: Sequence[Options], dataset: Dataset, net: Callable[[Options, Dataset, Loss, int], Any] | None = None
@@ -39,12 +37,9 @@ def fleet(
         seeds=options.seed,
         lr=[one.lr for one in optimizers],
         weight_decay=[one.weight_decay for one in optimizers],
-        backend=options.backend,
-        dtype=options.dtype,
         schedule=schedule.parse(options.schedule),
-        l1=options.l1,
-        l2=options.l2,
         classes=dataset.classes,
+        **{name: getattr(options, name) for name in ("backend", "dtype", "l1", "l2")},
     )
 
 

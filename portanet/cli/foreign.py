@@ -11,8 +11,6 @@ from typing import Any
 from portanet.cli.output import echo, print_table
 from portanet.errors import DataError, need
 
-__all__ = ["describe", "show"]
-
 _TOLD = {"input_shape": "samples", "output": "gives", "portanet": "portanet", "portanet_version": "portanet"}
 """What exporters write into the metadata, and what it is called here."""
 

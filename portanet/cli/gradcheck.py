@@ -15,8 +15,6 @@ from portanet.errors import CheckError, ConfigError, unknown
 if TYPE_CHECKING:
     from portanet.verify.gradient_check import GradientCheck
 
-__all__ = ["gradcheck"]
-
 Checks = Callable[[], "list[GradientCheck]"]
 
 

@@ -13,8 +13,6 @@ from portanet.cli.imports import import_option
 from portanet.cli.ranks import refuse_several
 from portanet.errors import unknown
 
-__all__ = ["HELP", "State", "group"]
-
 HELP = {
     "train": "Train a network on DATA.",
     "tune": "Search settings of a network on DATA.",

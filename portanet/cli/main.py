@@ -15,8 +15,6 @@ from portanet.cli.output import logging_to_stderr, say
 from portanet.cli.ranks import begun
 from portanet.errors import DataError, OutOfMemoryError, PortanetError
 
-__all__ = ["run"]
-
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import math
 
-from portanet import losses
+from portanet import layers, losses
 from portanet.cli.train_options import Options
 from portanet.data import Dataset
 from portanet.errors import ConfigError, DataError
-from portanet.layers import (
-    Augment,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    MaxPool2D,
-    Rescale,
-    Reshape,
-    Sequential,
-    Standardize,
-)
+from portanet.layers import Dense, Dropout, Flatten, Layer, Rescale, Sequential, Standardize
 from portanet.layers.config import activation, layers_from
 from portanet.losses import LOSSES, Loss
 
-__all__ = ["build", "check_outputs", "choose_loss", "metrics"]
-
-_IN_FRONT = (Rescale, Standardize, Augment)  # they leave the shape as it is
+_IN_FRONT = (Rescale, Standardize, layers.Augment)  # they leave the shape as it is
 _LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus")  # they lose about half of the signal
 
 
@@ -42,27 +28,21 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     """
     classes = len(dataset.classes)
     if classes == 1:
-        message = (
-            f"{dataset.name}: expected two classes or more, got {dataset.classes[0]!r} alone; "
-            "choose another target, or --task regression"
-        )
-        raise DataError(message)
+        got = f"{dataset.name}: expected two classes or more, got {dataset.classes[0]!r} alone"
+        raise DataError(got + "; choose another target, or --task regression")
     suited = "mean_squared_error"
     if classes:
         single = classes == 2 and _listed_outputs(options) != 2
         suited = "binary_cross_entropy" if single else "softmax_cross_entropy"
     name = options.loss or suited
     LOSSES.find(name, at="--loss")
+    wrong = ""
     if name == "poisson" and classes:
-        message = (
-            f"--loss {name}: expected counts, got targets of {classes} classes; take {suited}, or --task regression"
-        )
-        raise ConfigError(message)
+        wrong = f"expected counts, got targets of {classes} classes; take {suited}, or --task regression"
     if name == "softmax_cross_entropy" and not classes and dataset.y.ndim == 1:
-        message = (
-            f"--loss {name}: expected classes, got targets that are numbers; take {suited}, or --task classification"
-        )
-        raise ConfigError(message)
+        wrong = f"expected classes, got targets that are numbers; take {suited}, or --task classification"
+    if wrong:
+        raise ConfigError(f"--loss {name}: " + wrong)
     if options.label_smoothing is None:
         return losses.get(name)
     smooth = [other for other, kind in LOSSES.items() if hasattr(kind, "label_smoothing")]
@@ -82,23 +62,33 @@ def build(options: Options, dataset: Dataset, loss: Loss) -> Sequential:
 
     Both bring the training part to mean 0 and standard deviation 1: pixels all together, columns of a table one by one.
     """
+    x = dataset.x
     if isinstance(options.layers, list):
         own = list(layers_from(options.layers))
-        front = [] if isinstance(own[0], Rescale | Standardize) else [_preprocessing(dataset)]
+        front: list[Layer] = [] if isinstance(own[0], Rescale | Standardize) else [_preprocessing(dataset)]
         if isinstance(own[0], Standardize):  # its numbers are in no configuration: they are the data's
-            own[0] = Standardize.of(dataset.x)
+            own[0] = Standardize.of(x)
         place = next((i for i, layer in enumerate(own) if not isinstance(layer, _IN_FRONT)), len(own))
-        if dataset.x.ndim > 2 and place < len(own) and isinstance(own[place], Dense):
+        if x.ndim > 2 and place < len(own) and isinstance(own[place], Dense):
             own.insert(place, Flatten())
-        if dataset.x.ndim == 3 and place < len(own) and isinstance(own[place], Conv2D):
-            own.insert(place, Reshape((*dataset.x.shape[1:], 1)))
+        if x.ndim == 3 and place < len(own) and isinstance(own[place], layers.Conv2D):
+            own.insert(place, layers.Reshape((*x.shape[1:], 1)))
         return Sequential((*front, *own))
     front = [_preprocessing(dataset), *_images(options, dataset)]
-    if options.model == "cnn":
-        front += _convolutions(options)
-    if options.model == "cnn" or dataset.x.ndim > 2 or len(front) > 1:
+    hidden, init = activation(options.activation), _init(options, options.activation)
+    after = [hidden] if hidden else []
+    if options.model == "cnn":  # the convolutions of Keras's MNIST example of 2015
+        first, second = (layers.Conv2D(units, 3, bias=options.bias, weight_init=init) for units in (32, 64))
+        front += [first, *after, second, *after, layers.MaxPool2D(2), Dropout(0.25)]
+    if options.model == "cnn" or x.ndim > 2 or len(front) > 1:
         front.append(Flatten())
-    return Sequential((*front, *_dense_layers(options, dataset, loss)))
+    after += [Dropout(options.dropout)] if options.dropout else []
+    dense = [layer for size in options.layers for layer in (Dense(size, options.bias, init), *after)]
+    # Without an activation of the output where the loss takes logits; else classes lie between 0 and 1.
+    ending = options.output_activation or ("sigmoid" if dataset.classes and loss.output is None else "linear")
+    last = activation(ending)
+    output = Dense(_outputs(dataset, loss), options.bias, _init(options, ending))
+    return Sequential((*front, *dense, output, *([last] if last else [])))
 
 
 def _images(options: Options, dataset: Dataset) -> list[Layer]:
@@ -109,7 +99,6 @@ def _images(options: Options, dataset: Dataset) -> list[Layer]:
     DataError
         If the samples are no images.
     """
-    augment = Augment(options.shift, options.rotate, options.flip)
     asked = [name for name in ("shift", "rotate", "flip") if getattr(options, name)]
     if options.model != "cnn" and not asked:
         return []
@@ -118,75 +107,40 @@ def _images(options: Options, dataset: Dataset) -> list[Layer]:
     if len(shape) == 1 and dataset.scale is not None and side * side == shape[0]:
         shape = (side, side)  # pixels in a row, as in MNIST's CSV
     if len(shape) == 1:
-        place, mend = (
-            ("--model cnn", "take --model mlp") if options.model == "cnn" else (f"--{asked[0]}", "leave it out")
-        )
-        message = f"{place}: expected images, got {dataset.name} with rows of {shape[0]} features; {mend}"
+        cnn = options.model == "cnn"
+        place, hint = ("--model cnn", "take --model mlp") if cnn else (f"--{asked[0]}", "leave it out")
+        message = f"{place}: expected images, got {dataset.name} with rows of {shape[0]} features; {hint}"
         raise DataError(message)
     shape = shape if len(shape) == 3 else (*shape, 1)
-    reshape: list[Layer] = [Reshape(shape)] if shape != dataset.x.shape[1:] else []
-    return [*reshape, augment] if asked else reshape
-
-
-def _convolutions(options: Options) -> list[Layer]:
-    """Return the convolutions of ``--model cnn``, as Keras's MNIST example of 2015 has them."""
-    behind = activation(options.activation)
-    hidden = [behind] if behind else []
-    init = _init(options, options.activation)
-    first, second = (Conv2D(units, 3, bias=options.bias, weight_init=init) for units in (32, 64))
-    return [first, *hidden, second, *hidden, MaxPool2D(2), Dropout(0.25)]
+    reshape: list[Layer] = [layers.Reshape(shape)] if shape != dataset.x.shape[1:] else []
+    return [*reshape, layers.Augment(options.shift, options.rotate, options.flip)] if asked else reshape
 
 
 def check_outputs(outputs: int, dataset: Dataset, loss: Loss) -> None:
-    """Tell a network of the user's own whose outputs are not as many as the targets need.
-
-    Raises
-    ------
-    ConfigError
-        With both numbers.
-    """
+    """Raise ConfigError, with both numbers, if a custom network has not as many outputs as the targets need."""
     expected = {_outputs(dataset, loss)}
     if len(dataset.classes) == 2:  # one output parts two classes as well as two do, but a softmax of one is always 1
         expected |= {2} if isinstance(loss, losses.SoftmaxCrossEntropy) else {1, 2}
     if outputs not in expected:
         what = f"{len(dataset.classes)} classes" if dataset.classes else "such targets"
         numbers = " or ".join(map(str, sorted(expected)))
-        message = (
-            f"[[layers]]: expected {numbers} outputs for {what} and {type(loss).__name__}, got {outputs}; "
-            "change the size of the last layer"
-        )
-        raise ConfigError(message)
+        message = f"[[layers]]: expected {numbers} outputs for {what} and {type(loss).__name__}, got {outputs}"
+        raise ConfigError(message + "; change the size of the last layer")
 
 
 def _listed_outputs(options: Options) -> int | None:
-    """Return the size of the last dense layer in a list of the user's own."""
-    if not isinstance(options.layers, list):
-        return None
-    return next((x.units for x in reversed(layers_from(options.layers)) if isinstance(x, Dense)), None)
+    """Return the size of the last dense layer in a list of layers."""
+    listed = layers_from(options.layers) if isinstance(options.layers, list) else ()
+    return next((layer.units for layer in reversed(listed) if isinstance(layer, Dense)), None)
+
+
+def _init(options: Options, after: str) -> str:
+    """Return the initializer of a layer, from the activation after it."""
+    return options.init if options.init != "auto" else "he_normal" if after in _LIKE_RELU else "glorot_uniform"
 
 
 def _preprocessing(dataset: Dataset) -> Layer:
     return Standardize.of(dataset.x) if dataset.scale is None else Rescale.of(dataset.x)
-
-
-def _dense_layers(options: Options, dataset: Dataset, loss: Loss) -> list[Layer]:
-    found: list[Layer] = []
-    hidden = activation(options.activation)
-    for size in options.layers:
-        found.append(Dense(size, options.bias, _init(options, options.activation)))
-        found += [hidden] if hidden else []
-        found += [Dropout(options.dropout)] if options.dropout else []
-    ending = options.output_activation or _ending(dataset, loss)
-    last = activation(ending)
-    found.append(Dense(_outputs(dataset, loss), options.bias, _init(options, ending)))
-    return found + ([last] if last else [])
-
-
-def _init(options: Options, behind: str) -> str:
-    """Return the initializer of a dense layer, from the activation behind it."""
-    if options.init != "auto":
-        return options.init
-    return "he_normal" if behind in _LIKE_RELU else "glorot_uniform"
 
 
 def _outputs(dataset: Dataset, loss: Loss) -> int:
@@ -194,8 +148,3 @@ def _outputs(dataset: Dataset, loss: Loss) -> int:
         return int(dataset.y.shape[1]) if dataset.y.ndim > 1 else 1
     single = len(dataset.classes) == 2 and isinstance(loss, losses.BinaryCrossEntropy)
     return 1 if single else len(dataset.classes)
-
-
-def _ending(dataset: Dataset, loss: Loss) -> str:
-    """Return the output layer's activation: none where the loss takes logits, else classes lie between 0 and 1."""
-    return "sigmoid" if dataset.classes and loss.output is None else "linear"

@@ -14,18 +14,6 @@ from typing import Any
 
 import click
 
-__all__ = [
-    "as_json",
-    "echo",
-    "logging_to_stderr",
-    "numbers",
-    "only_warnings",
-    "plain",
-    "print_json",
-    "print_table",
-    "say",
-]
-
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 

@@ -1,95 +1,72 @@
-"""The forms of option values that click does not know: sizes of layers, durations, batch sizes."""
+"""Options that several commands have, and the forms of values that click does not know: sizes, times, batch sizes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = [
-    "BATCH_SIZE",
-    "DURATION",
-    "EVERY",
-    "LAYERS",
-    "backend_option",
-    "json_option",
-    "part_option",
-    "steps_or_minutes",
-    "target_option",
-    "which_option",
-]
-
-_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+from portanet.cli.output import only_warnings
 
 
-class _Layers(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on only
-    """Sizes of the hidden layers, ``500,150``; from a file also a list of tables, which is passed on as it is."""
+class _Form(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on only
+    """Values as `read` returns them; if it raises ValueError, the message says what was expected."""
 
-    name = "sizes"
+    def __init__(self, name: str, expected: str, read: Callable[[Any], Any]) -> None:
+        self.name, self.expected, self.read = name, expected, read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        if value.strip() in ("", "none"):
-            return ()
         try:
-            sizes = tuple(int(word) for word in value.split(","))
+            return self.read(value)
         except ValueError:
-            sizes = (0,)
-        if min(sizes) < 1:
-            self.fail(f"expected sizes such as 500,150, or none for no hidden layer; got {value!r}", param, ctx)
-        return sizes
+            self.fail(f"expected {self.expected} got {value!r}", param, ctx)
 
 
-class _Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on only
-    """A time: ``30s``, ``10m``, ``2h``, or a number of seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", str(value).strip())
-        if found is None or float(found[1]) == 0:
-            self.fail(f"expected a time such as 30s, 10m or 2h, got {value!r}", param, ctx)
-        return float(found[1]) * _SECONDS[found[2]]
+def _sizes(value: Any) -> Any:
+    if not isinstance(value, str):  # from a file: a list of tables
+        return value
+    sizes = () if value.strip() in ("", "none") else tuple(int(word) for word in value.split(","))
+    if min(sizes, default=1) < 1:
+        raise ValueError
+    return sizes
 
 
-class _BatchSize(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on only
-    """A number of samples, ``full`` for all at once, or ``auto``."""
-
-    name = "n|full|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value in ("full", "auto"):
-            return str(value)
-        if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"expected a whole number of 1 or more, full or auto, got {value!r}", param, ctx)
-        return int(value)
+def seconds(value: Any) -> float:
+    """Return a time such as ``30s``, ``10m``, ``2h`` or ``90`` in seconds; ValueError if it is none, or 0."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", str(value).strip())
+    if found is None or float(found[1]) == 0:
+        raise ValueError
+    return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
 
 
-class _Every(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on only
-    """A number of steps, or a time with its unit."""
-
-    name = "steps|time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        found = re.fullmatch(r"(\d+)|(\d+(?:\.\d*)?|\.\d+)\s*([smh])", str(value).strip())
-        if found is None or float(found[1] or found[2]) == 0:
-            self.fail(f"expected a number of steps, or a time such as 30s or 10m, got {value!r}", param, ctx)
-        return str(value).strip()
+def _batch_size(value: Any) -> int | str:
+    if value not in ("full", "auto") and (not str(value).isdecimal() or int(value) < 1):
+        raise ValueError
+    return int(value) if str(value).isdecimal() else str(value)
 
 
-def steps_or_minutes(every: str) -> dict[str, Any]:
-    """Return what :data:`EVERY` has checked as the arguments of a TrainingCheckpoint."""
-    if every.isdecimal():
-        return {"steps": int(every)}
-    return {"minutes": float(every[:-1]) * _SECONDS[every[-1]] / 60}
+def _steps_or_time(value: Any) -> str:
+    text = str(value).strip()
+    seconds(text)  # refuses what is no number, and 0
+    if not text.isdecimal() and text[-1] not in "smh":
+        raise ValueError
+    return text
 
 
-EVERY = _Every()
-LAYERS = _Layers()
-DURATION = _Duration()
-BATCH_SIZE = _BatchSize()
+def _quiet(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    if value:
+        only_warnings()
+    return value
+
+
+EVERY = _Form("steps|time", "a number of steps, or a time such as 30s or 10m,", _steps_or_time)
+LAYERS = _Form("sizes", "sizes such as 500,150, or none for no hidden layer;", _sizes)
+DURATION = _Form("time", "a time such as 30s, 10m or 2h,", seconds)
+BATCH_SIZE = _Form("n|full|auto", "a whole number of 1 or more, full or auto,", _batch_size)
+FILE = click.Path(path_type=Path)
 
 stream_option = click.option(
     "--stream/--no-stream",
@@ -97,7 +74,6 @@ stream_option = click.option(
     help="Read samples from disk while they are used (.npy, Parquet, images; a table is converted once). Default: "
     "where they would not fit into half of the free memory.",
 )
-
 backend_option = click.option(
     "--backend",
     default="auto",
@@ -107,6 +83,7 @@ backend_option = click.option(
     help="Where to compute: auto, numpy, cupy, cupy:1, torch, torch:cuda:0, jax.",
 )
 json_option = click.option("--json", "json_wanted", is_flag=True, help="Print the result as JSON.")
+quiet_option = click.option("--quiet", is_flag=True, callback=_quiet, help="Print warnings and the result alone.")
 part_option = click.option(
     "--part", type=click.Choice(["test", "train"]), help="Which part of DATA. Default: test where there is one."
 )
@@ -115,4 +92,10 @@ which_option = click.option(
 )
 target_option = click.option(
     "--target", metavar="COLUMN", help="Tables: the target's column. Default: the one that the run was trained on."
+)
+column_option = click.option(
+    "--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last."
+)
+task_option = click.option(
+    "--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it."
 )

@@ -8,24 +8,21 @@ from typing import TYPE_CHECKING
 import click
 
 from portanet.cli.output import print_json, say
-from portanet.cli.parameters import json_option
+from portanet.cli.parameters import FILE, column_option, json_option
 from portanet.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot"]
-
 
 @click.command("plot")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=FILE)
 @click.option("--data", metavar="DATA", help="Also draw what the network mistakes in these data (their test part).")
-@click.option("--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last.")
+@column_option
 @click.option(
-    "-o",
-    "--out",
+    *("-o", "--out"),
     metavar="FILE|DIR",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="A .png, .svg or .pdf for the curves, or a folder. Default: RUN/plots; the curves of several: here.",
 )
 @json_option

@@ -17,8 +17,6 @@ from portanet.errors import ConfigError
 if TYPE_CHECKING:
     from portanet.training.model import Model
 
-__all__ = ["predict"]
-
 
 @click.command()
 @click.argument("run")
@@ -72,10 +70,8 @@ def predict(
 def _table(net: Model, x: Any, *, proba: bool) -> tuple[list[str], Iterable[list[Any]]]:
     """Return the names of the columns and the rows."""
     if net.places:
-        message = (
-            f"RUN: expected a network with a row of outputs for each sample, got outputs of shape "
-            f"{(*net.places, net.outputs)}; use portanet.load(...).predict(x)"
-        )
+        expected, shape = "a network with a row of outputs for each sample", (*net.places, net.outputs)
+        message = f"RUN: expected {expected}, got outputs of shape {shape}; use portanet.load(...).predict(x)"
         raise ConfigError(message)
     classifies = bool(net.classes) or net.loss.output is not None
     if not classifies and proba:

@@ -13,8 +13,6 @@ from portanet.errors import ConfigError
 if TYPE_CHECKING:
     from portanet.distributed.ranks import Ranks
 
-__all__ = ["begun", "joined", "on_first"]
-
 T = TypeVar("T")
 
 
@@ -44,18 +42,15 @@ def joined(batch_norm: str) -> Iterator[Ranks | None]:
 
     ranks = Ranks(batch_norm=batch_norm)
     if ranks.size == 1:
-        message = (
-            f"mpiexec has started {launch.size()} processes, but mpi4py runs on another MPI library than that "
-            f"mpiexec and sees one; take the mpiexec that belongs to it, or build mpi4py anew: "
-            f"pip install --force-reinstall --no-binary mpi4py mpi4py"
-        )
-        raise ConfigError(message)
+        why = f"mpiexec has started {launch.size()} processes, but mpi4py runs on another MPI library and sees one"
+        fix = "take its own mpiexec, or rebuild it: pip install --force-reinstall --no-binary mpi4py mpi4py"
+        raise ConfigError(f"{why}; " + fix)
     with ranks.together():
         yield ranks
 
 
 def refuse_several(command: str) -> None:
-    """Tell mpiexec before a command that knows nothing of other processes: each would do the whole work."""
+    """Raise ConfigError under mpiexec for a command that knows nothing of other processes: each would do all of it."""
     if launch.size() > 1:
         message = f"portanet {command} runs in one process, got {launch.size()} by mpiexec; start it without mpiexec"
         raise ConfigError(message)

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView, check_noted
 from portanet.cli.output import as_json
 from portanet.errors import ConfigError, DataError
-from portanet.files.atomic import sweep
-from portanet.files.atomic import write as write_text
-
-__all__ = [
-    "BEST",
-    "CHECKPOINT",
-    "CONFIG",
-    "ENVIRONMENT",
-    "LAST",
-    "REPORT",
-    "Recorder",
-    "alone_in",
-    "begun",
-    "create",
-    "refuse_taken",
-    "write_json",
-    "write_text",
-]
+from portanet.files.atomic import sweep, write
 
 logger = logging.getLogger("portanet")
 
@@ -39,6 +23,7 @@ CONFIG, METRICS, ENVIRONMENT, REPORT = "config.toml", "metrics.jsonl", "environm
 CHECKPOINT = "checkpoint/training.safetensors"
 
 _LOCK = ".lock"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}  # of a network's file system
 
 NOT_METRICS = ("epoch", "lr", "seconds")
 
@@ -86,35 +71,25 @@ def alone_in(folder: Path) -> Iterator[None]:
     DataError
         If the folder cannot be written to.
     """
-    with _lock_file(folder) as lock:
-        try:
-            import fcntl
+    from filelock import FileLock, Timeout
 
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows
-            pass
-        except BlockingIOError:
-            message = f"{folder}: another process is training in it; wait for it, or train in a folder of its own"
-            raise ConfigError(message) from None
-        except OSError as error:  # a network's file system, perhaps
-            logger.warning("%s: it cannot be locked (%s); let no other process train in it", folder, error.strerror)
+    lock = FileLock(folder / _LOCK, timeout=0, fallback_to_soft=False)  # neither truncates nor follows links
+    try:
+        lock.acquire()
+    except Timeout:
+        message = f"{folder}: another process is training in it; wait for it, or train in a folder of its own"
+        raise ConfigError(message) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            message = f"{folder}: the run folder cannot be written to ({error.strerror}); let it be written to"
+            raise DataError(message) from None
+        logger.warning("%s: it cannot be locked (%s); let no other process train in it", folder, error.strerror)
+    try:
         for place in (folder, (folder / CHECKPOINT).parent):
             sweep(place)
         yield
-
-
-@contextlib.contextmanager
-def _lock_file(folder: Path) -> Iterator[IO[str]]:
-    try:
-        lock = (folder / _LOCK).open("w")
-    except OSError as error:
-        message = f"{folder}: the run folder cannot be written to ({error.strerror}); let it be written to"
-        raise DataError(message) from None
-    try:
-        yield lock
     finally:
-        with contextlib.suppress(OSError):  # nothing was written to it
-            lock.close()
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -137,7 +112,7 @@ def begun(folder: Path) -> Iterator[None]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, whole or not at all."""
-    write_text(path, as_json(value) + "\n")
+    write(path, as_json(value) + "\n")
 
 
 class Recorder(Callback):
@@ -196,4 +171,4 @@ class Recorder(Callback):
             self.best = dict(row)
             trainer.save(self.folder / BEST)
         self._lines.append(json.dumps(row, allow_nan=False) + "\n")
-        write_text(self.folder / METRICS, "".join(self._lines))
+        write(self.folder / METRICS, "".join(self._lines))

@@ -8,8 +8,6 @@ from typing import Any
 from portanet.errors import ConfigError, unknown
 from portanet.schedules import SCHEDULES, Plateau, Schedule, WarmUp, get
 
-__all__ = ["parse", "watches_validation"]
-
 
 def parse(text: str) -> Schedule:
     """Return the schedule that `text` describes: its name, and behind a colon its options.

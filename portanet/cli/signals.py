@@ -12,8 +12,6 @@ from typing import Any
 from portanet.callbacks.base import Callback, TrainerView
 from portanet.training.trainer import Trainer
 
-__all__ = ["Interrupts"]
-
 _HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 _NOTICE = b"\nportanet: interrupted; finishing this batch, then saving (once more to stop at once)\n"
 

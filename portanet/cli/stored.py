@@ -15,8 +15,6 @@ from portanet.errors import ConfigError, DataError
 from portanet.training.load import load as load_model
 from portanet.training.model import Model
 
-__all__ = ["data_for", "find", "is_stored", "model", "part_of", "shaped", "target_of"]
-
 
 def is_stored(path: str) -> bool:
     """Whether `path` is a run folder or a model's file, and not data."""
@@ -38,13 +36,12 @@ def find(path: str, which: str = "best") -> Path:
     if not place.is_dir():
         return place
     file, other = (place / name for name in ((BEST, LAST) if which == "best" else (LAST, BEST)))
-    if file.is_file():
-        return file
-    mend = f"train one first: portanet train --out {path}"
-    if other.is_file():
-        mend = f"take the other weights: --which {other.stem}"
-    message = f"{path}: expected a run folder with {file.name}, found none; {mend}"
-    raise DataError(message)
+    if not file.is_file():
+        hint = f"take the other weights: --which {other.stem}"
+        hint = hint if other.is_file() else f"train one first: portanet train --out {path}"
+        message = f"{path}: expected a run folder with {file.name}, found none; {hint}"
+        raise DataError(message)
+    return file
 
 
 def model(path: str, which: str = "best", backend: str = "numpy") -> Model:
@@ -88,12 +85,8 @@ def _as_numbers(dataset: Dataset) -> Dataset:
     try:
         value = xp.asarray([float(name) for name in dataset.classes])
     except ValueError:
-        names = ", ".join(dataset.classes[:5])
-        message = (
-            f"{dataset.name}: expected numbers, as the network was trained on, got classes ({names}); "
-            "name the target's column by --target"
-        )
-        raise DataError(message) from None
+        got = f"expected numbers, as the network was trained on, got classes ({', '.join(dataset.classes[:5])})"
+        raise DataError(f"{dataset.name}: {got}; " + "name the target's column by --target") from None
     y_test = None if dataset.y_test is None else value[dataset.y_test]
     return dataclasses.replace(dataset, y=value[dataset.y], y_test=y_test, classes=())
 
@@ -123,8 +116,5 @@ def shaped(x: Any, net: Model, name: str) -> Any:
     try:
         return x.reshape(len(x), *wanted)
     except ValueError:
-        message = (
-            f"{name}: expected samples of {shape_words(wanted)}, as the network was trained on, "
-            f"got {shape_words(came)}; give data of the same form, or train a network on these"
-        )
-        raise DataError(message) from None
+        got = f"expected samples of {shape_words(wanted)}, as the network was trained on, got {shape_words(came)}"
+        raise DataError(f"{name}: {got}; " + "give data of the same form, or train a network on these") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ import click
 from click.core import ParameterSource
 
 from portanet.cli.config import ConfigurableCommand, config_option, resume_option
-from portanet.cli.output import numbers, only_warnings, print_json, say
-from portanet.cli.parameters import json_option
+from portanet.cli.output import numbers, print_json, say
+from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
 from portanet.errors import ConfigError, DivergedError
@@ -20,8 +19,6 @@ from portanet.errors import ConfigError, DivergedError
 if TYPE_CHECKING:
     from portanet.cli.group import State
     from portanet.cli.training import Training
-
-__all__ = ["train"]
 
 
 @click.command(cls=ConfigurableCommand)
@@ -31,7 +28,7 @@ __all__ = ["train"]
 @resume_option
 @click.option("--print-config", is_flag=True, help="Print the resolved configuration as TOML, and do not train.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print warnings and the result alone.")
+@quiet_option
 @click.pass_context
 def train(
     ctx: click.Context, /, *, resume: Path | None, print_config: bool, json_wanted: bool, quiet: bool, **given: Any
@@ -48,17 +45,18 @@ def train(
     from portanet.cli.training import Training
 
     keep_memory()
+    if isinstance(given["layers"], list):
+        _refuse_idle_options(ctx)
+    if given["model"] == "cnn":
+        for name, value in (("layers", (128,)), ("dropout", 0.5)):
+            if ctx.get_parameter_source(name) == ParameterSource.DEFAULT:
+                given[name] = value
+    if resume is not None:  # the run has weights and a folder
+        given["init_from"] = None
+        if given["out"] is not None:
+            message = "--out: a resumed run continues in its own folder; leave it out"
+            raise ConfigError(message)
     options = Options(**given)
-    if resume is not None:  # the run has weights of its own
-        options = dataclasses.replace(options, init_from=None)
-    _refuse_idle_options(ctx, options)
-    if options.model == "cnn":
-        options = _cnn_defaults(ctx, options)
-    if resume is not None and options.out is not None:
-        message = "--out: a resumed run goes on in its own folder; leave it out"
-        raise ConfigError(message)
-    if quiet:
-        only_warnings()
     with joined(options.batch_norm) as ranks:
         if resume is None:
             on_first(ranks, lambda: run_folder.refuse_taken(options.out))
@@ -71,9 +69,9 @@ def _train(
     from portanet.cli import run_folder
 
     options, ranks = training.options, training.trainer.ranks
-    if not quiet:
-        for line in training.in_words():
-            say(line)
+    tell = (lambda line: None) if quiet else say
+    for line in training.in_words():
+        tell(line)
     if print_config:
         click.echo(training.config(), nl=False)
         return
@@ -84,8 +82,7 @@ def _train(
         with run_folder.alone_in(folder) if ranks is None or ranks.rank == 0 else contextlib.nullcontext():
             if resume is None:
                 on_first(ranks, lambda: training.prepare(folder, state.arguments))
-            if not quiet:
-                say(f"run      {folder}")
+            tell(f"run      {folder}")
             code = training.run(folder, report, state.arguments, resume=resume is not None, verbose=not quiet)
     except DivergedError:
         say(f"The last good weights stand in {folder / run_folder.LAST}.")
@@ -95,30 +92,17 @@ def _train(
             print_json(report)
     if options.plots and (ranks is None or ranks.rank == 0):
         for path in training.draw(folder):
-            if not quiet:
-                say(f"plot     {path}")
-    if not quiet and report["stopped"] != "epochs":
-        say(f"stopped  {report['stopped']}")
+            tell(f"plot     {path}")
+    if report["stopped"] != "epochs":
+        tell(f"stopped  {report['stopped']}")
     if not json_wanted:
         click.echo(f"{folder}  epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
     ctx.exit(code)
 
 
-def _cnn_defaults(ctx: click.Context, options: Options) -> Options:
-    """Return the options with the convolutional network's own defaults where the user gave nothing."""
-    own: dict[str, Any] = {"layers": (128,), "dropout": 0.5}
-    left = {name: v for name, v in own.items() if ctx.get_parameter_source(name) == ParameterSource.DEFAULT}
-    return dataclasses.replace(options, **left)
-
-
-def _refuse_idle_options(ctx: click.Context, options: Options) -> None:
-    """Tell options that would do nothing, since the layers were listed one by one."""
-    if not isinstance(options.layers, list):
-        return
+def _refuse_idle_options(ctx: click.Context) -> None:
+    """Raise ConfigError for an option that would do nothing, since the layers were listed one by one."""
     for name in OF_HIDDEN_LAYERS:
         if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
-            message = (
-                f"{name} says what the layers of --layers are made of, but {ctx.meta['portanet.config']} lists them as "
-                "[[layers]]; set it there, or leave it out"
-            )
-            raise ConfigError(message)
+            where = f"but {ctx.meta['portanet.config']} lists them as [[layers]]; set it there, or leave it out"
+            raise ConfigError(f"{name} says what the layers of --layers are made of, " + where)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import importlib.util
 import logging
 import time
@@ -14,21 +13,20 @@ from typing import Any
 
 from portanet import losses, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit, TrainingCheckpoint
-from portanet.cli import environment, network, run_folder, schedule, toml_text
-from portanet.cli.describe import count, data_in_words
-from portanet.cli.parameters import steps_or_minutes
+from portanet.cli import environment, network, run_folder, schedule
+from portanet.cli.config import as_toml
+from portanet.cli.describe import data_in_words, network_in_words
+from portanet.cli.parameters import seconds
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load
 from portanet.data.batching import prepare
 from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
+from portanet.files.atomic import write
 from portanet.files.description import read
-from portanet.layers.words import net_in_words
 from portanet.training import batch_size as memory
 from portanet.training.trainer import Trainer
-
-__all__ = ["Training", "optimizer"]
 
 logger = logging.getLogger("portanet")
 
@@ -73,15 +71,10 @@ class Training:
             loss,
             optimizer(options),
             network.metrics(self.dataset),
-            backend=options.backend,
-            dtype=options.dtype,
-            seed=options.seed,
             schedule=rates,
-            l1=options.l1,
-            l2=options.l2,
-            class_weight=options.class_weight,
             classes=self.dataset.classes,
             ranks=ranks,
+            **{name: getattr(options, name) for name in ("backend", "dtype", "seed", "l1", "l2", "class_weight")},
         )
         rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         self.trainer.init(self.dataset.x.shape[1:])
@@ -91,7 +84,7 @@ class Training:
         self.options = dataclasses.replace(
             options,
             stream=isinstance(self.dataset.x, Samples),
-            loss=_name(loss),
+            loss=next(name for name, kind in losses.LOSSES.items() if type(loss) is kind),
             lr=self.trainer.optimizer.lr,
             val_fraction=fraction,
             batch_size=self._batch_size(options),
@@ -113,7 +106,7 @@ class Training:
         processes = "" if self.ranks is None else f", by {self.ranks.size} processes"
         return [
             f"data     {data_in_words(self.dataset)}",
-            f"network  {net_in_words(trainer.net)}: {count(trainer.params):,} parameters",
+            f"network  {network_in_words(trainer.net, trainer.params)}",
             f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}{processes}",
         ]
 
@@ -124,13 +117,13 @@ class Training:
         if isinstance(self.options.layers, list):
             for name in OF_HIDDEN_LAYERS:
                 del values[name]
-        return toml_text.dumps(values)
+        return as_toml(values)
 
     def prepare(self, folder: Path, arguments: Sequence[str]) -> None:
         """Write what is known before the first step into the run's folder."""
         run_folder.refuse_taken(str(folder))  # again: now no other process can take it
         with run_folder.begun(folder):
-            run_folder.write_text(folder / run_folder.CONFIG, self.config())
+            write(folder / run_folder.CONFIG, self.config())
             about = environment.environment(self.trainer, self.dataset, arguments)
             run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
 
@@ -146,7 +139,9 @@ class Training:
         """
         began = time.perf_counter()
         recorder = run_folder.Recorder(folder)
-        saved = TrainingCheckpoint(folder / run_folder.CHECKPOINT, **steps_or_minutes(self.options.checkpoint_every))
+        every = self.options.checkpoint_every
+        often: Any = {"steps": int(every)} if every.isdecimal() else {"minutes": seconds(every) / 60}
+        saved = TrainingCheckpoint(folder / run_folder.CHECKPOINT, **often)
         epochs = self.options.epochs
         if resume:
             self.trainer.resume(saved.path)
@@ -176,7 +171,8 @@ class Training:
                 ended = True
             except PortanetError as error:
                 refused = resume and isinstance(error, DataError)
-                report["stopped"] = _reason(error)
+                known = ((DivergedError, "diverged"), (OutOfMemoryError, "out of memory"))
+                report["stopped"] = next((words for kind, words in known if isinstance(error, kind)), "error")
                 report["error"] = str(error)
                 raise
             finally:
@@ -192,13 +188,14 @@ class Training:
 
     def draw(self, folder: Path) -> list[Path]:
         """Draw the run's pictures and return their paths."""
-        found: list[Path] = importlib.import_module("portanet.plot").run_plots(folder, self.trainer, self.dataset)
-        return found
+        from portanet.plot import run_plots
+
+        return run_plots(folder, self.trainer, self.dataset)
 
     def _callbacks(self) -> list[Callback]:
         o = self.options
-        found: list[Callback] = [EarlyStopping("val_loss", o.early_stop)] if o.early_stop else []
-        return found + ([TimeLimit(o.time_limit)] if o.time_limit else [])
+        patience: list[Callback] = [EarlyStopping("val_loss", o.early_stop)] if o.early_stop else []
+        return [*patience, *([TimeLimit(o.time_limit)] if o.time_limit else [])]
 
     def _test(self, folder: Path, recorder: run_folder.Recorder) -> dict[str, float]:
         """Return the test part's metrics, by the weights that ``evaluate`` and ``predict`` take: the best ones."""
@@ -229,12 +226,3 @@ def optimizer(options: Options) -> optimizers.Optimizer:
     lr = 0.1 if options.lr is None and options.optimizer == "sgd" else options.lr
     asked = {"lr": lr, **{name: getattr(options, name) for name in ("momentum", "weight_decay", "clip_norm")}}
     return optimizers.get(options.optimizer, **{name: value for name, value in asked.items() if value is not None})
-
-
-def _name(loss: losses.Loss) -> str:
-    return next(name for name, kind in losses.LOSSES.items() if type(loss) is kind)
-
-
-def _reason(error: PortanetError) -> str:
-    known = {DivergedError: "diverged", OutOfMemoryError: "out of memory"}
-    return next((words for kind, words in known.items() if isinstance(error, kind)), "error")

@@ -10,8 +10,8 @@ import click
 
 from portanet.cli import fleets
 from portanet.cli.config import read_toml
-from portanet.cli.output import only_warnings, print_json, print_table, say
-from portanet.cli.parameters import BATCH_SIZE, LAYERS, json_option
+from portanet.cli.output import print_json, print_table, say
+from portanet.cli.parameters import BATCH_SIZE, FILE, LAYERS, json_option, quiet_option
 from portanet.cli.train_options import OF_A_RUN, Options, fleet_options
 from portanet.errors import ConfigError, DivergedError
 
@@ -19,23 +19,19 @@ if TYPE_CHECKING:
     from portanet.fleet import Fleet
     from portanet.fleet.search import Trial
 
-__all__ = ["tune"]
-
 _TEXT = ("activation", "init", "optimizer")
 
 
 @click.command()
 @click.argument("data", default="digits")
-@click.option(
-    "--space", required=True, metavar="FILE", type=click.Path(path_type=Path), help="TOML file of what is searched."
-)
+@click.option("--space", required=True, metavar="FILE", type=FILE, help="TOML file of what is searched.")
 @click.option("--search", type=click.Choice(["random", "halving"]), default="random", show_default=True)
 @click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True, help="How many are drawn.")
 @click.option("--val-fraction", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2)
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the trials: .png, .svg or .pdf.")
+@click.option("--plot", type=FILE, metavar="FILE", help="Draw the trials: .png, .svg or .pdf.")
 @fleet_options
 @json_option
-@click.option("--quiet", is_flag=True, help="Print warnings and the result alone.")
+@quiet_option
 def tune(
     space: Path,
     search: str,
@@ -61,8 +57,6 @@ def tune(
     from portanet.plot import style
 
     keep_memory()
-    if quiet:
-        only_warnings()
     options = Options(**{**OF_A_RUN, "val_fraction": val_fraction}, **given)
     if search == "halving" and options.schedule != "constant":
         message = "--schedule: halving does not know how long a trial will be trained; leave it out, or --search random"
@@ -70,7 +64,7 @@ def tune(
     if not options.epochs:
         message = "--epochs 0: nothing would be learned; take 1 or more"
         raise ConfigError(message)
-    if plot is not None:  # told now, not behind the search
+    if plot is not None:  # reported now, not after the search
         style.check(plot)
     found = read_toml(space)
     searching.check_space(found, str(space))

@@ -14,8 +14,6 @@ from portanet.data.readers.table_parse import parse
 from portanet.errors import DataError
 from portanet.training.model import Model
 
-__all__ = ["read"]
-
 _TABLE = re.compile(r"\.(csv|tsv|txt)(\.gz)?$", re.IGNORECASE)
 
 
@@ -36,26 +34,17 @@ def read(source: str, net: Model) -> Any:
     if columns == features + 1:
         return None
     if columns != features:
-        message = (
-            f"{source}: expected {features} columns, as the network has inputs, or {features + 1} with the target, "
-            f"got {columns}; give the columns that it was trained on"
-        )
+        wanted = f"{features} columns, as the network has inputs, or {features + 1} with the target"
+        message = f"{source}: expected {wanted}, got {columns}; give the columns that it was trained on"
         raise DataError(message)
     # The parser sets one column apart as labels: the last one, which is a feature like the others here.
     found = parse(data, form, form.columns - 1, path)
     xp = backends.get("numpy").xp
-    try:
-        last = xp.asarray([float(value) for value in found.labels])
-    except ValueError:
-        wrong = next(i for i, value in enumerate(found.labels) if not _is_number(value))
-        message = f"{found.place(wrong)}: expected a number, got {found.labels[wrong]!r}; correct it or drop the row"
-        raise DataError(message) from None
-    return xp.concat([xp.astype(found.x, xp.float64), last[:, None]], axis=1)
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+    last = []
+    for i, value in enumerate(found.labels):
+        try:
+            last.append(float(value))
+        except ValueError:
+            message = f"{found.place(i)}: expected a number, got {value!r}; correct it or drop the row"
+            raise DataError(message) from None
+    return xp.concat([xp.astype(found.x, xp.float64), xp.asarray(last)[:, None]], axis=1)

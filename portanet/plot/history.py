@@ -81,10 +81,10 @@ def _curve(
     columns = (_column(rows, panel), _column(rows, f"val_{panel}"))
     marker = "." if len(rows) <= 20 else ""  # a line alone would hide where few epochs are, and a single one altogether
     handles, names, seen = [], [], []
-    for name, style, colour, y in zip(("training", "validation"), ("-", "--"), two_colours, columns, strict=True):
+    for name, line, colour, y in zip(("training", "validation"), ("-", "--"), two_colours, columns, strict=True):
         if np.isnan(y).all():
             continue
-        handles += axes.plot(epochs, y, style, color=colour, linewidth=1.8, marker=marker, markersize=7)
+        handles += axes.plot(epochs, y, line, color=colour, linewidth=1.8, marker=marker, markersize=7)
         names.append(name)
         seen += [float(v) for v in y if not math.isnan(v)]
     judge = _column(rows, "val_loss")
@@ -92,16 +92,8 @@ def _curve(
     if handles and not np.isnan(judge).all():
         best = int(np.nanargmin(judge))
         x, height = (float(np.asarray(values)[best]) for values in handles[-1].get_data())
-        ink = handles[-1].get_color()
-        star: dict[str, Any] = {
-            "color": ink,
-            "marker": "*",
-            "markersize": 16,
-            "markeredgecolor": "white",
-            "linestyle": "",
-            "zorder": 4,
-        }
-        handles += axes.plot([x], [height], **star)
+        style: Any = {"markersize": 16, "markeredgecolor": "white", "zorder": 4}
+        handles += axes.plot([x], [height], "*", color=handles[-1].get_color(), **style)
         names.append(f"best epoch {x:g}: {percent(height) if _is_share(panel) else f'{height:.4g}'}")
     if with_legend:
         legend(axes, handles, names, loc="best")

@@ -161,7 +161,6 @@ def _as_pictures(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return images[..., 0]
     if images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3):
         return images
-    message = (
-        f"worst: expected images (n, h, w), (n, h, w, 1 or 3) or rows of a square's pixels, got shape {images.shape}"
-    )
+    expected = "images (n, h, w), (n, h, w, 1 or 3) or rows of a square's pixels"
+    message = f"worst: expected {expected}, got shape {images.shape}"
     raise DataError(message)

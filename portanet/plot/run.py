@@ -103,9 +103,8 @@ def read_rows(run_folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     path = Path(run_folder) / "metrics.jsonl"
     if not path.is_file():
         came = "none" if Path(run_folder).is_dir() else "no such folder"
-        message = (
-            f"{run_folder}: expected a run folder with metrics.jsonl in it, got {came}; give one of portanet train"
-        )
+        expected = "a run folder with metrics.jsonl in it"
+        message = f"{run_folder}: expected {expected}, got {came}; give one of portanet train"
         raise DataError(message)
     try:
         with path.open(encoding="utf-8") as file:
@@ -122,9 +121,8 @@ def read_rows(run_folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict) or not all(isinstance(value, int | float | None) for value in row.values()):
-            message = (
-                f"{path}, line {number}: expected a JSON object, an epoch a line, got {line[:60]!r}; remove that line"
-            )
+            place = f"{path}, line {number}"
+            message = f"{place}: expected a JSON object, an epoch a line, got {line[:60]!r}; remove that line"
             raise DataError(message)
         rows.append(row)
     if not rows:

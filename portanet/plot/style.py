@@ -90,7 +90,7 @@ def dress(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def legend(place: Axes | Figure, handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
-    """Add a legend. Its texts are put in behind: matplotlib would drop names that begin with an underscore."""
+    """Add a legend. Its texts are set afterwards: matplotlib would drop names that begin with an underscore."""
     found = place.legend(handles, [str(i) for i in range(len(handles))], fontsize=10, frameon=False, **options)
     for text, name in zip(found.get_texts(), names, strict=True):
         text.set_parse_math(False)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
-from portanet import backends, optimizers, schedules
+from portanet import backends
+from portanet.backends.base import dtype_name
 from portanet.data.batching.sparse import SparseRows
 from portanet.errors import ConfigError
 from portanet.fleet.lockstep import Lockstep, note_alone
 from portanet.layers import Layer
 from portanet.losses import Loss
-from portanet.sklearn import inputs
+from portanet.sklearn import inputs, solvers
 from portanet.sklearn.convergence import Progress, Training, Validation, descend
 from portanet.sklearn.fitted import FittedMLP
 from portanet.sklearn.network import Network, build
 from portanet.sklearn.parameters import CONSTRAINTS
 from portanet.sklearn.private import check_sample_weight
-from portanet.sklearn.protocol import SklearnCallbackAdapter
-from portanet.sklearn.solvers import EpsHatAdam, LearningRate, MomentumSGD, minimise
+from portanet.sklearn.protocol import SklearnCallbackAdapter, with_callbacks
 from portanet.training.fit_inputs import to_batches
 from portanet.training.trainer import Trainer
 
@@ -32,48 +33,18 @@ def by_epochs(estimator: Any) -> bool:
     return estimator.optimizer is not None or estimator.solver != "lbfgs"
 
 
+def can_partial_fit(estimator: Any) -> bool:
+    """Return True if an estimator trains by epochs; L-BFGS does not, which is an AttributeError."""
+    if not by_epochs(estimator):
+        message = f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
+        raise AttributeError(message)
+    return True
+
+
 class BaseMLP(FittedMLP):
     """How both estimators are fitted: arguments become a network and a :class:`portanet.Trainer`, which trains it."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
-
-    # The arguments that are read here; each is told in the estimators.
-    hidden_layer_sizes: Any
-    activation: Any
-    solver: str
-    alpha: float
-    batch_size: Any
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
-    max_iter: int
-    shuffle: bool
-    random_state: Any
-    tol: float
-    verbose: Any
-    warm_start: Any
-    momentum: float
-    nesterovs_momentum: bool
-    early_stopping: bool
-    validation_fraction: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    n_iter_no_change: float
-    max_fun: int
-    loss: Any
-    dtype: str | None
-    dropout: Any
-    batch_norm: bool
-    optimizer: Any
-    schedule: Any
-    callbacks: Any
-
-    def _keep(self, given: dict[str, Any]) -> None:
-        """Keep the constructor's arguments, unchanged, as scikit-learn asks."""
-        for name, value in given.items():
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
 
     # What the two differ in.
 
@@ -90,61 +61,84 @@ class BaseMLP(FittedMLP):
         front = () if self._categories is None else (self._categories.layer(),)
         return build(sizes, self.n_outputs_, self.activation, self.dropout, self.batch_norm, output, front)
 
-    def _strata(self, y: Any) -> Any:
-        """Return what a validation part is to have the same shares of, or None."""
-        return None
-
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
-        """Return the score of a network's outputs (on the target's scale) for validation; NaN where they are."""
+        """Return the score of a network's finite outputs (on the target's scale) for validation."""
         raise NotImplementedError
 
     # Fits.
 
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Fit the network to samples and what is to be predicted of them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples: on the host, or an array of CuPy, torch or JAX, which is then trained on where it lives.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            A classifier's labels, or a row of 0 and 1 a sample where it can have several; a regressor's numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss.
+        X_val, y_val : array-like, default=None
+            Samples that are scored after each epoch; with `early_stopping` they decide, and nothing is split off.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+
+    @available_if(can_partial_fit)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train for one epoch more on these samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            The samples, their labels or numbers, and their weights.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, X_val: Any = None, y_val: Any = None
-    ) -> BaseMLP:
+    ) -> Self:
         self._validate_params()
         sizes = self._sizes()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         x = self._samples(X, reset=first)
-        place = inputs.place_of(x)
+        place = backends.of(x)
         target, y = self._read_targets(x, y, first=first, incremental=incremental)
         weight = self._weights(x, y, sample_weight, incremental=incremental)
         if first:
-            dtype = self.dtype or inputs.width(x)
-            self._begin(sizes, dtype, x)
+            self._begin(sizes, self.dtype or dtype_name(x.matrix if isinstance(x, SparseRows) else x), x)
         else:
-            self._resume_random(incremental=incremental)
+            self.n_iter_ = 0
+            if self.warm_start != "exact" or incremental:
+                self._progress.random_state, self._progress.order = check_random_state(self.random_state), None
         trainer = self._ready_trainer(place, keep=incremental or self.warm_start == "exact")
         told = None
         if hasattr(self, "_skl_callbacks") and not incremental:
-            epochs = int(self.max_iter) if self._iterative else 0
-            context = self._init_callback_context(max_subtasks=epochs)
-            told = SklearnCallbackAdapter(
-                self, context, self._as_attributes, X=X, y=y, metadata={"sample_weight": sample_weight}
-            )
-        if self._iterative:
-            data = Training(x, target, y, weight)
+            context = self._init_callback_context(max_subtasks=int(self.max_iter) if by_epochs(self) else 0)
+            about = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+            told = SklearnCallbackAdapter(self, context, self._as_attributes, about)
+        if by_epochs(self):
+            data, held = Training(x, target, y, weight), self._own_validation(X_val, y_val)
             hooks = [*([] if told is None else [told]), *(self.callbacks or ())]
-            descend(
-                *(self, self._progress, trainer, data, self._own_validation(X_val, y_val), hooks),
-                score=self._score_outputs,
-                strata=self._strata,
-                incremental=incremental,
-            )
+            score = self._score_outputs
+            descend(self, self._progress, trainer, data, held, hooks, score=score, incremental=incremental)
         else:
             note_alone(f"solver={self.solver!r} minimises over all samples at once")
             whole = x.matrix.toarray() if isinstance(x, SparseRows) else x
             with trainer.backend.activate(trainer.dtype):
                 batches = to_batches(trainer, whole, target, weight, x.shape[0])
-            self.loss_, self.n_iter_ = minimise(
-                trainer,
-                batches,
-                max_iter=int(self.max_iter),
-                max_fun=int(self.max_fun),
-                tol=float(self.tol),
-                verbose=bool(self.verbose),
-            )
+            limits = {"maxiter": int(self.max_iter), "maxfun": int(self.max_fun), "gtol": float(self.tol)}
+            self.loss_, self.n_iter_ = solvers.minimise(trainer, batches, limits, verbose=bool(self.verbose))
         self._take(trainer, place)
         if told is not None:
             told.done()
@@ -158,11 +152,6 @@ class BaseMLP(FittedMLP):
             raise ValueError(message)
         return sizes
 
-    @property
-    def _iterative(self) -> bool:
-        """Whether training goes by epochs; else by L-BFGS."""
-        return by_epochs(self)
-
     def _begin(self, sizes: list[int], dtype: str, x: Any) -> None:
         """Set up a network with initial weights, and the attributes that a fit goes on from."""
         self.n_iter_ = self.t_ = 0
@@ -171,7 +160,7 @@ class BaseMLP(FittedMLP):
         features = int(x.shape[1])
         random_state = check_random_state(self.random_state)
         self._seed = 0
-        if not self._iterative and (self.batch_norm or np.any(self.dropout)):
+        if not by_epochs(self) and (self.batch_norm or np.any(self.dropout)):
             message = "solver='lbfgs' minimises one fixed function; dropout and batch_norm need solver 'adam' or 'sgd'"
             raise ConfigError(message)
         params = network.initial(random_state, features)
@@ -186,16 +175,11 @@ class BaseMLP(FittedMLP):
         self._trainer: Trainer | None = None
         self._about: tuple[Any, ...] = ()
         self._progress: Progress = Progress(random_state)
-        if self._iterative:
+        if by_epochs(self):
             self.loss_curve_: list[float] = []
             self.best_loss_ = None if self.early_stopping else np.inf
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_: float | None = -np.inf if self.early_stopping else None
-
-    def _resume_random(self, *, incremental: bool) -> None:
-        if self.warm_start != "exact" or incremental:
-            self._progress.random_state, self._progress.order = check_random_state(self.random_state), None
-        self.n_iter_ = 0
 
     def _weights(self, x: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
         """Return the samples' own weights; the classifier multiplies its classes' in."""
@@ -210,16 +194,12 @@ class BaseMLP(FittedMLP):
             message = "fit: X_val and y_val belong together, got one of them; give both"
             raise ValueError(message)
         checked = self._samples(X_val, reset=False)
-        return Validation(checked, self._validation_targets(checked, y_val), None)
-
-    def _validation_targets(self, x: Any, y: Any) -> Any:
-        return inputs.targets(x, y, numeric=False)
+        return Validation(checked, inputs.targets(checked, y_val, numeric=is_regressor(self)), None)
 
     def _ready_trainer(self, place: backends.Backend, *, keep: bool) -> Trainer:
         """Return the trainer with the current weights, and with the optimizer's state of before where `keep` says."""
         backend = place if self.backend is None else backends.get(self.backend)
-        rate = self._schedule()
-        optimizer = self._optimizer()
+        rate, optimizer = solvers.schedule(self), solvers.optimizer(self)
         about = (self._network.net, self._loss, optimizer, float(self.alpha), self._dtype, backend.spec)
         trainer = self._trainer
         if trainer is None or self._about != about:  # else what is compiled is used again
@@ -248,19 +228,3 @@ class BaseMLP(FittedMLP):
                     trainer.opt_state[slot] = found
             trainer.epoch, trainer.schedule = self._progress.kept["epoch"], self._progress.kept["schedule"]
         return trainer
-
-    def _optimizer(self) -> optimizers.Optimizer:
-        lr = float(self.learning_rate_init)
-        if isinstance(self.optimizer, optimizers.Optimizer):
-            return self.optimizer
-        if self.optimizer is not None:
-            return optimizers.get(self.optimizer, lr=lr)
-        if self.solver == "sgd":
-            return MomentumSGD(lr, momentum=float(self.momentum), nesterov=bool(self.nesterovs_momentum))
-        return EpsHatAdam(lr, beta1=float(self.beta_1), beta2=float(self.beta_2), eps=float(self.epsilon))
-
-    def _schedule(self) -> schedules.Schedule:
-        if self.schedule is not None:
-            return copy.deepcopy(schedules.get(self.schedule))
-        kind = self.learning_rate if self.optimizer is None and self.solver == "sgd" else "constant"
-        return LearningRate(kind, float(self.learning_rate_init), float(self.power_t))

@@ -111,11 +111,9 @@ def find(X: Any, wanted: Any) -> np.ndarray[Any, Any] | None:
     elif given.dtype.kind in "UO" and given.ndim == 1 and set(given) <= set(names):
         mask |= np.isin(names, given)
     else:
-        mend = f"names among {names}, " if names else ""
-        message = (
-            f"categorical_features: expected {mend}numbers from 0 to {features - 1}, or {features} times True or "
-            f"False, got {wanted!r:.200}"
-        )
+        expected = f"names among {names}, " if names else ""
+        expected += f"numbers from 0 to {features - 1}, or {features} times True or False"
+        message = f"categorical_features: expected {expected}, got {wanted!r:.200}"
         raise ConfigError(message)
     return mask if mask.any() else None
 

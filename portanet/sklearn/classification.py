@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from array_api_compat import array_namespace
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
@@ -13,28 +13,29 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
-from portanet import losses
+from portanet import backends, losses
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss
 from portanet.sklearn import inputs
-from portanet.sklearn.estimator import Estimator, can_partial_fit
+from portanet.sklearn.base import BaseMLP, can_partial_fit
 from portanet.sklearn.labels import Labels
-from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES
+from portanet.sklearn.parameters import CONSTRAINTS
 from portanet.sklearn.private import check_first_call
 from portanet.typing import Array
 
 
-class BaseClassifier(ClassifierMixin, Estimator):
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseClassifier(ClassifierMixin, BaseMLP):
     """A network whose outputs are the probabilities of classes."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CONSTRAINTS,
         "class_weight": [dict, "array-like", str, None],
-        "loss": [*OUR_LOSSES, str],
     }
 
-    class_weight: Any
+    class_weight: Any = None
+    loss: Any = "log_loss"
 
     @available_if(can_partial_fit)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
@@ -101,7 +102,7 @@ class BaseClassifier(ClassifierMixin, Estimator):
             In the order of ``classes_``.
         """
         p = self._proba(X, "predict_log_proba")
-        with inputs.place_of(p).activate(self._dtype):
+        with backends.of(p).activate(self._dtype):
             return array_namespace(p).log(p)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -128,7 +129,7 @@ class BaseClassifier(ClassifierMixin, Estimator):
         """Return labels where the outputs are, if they are numbers."""
         if issparse(labels) or labels.dtype.kind not in "biuf":
             return labels
-        return inputs.returned(inputs.place_of(like), labels)
+        return inputs.returned(backends.of(like), labels)
 
     def _read_targets(self, x: Any, y: Any, *, first: bool, incremental: bool) -> tuple[Any, Any]:
         y = inputs.targets(x, y, numeric=False)
@@ -147,11 +148,8 @@ class BaseClassifier(ClassifierMixin, Estimator):
         if self.class_weight is None:
             return own
         if incremental and isinstance(self.class_weight, str):
-            message = (
-                "class_weight 'balanced' is not supported for partial_fit, which does not see all labels; give the "
-                "weights as a dict"
-            )
-            raise ValueError(message)
+            message = "class_weight 'balanced' is not supported for partial_fit, which does not see all labels"
+            raise ValueError(message + "; give the weights as a dict")
         by_class = compute_sample_weight(self.class_weight, y)
         return by_class if own is None else own * by_class
 
@@ -169,12 +167,7 @@ class BaseClassifier(ClassifierMixin, Estimator):
             raise ConfigError(message)
         return loss, None if loss.output else output()
 
-    def _strata(self, y: Any) -> Any:
-        return y if self.n_outputs_ == 1 else None  # what scikit-learn does, so that its split is ours
-
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
-        if not np.isfinite(outputs).all():
-            return float("nan")
         return float(accuracy_score(y, self._labels.decode(outputs), sample_weight=weight))
 
     def __sklearn_tags__(self) -> Any:

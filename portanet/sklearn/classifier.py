@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from portanet.sklearn.classification import BaseClassifier
 from portanet.sklearn.parameters import TABLES
 
 
+@dataclass(eq=False, repr=False)
 class MLPClassifier(BaseClassifier):
     """Multi-layer perceptron classifier: scikit-learn's, with further arguments, on any device.
 
@@ -65,10 +67,6 @@ class MLPClassifier(BaseClassifier):
         Where to train and predict, as 'numpy', 'cupy', 'torch:cuda:0', 'jax' or 'auto'; None is where the samples are.
     dtype : {'float32', 'float64'} or None, default=None
         Precision of the arithmetic; None is that of the samples, float64 for integers.
-    class_weight : dict, 'balanced', list of dict or None, default=None
-        Weights of the classes in the loss, {label: weight}; 'balanced' gives each class the same total weight.
-    loss : str or Loss, default='log_loss'
-        'log_loss' is the cross-entropy for the kind of labels; or another of portanet's losses.
     dropout : float or list of float, default=0.0
         Share of each hidden layer's outputs that is dropped in training, or a list with one for each layer.
     batch_norm : bool, default=False
@@ -79,6 +77,10 @@ class MLPClassifier(BaseClassifier):
         Multiplies the learning rate, for example 'cosine' or ``portanet.OneCycle()``; replaces `learning_rate`.
     callbacks : list of portanet.Callback or None, default=None
         Called while it trains by epochs.
+    class_weight : dict, 'balanced', list of dict or None, default=None
+        Weights of the classes in the loss, {label: weight}; 'balanced' gives each class the same total weight.
+    loss : str or Loss, default='log_loss'
+        'log_loss' is the cross-entropy for the kind of labels; or another of portanet's losses.
     categorical_features : array-like of bool, int or str, 'from_dtype' or None, default=None
         Mask, positions or names of categorical features, or those that pandas or polars calls categorical. Each
         category, and a missing value, becomes a learned vector; the vector of an unknown one is 0.
@@ -134,41 +136,7 @@ class MLPClassifier(BaseClassifier):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {**BaseClassifier._parameter_constraints, **TABLES}
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool | str = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-        backend: Any = None,
-        dtype: str | None = None,
-        class_weight: Any = None,
-        loss: Any = "log_loss",
-        dropout: Any = 0.0,
-        batch_norm: bool = False,
-        optimizer: Any = None,
-        schedule: Any = None,
-        callbacks: Any = None,
-        categorical_features: Any = None,
-    ) -> None:
-        self._keep(locals())
+    hidden_layer_sizes: Any = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    categorical_features: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ _WHOLE = Interval(Integral, 1, None, closed="left")
 _SHAPES = (2, 3)  # axes of an image
 
 
+@dataclass(eq=False, repr=False)
 class CNNClassifier(BaseClassifier):
     """Convolutional network that classifies images.
 
@@ -38,6 +40,14 @@ class CNNClassifier(BaseClassifier):
         Units of each dense hidden layer after the blocks; () for none.
     activation : str, Layer, or a list of these, default='relu'
         Activation of the blocks and of the hidden layers, as in MLPClassifier, or a list with one for each.
+    solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter : as in MLPClassifier
+        Minimiser, L2 penalty, samples a step, learning rate and its course, and largest number of epochs.
+    shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum : as in MLPClassifier
+        Order, seed, least improvement, printing, start from the last weights, and momentum of 'sgd'.
+    early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in MLPClassifier
+        Validation part, decay rates and epsilon of 'adam', patience, and evaluations by 'lbfgs'.
+    backend, dtype, dropout, batch_norm, optimizer, schedule, callbacks, class_weight, loss : as in MLPClassifier
+        Where, precision, shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, and what is called.
     kernel_size : int or (int, int), default=3
         Height and width of the convolutions' windows, at most 2 s - 1 along an axis of s pixels.
     pool_size : int or (int, int), default=2
@@ -51,16 +61,6 @@ class CNNClassifier(BaseClassifier):
         Largest angle of their random rotation, in degrees each way.
     flip : bool, default=False
         Whether half of them are mirrored left to right.
-    solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter : as in MLPClassifier
-        Minimiser, L2 penalty, samples a step, learning rate and its course, and largest number of epochs.
-    shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum : as in MLPClassifier
-        Order, seed, least improvement, printing, start from the last weights, and momentum of 'sgd'.
-    early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in MLPClassifier
-        Validation part, decay rates and epsilon of 'adam', patience, and evaluations by 'lbfgs'.
-    backend, dtype, class_weight, loss : as in MLPClassifier
-        Where to train and predict, precision, weights of the classes, and loss.
-    dropout, batch_norm, optimizer, schedule, callbacks : as in MLPClassifier
-        Shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, and what is called.
 
     Attributes
     ----------
@@ -101,59 +101,16 @@ class CNNClassifier(BaseClassifier):
         "flip": ["boolean"],
     }
 
-    filters: Any
-    kernel_size: Any
-    pool_size: Any
-    image_shape: Any
-    shift: float
-    rotate: float
-    flip: bool
-    image_shape_: tuple[int, int, int]
-
-    def __init__(
-        self,
-        filters: Any = (16, 32),
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        kernel_size: Any = 3,
-        pool_size: Any = 2,
-        image_shape: Any = None,
-        shift: float = 0.0,
-        rotate: float = 0.0,
-        flip: bool = False,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool | str = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-        backend: Any = None,
-        dtype: str | None = None,
-        class_weight: Any = None,
-        loss: Any = "log_loss",
-        dropout: Any = 0.0,
-        batch_norm: bool = False,
-        optimizer: Any = None,
-        schedule: Any = None,
-        callbacks: Any = None,
-    ) -> None:
-        self._keep(locals())
+    filters: Any = (16, 32)
+    hidden_layer_sizes: Any = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    kernel_size: Any = 3
+    pool_size: Any = 2
+    image_shape: Any = None
+    shift: float = 0.0
+    rotate: float = 0.0
+    flip: bool = False
 
     def _samples(self, X: Any, *, reset: bool) -> Any:
         """Return checked images as rows of numbers, as their pixels stand in memory; the network shapes them again."""
@@ -166,20 +123,17 @@ class CNNClassifier(BaseClassifier):
             found = height, width, channels
             if known not in (None, found):
                 whose = "image_shape" if reset else "fit"
-                message = (
-                    f"expected images of shape {known} (height, width, channels), as {whose} had them, got {found}"
-                )
+                wanted = f"images of shape {known} (height, width, channels), as {whose} had them"
+                message = f"expected {wanted}, got {found}"
                 raise ValueError(message)
             X = array_namespace(X).reshape(X, (shape[0], math.prod(found)))
         x = inputs.samples(self, X, reset=reset)
         if reset:
-            self.image_shape_ = found or (1, self.n_features_in_, 1)
+            self.image_shape_: tuple[int, int, int] = found or (1, self.n_features_in_, 1)
             if math.prod(self.image_shape_) != self.n_features_in_:
-                message = (
-                    f"image_shape: {self.image_shape_} is {math.prod(self.image_shape_)} numbers an image, the samples "
-                    f"have {self.n_features_in_}; give (height, width, channels) of your images"
-                )
-                raise ConfigError(message)
+                message = f"image_shape: {self.image_shape_} is {math.prod(self.image_shape_)} numbers an image"
+                has = f"the samples have {self.n_features_in_}; give (height, width, channels) of your images"
+                raise ConfigError(f"{message}, " + has)
         return x
 
     def _given_shape(self) -> tuple[int, int, int] | None:

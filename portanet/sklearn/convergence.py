@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import shuffle
@@ -118,7 +119,9 @@ class Convergence(Callback):
         assert self.validation is not None
         assert e.validation_scores_ is not None
         assert e.best_validation_score_ is not None
-        score = self.score(trainer.predict(self.validation.x), self.validation.y, self.validation.weight)
+        outputs = trainer.predict(self.validation.x)
+        finite = np.isfinite(outputs).all()
+        score = self.score(outputs, self.validation.y, self.validation.weight) if finite else np.nan
         e.validation_scores_.append(score)
         if e.verbose:
             print(f"Validation score: {score:f}")
@@ -152,7 +155,6 @@ def descend(
     hooks: Sequence[Callback],
     *,
     score: Score,
-    strata: Callable[[Any], Any],
     incremental: bool,
 ) -> None:
     """Train by epochs until nothing improves or `max_iter` is reached; one epoch where `incremental`."""
@@ -161,7 +163,7 @@ def descend(
         message = f"partial_fit does not support {what}"
         raise ValueError(message)
     if e.early_stopping and validation is None:
-        data, validation = _held_out(e, progress, data, strata(data.y))
+        data, validation = _held_out(e, progress, data)
     if validation is not None and e.validation_scores_ is None:
         e.validation_scores_, e.best_validation_score_ = [], -np.inf
     n = int(data.x.shape[0])
@@ -196,14 +198,11 @@ def descend(
     progress.kept = {"optimizer": trainer.opt_state, "epoch": trainer.epoch, "schedule": trainer.schedule}
 
 
-def _held_out(e: Any, progress: Progress, data: Training, strata: Any) -> tuple[Training, Validation]:
+def _held_out(e: Any, progress: Progress, data: Training) -> tuple[Training, Validation]:
     """Split a validation part off, the same as scikit-learn does from the same random state."""
-    train, held = train_test_split(
-        np.arange(data.x.shape[0]),
-        random_state=progress.random_state,
-        test_size=e.validation_fraction,
-        stratify=strata,
-    )
+    strata = data.y if is_classifier(e) and e.n_outputs_ == 1 else None
+    rows, seed, share = np.arange(data.x.shape[0]), progress.random_state, e.validation_fraction
+    train, held = train_test_split(rows, random_state=seed, test_size=share, stratify=strata)
     if len(held) < 2:
         message = "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
         raise ValueError(message)

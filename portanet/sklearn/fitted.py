@@ -23,21 +23,24 @@ from portanet.sklearn.categories import Categories, find
 from portanet.sklearn.convergence import NOT_FINITE, Progress
 from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
+from portanet.sklearn.parameters import Arguments
 from portanet.sklearn.protocol import CallbackSupportMixin
 from portanet.training.model import Model
 from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 
 
-class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What both estimators do once they are fitted.
 
     ``coefs_`` and ``intercepts_`` are what predicts, as in scikit-learn, and live where the samples of the fit lived;
     ``_rest`` holds what a network has beside them (BatchNorm's parameters and buffers).
     """
 
-    backend: Any
-    alpha: float
+    hidden_layer_sizes: Any
+    activation: Any
+    loss: Any
+    categorical_features: Any = None  # an argument of those that take tables
     _network: Network
     _loss: Loss
     _dtype: str
@@ -48,7 +51,6 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     _rest: Params
     n_features_in_: int
     n_outputs_: int
-    categorical_features: Any = None  # an argument of those that take tables
     _categories: Categories | None = None
 
     def _samples(self, X: Any, *, reset: bool) -> Any:
@@ -68,7 +70,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
             self._categories = Categories(rows, self.is_categorical_)
         assert self._categories is not None
         codes = self._categories.encode(rows)
-        return inputs.place_of(X).asarray(codes) if inputs.is_foreign(X) else codes
+        return backends.of(X).asarray(codes) if inputs.is_foreign(X) else codes
 
     @property
     def embeddings_(self) -> list[Array]:
@@ -148,10 +150,8 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
         """
         check_is_fitted(self)
         if self._categories is not None:
-            message = (
-                f"{type(self).__name__}: a network alone cannot hold the categories of categorical_features; keep this "
-                "estimator by pickle"
-            )
+            why = "a network alone cannot hold the categories of categorical_features"
+            message = f"{type(self).__name__}: {why}; keep this estimator by pickle"
             raise ConfigError(message)
         fitted = self._model(backends.get("numpy"), None)
         program = replace(fitted.program, loss=public(self._loss), l2=float(self.alpha), penalty_per_sample=True)
@@ -166,7 +166,7 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
     def _answer(self, x: Any, method: str, end: int | None = None) -> Array:
         """Return the outputs of the whole network for checked samples, or of its first `end` layers."""
-        place = inputs.place_of(x)
+        place = backends.of(x)
         self._check_place(place, method)
         backend = place if self.backend is None else backends.get(self.backend)
         model = self._model(backend, end)
@@ -178,12 +178,10 @@ class FittedMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
             return  # weights are small: they are brought to where the samples are
         home = backends.of(self.coefs_[0])
         if home.spec != place.spec:
-            message = (
-                f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device as "
-                f"those passed to fit(): expected an array on {home.spec}, got one on {place.spec}; convert it, or "
-                f"turn array_api_dispatch off"
-            )
-            raise ValueError(message)
+            what = f"Inputs passed to {type(self).__name__}.{method}()"
+            got = f"expected an array on {home.spec}, got one on {place.spec}"
+            message = f"{what} must use the same namespace and the same device as those passed to fit(): {got}; "
+            raise ValueError(message + "convert it, or turn array_api_dispatch off")
 
     def _model(self, backend: backends.Backend, end: int | None) -> Model:
         """Return what predicts on `backend`, of the whole network or of its first `end` layers; kept for the next time.

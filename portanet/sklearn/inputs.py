@@ -116,16 +116,6 @@ def targets(x: Samples, y: Any, *, numeric: bool) -> Any:
     return y
 
 
-def width(x: Samples) -> str:
-    """Return the name of the float dtype of samples."""
-    return dtype_name(x.matrix if isinstance(x, SparseRows) else x)
-
-
-def place_of(x: Samples) -> backends.Backend:
-    """Return the backend where `x` lives, and where the answers for it go."""
-    return backends.of(x)
-
-
 def rows(x: Any, chosen: Any) -> Any:
     """Return the rows `chosen` of samples, targets or weights, where these live; None of None."""
     if x is None:

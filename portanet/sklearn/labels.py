@@ -36,11 +36,8 @@ class Labels:
         """Refuse labels that are not among the classes; where `same`, also classes that are not among the labels."""
         found = unique_labels(y)
         if same and set(found) != set(self.classes):
-            message = (
-                f"warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {self.classes}, `y` has {found}"
-            )
-            raise ValueError(message)
+            message = "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+            raise ValueError(message + f"Previously got {self.classes}, `y` has {found}")
         if len(np.setdiff1d(found, self.classes, assume_unique=True)):
             message = f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has {found}."
             raise ValueError(message)

@@ -120,11 +120,8 @@ def each(value: Any, count: int, name: str) -> list[Any]:
         return [value] * count
     found = list(value)
     if len(found) != count:
-        message = (
-            f"{name}: expected one for each of the {count} hidden layers, got {len(found)}; give one for all, or a "
-            f"list of {count}"
-        )
-        raise ConfigError(message)
+        message = f"{name}: expected one for each of the {count} hidden layers, got {len(found)}"
+        raise ConfigError(message + f"; give one for all, or a list of {count}")
     return found
 
 

@@ -1,46 +1,57 @@
-"""What each argument may be, in scikit-learn's terms: its own check tells the rest in its own words."""
+"""The arguments that the estimators share: their defaults, and what each may be, in scikit-learn's terms."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
-import numpy as np
+from sklearn.neural_network import MLPClassifier as Scikit
 
 from portanet.backends import Backend
 from portanet.layers import Layer
 from portanet.losses import LOSSES, Loss
 from portanet.optimizers import OPTIMIZERS, Optimizer
 from portanet.schedules import Schedule
-from portanet.sklearn.private import Interval, Options, StrOptions
+from portanet.sklearn.private import Interval, StrOptions
 
-SCIKIT: dict[str, Any] = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "power_t": [Interval(Real, 0, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "shuffle": ["boolean"],
-    "random_state": ["random_state"],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "verbose": ["verbose"],
-    "momentum": [Interval(Real, 0, 1, closed="both")],
-    "nesterovs_momentum": ["boolean"],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-    "beta_1": [Interval(Real, 0, 1, closed="left")],
-    "beta_2": [Interval(Real, 0, 1, closed="left")],
-    "epsilon": [Interval(Real, 0, None, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-    "max_fun": [Interval(Integral, 1, None, closed="left")],
-}
-"""scikit-learn's own."""
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Arguments:
+    """The constructor's arguments that all estimators have, kept unchanged, as scikit-learn asks."""
+
+    solver: str = "adam"
+    alpha: float = 0.0001
+    batch_size: int | str = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: Any = False
+    warm_start: bool | str = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: int = 10
+    max_fun: int = 15000
+    backend: Any = None
+    dtype: str | None = None
+    dropout: Any = 0.0
+    batch_norm: bool = False
+    optimizer: Any = None
+    schedule: Any = None
+    callbacks: Any = None
+
 
 CONSTRAINTS: dict[str, Any] = {
-    **SCIKIT,
+    **Scikit._parameter_constraints,
     "activation": [str, Layer, "array-like"],  # an unknown name is told with the nearest known one
     "warm_start": ["boolean", StrOptions({"exact"})],
     "backend": [None, str, Backend],
@@ -50,10 +61,9 @@ CONSTRAINTS: dict[str, Any] = {
     "optimizer": [None, StrOptions(set(OPTIMIZERS)), Optimizer],
     "schedule": [None, str, Schedule],
     "callbacks": [None, list, tuple],
+    "loss": [StrOptions(set(LOSSES)), Loss, str],
 }
-"""All that the estimators share."""
+"""What all estimators take: scikit-learn's own constraints, and those of what it does not have."""
 
 TABLES: dict[str, Any] = {"categorical_features": [None, "array-like", StrOptions({"from_dtype"})]}
 """What only those take whose samples are rows of features."""
-
-OUR_LOSSES = [StrOptions(set(LOSSES)), Loss]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from portanet import backends
 from portanet.callbacks.base import Callback, TrainerView
-from portanet.sklearn import inputs
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -37,7 +37,9 @@ class SklearnCallbackAdapter(Callback):
         X, y and metadata, which are handed on.
     """
 
-    def __init__(self, estimator: Any, context: Any, as_attributes: Callable[..., dict[str, Any]], **data: Any) -> None:
+    def __init__(
+        self, estimator: Any, context: Any, as_attributes: Callable[..., dict[str, Any]], data: dict[str, Any]
+    ) -> None:
         self.estimator, self.data = estimator, {"estimator": estimator, **data}
         self.fit, self.as_attributes = context, as_attributes
         self.fit.call_on_fit_task_begin(**self.data)
@@ -64,5 +66,5 @@ class SklearnCallbackAdapter(Callback):
     def _weights(self, trainer: TrainerView) -> dict[str, Any]:
         """Return copies of the weights of now, as the attributes that predict; asked for only where they are used."""
         parts = trainer.snapshot()
-        place = inputs.place_of(self.estimator.coefs_[0])
+        place = backends.of(self.estimator.coefs_[0])
         return self.as_attributes(place, {**parts["params"], **parts["buffers"]})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
@@ -12,13 +12,14 @@ from portanet import losses
 from portanet.layers import Layer, Sigmoid, Softmax
 from portanet.losses import Loss, Poisson, SumSquaredError
 from portanet.sklearn import inputs
-from portanet.sklearn.estimator import Estimator
+from portanet.sklearn.base import BaseMLP, by_epochs
 from portanet.sklearn.losses import HalfPoissonDeviance, HalfSquaredError
-from portanet.sklearn.parameters import CONSTRAINTS, OUR_LOSSES, TABLES
+from portanet.sklearn.parameters import CONSTRAINTS, TABLES
 from portanet.typing import Array
 
 
-class MLPRegressor(RegressorMixin, Estimator):
+@dataclass(eq=False, repr=False)
+class MLPRegressor(RegressorMixin, BaseMLP):
     """Multi-layer perceptron regressor: scikit-learn's, with further arguments, on any device.
 
     For the same `random_state` it trains the network that scikit-learn trains, up to rounding.
@@ -35,10 +36,8 @@ class MLPRegressor(RegressorMixin, Estimator):
         Order, seed, least improvement, printing, start from the last weights, and momentum of 'sgd'.
     early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in MLPClassifier
         Validation part, decay rates and epsilon of 'adam', patience, and evaluations by 'lbfgs'.
-    backend, dtype : as in MLPClassifier
-        Where to train and predict, and the precision.
-    dropout, batch_norm, optimizer, schedule, callbacks, categorical_features : as in MLPClassifier
-        Shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, what is called, and categories.
+    backend, dtype, dropout, batch_norm, optimizer, schedule, callbacks, categorical_features : as in MLPClassifier
+        Where, precision, shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, hooks and categories.
 
     Attributes
     ----------
@@ -65,45 +64,13 @@ class MLPRegressor(RegressorMixin, Estimator):
     (442,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {**CONSTRAINTS, **TABLES, "loss": [*OUR_LOSSES, str]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**CONSTRAINTS, **TABLES}
 
-    def __init__(
-        self,
-        loss: Any = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool | str = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-        backend: Any = None,
-        dtype: str | None = None,
-        dropout: Any = 0.0,
-        batch_norm: bool = False,
-        optimizer: Any = None,
-        schedule: Any = None,
-        callbacks: Any = None,
-        categorical_features: Any = None,
-    ) -> None:
-        self._keep(locals())
+    loss: Any = "squared_error"
+    hidden_layer_sizes: Any = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    categorical_features: Any = None
 
     def predict(self, X: Any) -> Array:
         """Return the predicted numbers.
@@ -133,13 +100,8 @@ class MLPRegressor(RegressorMixin, Estimator):
         score : float
             1 for a perfect prediction, 0 for that of the mean.
         """
-        return float(
-            r2_score(
-                inputs.host(y),
-                self._numbers(inputs.host(self._outputs(X, "score"))),
-                sample_weight=inputs.host(sample_weight),
-            )
-        )
+        found = self._numbers(inputs.host(self._outputs(X, "score")))
+        return float(r2_score(inputs.host(y), found, sample_weight=inputs.host(sample_weight)))
 
     def _numbers(self, outputs: Array) -> Array:
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
@@ -153,14 +115,11 @@ class MLPRegressor(RegressorMixin, Estimator):
         self.n_outputs_ = outputs
         return y, y
 
-    def _validation_targets(self, x: Any, y: Any) -> Any:
-        return inputs.targets(x, y, numeric=True)
-
     def _make_loss(self) -> tuple[Loss, Layer | None]:
         loss: Loss
         if self.loss == "squared_error":
             # A line search needs a gradient that is the loss's own; see HalfSquaredError.
-            loss = HalfSquaredError() if self._iterative else SumSquaredError()
+            loss = HalfSquaredError() if by_epochs(self) else SumSquaredError()
         else:
             loss = HalfPoissonDeviance() if self.loss == "poisson" else losses.get(self.loss)
         names: dict[Any, str] = {Softmax: "softmax", Sigmoid: "logistic"}
@@ -169,6 +128,4 @@ class MLPRegressor(RegressorMixin, Estimator):
         return loss, None
 
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
-        if not np.isfinite(outputs).all():
-            return float("nan")
         return float(r2_score(y, self._numbers(outputs), sample_weight=weight))

@@ -52,14 +52,12 @@ class FleetBackend(ParallelBackendBase):
         self.alone: dict[str, int] = {}
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """Return the number of fits at a time."""
         if n_jobs == 0:
             message = "n_jobs == 0 in Parallel has no meaning"
             raise ValueError(message)
         return MOST if n_jobs is None or n_jobs < 0 else int(n_jobs)
 
     def configure(self, n_jobs: int | None = 1, parallel: Any = None, **options: Any) -> int:
-        """Make the threads and their scheduler; return their number."""
         self.parallel = parallel
         most = self.effective_n_jobs(n_jobs)
         self._pool = ThreadPoolExecutor(most)
@@ -67,7 +65,6 @@ class FleetBackend(ParallelBackendBase):
         return most
 
     def submit(self, func: Any, callback: Any = None) -> Future[Any]:
-        """Let a thread run it."""
         self._scheduler.announce()
         future = self._pool.submit(self._scheduler.run, func)
         if callback is not None:
@@ -77,7 +74,6 @@ class FleetBackend(ParallelBackendBase):
     apply_async = submit  # its name before joblib 1.5
 
     def retrieve_result_callback(self, out: Future[Any]) -> Any:
-        """Return what a thread's task returned, or raise its error."""
         return out.result()
 
     @contextlib.contextmanager
@@ -85,28 +81,24 @@ class FleetBackend(ParallelBackendBase):
         """Begin: the first tasks have all been submitted."""
         self._scheduler.open()
         yield
-        self._note()
+        self.fleets = sorted([*self.fleets, *self._scheduler.fleets], reverse=True)
+        for reason, count in self._scheduler.alone.items():
+            self.alone[reason] = self.alone.get(reason, 0) + count
         self._scheduler = Scheduler(self._scheduler.most)  # for the next call
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        """End the threads, behind the epoch that runs."""
+        """End the threads, after the epoch that runs."""
         self._scheduler.end()
         self._pool.shutdown(cancel_futures=True)
         if ensure_ready:
             self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel)
 
     def terminate(self) -> None:
-        """Let the threads go."""
         self._pool.shutdown()
 
     def get_nested_backend(self) -> tuple[Any, None]:
-        """What is parallel within a fit runs there, one after the other."""
+        # What is parallel within a fit runs there, one after the other.
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
-
-    def _note(self) -> None:
-        self.fleets = sorted([*self.fleets, *self._scheduler.fleets], reverse=True)
-        for reason, count in self._scheduler.alone.items():
-            self.alone[reason] = self.alone.get(reason, 0) + count
 
 
 class _InFleets:
@@ -147,7 +139,7 @@ class FleetGridSearchCV(_InFleets, GridSearchCV):
     Results are those of scikit-learn's. Fits may differ in learning_rate_init, alpha, random_state, their samples, and
     in whatever ends or paces a training (max_iter, tol, early_stopping, learning_rate, ...). Candidates that differ in
     anything else (hidden_layer_sizes, activation, batch_size, solver, ...) have fleets of their own. What no fleet can
-    hold (lbfgs, batch_norm, CNNClassifier, sparse samples, another library's estimators) is fitted alone, and told.
+    hold (lbfgs, batch_norm, CNNClassifier, sparse samples, another library's estimators) is fitted alone, and logged.
     ``mean_fit_time`` counts the waiting for the others.
 
     Parameters
@@ -161,12 +153,10 @@ class FleetGridSearchCV(_InFleets, GridSearchCV):
 
     Attributes
     ----------
-    cv_results_, best_estimator_, best_score_, best_params_, best_index_ : as in GridSearchCV
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_ : as in GridSearchCV
         All results, and the best candidate.
-    scorer_, n_splits_, refit_time_, multimetric_ : as in GridSearchCV
-        How they were found.
-    classes_, n_features_in_, feature_names_in_ : as in GridSearchCV
-        Those of the best estimator.
+    n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_ : as in GridSearchCV
+        Folds, seconds of the last fit, whether there are several scores, and what the best estimator knows.
     fleets_ : list of int
         How many fits each fleet held, the largest first.
     alone_ : dict
@@ -205,12 +195,10 @@ class FleetRandomizedSearchCV(_InFleets, RandomizedSearchCV):
 
     Attributes
     ----------
-    cv_results_, best_estimator_, best_score_, best_params_, best_index_ : as in RandomizedSearchCV
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_ : as in RandomizedSearchCV
         All results, and the best candidate.
-    scorer_, n_splits_, refit_time_, multimetric_ : as in RandomizedSearchCV
-        How they were found.
-    classes_, n_features_in_, feature_names_in_ : as in RandomizedSearchCV
-        Those of the best estimator.
+    n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_ : as in RandomizedSearchCV
+        Folds, seconds of the last fit, whether there are several scores, and what the best estimator knows.
     fleets_ : list of int
         How many fits each fleet held, the largest first.
     alone_ : dict

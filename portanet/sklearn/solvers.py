@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import warnings
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from portanet import optimizers, schedules
 from portanet.checks import NotNegative, Number, one_of
 from portanet.data.batching.batches import Batches
 from portanet.optimizers import Adam, Optimizer
@@ -97,22 +99,38 @@ class LearningRate(Schedule):
         return True
 
 
-def minimise(
-    trainer: Trainer, batches: Batches, *, max_iter: int, max_fun: int, tol: float, verbose: bool
-) -> tuple[float, int]:
+def optimizer(e: Any) -> Optimizer:
+    """Return the optimizer that an estimator's arguments describe."""
+    lr = float(e.learning_rate_init)
+    if e.optimizer is not None:
+        return optimizers.get(e.optimizer, lr=lr)
+    if e.solver == "sgd":
+        return MomentumSGD(lr, momentum=float(e.momentum), nesterov=bool(e.nesterovs_momentum))
+    return EpsHatAdam(lr, beta1=float(e.beta_1), beta2=float(e.beta_2), eps=float(e.epsilon))
+
+
+def schedule(e: Any) -> Schedule:
+    """Return the schedule of the learning rate that an estimator's arguments describe."""
+    if e.schedule is not None:
+        return copy.deepcopy(schedules.get(e.schedule))
+    kind = e.learning_rate if e.optimizer is None and e.solver == "sgd" else "constant"
+    return LearningRate(kind, float(e.learning_rate_init), float(e.power_t))
+
+
+def minimise(trainer: Trainer, batches: Batches, limits: dict[str, float], *, verbose: bool) -> tuple[float, int]:
     """Minimise the trainer's loss over all samples at once by SciPy's L-BFGS-B; return the loss and the iterations.
 
+    `limits` are SciPy's options: ``maxiter``, ``maxfun`` and ``gtol``.
     The vector that SciPy moves is a host array in float64; loss and gradient are worked out on the trainer's backend,
     in its dtype, by the step itself.
     """
     import scipy.optimize
 
     backend, dtype = trainer.backend, trainer.dtype
-    optimizer = _Gradients()
-    step = backend.compile(dataclasses.replace(trainer.step, optimizer=optimizer, metrics=()))
+    step = backend.compile(dataclasses.replace(trainer.step, optimizer=_Gradients(), metrics=()))
     with backend.activate(dtype):
         (batch,) = batches.in_order()
-        state = optimizer.init(trainer.params)
+        state = _Gradients().init(trainer.params)
         start = {name: backend.to_numpy(p) for name, p in trainer.params.items()}
         counters = {"lr": 0.0, "seed": 0, "step": 0}
 
@@ -124,9 +142,8 @@ def minimise(
             return found
 
         def objective(vector: Any) -> tuple[float, Any]:
-            grads, _, _, value, _ = step(
-                parts(vector), trainer.buffers, state, batch.x, batch.y, batch.weight, counters
-            )
+            args = (parts(vector), trainer.buffers, state, batch.x, batch.y, batch.weight, counters)
+            grads, _, _, value, _ = step(*args)
             flat = [backend.to_numpy(grads[name]).reshape(-1) for name in start]
             return float(value), np.concatenate(flat).astype(np.float64)
 
@@ -139,13 +156,10 @@ def minimise(
             method="L-BFGS-B",
             jac=True,
             callback=show if verbose else None,
-            options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+            options=limits,
         )
         trainer.params = parts(found.x)
     if found.status != 0:
-        message = (
-            f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}): {found.message}. "
-            f"Increase max_iter or max_fun, or scale the data."
-        )
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
-    return float(found.fun), min(int(found.nit), max_iter)
+        message = f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}): {found.message}. "
+        warnings.warn(message + "Increase max_iter or max_fun, or scale the data.", ConvergenceWarning, stacklevel=4)
+    return float(found.fun), min(int(found.nit), int(limits["maxiter"]))

@@ -164,6 +164,22 @@ def test_two_processes_in_one_run(cli):
     assert "another process is training in it" in done.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets few users make links")
+def test_the_lock_is_neither_followed_nor_truncated(cli, tmp_path):
+    assert cli("train", "moons", "--epochs", "1", "--out", "run").code == 0
+    lock, other = Path("run/.lock"), tmp_path / "other"
+    other.write_text("kept")
+    lock.unlink()
+    lock.symlink_to(other)
+    done = cli("train", "--resume", "run", "--epochs", "2")
+    assert (done.code, other.read_text()) == (3, "kept")
+    assert "cannot be written to" in done.err
+    lock.unlink()
+    lock.hardlink_to(other)
+    assert cli("train", "--resume", "run", "--epochs", "2").code == 0
+    assert other.read_text() == "kept"
+
+
 @pytest.mark.parametrize("every", ["0", "5x", "-1", "soon"])
 def test_checkpoint_every_what(cli, every):
     done = cli("train", "moons", "--checkpoint-every", every)
