@@ -11,7 +11,7 @@ from portanet.backends.host import host_memory
 from portanet.data.files import Capacity, opened
 from portanet.data.readers.arrays import KEYS, npy_files
 from portanet.data.readers.images import SUFFIXES, first_shape
-from portanet.data.readers.npy_header import npy_header
+from portanet.data.readers.npy import npy_header
 from portanet.data.readers.parquet import ParquetSamples
 from portanet.errors import ConfigError
 

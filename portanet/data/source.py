@@ -12,7 +12,7 @@ from portanet.data.dataset import Dataset
 from portanet.data.files import head, reworded
 from portanet.data.named import DOWNLOADS, digits, mnist_like
 from portanet.data.readers import arrays, idx, images, parquet, table, text_digits
-from portanet.data.readers.converted import converted
+from portanet.data.readers.convert import converted
 from portanet.data.readers.labels import Task
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown

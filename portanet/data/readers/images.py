@@ -15,10 +15,9 @@ from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import Capacity, regular
 from portanet.data.lazy.block_order import BLOCK
 from portanet.data.lazy.readable import Samples
-from portanet.data.readers.labels import encode
+from portanet.data.readers.labels import Part, dataset
 from portanet.errors import DataError, need
-
-__all__ = ["SUFFIXES", "ImageSamples", "first_shape", "read_images", "recognises_folder"]
+from portanet.typing import Shape
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"})
 
@@ -59,31 +58,34 @@ def read_images(path: Path, *, stream: bool = False) -> Dataset:
         If Pillow is missing, a class has no image, an image cannot be decoded, or one differs from the first in size or
         colours.
     """
-    parts = {sub.name.lower(): sub for sub in _folders(path)}
-    train = _files(parts.get("train", path))
-    test = _files(parts["test"]) if "train" in parts and "test" in parts else []
-    y, y_test, classes = encode(
-        [file.parent.name for file in train],
-        [file.parent.name for file in test] if test else None,
-        task="classification",
-        where=lambda i: str(train[i]),
-        test_where=lambda i: str(test[i]),
-    )
-    x: HostArray | Samples
-    x_test: HostArray | Samples | None
+    train, test = _parts(path)
+    x: Any  # an array, or samples on disk
+    x_test: Any
     if stream:
         x, x_test = ImageSamples(train), ImageSamples(test, train[0]) if test else None
     else:
-        images = _pixels([*train, *test])
-        x, x_test = images[: len(train)], images[len(train) :] if test else None
-    return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0)
+        # One array, allocated once the first image gives its shape.
+        images = np.empty((len(train) + len(test), *_shape([*train, *test], train[0])), dtype=np.uint8)
+        _decode([*train, *test], images, train[0])
+        x, x_test = images[: len(train)], images[len(train) :]
+    return dataset(path, _labelled(train, x), _labelled(test, x_test) if test else None, scale=255.0)
 
 
-def first_shape(path: Path) -> tuple[int, ...]:
+def first_shape(path: Path) -> Shape:
     """Return the shape of the first image of a folder that holds folders of them."""
-    parts = {sub.name.lower(): sub for sub in _folders(path)}
-    with _image(_files(parts.get("train", path))[0]) as (_, _, shape):
+    with _image(_parts(path)[0][0]) as (_, _, shape):
         return shape
+
+
+def _parts(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images of the training part and of the test part, which may be none."""
+    parts = {sub.name.lower(): sub for sub in _folders(path)}
+    test = _files(parts["test"]) if "train" in parts and "test" in parts else []
+    return _files(parts.get("train", path)), test
+
+
+def _labelled(files: list[Path], x: Any) -> Part:
+    return Part(x, [file.parent.name for file in files], lambda i: str(files[i]))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -101,15 +103,8 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _pixels(files: list[Path]) -> HostArray:
-    """Return all images as one array, allocated once the first one tells its shape."""
-    pixels = np.empty((len(files), *_shape(files, files[0])), dtype=np.uint8)
-    _decode(files, pixels, files[0])
-    return pixels
-
-
-def _shape(files: list[Path], first: Path) -> tuple[int, ...]:
-    """Return the shape of the first image; tell one with which all would be more than is plausible for their files."""
+def _shape(files: list[Path], first: Path) -> Shape:
+    """Return the shape of the first image; refuse one with which all would take more than their files can hold."""
     with _image(first) as (_, _, shape):
         room = Capacity.of_packed(sum(file.stat().st_size for file in files))
         if len(files) * math.prod(shape) > room.bytes:
@@ -131,7 +126,7 @@ def _decode(files: list[Path], pixels: HostArray, first: Path) -> None:
 
 
 @contextlib.contextmanager
-def _image(file: Path) -> Iterator[tuple[Any, str, tuple[int, ...]]]:
+def _image(file: Path) -> Iterator[tuple[Any, str, Shape]]:
     """Open an image, and yield it with the mode that it is to be converted to and the shape of its array."""
     pillow = need("PIL.Image", "data", "reading images", exit_code=3)
     regular(file)
@@ -157,19 +152,9 @@ def _image(file: Path) -> Iterator[tuple[Any, str, tuple[int, ...]]]:
 
 
 class ImageSamples(Samples):
-    """Images on disk, each of them decoded when it is wanted.
+    """Images on disk, in the order of the rows, each decoded when it is read.
 
-    Parameters
-    ----------
-    files : list of Path
-        In the order of the rows.
-    first : Path, optional
-        The image that all must be like in size and colours; the first one without it.
-
-    Raises
-    ------
-    DataError
-        If that one cannot be decoded; and when an image is read that cannot be, or is of another size.
+    All must be like the `first` in size and colours; by default that is the first of the files.
     """
 
     def __init__(self, files: list[Path], first: Path | None = None) -> None:
@@ -195,5 +180,5 @@ def _why(error: Exception, file: Path) -> str:
     return "another format" if "cannot identify" in str(error) else str(error).replace(str(file), file.name)
 
 
-def _form(shape: tuple[int, ...]) -> str:
+def _form(shape: Shape) -> str:
     return f"{shape[1]}×{shape[0]} pixels in {'grey' if len(shape) == 2 else {3: 'RGB', 4: 'RGBA'}[shape[2]]}"
