@@ -13,8 +13,6 @@ from portanet.layers import Layer, Parallel, Residual, Sequential, Sigmoid, Soft
 from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Exp", "Source", "Step", "cannot", "read", "transposed"]
-
 
 @dataclass(frozen=True)
 class _Exp(Layer):
@@ -26,53 +24,29 @@ Exp = _Exp
 
 @dataclass(frozen=True)
 class Step:
-    """A layer in its place.
+    """A layer in its place."""
 
-    Attributes
-    ----------
-    place : str
-        Where it stands, in words: ``Residual 3 > Dense 0``.
-    prefix : str
-        What stands in front of its arrays' names: ``"3.0."``.
-    arrays : dict of host arrays
-        Its parameters and buffers, under its own names.
-    inner : tuple of Step
-        The layers of a Residual.
-    branches : tuple of tuples of Step
-        The layers of a Parallel, for each part of the features.
-    """
-
-    place: str
-    prefix: str
+    place: str  # in words: "Residual 3 > Dense 0"
+    prefix: str  # of its arrays' names: "3.0."
     layer: Any
-    arrays: Params
+    arrays: Params  # its parameters and buffers on the host, under its own names
     in_shape: Shape
     out_shape: Shape
-    inner: tuple[Step, ...] = ()
-    branches: tuple[tuple[Step, ...], ...] = ()
+    inner: tuple[Step, ...] = ()  # the layers of a Residual
+    branches: tuple[tuple[Step, ...], ...] = ()  # the layers of a Parallel, for each part of the features
 
 
 @dataclass(frozen=True)
 class Source:
-    """A trained network for an exporter; nested Sequentials are laid flat, what does nothing at inference stays.
+    """A trained network for an exporter; nested Sequentials are flattened, layers without effect at inference stay."""
 
-    Attributes
-    ----------
-    steps : tuple of Step
-        All layers, the one that turns logits into probabilities included, unless raw outputs were asked for.
-    arrays : dict of host arrays
-        All parameters and buffers, under portanet's names.
-    output : str
-        What comes out: ``"probabilities"``, ``"rates"``, ``"values"`` or ``"logits"``.
-    """
-
-    steps: tuple[Step, ...]
-    arrays: Params
+    steps: tuple[Step, ...]  # all layers, and, unless raw outputs were asked for, the one that makes probabilities
+    arrays: Params  # all parameters and buffers on the host, under portanet's names
     input_shape: Shape
     outputs: int
     classes: tuple[str, ...]
     dtype: str
-    output: str
+    output: str  # "probabilities", "rates", "values" or "logits"
 
     @property
     def out_shape(self) -> Shape:
@@ -81,20 +55,10 @@ class Source:
 
 
 def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
-    """Return what there is to export.
+    """Return what there is to export of a Trainer, or of a fitted MLP of portanet.sklearn or scikit-learn.
 
-    Parameters
-    ----------
-    model : Trainer, or a fitted MLPClassifier or MLPRegressor of portanet.sklearn or scikit-learn
-    raw : bool
-        Whether the outputs are to stay as the loss takes them (logits), as in ``predict(x, raw=True)``.
-    what : str
-        Who asks, for messages.
-
-    Raises
-    ------
-    ConfigError
-        If it is none of these, has no weights yet, or its loss puts the outputs on a scale of its own.
+    With `raw`, outputs stay as the loss takes them (logits), as in ``predict(x, raw=True)``; `what` is the caller, for
+    messages. Raise ConfigError if `model` is none of these, has no weights yet, or its loss has a link of its own.
     """
     if not isinstance(model, Model):
         from portanet.export.sklearn_import import from_sklearn
@@ -103,8 +67,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     model.check_weights(what)
     snapshot = model.snapshot()
     arrays = {**snapshot["params"], **snapshot["buffers"]}
-    body = model.body
-    steps = list(_laid_flat(body, "", "", arrays, model.input_shape))
+    steps = list(_laid_flat(model.body, "", "", arrays, model.input_shape))
     link, output = (None, "logits") if raw else _link(model.loss, what)
     if raw and model.loss.output is None and not isinstance(model.loss, losses.Poisson):
         output = "values"
@@ -118,7 +81,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
 
 
 def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
-    """Return the layer that does what the loss's ``link`` does, and what comes out behind it."""
+    """Return the layer that does what the loss's ``link`` does, and what comes out of it."""
     link = type(loss).link
     for kind, layer, output in (
         (losses.SoftmaxCrossEntropy, Softmax(), "probabilities"),
@@ -144,23 +107,24 @@ def _laid_flat(layer: Layer, prefix: str, place: str, arrays: Params, shape: Sha
             yield from _laid_flat(inner, f"{prefix}{i}.", f"{where}{type(inner).__name__} {i}", arrays, shape)
             shape = out
         return
+    place = place or name
     inner_steps: tuple[Step, ...] = ()
-    if type(layer) is Residual:
-        inner_steps = tuple(_laid_flat(layer.inner, prefix, place or name, arrays, shape))
     branches: tuple[tuple[Step, ...], ...] = ()
-    if type(layer) is Parallel:
+    own: Params = {}
+    if type(layer) is Residual:
+        inner_steps = tuple(_laid_flat(layer.inner, prefix, place, arrays, shape))
+    elif type(layer) is Parallel:
         branches = tuple(
-            tuple(_laid_flat(inner, f"{prefix}{i}.", f"{place or name} > {type(inner).__name__} {i}", arrays, (size,)))
+            tuple(_laid_flat(inner, f"{prefix}{i}.", f"{place} > {type(inner).__name__} {i}", arrays, (size,)))
             for i, (inner, size) in enumerate(zip(layer.layers, layer.sizes, strict=True))
         )
-    own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-    out = layer.init(ShapesOnly(), shape)[1]
-    own = {} if inner_steps or branches else own
-    yield Step(place or name, prefix, layer, own, shape, tuple(out), inner_steps, branches)
+    else:
+        own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+    yield Step(place, prefix, layer, own, shape, tuple(layer.init(ShapesOnly(), shape)[1]), inner_steps, branches)
 
 
 def cannot(step: Step, to: str, why: str = "") -> ConfigError:
-    """Return the error that tells which layer cannot be exported, why, and what to do instead."""
+    """Return the error that says which layer cannot be exported, why, and what to do instead."""
     kind = type(step.layer)
     if why:
         return ConfigError(f"[{step.place}] it cannot be exported to {to}: {why}")
@@ -173,6 +137,5 @@ def cannot(step: Step, to: str, why: str = "") -> ConfigError:
 
 
 def transposed(array: Array, axes: tuple[int, ...]) -> Array:
-    """Return the array with its axes in another order, in one piece, as files hold it."""
-    found = array.transpose(axes)
-    return found.copy(order="C")
+    """Return the array with its axes in another order, contiguous, as files hold it."""
+    return array.transpose(axes).copy(order="C")

@@ -72,7 +72,7 @@ def convert_table(
         message = f"{folder}: it is there already, and data are not written over; name another folder, or remove it"
         raise DataError(message)
     with _whole(folder) as place:
-        labels = LabelPieces(path)
+        labels, source = LabelPieces(path), source_of(path, target, task)
         with (place / "X.npy").open("w+b") as file:
             writer = _Writer(file)
             for form, column, piece, done in _pieces(path, target):
@@ -83,8 +83,7 @@ def convert_table(
             scale = writer.finish()
         y, classes = labels.encoded(task)
         np.save(place / "y.npy", y)
-        words = {"classes": classes, "features": form.names(column), "scale": scale}
-        words["source"] = source_of(path, target, task)
+        words = {"classes": classes, "features": form.names(column), "scale": scale, "source": source}
         (place / ABOUT).write_text(json.dumps(words, ensure_ascii=False, indent=1), encoding="utf-8")
     return folder
 
