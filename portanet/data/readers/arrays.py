@@ -39,19 +39,8 @@ def recognises_folder(folder: Path) -> bool:
 def read_npz(path: Path, task: Task | None = None) -> Dataset:
     """Read an archive of samples and targets, named as in `KEYS`, and a test part as x_test and y_test.
 
-    Returns
-    -------
-    Dataset
-        Samples ``(n, ...)`` as they are, but images with channels first turned to channels last; targets by
-        `portanet.data.readers.labels.encode`.
+    Samples ``(n, ...)`` stay as they are, but images with channels first are turned to channels last.
 
-    Raises
-    ------
-    DataError
-        If a key is missing, an array holds objects, complex or not finite numbers, has too few axes, or is damaged.
-
-    Notes
-    -----
     Source: NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
     """
     with open_zip(path) as archive:
@@ -166,13 +155,7 @@ def _labels(y: HostArray, n: int, place: str) -> Labels:
 
 
 def array_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return the dtype and the shape of each array in an archive, by its name; no array is read.
-
-    Raises
-    ------
-    DataError
-        If the archive or a header in it is damaged.
-    """
+    """Return the dtype and the shape of each array in an archive, by its name; no array is read."""
     found = {}
     with open_zip(path) as archive:
         for info in archive.infolist():

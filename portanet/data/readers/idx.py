@@ -36,22 +36,11 @@ def recognises_folder(folder: Path) -> bool:
 
 
 def read_idx(path: Path) -> Dataset:
-    """Read images and labels of a folder, with its test part where there is one, or of the pair that a file belongs to.
+    """Read images and labels of a folder, with its test part if there is one, or of the pair that a file belongs to.
 
-    A file of test images stands for the test pair alone, a file of training images for the whole folder.
+    A file of test images stands for the test pair alone, a file of training images for the whole folder. Samples are as
+    in the files, ``(n, h, w)`` in uint8 for MNIST; the labels are the classes.
 
-    Returns
-    -------
-    Dataset
-        Samples as the files hold them, ``(n, h, w)`` in uint8 for MNIST; the labels are its classes.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, ambiguous, truncated, too long, of a wrong magic number, or if the counts differ.
-
-    Notes
-    -----
     Source: LeCun, Cortes & Burges, the MNIST database, "File formats".
     """
     folder, kind = (path, ("train", "images")) if path.is_dir() else (path.parent, _kind(path))
@@ -83,34 +72,21 @@ def _pair(folder: Path, files: list[Path], part: str) -> Part:
             raise DataError(message)
         paths += candidates.values()
     images, labels = (read_idx_array(path) for path in paths)
+    names, wrong, hint = [path.name for path in paths], "", "are images and labels swapped?"
     if labels.ndim != 1:
-        message = (
-            f"{paths[1]}: expected labels of one axis, got the shape {labels.shape}; are images and labels swapped?"
-        )
-        raise DataError(message)
-    if images.ndim < 2:
-        message = (
-            f"{paths[0]}: expected images of three axes, got the shape {images.shape}; are images and labels swapped?"
-        )
-        raise DataError(message)
-    if len(images) != len(labels):
-        message = (
-            f"{folder}: {paths[0].name} holds {len(images)} images and {paths[1].name} {len(labels)} labels; "
-            "give files of one set"
-        )
-        raise DataError(message)
+        wrong = f"{paths[1]}: expected labels of one axis, got the shape {labels.shape}; {hint}"
+    elif images.ndim < 2:
+        wrong = f"{paths[0]}: expected images of three axes, got the shape {images.shape}; {hint}"
+    elif len(images) != len(labels):
+        wrong = f"{folder}: {names[0]} holds {len(images)} images and {names[1]} {len(labels)} labels; "
+        wrong += "give files of one set"
+    if wrong:
+        raise DataError(wrong)
     return Part(images, labels, lambda i: f"{paths[1]}, label {i}")
 
 
 def read_idx_array(path: Path) -> HostArray:
-    """Read one IDX file, plain or gzip, in the machine's byte order.
-
-    Raises
-    ------
-    DataError
-        If the magic number is wrong or the file does not hold the bytes that its header announces. The sizes are
-        checked against the size of the file before memory is taken.
-    """
+    """Read one IDX file, plain or gzip, in the machine's byte order; sizes are checked before memory is taken."""
     with opened(path) as (stream, capacity):
         magic = take(stream, 4, path)
         if len(magic) < 4 or magic[0] or magic[1] or magic[2] not in TYPES or magic[3] == 0:

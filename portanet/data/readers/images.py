@@ -45,18 +45,10 @@ def recognises_folder(folder: Path) -> bool:
 
 
 def read_images(path: Path, *, stream: bool = False) -> Dataset:
-    """Read images whose folder is their class; with `stream` each is decoded when it is wanted.
+    """Read images whose folder is their class; with `stream` each is decoded when it is needed.
 
-    Returns
-    -------
-    Dataset
-        Images in uint8: grey ones ``(n, h, w)``, others ``(n, h, w, channels)``, ordered by class and name.
-
-    Raises
-    ------
-    DataError
-        If Pillow is missing, a class has no image, an image cannot be decoded, or one differs from the first in size or
-        colours.
+    They are in uint8, ordered by class and name: grey ones ``(n, h, w)``, others ``(n, h, w, channels)``. All must be
+    like the first in size and colours.
     """
     train, test = _parts(path)
     x: Any  # an array, or samples on disk
@@ -132,22 +124,22 @@ def _image(file: Path) -> Iterator[tuple[Any, str, Shape]]:
     regular(file)
     try:
         with pillow.open(file, formats=_FORMATS) as image:
-            # The size stands in the header: nothing is decoded before it is known to be sane.
-            width, height = image.size
+            # The size is in the header: nothing is decoded before it is known to be sane.
+            (width, height), wrong = image.size, ""
             if width * height > _PIXELS:
-                message = (
-                    f"{file}: expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
-                )
-                raise DataError(message)
-            if image.mode not in _MODES:
-                message = f"{file}: expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
+                wrong = f"expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
+            elif image.mode not in _MODES:
+                wrong = f"expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
+            if wrong:
+                message = f"{file}: {wrong}"
                 raise DataError(message)
             mode = _MODES[image.mode]
             yield image, mode, (height, width) if mode == "L" else (height, width, len(mode))
     except DataError:
         raise
     except Exception as error:  # decoders raise whatever a damaged file leads them to
-        message = f"{file}: expected an image that can be decoded, got {_why(error, file)}; replace or remove it"
+        why = "another format" if "cannot identify" in str(error) else str(error).replace(str(file), file.name)
+        message = f"{file}: expected an image that can be decoded, got {why}; replace or remove it"
         raise DataError(message) from error
 
 
@@ -174,10 +166,6 @@ class ImageSamples(Samples):
         other = copy.copy(self)
         other.files, other.shape = [self.files[i] for i in rows.tolist()], (len(rows), *self.shape[1:])
         return other
-
-
-def _why(error: Exception, file: Path) -> str:
-    return "another format" if "cannot identify" in str(error) else str(error).replace(str(file), file.name)
 
 
 def _form(shape: Shape) -> str:

@@ -36,18 +36,16 @@ class Part(NamedTuple):
 
 
 def dataset(path: Path, train: Part, test: Part | None, task: Task | None = "classification", **about: Any) -> Dataset:
-    """Return the data set of both parts, with the labels encoded; raises as :func:`encode`, or if samples differ."""
-    if test is None:
-        y, y_test, classes = encode(train.labels, None, task=task, where=train.place)
-        return Dataset(str(path), train.x, y, classes=classes, **about)
-    if train.x.shape[1:] != test.x.shape[1:]:
+    """Return the data set of both parts, with the labels encoded; raise as :func:`encode`, or if samples differ."""
+    x_test, labels_test, test_where = test or (None, None, None)
+    if x_test is not None and train.x.shape[1:] != x_test.shape[1:]:
         message = (
             f"{path}: the training samples have the shape {train.x.shape[1:]}, those of the test part "
-            f"{test.x.shape[1:]}; give one kind"
+            f"{x_test.shape[1:]}; give one kind"
         )
         raise DataError(message)
-    y, y_test, classes = encode(train.labels, test.labels, task=task, where=train.place, test_where=test.place)
-    return Dataset(str(path), train.x, y, test.x, y_test, classes, **about)
+    y, y_test, classes = encode(train.labels, labels_test, task=task, where=train.place, test_where=test_where)
+    return Dataset(str(path), train.x, y, x_test, y_test, classes, **about)
 
 
 def encode(
@@ -73,11 +71,8 @@ def encode(
     if y is None or (test is not None and y_test is None):
         # A mixture of numbers and text is text: every label stays as it is written.
         return _text_classes(_text(train), None if test is None else _text(test), test_where)
-    if (
-        task != "regression"
-        and _is_onehot(y)
-        and (y_test is None or (_is_onehot(y_test) and y_test.shape[1:] == y.shape[1:]))
-    ):
+    parts = [y] if y_test is None else [y, y_test]
+    if task != "regression" and all(map(_is_onehot, parts)) and len({part.shape[1] for part in parts}) == 1:
         names = tuple(str(i) for i in range(y.shape[1]))
         return np.argmax(y, axis=1), None if y_test is None else np.argmax(y_test, axis=1), names
     if task == "regression" or (task is None and (y.ndim > 1 or _is_measured(y))):
@@ -89,7 +84,7 @@ def encode(
 
 
 def _numbers(labels: Labels, where: Where, task: Task | None) -> HostArray | None:
-    """Return the labels in float64, checked to be finite; None where they are text that is no regression's."""
+    """Return the labels in float64, checked to be finite; None if they are text and not for a regression."""
     if isinstance(labels, list):
         number: dict[str, float] = {}
         for name in set(labels):  # distinct labels are few: each is converted once

@@ -27,13 +27,7 @@ _LONGEST = 2**48  # of an axis: NumPy cannot multiply what is longer
 
 
 def npy_header(stream: IO[bytes], place: str) -> tuple[Shape, bool, np.dtype[Any]]:
-    """Return the shape, whether it is in Fortran's order, and the dtype that an array is announced with.
-
-    Raises
-    ------
-    DataError
-        If the header is damaged.
-    """
+    """Return the shape, whether it is in Fortran's order, and the dtype that an array is announced with."""
     form = np.lib.format
     try:
         version = form.read_magic(stream)
@@ -47,8 +41,7 @@ def npy_header(stream: IO[bytes], place: str) -> tuple[Shape, bool, np.dtype[Any
     except Exception as error:  # NumPy reads the header as Python, and raises whatever a damaged one leads to
         why = " ".join(str(error).split())[:100]
         message = f"{place}: expected an array as numpy.save writes it, got another or a damaged header ({why}); "
-        message += "save it again"
-        raise DataError(message) from error
+        raise DataError(message + "save it again") from error
     if len(shape) > _AXES or any(not 0 <= n <= _LONGEST for n in shape):
         message = f"{place}: expected sizes from 0 to 2^48 on at most {_AXES} axes, got {shape!s:.60}; save it again"
         raise DataError(message)

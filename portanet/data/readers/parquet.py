@@ -18,14 +18,7 @@ from portanet.errors import DataError, need
 
 
 class ParquetSamples(Samples):
-    """Columns of a Parquet file on disk, as samples ``(n, columns)``; a block is a row group.
-
-    Raises
-    ------
-    DataError
-        If pyarrow is missing, the file is damaged, or a column holds no numbers, now; or a value is missing, when it is
-        read.
-    """
+    """Columns of a Parquet file on disk, as samples ``(n, columns)``; a block is a row group."""
 
     def __init__(self, path: Path, columns: list[str]) -> None:
         self.path, self.name, self.columns = path, str(path), columns
@@ -88,17 +81,8 @@ class ParquetSamples(Samples):
 def read_parquet(path: Path, target: str | int | None = None, task: Task | None = None, *, stream: bool) -> Dataset:
     """Read a table in Parquet; with `stream` the features stay on disk.
 
-    Parameters
-    ----------
-    target : str or int, optional
-        The target's column, by name or index (negative from the end), "first" or "last". Without it: one that is called
-        label, target, class, y, species, …; else the only column of text; else the last one.
-    task : {"classification", "regression"}, optional
-
-    Raises
-    ------
-    DataError
-        As :class:`ParquetSamples`; or if there is no such target.
+    Without a `target`, it is the column called label, target, class, y, species, …; else the only one of text; else the
+    last one.
     """
     with _opened(path) as file:
         schema = file.schema_arrow

@@ -39,7 +39,7 @@ def recognises_folder(folder: Path) -> bool:
 
 
 def read_table(path: Path, target: str | int | None = None, task: Task | None = None) -> Dataset:
-    """Read a table, with the test part that lies beside it: ``name_test.csv`` for ``name_train.csv``.
+    """Read a table, with the test part that is next to it: ``name_test.csv`` for ``name_train.csv``.
 
     Parameters
     ----------
@@ -56,13 +56,7 @@ def read_table(path: Path, target: str | int | None = None, task: Task | None = 
     Returns
     -------
     Dataset
-        Rows ``(n, features)`` in float64, or in uint8 where all values are whole numbers from 0 to 255.
-
-    Raises
-    ------
-    DataError
-        If a cell is missing, no number or not finite, with its line and column; if rows are ragged, a part is empty,
-        the target does not exist, or the test part has other columns or labels.
+        Rows ``(n, features)`` in float64, or in uint8 if all values are whole numbers from 0 to 255.
 
     Notes
     -----

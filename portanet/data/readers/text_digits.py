@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -40,18 +40,9 @@ def recognises_folder(folder: Path) -> bool:
 
 
 def read_text_digits(path: Path) -> Dataset:
-    """Read the text digits of a folder or a zip: ``trainingDigits/3_17.txt``, and ``testDigits`` where there are some.
+    """Read the text digits of a folder or a zip: ``trainingDigits/3_17.txt``, and ``testDigits`` if there are some.
 
-    Returns
-    -------
-    Dataset
-        Images ``(n, 32, 32)`` of 0 and 1 in uint8, ordered by label and number.
-
-    Raises
-    ------
-    DataError
-        If there is no digit, a name has no label, a line has a wrong length or character, or the zip is damaged,
-        encrypted, or holds what a zip of digits does not hold.
+    Images are ``(n, 32, 32)`` of 0 and 1 in uint8, ordered by label and number.
     """
     if path.is_dir():
         with reworded(path):
@@ -114,20 +105,18 @@ def _image(file: _File) -> HostArray:
     """Return a digit's image, shape (32, 32) in uint8."""
     with file.open() as (stream, _):
         lines = bytes(take(stream, _BYTES, file.place)).rstrip().splitlines()
+    for wrong in _faults(lines):
+        message = f"{file.place}{wrong}; correct or remove the file"
+        raise DataError(message)
+    return np.frombuffer(b"".join(lines), dtype=np.uint8).reshape(SIDE, SIDE) - np.uint8(ord("0"))
+
+
+def _faults(lines: list[bytes]) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         if line.strip(b"01"):
             column = len(line) - len(line.lstrip(b"01")) + 1
-            message = (
-                f"{file.place}, line {number}, column {column}: expected 0 or 1, got {chr(line[column - 1])!r}; "
-                "correct or remove the file"
-            )
-            raise DataError(message)
+            yield f", line {number}, column {column}: expected 0 or 1, got {chr(line[column - 1])!r}"
         if len(line) != SIDE:
-            message = (
-                f"{file.place}, line {number}: expected {SIDE} characters, got {len(line)}; correct or remove the file"
-            )
-            raise DataError(message)
+            yield f", line {number}: expected {SIDE} characters, got {len(line)}"
     if len(lines) != SIDE:
-        message = f"{file.place}: expected {SIDE} lines, got {len(lines)}; correct or remove the file"
-        raise DataError(message)
-    return np.frombuffer(b"".join(lines), dtype=np.uint8).reshape(SIDE, SIDE) - np.uint8(ord("0"))
+        yield f": expected {SIDE} lines, got {len(lines)}"
