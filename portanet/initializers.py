@@ -1,7 +1,7 @@
-"""How weights begin. An initializer makes host arrays in float64; the trainer casts and uploads them.
+"""Initializers: the first weights, as host arrays in float64, which the trainer casts and uploads.
 
-A layer names one by a string, with its numbers behind a colon where it has any: ``"he_normal"``, ``"normal:0.05"``,
-``"uniform:-0.1,0.1"``, ``"constant:0.5"``. A function ``(rng, shape) -> array`` does as well.
+A layer names one by a string, with its numbers after a colon if it has any: ``"he_normal"``, ``"normal:0.05"``,
+``"uniform:-0.1,0.1"``, ``"constant:0.5"``. A function ``(rng, shape) -> array`` works too.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ HostArray: TypeAlias = np.ndarray[Any, Any]
 
 
 class ShapesOnly(np.random.Generator):
-    """Stands for a generator where only the shapes of parameters are wanted: what is made with it takes no memory.
-
-    A file, or a list of sizes, may describe parameters that no machine can hold.
-    """
+    """Stands for a generator if only the shapes of parameters are needed, which no machine may be able to hold."""
 
     def __init__(self) -> None:
         super().__init__(np.random.Philox(0))
@@ -37,7 +34,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 
 def zeros(rng: np.random.Generator, shape: Shape) -> HostArray:
-    """Zero everywhere: for biases. Weights that begin so stay alike in every unit."""
+    """Zero everywhere: for biases. With such weights all units stay alike."""
     return constant(rng, shape, 0.0)
 
 
@@ -102,23 +99,9 @@ def orthogonal(rng: np.random.Generator, shape: Shape, gain: float = 1.0) -> Hos
     return gain * (q if rows >= columns else q.T).reshape(shape)
 
 
-INITIALIZERS: dict[str, Callable[..., HostArray]] = {
-    function.__name__: function
-    for function in (
-        zeros,
-        ones,
-        constant,
-        uniform,
-        normal,
-        glorot_uniform,
-        glorot_normal,
-        he_uniform,
-        he_normal,
-        lecun_uniform,
-        lecun_normal,
-        orthogonal,
-    )
-}
+_FIXED = (zeros, ones, constant, uniform, normal, orthogonal)
+_SCALED = (glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal)
+INITIALIZERS: dict[str, Callable[..., HostArray]] = {one.__name__: one for one in (*_FIXED, *_SCALED)}
 
 
 def known_initializer(value: Any) -> Any:
@@ -140,36 +123,35 @@ def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], Hos
     Raises
     ------
     ConfigError
-        If the name is unknown (the nearest known one is told) or its numbers do not fit.
+        If the name is unknown or its numbers do not fit.
     """
     if callable(spec):
         return lambda rng, shape: _of_shape(spec(rng, shape), shape)
     name, _, rest = str(spec).partition(":")
     if name not in INITIALIZERS:
         raise ConfigError(unknown("initializer", name, INITIALIZERS))
-    function = INITIALIZERS[name]
+    function, wrong = INITIALIZERS[name], ""
     takes = function.__code__.co_argcount - 2
     try:
         numbers = [float(word) for word in rest.split(",")] if rest else []
     except ValueError:
         message = f"initializer {spec!r}: expected numbers behind the colon, such as 'normal:0.05', got {rest!r}"
         raise ConfigError(message) from None
-    if len(numbers) > takes:
-        message = f"initializer {spec!r}: {name} takes at most {takes} numbers, got {len(numbers)}"
-        raise ConfigError(message)
     try:
-        tried = function(np.random.default_rng(0), (1, 1), *numbers)
+        if len(numbers) > takes:
+            wrong = f"{name} takes at most {takes} numbers, got {len(numbers)}"
+        elif not np.isfinite(function(np.random.default_rng(0), (1, 1), *numbers)).all():
+            wrong = f"expected finite numbers behind the colon, got {rest!r}"
     except (ValueError, OverflowError) as error:
-        message = f"initializer {spec!r}: {error}; see portanet.initializers.{name}"
-        raise ConfigError(message) from None
-    if not np.isfinite(tried).all():
-        message = f"initializer {spec!r}: expected finite numbers behind the colon, got {rest!r}"
+        wrong = f"{error}; see portanet.initializers.{name}"
+    if wrong:
+        message = f"initializer {spec!r}: {wrong}"
         raise ConfigError(message)
     return lambda rng, shape: zeros(rng, shape) if isinstance(rng, ShapesOnly) else function(rng, shape, *numbers)
 
 
 def _of_shape(found: Any, shape: Shape) -> HostArray:
-    """Return what a function of the user's own gave, in float64."""
+    """Return what a custom function gave, in float64."""
     array = np.asarray(found, dtype=np.float64)
     if array.shape != tuple(shape):
         message = f"initializer: expected an array of shape {tuple(shape)} from the function, got one of {array.shape}"

@@ -41,7 +41,7 @@ class Metric:
         check_fields(self)
 
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
-        """Return the batch's numbers, shape () or (k,), on the device; `loss` tells what the outputs mean."""
+        """Return the batch's numbers, shape () or (k,), on the device; what the outputs mean depends on the `loss`."""
         raise NotImplementedError
 
     def merge(self, values: Any, sizes: Any) -> float:
@@ -126,7 +126,6 @@ class R2(Metric):
     def batch(self, prediction: Array, target: Array, weight: Array | None, loss: Loss) -> Array:
         xp = namespace(prediction)
         t = aligned(prediction, target, xp)
-
         each = None if weight is None else weight[..., None, :]
 
         def mean(columns: Array) -> Array:  # over the samples, for each output
@@ -267,6 +266,7 @@ def get(spec: MetricLike) -> Metric:
     head, _, k = spec.partition("_")
     if head == "top" and k.isdecimal() and len(k) < 10 and int(k) > 0:
         return TopK(int(k))
+    hint = ""
     try:
         # A name that cannot be a function's, as a file may hold it, is not worth the import.
         known = importlib.import_module("sklearn.metrics") if spec.isidentifier() and len(spec) < 60 else None
@@ -274,7 +274,6 @@ def get(spec: MetricLike) -> Metric:
         first = next(iter(inspect.signature(function).parameters), "") if inspect.isfunction(function) else ""
         if first in ("y_true", "y1"):  # it compares targets and predictions; clusterings and distances do not
             return ScikitMetric(spec)
-        hint = ""
     except ImportError:
         hint = '; more come from scikit-learn, which is not installed: pip install "portanet[sklearn]"'
     raise ConfigError(unknown("metric", spec, [*METRICS, "top_5"]) + hint, missing=(spec,))
@@ -300,15 +299,8 @@ def measure(
     metrics: Sequence[Metric], loss: Loss, prediction: Array, target: Array, weight: Array | None
 ) -> tuple[Array, ...]:
     """Return the batch's numbers of every metric, from predictions on the loss's own scale."""
-    linked = None
-    found = []
-    for metric in metrics:
-        if metric.ranks_only:
-            found.append(metric.batch(prediction, target, weight, loss))
-            continue
-        linked = loss.link(prediction) if linked is None else linked
-        found.append(metric.batch(linked, target, weight, loss))
-    return tuple(found)
+    linked = prediction if all(metric.ranks_only for metric in metrics) else loss.link(prediction)
+    return tuple(m.batch(prediction if m.ranks_only else linked, target, weight, loss) for m in metrics)
 
 
 def confusion_matrix(target: Any, predicted: Any, classes: int) -> Any:
@@ -344,5 +336,5 @@ def confusion_matrix(target: Any, predicted: Any, classes: int) -> Any:
 
 
 def _shares(sizes: Any) -> Any:
-    """Return each batch's share in the whole; all are 0 where no sample has weighed anything so far."""
+    """Return each batch's share in the whole; all are 0 if no sample had a weight so far."""
     return sizes / max(sizes.sum(), 1e-30)

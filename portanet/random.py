@@ -24,32 +24,20 @@ _MASK31 = 0x7FFFFFFF
 
 
 class Part(NamedTuple):
-    """Which rows of a batch these are, where several processes have parts of it; the numbers may be traced.
+    """Which rows of a batch these are, if several processes have parts of it; the numbers may be traced."""
 
-    Attributes
-    ----------
-    first, total : int
-        How many of the batch's rows come before these, and how many it has.
-    share : float
-        The sum of these rows' weights in that of the batch's (their number, without weights).
-    sample : float
-        1 / the sum of the batch's weights.
-    add : callable, optional
-        Adds an array up over the processes; None where statistics of a batch are to be those of the part alone.
-    """
-
-    first: Any
-    total: Any
-    share: Any
-    sample: Any
-    add: Callable[[Array], Array] | None = None
+    first: Any  # how many of the batch's rows come before these
+    total: Any  # how many rows the batch has
+    share: Any  # the sum of these rows' weights in that of the batch's (their number, without weights)
+    sample: Any  # 1 / the sum of the batch's weights
+    add: Callable[[Array], Array] | None = None  # adds up over processes; None: a part has statistics of its own
 
 
 class Key(NamedTuple):
     """What a mask depends on besides its elements' indices; `seed` and `step` may be traced, `path` is the layer's.
 
-    The seeds of a stack of k networks are an array, (k, 1): each then has the mask that it would have alone. With a
-    `part`, rows have the masks that they have in the whole batch.
+    The seeds of a stack of k networks are an array, (k, 1): each then has the same mask as alone. With a `part`, rows
+    have the same masks as in the whole batch.
     """
 
     seed: Any
@@ -72,7 +60,7 @@ def generator(seed: int, *purpose: str | int) -> np.random.Generator:
 
 
 def epoch_word(seed: int, epoch: int) -> int:
-    """Return 31 random bits that stand for `seed` and `epoch` in a :class:`Key`."""
+    """Return 31 random bits for `seed` and `epoch`, for a :class:`Key`."""
     digest = hashlib.blake2b(f"mask {seed} {epoch}".encode(), digest_size=4).digest()  # a generator costs a small step
     return int.from_bytes(digest, "little") & _MASK31
 

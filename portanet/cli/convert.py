@@ -27,8 +27,7 @@ def convert(table: Path, out: Path | None, target: str | None, task: Any) -> Non
     TABLE, a CSV or TSV file (also .gz), becomes X.npy and y.npy in a new folder, from which train, evaluate and predict
     read. Neither need fit into memory. The folder appears when it is whole; its path is printed.
     """
-    from portanet.data.readers.convert import convert_table
-    from portanet.data.readers.converted import folder_beside
+    from portanet.data.readers.convert import convert_table, folder_beside
 
     with _ended_in_order(), _progress(table) as progress:
         folder = convert_table(table, out or folder_beside(table), target=target, task=task, progress=progress)
@@ -54,7 +53,7 @@ def _ended_in_order() -> Iterator[None]:
 def _progress(table: Path) -> Iterator[Callable[[int], None]]:
     """Yield what shows how many bytes are done: a bar in a terminal, a line every half minute in a log."""
     from portanet.data.files import regular
-    from portanet.data.readers.converted import Lines
+    from portanet.data.readers.convert import Lines
 
     regular(table)
     if not sys.stderr.isatty() or table.suffix == ".gz":

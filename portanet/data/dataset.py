@@ -11,8 +11,6 @@ import numpy as np
 
 from portanet.errors import DataError
 
-__all__ = ["Dataset", "fingerprint"]
-
 HostArray = np.ndarray[Any, Any]
 
 
@@ -26,16 +24,16 @@ class Dataset:
         What the data is called: a known name, or the path it came from.
     x : ndarray or Samples, shape (n, ...)
         Training samples, rows first. Images stay ``uint8`` as they were read: ``(n, h, w)`` or ``(n, h, w, channels)``.
-        Where they were left on disk (``load(..., stream=True)``) they are :class:`~portanet.data.Samples`.
+        If they were left on disk (``load(..., stream=True)``), they are :class:`~portanet.data.Samples`.
     y : ndarray
         Targets: class indices ``(n,)`` in int64 for a classification, floats ``(n,)`` or ``(n, outputs)``
         for a regression.
     x_test, y_test : ndarray or None
-        The test part, where the data brings one, in the same form.
+        The test part, if the data has one, in the same form.
     classes : tuple of str
         Names of the classes in the order of their indices; empty for a regression.
     features : tuple of str
-        Names of the columns, where the data brings them.
+        Names of the columns, if the data has them.
     scale : float or None
         Largest value that the format defines: 255 for images and pixels, 16 for scikit-learn's digits, 1 for text
         digits, None for tables and points. Readers leave `x` as it was read; whoever builds the network divides by it.
@@ -54,20 +52,16 @@ class Dataset:
         for part, x, y in (("training", self.x, self.y), ("test", self.x_test, self.y_test)):
             if x is None and y is None:
                 continue
+            wrong = ""
             if x is None or y is None:
-                message = (
-                    f"{self.name}: the {part} part has {'targets' if x is None else 'samples'} alone; give both or none"
-                )
-                raise DataError(message)
-            if len(x) != len(y):
-                message = (
-                    f"{self.name}: the {part} part has {len(x)} samples and {len(y)} targets; "
-                    "there must be one target a sample"
-                )
-                raise DataError(message)
-            if len(x) == 0:
-                mend = "look where its rows were chosen" if part == "training" else "give it samples, or leave it out"
-                message = f"{self.name}: expected at least one sample in the {part} part, got none; {mend}"
+                wrong = f"the {part} part has {'targets' if x is None else 'samples'} alone; give both or none"
+            elif len(x) != len(y):
+                wrong = f"the {part} part has {len(x)} samples and {len(y)} targets; there must be one target a sample"
+            elif len(x) == 0:
+                fix = "look where its rows were chosen" if part == "training" else "give it samples, or leave it out"
+                wrong = f"expected at least one sample in the {part} part, got none; {fix}"
+            if wrong:
+                message = f"{self.name}: {wrong}"
                 raise DataError(message)
 
     def __len__(self) -> int:
@@ -80,21 +74,18 @@ class Dataset:
 
     @property
     def task(self) -> Literal["classification", "regression"]:
-        """What is to be learned, told by whether there are classes."""
+        """What is to be learned: a classification if there are classes."""
         return "classification" if self.classes else "regression"
 
     @property
     def is_image(self) -> bool:
-        """Whether the samples are images: two axes or three (the last one channels) behind the sample axis."""
+        """Whether the samples are images: two axes or three (the last one channels) after the sample axis."""
         return self.x.ndim in (3, 4)
 
     def flat(self) -> Dataset:
         """Return the same data with each sample as one row of features."""
-
-        def rows(x: HostArray | None) -> HostArray | None:
-            return None if x is None else x.reshape(len(x), -1)
-
-        return replace(self, x=self.x.reshape(len(self.x), -1), x_test=rows(self.x_test))
+        x, x_test = (None if x is None else x.reshape(len(x), -1) for x in (self.x, self.x_test))
+        return replace(self, x=x, x_test=x_test)
 
     def with_classes(self, classes: Sequence[str]) -> Dataset:
         """Return the same data with its labels numbered as in `classes`, the names that a network was trained on.
@@ -123,8 +114,8 @@ class Dataset:
 def fingerprint(dataset: Dataset) -> str:
     """Return the SHA-256, in hexadecimal, over the names, dtypes, shapes and bytes of the arrays of a data set.
 
-    Two data sets with the same fingerprint hold the same numbers, wherever they were read from. Of samples on disk
-    a few rows at 16 places are looked at.
+    Two data sets with the same fingerprint hold the same numbers, wherever they were read from. Of samples on disk,
+    only a few rows at 16 places are read.
     """
     digest = hashlib.sha256()
     for part in ("x", "y", "x_test", "y_test"):

@@ -1,4 +1,4 @@
-"""Opening files that others wrote: gzip told by its first bytes, bounded reads, and every error in words."""
+"""Opening files that others wrote: gzip recognised by its first bytes, bounded reads, and every error in words."""
 
 from __future__ import annotations
 
@@ -14,18 +14,6 @@ from typing import IO, NamedTuple, NoReturn
 
 from portanet.errors import DataError, PortanetError
 
-__all__ = [
-    "Capacity",
-    "exactly",
-    "head",
-    "opened",
-    "read",
-    "regular",
-    "reworded",
-    "shown",
-    "take",
-]
-
 _FREE = 16 << 20
 """Bytes that any packed file may unpack to."""
 
@@ -37,7 +25,7 @@ _CHUNK = 1 << 20
 
 
 class Capacity(NamedTuple):
-    """How many bytes a file can hold: its size, or, where it is packed, what is plausible for it."""
+    """How many bytes a file can hold: its size, or, if it is packed, what is plausible for it."""
 
     bytes: int
     packed: bool = False
@@ -48,7 +36,7 @@ class Capacity(NamedTuple):
         return cls(max(_FREE, _RATIO * size), packed=True)
 
     def refuse(self, place: object, came: str) -> NoReturn:
-        """Tell that `came` is more than this."""
+        """Raise the error that `came` is more than this."""
         message = (
             f"{place}: refused: {came}, more than {_RATIO} times what is packed, as in a decompression bomb; "
             "unpack it yourself, if you trust it, and give what comes out"
@@ -57,7 +45,7 @@ class Capacity(NamedTuple):
 
 
 def shown(value: str) -> str:
-    """Return a value as an error message quotes it: as a Python string, cut where it is long."""
+    """Return a value as an error message quotes it: as a Python string, cut if it is long."""
     return repr(value if len(value) <= 40 else value[:37] + "...")
 
 
@@ -95,7 +83,7 @@ def reworded(place: object) -> Iterator[None]:
 
 
 def regular(path: Path) -> None:
-    """Refuse what is there and no file: a device never ends, and a pipe may never begin."""
+    """Refuse what exists and is not a file: a device never ends, and a pipe may never begin."""
     with reworded(path):
         mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -108,13 +96,12 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], Capacity]]:
     """Open a file, plain or gzip, and yield its stream with what the stream can hold at most."""
     regular(path)
     with reworded(path), path.open("rb") as raw:
-        size = os.fstat(raw.fileno()).st_size
-        if raw.read(2) == b"\x1f\x8b":
-            raw.seek(0)
+        size, packed = os.fstat(raw.fileno()).st_size, raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if packed:
             with gzip.GzipFile(fileobj=raw) as stream:
                 yield stream, Capacity.of_packed(size)  # type: ignore[misc]  # a GzipFile is no IO[bytes] to typeshed
         else:
-            raw.seek(0)
             yield raw, Capacity(size)
 
 
@@ -137,13 +124,7 @@ def take(stream: IO[bytes], limit: int, place: object) -> bytearray:
 
 
 def exactly(stream: IO[bytes], expected: int, capacity: Capacity, place: object) -> bytearray:
-    """Read the `expected` bytes that a header announced, having checked that the file can hold them, and no more.
-
-    Raises
-    ------
-    DataError
-        If the file holds fewer or more; the message says how many were expected and how many came.
-    """
+    """Read the `expected` bytes that a header announced; raise DataError if the file cannot, or does not, hold them."""
     if expected > capacity.bytes:  # before anything is allocated
         if capacity.packed:
             capacity.refuse(place, f"its header announces {expected} bytes of data")
@@ -163,7 +144,7 @@ def exactly(stream: IO[bytes], expected: int, capacity: Capacity, place: object)
 
 
 def read(path: Path) -> bytearray:
-    """Return all that a file holds, unpacked where it is gzip. Raises DataError where that is implausibly much."""
+    """Return all that a file holds, unpacked if it is gzip; raise DataError if that is implausibly much."""
     with opened(path) as (stream, capacity):
         data = take(stream, capacity.bytes + 1, path)
         if len(data) > capacity.bytes and capacity.packed:  # a plain file that grows meanwhile is cut where it was
@@ -172,6 +153,6 @@ def read(path: Path) -> bytearray:
 
 
 def head(path: Path, size: int = 4096) -> bytes:
-    """Return the first bytes of a file, unpacked where it is gzip: they tell its form."""
+    """Return the first bytes of a file, unpacked if it is gzip: they show its form."""
     with opened(path) as (stream, _):
         return bytes(take(stream, size, path))

@@ -14,8 +14,6 @@ from portanet.data.readers.idx import read_idx, recognises_folder
 from portanet.data.split import hold_out
 from portanet.errors import DataError, need
 
-__all__ = ["DOWNLOADS", "digits", "mnist_like"]
-
 logger = logging.getLogger("portanet")
 
 
@@ -58,15 +56,7 @@ DOWNLOADS = {
 def digits(seed: int = 0) -> Dataset:
     """Return scikit-learn's 1,797 handwritten digits, a stratified fifth of them as the test part.
 
-    Returns
-    -------
-    Dataset
-        Images ``(n, 8, 8)`` of 0 to 16 in uint8.
-
-    Raises
-    ------
-    DataError
-        If scikit-learn is not installed.
+    Images are ``(n, 8, 8)`` of 0 to 16 in uint8.
 
     Notes
     -----
@@ -80,10 +70,7 @@ def digits(seed: int = 0) -> Dataset:
 def mnist_like(name: str) -> Dataset:
     """Return MNIST or Fashion-MNIST from ``PORTANET_DATA``, the cache, or a download that is checked and then cached.
 
-    Returns
-    -------
-    Dataset
-        60,000 and 10,000 images ``(n, 28, 28)`` in uint8, ten classes.
+    They are 60,000 and 10,000 images ``(n, 28, 28)`` in uint8, of ten classes.
 
     Raises
     ------
@@ -99,7 +86,7 @@ def mnist_like(name: str) -> Dataset:
     places = [cache]
     if os.environ.get("PORTANET_DATA"):
         root = Path(os.environ["PORTANET_DATA"]).expanduser()
-        # Files that lie there without a folder of their own are MNIST: Fashion-MNIST has the same names.
+        # Files that are there without a folder of their own are MNIST: Fashion-MNIST has the same names.
         places = [root / name, *([root] if name == "mnist" else []), cache]
     folder = next((place for place in places if place.is_dir() and recognises_folder(place)), None)
     if folder is None or (folder == cache and any(not (cache / file).exists() for file in download.files)):

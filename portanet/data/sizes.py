@@ -1,4 +1,4 @@
-"""Whether data on disk fit into memory, told before they are read."""
+"""Whether data on disk fit into memory, found before they are read."""
 
 from __future__ import annotations
 
@@ -11,27 +11,21 @@ from portanet.backends.host import host_memory
 from portanet.data.files import Capacity, opened
 from portanet.data.readers.arrays import KEYS, npy_files
 from portanet.data.readers.images import SUFFIXES, first_shape
-from portanet.data.readers.npy_header import npy_header
+from portanet.data.readers.npy import npy_header
 from portanet.data.readers.parquet import ParquetSamples
 from portanet.errors import ConfigError
 
-__all__ = ["STREAMED", "in_memory", "streams"]
-
 logger = logging.getLogger("portanet")
 
-STREAMED = ("npy", "parquet", "images", "table")
-"""The forms whose samples can stay on disk."""
+STREAMED = ("npy", "parquet", "images", "table")  # the forms whose samples can stay on disk
 
-_OF_TEXT = 4  # bytes that a byte of a table takes while it is read: the text itself, and the numbers beside it
+_OF_TEXT = 4  # bytes that a byte of a table takes while it is read: the text itself and the numbers
 
 
 def streams(path: Path, form: str, wanted: bool | None) -> bool:
-    """Return whether the samples at a path shall stay on disk: as it is wanted, or by their size; logs which and why.
+    """Return whether the samples at a path shall stay on disk: as `wanted`, or by their size; log which and why.
 
-    Raises
-    ------
-    ConfigError
-        If it is wanted, and they are of a form that is read whole.
+    Raise ConfigError if it is wanted, and they are of a form that is read whole.
     """
     if form not in STREAMED:
         if wanted:
@@ -46,20 +40,19 @@ def streams(path: Path, form: str, wanted: bool | None) -> bool:
     if memory is None:
         return False
     free, need = memory[0], in_memory(path, form)
-    fits = need <= free // 2
-    told = (
-        "read into memory, since %.1f MB are at most"
-        if fits
-        else "read from disk as it is needed, since %.1f MB are more than"
-    )
-    logger.info("%s: " + told + " half of the %.1f MB that are free", path, need / 1e6, free / 1e6)
+    fits, sizes = need <= free // 2, (need / 1e6, free / 1e6)
+    if fits:
+        logger.info("%s: read into memory, since %.1f MB are at most half of the %.1f MB that are free", path, *sizes)
+    else:
+        words = "%s: read from disk as it is needed, since %.1f MB are more than half of the %.1f MB that are free"
+        logger.info(words, path, *sizes)
     return not fits
 
 
 def in_memory(path: Path, form: str) -> int:
-    """Return how many bytes samples on disk take in memory, roughly: the header of a file, or of one of them, tells.
+    """Return roughly how many bytes samples on disk take in memory, from the header of one file.
 
-    What claims to be larger than its files can be counts as nothing: it is for the reader of the whole to refuse.
+    What claims to be larger than its files can be counts as 0: the reader will refuse it.
     """
     if form == "npy":
         folder = path if path.is_dir() else path.parent

@@ -1,4 +1,4 @@
-"""One door to all data: a name or a path, whose form is told by what it holds."""
+"""Load a data set by its name or from a path; the format is detected from the content."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from portanet.data.dataset import Dataset
 from portanet.data.files import head, reworded
 from portanet.data.named import DOWNLOADS, digits, mnist_like
 from portanet.data.readers import arrays, idx, images, parquet, table, text_digits
-from portanet.data.readers.converted import converted
+from portanet.data.readers.convert import converted
 from portanet.data.readers.labels import Task
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
-
-__all__ = ["NAMES", "load"]
 
 _MADE: dict[str, Callable[[int], Dataset]] = {
     "digits": digits,
@@ -61,20 +59,19 @@ def load(
     source : str or path-like
         A name (`NAMES`; in any case of letters, and before a file of that name: write ``./digits`` for the file), or
         the path of a folder of IDX files, a folder or zip of text digits, a folder of images by class, a table (CSV,
-        TSV, semicolons; also .gz), a Parquet file, a .npz, or one of a pair of .npy. What a path holds is told by its
-        content.
+        TSV, semicolons; also .gz), a Parquet file, a .npz, or one of a pair of .npy; detected from the content.
     target : str or int, optional
-        For tables: the target's column, by its name, its index from 0, "first" or "last"; `read_table` tells what it
-        is otherwise.
+        For tables: the target's column, by its name, its index from 0, "first" or "last". By default a column named
+        label, target, class, y …, else the only one of text, else the last (of pixels with labels first, the first).
     task : {"classification", "regression"}, optional
-        For tables and arrays: what is to be learned, where the labels do not tell it.
+        For tables and arrays: what is to be learned, if the labels do not show it.
     shuffle_seed : int
         For names whose test part is chosen here, or whose points are made: of the choice and the noise. Files are left
         in their order.
     stream : bool or None
         Leave the samples on disk: of a pair of .npy, a Parquet file, a folder of images by class, or a table, which is
-        written as .npy beside itself first (:func:`portanet.data.convert_table`). They are then read while they are
-        trained on. None does so where they would not fit into half of the free memory, and logs which and why.
+        written as .npy next to itself first (:func:`portanet.data.convert_table`). They are then read while they are
+        trained on. None does so if they would not fit into half of the free memory, and logs which and why.
 
     Returns
     -------
@@ -84,7 +81,7 @@ def load(
     Raises
     ------
     DataError
-        If the source is unknown, missing, unreadable or damaged; the message names the place and the mend.
+        If the source is unknown, missing, unreadable or damaged; the message names the place and the fix.
     ConfigError
         If an option does not fit the source.
     OutOfMemoryError
@@ -113,13 +110,14 @@ def _read(path: Path, source: object, target: str | int | None, task: Task | Non
         return converted(path, target, task) if streams else table.read_table(path, target, task)
     if form == "parquet":
         return parquet.read_parquet(path, target, task, stream=streams)
-    if form in ("npz", "npy"):
-        _refuse_options(str(path), target, None)
-        return arrays.read_npz(path, task) if form == "npz" else arrays.read_npy(path, task, stream=streams)
-    _refuse_options(str(path), target, task)
+    _refuse_options(str(path), target, None if form in ("npz", "npy") else task)
+    if form == "npz":
+        return arrays.read_npz(path, task)
+    if form == "npy":
+        return arrays.read_npy(path, task, stream=streams)
     if form == "images":
         return images.read_images(path, stream=streams)
-    return {"idx": idx.read_idx, "text digits": text_digits.read_text_digits}[form](path)
+    return idx.read_idx(path) if form == "idx" else text_digits.read_text_digits(path)
 
 
 def _refuse_options(name: str, target: str | int | None, task: Task | None) -> None:
@@ -136,12 +134,11 @@ def _form(path: Path, source: object) -> str:
     if path.is_dir():
         return _folder_form(path)
     if not path.exists():
-        if path.suffix or len(path.parts) > 1:
-            message = f"{path}: no such file or folder; check the path"
-        else:
+        message = f"{path}: no such file or folder; check the path"
+        if not path.suffix and len(path.parts) == 1:
             message = f"{unknown('data set', str(source), NAMES)}, and there is no file or folder of that name"
         raise DataError(message)
-    start = head(path)  # refuses what is no file
+    start = head(path)  # refuses what is not a file
     if not start:
         message = f"{path}: expected data, got an empty file"
         raise DataError(message)
@@ -155,24 +152,17 @@ def _form(path: Path, source: object) -> str:
         return "idx"
     stranger = next((words for magic, words in _STRANGERS.items() if start.startswith(magic)), None)
     if stranger or (b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff"))):
-        message = (
-            f"{path}: expected one of {FORMS}; got "
-            f"{stranger or f'a binary file that begins with {start[:4].hex(chr(32))}'}"
-        )
+        came = stranger or f"a binary file that begins with {start[:4].hex(' ')}"
+        message = f"{path}: expected one of {FORMS}; got {came}"
         raise DataError(message)
     return "table"
 
 
 def _folder_form(folder: Path) -> str:
-    for form, module in (
-        ("idx", idx),
-        ("table", table),
-        ("npy", arrays),
-        ("images", images),
-        ("text digits", text_digits),
-    ):
-        if module.recognises_folder(folder):
-            return form
+    forms = {"idx": idx, "table": table, "npy": arrays, "images": images, "text digits": text_digits}
+    found = next((form for form, reader in forms.items() if reader.recognises_folder(folder)), None)
+    if found:
+        return found
     names = sorted(path.name for path in folder.iterdir())
     came = f"a folder of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"
     message = f"{folder}: expected one of {FORMS}; got {came}; give the file itself if one of them is the data"

@@ -10,8 +10,6 @@ from portanet.data.dataset import Dataset
 from portanet.errors import ConfigError, DataError
 from portanet.random import generator
 
-__all__ = ["hold_out"]
-
 
 def hold_out(dataset: Dataset, fraction: float = 0.2, *, seed: int = 0) -> Dataset:
     """Return the data with a part of its training samples as its test part, the same share of each class.

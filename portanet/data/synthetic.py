@@ -9,8 +9,6 @@ from portanet.data.split import hold_out
 from portanet.errors import ConfigError
 from portanet.random import generator
 
-__all__ = ["circles", "moons", "spirals"]
-
 
 def moons(n: int = 1000, *, noise: float = 0.1, seed: int = 0) -> Dataset:
     """Make two half circles that reach into each other.

@@ -12,8 +12,6 @@ from portanet.data.dataset import HostArray
 from portanet.errors import DataError
 from portanet.files.atomic import replacing
 
-__all__ = ["write_csv"]
-
 _ROWS = 4096  # turned into Python's numbers at once: these take thirty times the memory of bytes
 
 
@@ -22,7 +20,7 @@ def write_csv(
 ) -> None:
     """Write samples as rows of CSV, the label first, as MNIST is often passed on.
 
-    The file appears under its name when it is whole. Floats are written so that they are read back bit for bit.
+    The file appears under its name when it is complete. Floats are read back bit for bit.
 
     Parameters
     ----------

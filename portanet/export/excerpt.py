@@ -6,8 +6,6 @@ import ast
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["excerpt"]
-
 
 def excerpt(module: str, names: Iterable[str]) -> list[str]:
     """Return the source of functions and classes of a module of this folder, in its order; the module is not imported.

@@ -12,8 +12,6 @@ from portanet.export.source import read
 from portanet.files.atomic import write
 from portanet.typing import Params
 
-__all__ = ["npz_bytes", "to_npz"]
-
 
 def to_npz(model: Any, path: str | os.PathLike[str]) -> None:
     """Write all parameters and buffers as a ``.npz`` archive, in one piece or not at all.

@@ -18,8 +18,6 @@ from portanet.files.atomic import write
 from portanet.layers import Layer
 from portanet.layers.windows import Axis, pair
 
-__all__ = ["numpy_script", "script_files", "to_numpy_script"]
-
 _INDENT = "    "
 
 
@@ -46,13 +44,13 @@ def to_numpy_script(model: Any, path: str | os.PathLike[str], *, raw: bool = Fal
     """
     source = read(model, raw=raw, what="to_numpy_script")
     script, weights = script_files(path)
-    text = _script(source)
+    text = _text(source)
     write(weights, npz_bytes(source.arrays))
     write(script, text)
 
 
 def script_files(path: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Return the two files, of the script and of its weights; raises ConfigError where the first is no ``.py``."""
+    """Return the paths of the script and of its weights; raise ConfigError if the first does not end in ``.py``."""
     path = Path(path)
     if path.suffix != ".py":
         message = f"to_numpy_script: expected a path that ends in .py, got {path}"
@@ -60,12 +58,7 @@ def script_files(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     return path, path.with_suffix(".npz")
 
 
-def numpy_script(model: Any, *, raw: bool = False) -> str:
-    """Return the text of the script that :func:`to_numpy_script` writes."""
-    return _script(read(model, raw=raw, what="numpy_script"))
-
-
-def _script(source: Source) -> str:
+def _text(source: Source) -> str:
     lines = list(_forward(source.steps, 0))
     body = "\n".join(_INDENT + line for line in lines)
     names = {word for line in lines for word in re.findall(r"(\w+)\(x", line)}
@@ -75,13 +68,13 @@ def _script(source: Source) -> str:
     labels = rows and (source.output == "probabilities" or (source.output == "values" and bool(source.classes)))
     if not labels:
         values = "row" if rows else "row.ravel()"
-        answer, told = f'", ".join(f"{{value:.9g}}" for value in {values})', f"its {source.output}"
+        answer, shown = f'", ".join(f"{{value:.9g}}" for value in {values})', f"its {source.output}"
     elif source.outputs == 1:
-        answer, told = "CLASSES[int(row[0] > 0.5)]", "its class"
+        answer, shown = "CLASSES[int(row[0] > 0.5)]", "its class"
     elif sigmoid and source.output == "probabilities":
-        answer, told = '", ".join(name for name, p in zip(CLASSES, row) if p > 0.5)', "its classes"
+        answer, shown = '", ".join(name for name, p in zip(CLASSES, row) if p > 0.5)', "its classes"
     else:
-        answer, told = "CLASSES[int(row.argmax())]", "its class"
+        answer, shown = "CLASSES[int(row.argmax())]", "its class"
     classes = list(source.classes) or [str(i) for i in range(max(source.outputs, 2))]
     parts = _TEMPLATE.replace("from pathlib", "import math\nfrom pathlib") if "math." in functions else _TEMPLATE
     parts = parts.replace("import sys\nimport math", "import math\nimport sys")
@@ -90,7 +83,7 @@ def _script(source: Source) -> str:
         "<SAMPLES>": _shape(source.input_shape),
         "<OUTPUTS>": _shape(source.out_shape),
         "<OUTPUT>": source.output,
-        "<TOLD>": told,
+        "<SHOWN>": shown,
         "<SHAPE>": repr(source.input_shape),
         "<DTYPE>": source.dtype,
         "<ANSWER>": answer,
@@ -137,10 +130,6 @@ def _array(step: Step, name: str) -> str:
     return f'W["{step.prefix}{name}"]' if name in step.arrays else "None"
 
 
-def _arrays(step: Step, *names: str) -> str:
-    return ", ".join(_array(step, name) for name in names)
-
-
 def _dense(step: Step) -> str:
     return f"x @ {_array(step, 'weight')}" + (f" + {_array(step, 'bias')}" if "bias" in step.arrays else "")
 
@@ -155,7 +144,7 @@ def _reshape(step: Step) -> str:
 
 
 def _settings(**given: Any) -> str:
-    """Return keyword arguments, without those that say what the functions take by themselves."""
+    """Return keyword arguments, without those that are the functions' defaults."""
     plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
     return "".join(f", {name}={value}" for name, value in given.items() if value != plain.get(name))
 
@@ -169,7 +158,7 @@ def _conv(step: Step) -> str:
     rows, columns = layer.axes(*step.in_shape[:2])
     padding, dilation = _padding(rows, columns), pair(layer.dilation)
     settings = _settings(stride=(rows.stride, columns.stride), padding=padding, dilation=dilation, groups=layer.groups)
-    return f"conv2d(x, {_arrays(step, 'weight', 'bias')}{settings})"
+    return f"conv2d(x, {_array(step, 'weight')}, {_array(step, 'bias')}{settings})"
 
 
 def _pool(name: str) -> Callable[[Step], str]:
@@ -218,7 +207,7 @@ _TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, an
 
 usage: python THIS.py SAMPLES.npy [OUT.npy]
 
-SAMPLES.npy holds samples, <SAMPLES>. Of each, <TOLD> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
+SAMPLES.npy holds samples, <SAMPLES>. Of each, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
 """
 
 from __future__ import annotations

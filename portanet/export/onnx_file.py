@@ -16,8 +16,6 @@ from portanet.files.atomic import write
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["onnx_model", "to_onnx"]
-
 OPSET, IR = 17, 8  # LayerNormalization came with 17; runtimes since 2022 read both
 
 

@@ -11,8 +11,6 @@ from portanet.export.source import Step, cannot
 from portanet.layers import Layer
 from portanet.typing import Array
 
-__all__ = ["Graph"]
-
 
 class Graph:
     """Nodes and arrays as they come together; values are named after the layers, arrays as portanet names them.

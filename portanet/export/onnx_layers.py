@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,25 @@ from portanet import layers
 from portanet.export.onnx_graph import Graph
 from portanet.export.source import Exp, Step, transposed
 from portanet.layers import Layer
-from portanet.layers.windows import Axis, pair
+from portanet.layers.windows import pair
 
-__all__ = ["STEPS"]
+_Write = Callable[[Graph, Step, str], str]
 
 
-def _plain(operator: str, **attributes: Any) -> Callable[[Graph, Step, str], str]:
-    return lambda graph, step, x: graph.node(operator, [x], step.prefix, **attributes)
+def _plain(operator: str, *arrays: str, settings: Mapping[str, str] | None = None, **attributes: Any) -> _Write:
+    """Return what writes one node, with these arrays of the layer, and its settings as the attributes named."""
+
+    def write(graph: Graph, step: Step, x: str) -> str:
+        own = {theirs: float(getattr(step.layer, ours)) for theirs, ours in (settings or {}).items()}
+        inputs = [x, *(graph.weight(step, name) for name in arrays)]
+        return graph.node(operator, inputs, step.prefix, **own, **attributes)
+
+    return write
+
+
+def _channels_first(write: _Write) -> _Write:
+    """Return what writes the same for values whose channels come after the axis of the batch, as ONNX has them."""
+    return lambda graph, step, x: graph.channels_first(step, x, lambda x: write(graph, step, x))
 
 
 def _nothing(graph: Graph, step: Step, x: str) -> str:
@@ -31,14 +43,6 @@ def _dense(graph: Graph, step: Step, x: str) -> str:
         x = graph.node("MatMul", inputs, step.prefix)
         return graph.node("Add", [x, graph.weight(step, "bias")], step.prefix) if "bias" in step.arrays else x
     return graph.node("Gemm", [*inputs, graph.weight(step, "bias")], step.prefix)
-
-
-def _leaky_relu(graph: Graph, step: Step, x: str) -> str:
-    return graph.node("LeakyRelu", [x], step.prefix, alpha=float(step.layer.slope))
-
-
-def _elu(graph: Graph, step: Step, x: str) -> str:
-    return graph.node("Elu", [x], step.prefix, alpha=float(step.layer.alpha))
 
 
 def _gelu(graph: Graph, step: Step, x: str) -> str:
@@ -74,7 +78,7 @@ def _reshape(graph: Graph, step: Step, x: str) -> str:
 
 
 def _embedding(graph: Graph, step: Step, x: str) -> str:
-    # A row of zeros in front and one behind: what lies outside of the categories is held there, and gives zeros.
+    # A row of zeros before and one after: what is outside of the categories is clipped to these, and gives zeros.
     weight = step.arrays["weight"].astype("float32")
     table = graph.array(f"{step.prefix}weight", np.pad(weight, ((1, 1), (0, 0))))
     x = graph.node("Round", [x], step.prefix)
@@ -87,49 +91,19 @@ def _embedding(graph: Graph, step: Step, x: str) -> str:
 def _conv(graph: Graph, step: Step, x: str) -> str:
     layer = step.layer
     weight = transposed(step.arrays["weight"].astype("float32"), (3, 2, 0, 1))
-    inputs = [graph.array(f"{step.prefix}weight", weight)]
+    inputs = [x, graph.array(f"{step.prefix}weight", weight)]
     inputs += [graph.weight(step, "bias")] if "bias" in step.arrays else []
-    window = {
-        **_window(layer.axes(*step.in_shape[:2])),
-        "dilations": pair(layer.dilation),
-        "group": layer.groups,
-    }
-    return graph.channels_first(step, x, lambda x: graph.node("Conv", [x, *inputs], step.prefix, **window))
+    return graph.node("Conv", inputs, step.prefix, **_window(step), dilations=pair(layer.dilation), group=layer.groups)
 
 
-def _max_pool(graph: Graph, step: Step, x: str) -> str:
-    window = _window(step.layer.axes(*step.in_shape[:2]))
-    return graph.channels_first(step, x, lambda x: graph.node("MaxPool", [x], step.prefix, **window))
+def _pool(operator: str, **attributes: Any) -> _Write:
+    return lambda graph, step, x: graph.node(operator, [x], step.prefix, **_window(step), **attributes)
 
 
-def _avg_pool(graph: Graph, step: Step, x: str) -> str:
-    window = {**_window(step.layer.axes(*step.in_shape[:2])), "count_include_pad": 1}
-    return graph.channels_first(step, x, lambda x: graph.node("AveragePool", [x], step.prefix, **window))
-
-
-def _window(axes: tuple[Axis, Axis]) -> dict[str, list[int]]:
-    rows, columns = axes
-    return {
-        "kernel_shape": [rows.kernel, columns.kernel],
-        "strides": [rows.stride, columns.stride],
-        "pads": [rows.before, columns.before, rows.after, columns.after],
-    }
-
-
-def _batch_norm(graph: Graph, step: Step, x: str) -> str:
-    arrays = [graph.weight(step, name) for name in ("gamma", "beta", "mean", "variance")]
-    eps = float(step.layer.eps)
-
-    def work(x: str) -> str:
-        return graph.node("BatchNormalization", [x, *arrays], step.prefix, epsilon=eps)
-
-    return graph.channels_first(step, x, work)
-
-
-def _layer_norm(graph: Graph, step: Step, x: str) -> str:
-    inputs = [x, graph.weight(step, "gamma"), graph.weight(step, "beta")]
-    eps = float(step.layer.eps)
-    return graph.node("LayerNormalization", inputs, step.prefix, axis=-1, epsilon=eps)
+def _window(step: Step) -> dict[str, list[int]]:
+    rows, columns = step.layer.axes(*step.in_shape[:2])
+    pads = [rows.before, columns.before, rows.after, columns.after]
+    return {"kernel_shape": [rows.kernel, columns.kernel], "strides": [rows.stride, columns.stride], "pads": pads}
 
 
 def _residual(graph: Graph, step: Step, x: str) -> str:
@@ -146,21 +120,23 @@ def _parallel(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Concat", found, step.prefix, axis=1)
 
 
-STEPS: dict[type[Layer], Callable[[Graph, Step, str], str]] = {
+_EPS = {"epsilon": "eps"}
+
+STEPS: dict[type[Layer], _Write] = {
     layers.Augment: _nothing,
-    layers.AvgPool2D: _avg_pool,
-    layers.BatchNorm: _batch_norm,
-    layers.Conv2D: _conv,
+    layers.AvgPool2D: _channels_first(_pool("AveragePool", count_include_pad=1)),
+    layers.BatchNorm: _channels_first(_plain("BatchNormalization", "gamma", "beta", "mean", "variance", settings=_EPS)),
+    layers.Conv2D: _channels_first(_conv),
     layers.Dense: _dense,
     layers.Dropout: _nothing,
-    layers.ELU: _elu,
+    layers.ELU: _plain("Elu", settings={"alpha": "alpha"}),
     layers.Embedding: _embedding,
     layers.Flatten: _plain("Flatten", axis=1),
     layers.GELU: _gelu,
     layers.GlobalAvgPool2D: _plain("ReduceMean", axes=[1, 2], keepdims=0),
-    layers.LayerNorm: _layer_norm,
-    layers.LeakyReLU: _leaky_relu,
-    layers.MaxPool2D: _max_pool,
+    layers.LayerNorm: _plain("LayerNormalization", "gamma", "beta", settings=_EPS, axis=-1),
+    layers.LeakyReLU: _plain("LeakyRelu", settings={"alpha": "slope"}),
+    layers.MaxPool2D: _channels_first(_pool("MaxPool")),
     layers.Parallel: _parallel,
     layers.ReLU: _plain("Relu"),
     layers.Rescale: _rescale,
@@ -174,4 +150,4 @@ STEPS: dict[type[Layer], Callable[[Graph, Step, str], str]] = {
     layers.Tanh: _plain("Tanh"),
     Exp: _plain("Exp"),
 }
-"""From a layer's type to what adds its nodes behind a value, and returns the name of what comes out."""
+"""For each type of layer, what adds its nodes after a value and returns the name of what comes out."""

@@ -12,8 +12,6 @@ from portanet.layers import Dense, Layer, Sequential
 from portanet.layers.custom import ACTIVATIONS
 from portanet.training.trainer import Trainer
 
-__all__ = ["from_sklearn"]
-
 _HIDDEN = {"identity": None, "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 _LOSSES = {"softmax": "softmax_cross_entropy", "logistic": "binary_cross_entropy", "identity": "sum_squared_error"}
 _LOSSES["exp"] = "poisson"

@@ -14,8 +14,6 @@ from portanet.layers import Layer, Sequential, Sigmoid, Softmax
 from portanet.training.model import Model
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Exp", "Source", "Step", "cannot", "read", "transposed"]
-
 
 @dataclass(frozen=True)
 class _Exp(Layer):
@@ -27,27 +25,15 @@ Exp = _Exp
 
 @dataclass(frozen=True)
 class Step:
-    """A layer in its place.
+    """A layer in its place."""
 
-    Attributes
-    ----------
-    place : str
-        Where it stands, in words: ``Residual 3 > Dense 0``.
-    prefix : str
-        What stands in front of its arrays' names: ``"3.0."``.
-    arrays : dict of host arrays
-        Its parameters and buffers, under its own names.
-    inner : tuple of tuples of Step
-        The steps of each layer within it, if it is a container that tells their shapes.
-    """
-
-    place: str
-    prefix: str
+    place: str  # in words: "Residual 3 > Dense 0"
+    prefix: str  # of its arrays' names: "3.0."
     layer: Any
-    arrays: Params
+    arrays: Params  # its parameters and buffers on the host, under its own names
     in_shape: Shape
     out_shape: Shape
-    inner: tuple[tuple[Step, ...], ...] = ()
+    inner: tuple[tuple[Step, ...], ...] = ()  # of each layer within, if it is a container that tells their shapes
 
     @property
     def chain(self) -> tuple[Step, ...]:
@@ -57,25 +43,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Source:
-    """A trained network for an exporter; nested Sequentials are laid flat, what does nothing at inference stays.
+    """A trained network for an exporter; nested Sequentials are flattened, layers without effect at inference stay."""
 
-    Attributes
-    ----------
-    steps : tuple of Step
-        All layers, the one that turns logits into probabilities included, unless raw outputs were asked for.
-    arrays : dict of host arrays
-        All parameters and buffers, under portanet's names.
-    output : str
-        What comes out: ``"probabilities"``, ``"rates"``, ``"values"`` or ``"logits"``.
-    """
-
-    steps: tuple[Step, ...]
-    arrays: Params
+    steps: tuple[Step, ...]  # all layers, and, unless raw outputs were asked for, the one that makes probabilities
+    arrays: Params  # all parameters and buffers on the host, under portanet's names
     input_shape: Shape
     outputs: int
     classes: tuple[str, ...]
     dtype: str
-    output: str
+    output: str  # "probabilities", "rates", "values" or "logits"
 
     @property
     def out_shape(self) -> Shape:
@@ -84,20 +60,10 @@ class Source:
 
 
 def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
-    """Return what there is to export.
+    """Return what there is to export of a Trainer, or of a fitted MLP of portanet.sklearn or scikit-learn.
 
-    Parameters
-    ----------
-    model : Trainer, or a fitted MLPClassifier or MLPRegressor of portanet.sklearn or scikit-learn
-    raw : bool
-        Whether the outputs are to stay as the loss takes them (logits), as in ``predict(x, raw=True)``.
-    what : str
-        Who asks, for messages.
-
-    Raises
-    ------
-    ConfigError
-        If it is none of these, has no weights yet, or its loss puts the outputs on a scale of its own.
+    With `raw`, outputs stay as the loss takes them (logits), as in ``predict(x, raw=True)``; `what` is the caller, for
+    messages. Raise ConfigError if `model` is none of these, has no weights yet, or its loss has a link of its own.
     """
     if not isinstance(model, Model):
         from portanet.export.sklearn_import import from_sklearn
@@ -106,8 +72,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     model.check_weights(what)
     snapshot = model.snapshot()
     arrays = {**snapshot["params"], **snapshot["buffers"]}
-    body = model.body
-    steps = list(_laid_flat(body, "", "", arrays, model.input_shape))
+    steps = list(_laid_flat(model.body, "", "", arrays, model.input_shape))
     link, output = (None, "logits") if raw else _link(model.loss, what)
     if raw and model.loss.output is None and not isinstance(model.loss, losses.Poisson):
         output = "values"
@@ -121,7 +86,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
 
 
 def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
-    """Return the layer that does what the loss's ``link`` does, and what comes out behind it."""
+    """Return the layer that does what the loss's ``link`` does, and what comes out of it."""
     link = type(loss).link
     for kind, layer, output in (
         (losses.SoftmaxCrossEntropy, Softmax(), "probabilities"),
@@ -157,7 +122,7 @@ def _laid_flat(layer: Layer, prefix: str, place: str, arrays: Params, shape: Sha
 
 
 def cannot(step: Step, to: str, why: str = "") -> ConfigError:
-    """Return the error that tells which layer cannot be exported, why, and what to do instead."""
+    """Return the error that says which layer cannot be exported, why, and what to do instead."""
     kind = type(step.layer)
     if why:
         return ConfigError(f"[{step.place}] it cannot be exported to {to}: {why}")
@@ -170,6 +135,5 @@ def cannot(step: Step, to: str, why: str = "") -> ConfigError:
 
 
 def transposed(array: Array, axes: tuple[int, ...]) -> Array:
-    """Return the array with its axes in another order, in one piece, as files hold it."""
-    found = array.transpose(axes)
-    return found.copy(order="C")
+    """Return the array with its axes in another order, contiguous, as files hold it."""
+    return array.transpose(axes).copy(order="C")

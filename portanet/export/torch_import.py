@@ -17,8 +17,6 @@ from portanet.losses import Loss
 from portanet.training.trainer import Trainer
 from portanet.typing import Shape
 
-__all__ = ["from_torch"]
-
 
 def from_torch(module: Any, loss: Loss | str, input_shape: Shape | None = None, **options: Any) -> Trainer:
     """Return a trainer with the layers and the weights of a ``torch.nn.Sequential``.
@@ -29,11 +27,11 @@ def from_torch(module: Any, loss: Loss | str, input_shape: Shape | None = None, 
         Of Linear, Conv2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), BatchNorm1d, BatchNorm2d, LayerNorm, Embedding,
         Flatten, Unflatten, Dropout, Identity, activations, and further Sequentials. On any device.
     loss : Loss or str
-        A state of torch's does not tell it; it says what the outputs are (logits, for a cross-entropy), and so what
+        Not part of a state of torch's; it says what the outputs are (logits, for a cross-entropy), and so what
         ``predict`` returns.
     input_shape : tuple of int, optional
-        Of one sample, as portanet takes it: images are (height, width, channels). Needed where there is a module in
-        front of the first Linear that asks for images.
+        Of one sample, as portanet takes it: images are (height, width, channels). Needed if a module before the first
+        Linear takes images.
     **options
         Of the :class:`portanet.Trainer`: optimizer, metrics, backend, classes … The dtype is the module's.
 
@@ -63,19 +61,15 @@ def from_torch(module: Any, loss: Loss | str, input_shape: Shape | None = None, 
 
 
 def _walk(module: Any, name: str, prefix: str, found: list[Layer], sources: dict[str, Any], shape: Shape) -> Shape:
-    """Append the layers of a module to `found`, note the module of each; return the shape of a sample behind it."""
+    """Append the layers of a module to `found`, note the module of each; return the shape of a sample after it."""
     kind = _kind(module)
     if kind == "Sequential":
         for child, inner in module.named_children():
             shape = _walk(inner, f"{name}.{child}" if name else child, prefix, found, sources, shape)
         return shape
-    place = f"{kind or type(module).__name__}{f' {name}' if name else ''}"
-    if kind not in _LAYERS and kind not in ("Identity", "Residual"):
-        known = ", ".join(sorted([*_LAYERS, "Identity", "Residual", "Sequential"]))
-        message = f"[{place}] from_torch: portanet has no counterpart of this module; it knows {known}"
-        raise ConfigError(message)
     if kind == "Identity":
         return shape
+    place = f"{kind or type(module).__name__}{f' {name}' if name else ''}"
     here = f"{prefix}{len(found)}."
     if kind == "Residual":
         inner_layers: list[Layer] = []
@@ -83,6 +77,10 @@ def _walk(module: Any, name: str, prefix: str, found: list[Layer], sources: dict
         for child, inner in module.named_children():
             out = _walk(inner, f"{name}.{child}", here, inner_layers, sources, out)
         layer: Layer = layers.Residual(tuple(inner_layers))
+    elif kind not in _LAYERS:
+        known = ", ".join(sorted([*_LAYERS, "Identity", "Residual", "Sequential"]))
+        message = f"[{place}] from_torch: portanet has no counterpart of this module; it knows {known}"
+        raise ConfigError(message)
     else:
         try:
             layer = _LAYERS[kind](_Asked(module, place), shape)
@@ -100,13 +98,13 @@ def _walk(module: Any, name: str, prefix: str, found: list[Layer], sources: dict
 
 def _kind(module: Any) -> str:
     """Return the name of a module of torch's, or of ours; empty for any other."""
-    home = type(module).__module__
-    own = home == "portanet.export.torch_modules" and type(module).__name__ in OWN
-    return type(module).__name__ if own or home.startswith("torch.nn.modules.") else ""
+    home, name = type(module).__module__, type(module).__name__
+    own = home == "portanet.export.torch_modules" and name in OWN
+    return name if own or home.startswith("torch.nn.modules.") else ""
 
 
 def _inferred(module: Any) -> Shape:
-    """Return the shape of a sample, where the first module that asks for one is a Linear."""
+    """Return the shape of a sample, if the first module that needs one is a Linear."""
     for inner in module.modules() if hasattr(module, "modules") else ():
         kind = _kind(inner)
         if kind == "Linear":
@@ -130,7 +128,7 @@ class _Asked:
         return getattr(self.module, name)
 
     def only(self, **wanted: Any) -> None:
-        """Refuse settings that are others than these."""
+        """Refuse other settings than these."""
         for name, value in wanted.items():
             got = getattr(self.module, name, value)
             if got != value:
@@ -150,9 +148,8 @@ class _Asked:
 
 def _conv(m: Any, shape: Shape) -> Layer:
     m.only(padding_mode="zeros")
-    return layers.Conv2D(
-        m.out_channels, m.kernel_size, m.stride, m.padding_of(), m.dilation, m.groups, bias=m.bias is not None
-    )
+    sizes = m.out_channels, m.kernel_size, m.stride, m.padding_of(), m.dilation, m.groups
+    return layers.Conv2D(*sizes, bias=m.bias is not None)
 
 
 def _max_pool(m: Any, shape: Shape) -> Layer:
@@ -188,16 +185,6 @@ def _layer_norm(m: Any, shape: Shape) -> Layer:
     return layers.LayerNorm(m.eps)
 
 
-def _embedding(m: Any, shape: Shape) -> Layer:
-    m.only(max_norm=None)
-    return layers.Embedding(m.num_embeddings, m.embedding_dim)
-
-
-def _flatten(m: Any, shape: Shape) -> Layer:
-    m.only(start_dim=1, end_dim=-1)
-    return layers.Flatten()
-
-
 def _unflatten(m: Any, shape: Shape) -> Layer:
     m.only(dim=1)
     whole = (*m.unflattened_size, *shape[1:])
@@ -215,18 +202,14 @@ def _softmax(m: Any, shape: Shape) -> Layer:
     return layers.Softmax()
 
 
-def _gelu(m: Any, shape: Shape) -> Layer:
-    m.only(approximate="tanh")
-    return layers.GELU()
+def _same(layer: type[Layer], *fields: str, **only: Any) -> Callable[[Any, Shape], Layer]:
+    """Return what makes a layer of these fields of a module, whose other settings may only be what portanet does."""
 
+    def make(m: Any, shape: Shape) -> Layer:
+        m.only(**only)
+        return layer(*(getattr(m, name) for name in fields))
 
-def _softplus(m: Any, shape: Shape) -> Layer:
-    m.only(beta=1.0)
-    return layers.Softplus()
-
-
-def _dropout(m: Any, shape: Shape) -> Layer:
-    return layers.Dropout(m.p)
+    return make
 
 
 _LAYERS: dict[str, Callable[[Any, Shape], Layer]] = {
@@ -235,23 +218,23 @@ _LAYERS: dict[str, Callable[[Any, Shape], Layer]] = {
     "BatchNorm1d": _batch_norm,
     "BatchNorm2d": _batch_norm,
     "Conv2d": _conv,
-    "Dropout": _dropout,
-    "ELU": lambda m, shape: layers.ELU(m.alpha),
-    "Embedding": _embedding,
-    "Flatten": _flatten,
-    "GELU": _gelu,
+    "Dropout": _same(layers.Dropout, "p"),
+    "ELU": _same(layers.ELU, "alpha"),
+    "Embedding": _same(layers.Embedding, "num_embeddings", "embedding_dim", max_norm=None),
+    "Flatten": _same(layers.Flatten, start_dim=1, end_dim=-1),
+    "GELU": _same(layers.GELU, approximate="tanh"),
     "LayerNorm": _layer_norm,
-    "LeakyReLU": lambda m, shape: layers.LeakyReLU(m.negative_slope),
+    "LeakyReLU": _same(layers.LeakyReLU, "negative_slope"),
     "Linear": lambda m, shape: layers.Dense(m.out_features, bias=m.bias is not None),
     "MaxPool2d": _max_pool,
-    "ReLU": lambda m, shape: layers.ReLU(),
-    "Rescale": lambda m, shape: layers.Rescale(m.scale, m.offset),
-    "SiLU": lambda m, shape: layers.Swish(),
-    "Sigmoid": lambda m, shape: layers.Sigmoid(),
+    "ReLU": _same(layers.ReLU),
+    "Rescale": _same(layers.Rescale, "scale", "offset"),
+    "SiLU": _same(layers.Swish),
+    "Sigmoid": _same(layers.Sigmoid),
     "Softmax": _softmax,
-    "Softplus": _softplus,
+    "Softplus": _same(layers.Softplus, beta=1.0),
     "Standardize": lambda m, shape: layers.Standardize(to_host(m.mean), to_host(m.inverse_std)),
-    "Tanh": lambda m, shape: layers.Tanh(),
+    "Tanh": _same(layers.Tanh),
     "Unflatten": _unflatten,
 }
 

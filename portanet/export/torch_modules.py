@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["Rescale", "Residual", "Standardize"]
-
 
 class Rescale(nn.Module):
     """The same affine map of every input, y = scale x + offset."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from portanet.layers import Layer
 from portanet.layers.windows import Axis, pair
 from portanet.typing import Array, Shape
 
-__all__ = ["Call", "Entry", "plan"]
+OWN = {"Rescale", "Standardize", "Residual"}  # the modules that torch lacks
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Call:
     options: dict[str, Any] = field(default_factory=dict)
 
     def text(self, indent: str = "") -> str:
-        """Return it as a line of Python, or, where it holds other modules, as several."""
+        """Return it as a line of Python, or, if it holds other modules, as several."""
         name = self.name if self.name in OWN else f"nn.{self.name}"
         if any(isinstance(a, Call) for a in self.arguments):
             inner = "".join(f"{indent}    {a.text(f'{indent}    ')},\n" for a in self.arguments)
@@ -53,27 +54,16 @@ class Entry:
 
 @dataclass
 class _State:
-    """What is carried from layer to layer.
-
-    `order` is behind a Flatten of images, until a Dense takes it up: torch's feature j is our feature order[j].
-    """
+    """The order of features after a Flatten of images, until a Dense: torch's feature j is our feature order[j]."""
 
     order: Array | None = None
 
 
 Made = tuple[Call, list[Entry]]
 
-OWN = {"Rescale", "Standardize", "Residual"}
-
 
 def plan(steps: Sequence[Step]) -> tuple[list[Call], list[Entry]]:
-    """Return a torch module for each step, and all arrays.
-
-    Raises
-    ------
-    ConfigError
-        If a layer has no counterpart in torch; with its place and the reason.
-    """
+    """Return a torch module for each step, and all arrays; raise ConfigError if a layer has no counterpart in torch."""
     state = _State()
     found = _plan(steps, "", state)
     if state.order is not None:
@@ -106,30 +96,20 @@ def _vector(step: Step, ours: str, theirs: str, state: _State) -> Entry:
     return Entry(step.prefix + ours, theirs, size, lambda a: a[order], lambda a: a[back])
 
 
-def _without_arrays(name: str, *arguments: Any, **options: Any) -> Callable[[Step, str, _State], Made]:
-    return lambda step, prefix, state: (Call(name, arguments, options), [])
+def _weight(step: Step, prefix: str, axes: tuple[int, ...]) -> Entry:
+    """Return the entry of a weight whose axes have this order in torch."""
+    shape = tuple(step.arrays["weight"].shape[axis] for axis in axes)
+    forth, back = (partial(transposed, axes=order) for order in (axes, tuple(np.argsort(axes))))
+    return Entry(f"{step.prefix}weight", f"{prefix}weight", shape, forth, back)
+
+
+def _without_arrays(name: str, *fields: str, **options: Any) -> Callable[[Step, str, _State], Made]:
+    """Return what makes the call of a module with these fields of the layer, as floats, and options."""
+    return lambda step, prefix, state: (Call(name, tuple(float(getattr(step.layer, f)) for f in fields), options), [])
 
 
 def _softmax(step: Step, prefix: str, state: _State) -> Made:
-    if len(step.in_shape) == 3:
-        return Call("Softmax", (), {"dim": 1}), []  # over the channels, which stand there in front
-    return Call("Softmax", (), {"dim": -1}), []
-
-
-def _dropout(step: Step, prefix: str, state: _State) -> Made:
-    return Call("Dropout", (float(step.layer.rate),)), []
-
-
-def _elu(step: Step, prefix: str, state: _State) -> Made:
-    return Call("ELU", (float(step.layer.alpha),)), []
-
-
-def _leaky_relu(step: Step, prefix: str, state: _State) -> Made:
-    return Call("LeakyReLU", (float(step.layer.slope),)), []
-
-
-def _rescale(step: Step, prefix: str, state: _State) -> Made:
-    return Call("Rescale", (float(step.layer.scale), float(step.layer.offset))), []
+    return Call("Softmax", (), {"dim": 1 if len(step.in_shape) == 3 else -1}), []  # channels come first there
 
 
 def _standardize(step: Step, prefix: str, state: _State) -> Made:
@@ -141,22 +121,14 @@ def _standardize(step: Step, prefix: str, state: _State) -> Made:
 
 def _dense(step: Step, prefix: str, state: _State) -> Made:
     if len(step.in_shape) == 3:
-        raise cannot(
-            step, "torch", "channels stand in front there; take Conv2D(units, kernel=1), which is the same map"
-        )
+        why = "channels stand in front there; take Conv2D(units, kernel=1), which is the same map"
+        raise cannot(step, "torch", why)
     n_in, n_out = step.arrays["weight"].shape
     order = np.arange(n_in) if state.order is None else state.order
     back = np.argsort(order)
     state.order = None
-    entries = [
-        Entry(
-            f"{step.prefix}weight",
-            f"{prefix}weight",
-            (n_out, n_in),
-            lambda a: transposed(a[order], (1, 0)),
-            lambda a: transposed(a, (1, 0))[back],
-        )
-    ]
+    weight = _weight(step, prefix, (1, 0))
+    entries = [replace(weight, forth=lambda a: weight.forth(a[order]), back=lambda a: weight.back(a)[back])]
     if "bias" in step.arrays:
         entries.append(_vector(step, "bias", f"{prefix}bias", state))
     return Call("Linear", (n_in, n_out), {} if "bias" in step.arrays else {"bias": False}), entries
@@ -191,20 +163,13 @@ def _conv(step: Step, prefix: str, state: _State) -> Made:
     options = {name: value for name, value in options.items() if value != plain[name]}
     call = Call("Conv2d", (step.in_shape[2], layer.units, (rows.kernel, columns.kernel)), options)
     prefix += "1." if padded else ""
-    kh, kw, own, units = step.arrays["weight"].shape
-    weight = Entry(
-        f"{step.prefix}weight",
-        f"{prefix}weight",
-        (units, own, kh, kw),
-        lambda a: transposed(a, (3, 2, 0, 1)),
-        lambda a: transposed(a, (2, 3, 1, 0)),
-    )
-    entries = [weight, *([_vector(step, "bias", f"{prefix}bias", state)] if layer.bias else [])]
+    entries = [_weight(step, prefix, (3, 2, 0, 1))]
+    entries += [_vector(step, "bias", f"{prefix}bias", state)] if layer.bias else []
     return (Call("Sequential", (padded, call)) if padded else call), entries
 
 
 def _padding(rows: Axis, columns: Axis, value: float, *, most: float | None) -> tuple[Call | None, tuple[int, int]]:
-    """Return the module that pads, where torch's windows cannot do so themselves, and what they pad.
+    """Return the module that pads, if torch's windows cannot do so themselves, and what they pad.
 
     They cannot do so unevenly, nor by more than the share `most` of their size.
     """
@@ -223,10 +188,6 @@ def _pool(name: str, blank: float) -> Callable[[Step, str, _State], Made]:
         return (Call("Sequential", (padded, call)) if padded else call), []
 
     return make
-
-
-def _global_pool(step: Step, prefix: str, state: _State) -> Made:
-    return Call("Sequential", (Call("AdaptiveAvgPool2d", (1,)), Call("Flatten"))), []
 
 
 def _batch_norm(step: Step, prefix: str, state: _State) -> Made:
@@ -270,18 +231,18 @@ _MODULES: dict[type[Layer], Callable[[Step, str, _State], Made]] = {
     layers.BatchNorm: _batch_norm,
     layers.Conv2D: _conv,
     layers.Dense: _dense,
-    layers.Dropout: _dropout,
-    layers.ELU: _elu,
+    layers.Dropout: _without_arrays("Dropout", "rate"),
+    layers.ELU: _without_arrays("ELU", "alpha"),
     layers.Embedding: _embedding,
     layers.Flatten: _flatten,
     layers.GELU: _without_arrays("GELU", approximate="tanh"),
-    layers.GlobalAvgPool2D: _global_pool,
+    layers.GlobalAvgPool2D: lambda *_: (Call("Sequential", (Call("AdaptiveAvgPool2d", (1,)), Call("Flatten"))), []),
     layers.LayerNorm: _layer_norm,
-    layers.LeakyReLU: _leaky_relu,
+    layers.LeakyReLU: _without_arrays("LeakyReLU", "slope"),
     layers.MaxPool2D: _pool("MaxPool2d", float("-inf")),
     layers.Parallel: _parallel,
     layers.ReLU: _without_arrays("ReLU"),
-    layers.Rescale: _rescale,
+    layers.Rescale: _without_arrays("Rescale", "scale", "offset"),
     layers.Reshape: _reshape,
     layers.Residual: _residual,
     layers.Sigmoid: _without_arrays("Sigmoid"),

@@ -22,8 +22,6 @@ from portanet.typing import Params
 if TYPE_CHECKING:
     from torch.nn import Sequential
 
-__all__ = ["load_state_dict", "state_dict", "to_torch", "torch_code", "torch_module"]
-
 _COUNTER = "num_batches_tracked"
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then put into it in one step."""
+"""Files that are complete or not there: written to a temporary file in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from typing import IO
 
 from portanet.errors import DataError
 
-__all__ = ["append", "replacing", "sweep", "write"]
-
 _UNFINISHED = re.compile(r"\.(.*)\.[0-9a-f]{16}\.part", re.DOTALL)
 
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOSYS}
@@ -22,13 +20,7 @@ _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EA
 
 
 def write(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Write `content` to `path`, in one piece or not at all.
-
-    Raises
-    ------
-    DataError
-        If the folder is missing, cannot be written to or has no room.
-    """
+    """Write `content` to `path`, all of it or nothing; raise DataError if the folder is missing, read-only or full."""
     with replacing(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
@@ -37,18 +29,13 @@ def write(path: str | os.PathLike[str], content: bytes | str) -> None:
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Yield a file that takes the place of `path` when the block ends well, and is removed when it does not.
 
-    It lies beside `path`: from another file system it could not be renamed.
-
-    Raises
-    ------
-    DataError
-        Like :func:`write`.
+    It is in the same folder: from another file system it could not be renamed. Raises as :func:`write`.
     """
     place = Path(path)
-    # Opened under a name of the moment, and not by tempfile, whose files are closed to others: to give them the usual
-    # rights takes the umask, which can only be read by changing it, for all threads.
+    # Not made by tempfile, whose files are closed to others: to give them the usual rights takes the umask, which can
+    # only be read by changing it, for all threads.
     temporary = place.parent / f".{_stem(place)}.{secrets.token_hex(8)}.part"
-    with _told(path):
+    with _reworded(path):
         try:
             with open(temporary, "xb") as file:
                 yield file
@@ -63,14 +50,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def append(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` behind what is in `path`, all of it or nothing.
-
-    Raises
-    ------
-    DataError
-        If it cannot be written.
-    """
-    with _told(path), open(path, "ab", buffering=0) as file:
+    """Append `text` to the file `path`, all of it or nothing; raise DataError if it cannot be written."""
+    with _reworded(path), open(path, "ab", buffering=0) as file:
         size, data = file.seek(0, os.SEEK_END), text.encode()
         try:
             while data:
@@ -81,9 +62,9 @@ def append(path: str | os.PathLike[str], text: str) -> None:
 
 
 def sweep(folder: str | os.PathLike[str], name: str | None = None) -> None:
-    """Remove what writers that were killed left half done in a folder: of the file `name`, or of all files.
+    """Remove what killed writers left half done in a folder, of the file `name` or of all files.
 
-    To be called where nobody else is writing there.
+    Nobody else may be writing there.
     """
     with contextlib.suppress(OSError):
         for path in list(Path(folder).iterdir()):
@@ -94,12 +75,12 @@ def sweep(folder: str | os.PathLike[str], name: str | None = None) -> None:
 
 
 def _stem(path: Path) -> str:
-    """Return what a file's name of the moment begins with: a name may have 255 bytes, and a letter four of them."""
+    """Return how a file's temporary name begins: a name may have 255 bytes, and a letter four of them."""
     return path.name[:48]
 
 
 @contextlib.contextmanager
-def _told(path: str | os.PathLike[str]) -> Iterator[None]:
+def _reworded(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -109,7 +90,7 @@ def _told(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let a new name in a folder outlast a power failure, where the system has a way to ask for it."""
+    """Let a new name in a folder outlast a power failure, if the system has a way to ask for it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows opens no folders, nor may a folder that can be written to be read

@@ -11,20 +11,15 @@ from portanet.errors import DataError
 from portanet.files import weights
 from portanet.files.atomic import write
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
-
 HEADER = 64 << 20  # bytes: files of 0.1.0 hold the history there, some 150 a row
 
 
 def write_checkpoint(
     path: str | os.PathLike[str], description: dict[str, Any], training: dict[str, Any], backend: Backend
 ) -> None:
-    """Write the description of a network and the state of its training to `path`, in one piece or not at all.
+    """Write the description of a network and the state of its training to `path`, all of it or nothing.
 
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
+    Raise DataError if the file cannot be written.
     """
     from safetensors.numpy import save as to_bytes
 
@@ -36,10 +31,7 @@ def write_checkpoint(
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the description and the state in the file at `path`, with host arrays.
 
-    Raises
-    ------
-    DataError
-        If there is none, or it is damaged or no checkpoint.
+    Raise DataError if there is none, or it is damaged or no checkpoint.
     """
     with weights.opened(path, HEADER) as file:
         about, arrays = file.about, file.arrays()

@@ -1,4 +1,4 @@
-"""Weights in a safetensors file, from anybody: what its header claims is checked before any array is made."""
+"""Weights in a safetensors file, from any source: what its header claims is checked before any array is made."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from portanet import backends
 from portanet.errors import DataError
 from portanet.typing import Params, Shape
 
-__all__ = ["FORMAT", "WeightsFile", "foreign_arrays", "foreign_header", "opened"]
-
 FORMAT = 1
 
 _HEADER = 1 << 20
@@ -22,9 +20,7 @@ _HEADER = 1 << 20
 times its size in memory."""
 
 _DTYPES = ("F32", "F64")
-
-_PICKLES = (b"PK\x03\x04", b"\x80\x02\x8a\x0a")
-"""How files of torch.save begin, since torch 1.6 and before."""
+_PICKLES = (b"PK\x03\x04", b"\x80\x02\x8a\x0a")  # how files of torch.save begin, since torch 1.6 and before
 
 
 class WeightsFile:
@@ -51,13 +47,7 @@ class WeightsFile:
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[WeightsFile]:
-    """Open a file of :func:`portanet.files.description.save`; nothing but its header is read before it is found sound.
-
-    Parameters
-    ----------
-    path : str or path
-    header : int
-        Bytes of the largest header: that of a checkpoint holds a history.
+    """Open a file of :func:`portanet.files.description.save`; only its header is read, of at most so many bytes.
 
     Raises
     ------
@@ -89,8 +79,7 @@ def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[Weig
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             got = about.get("format") if isinstance(about, dict) else about
             message = (
-                f"{path}: expected format {FORMAT}, got {_short(got)}; "
-                "load it with the version of portanet that wrote it"
+                f"{path}: expected format {FORMAT}, got {got!r:.60}; load it with the version of portanet that wrote it"
             )
             raise DataError(message)
         known = (*_DTYPES, "U8") if "training" in about else _DTYPES  # a checkpoint holds the text of its history
@@ -105,12 +94,9 @@ def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[Weig
 
 
 def foreign_header(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, tuple[str, Shape]]]:
-    """Return the metadata, and dtype and shape of each array, of a safetensors file of whatever program.
+    """Return the metadata, and dtype and shape of each array, of a safetensors file of any program.
 
-    Raises
-    ------
-    DataError
-        If it is damaged or no such file.
+    Raise DataError if it is damaged or no such file.
     """
     with _foreign(path) as file:
         parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no dict
@@ -119,7 +105,7 @@ def foreign_header(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[s
 
 
 def foreign_arrays(path: str | os.PathLike[str]) -> Params:
-    """Return the arrays (host arrays) in a safetensors file of whatever program; raises as :func:`foreign_header`."""
+    """Return the arrays (host arrays) in a safetensors file of any program; raise as :func:`foreign_header`."""
     with _foreign(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
 
@@ -170,8 +156,3 @@ def _check_size(path: str | os.PathLike[str], header: int) -> None:
             f"bytes announce a header of {length} bytes, {bound} {min(size, header)}); copy the file again"
         )
         raise DataError(message)
-
-
-def _short(value: object) -> str:
-    words = repr(value)
-    return words if len(words) <= 60 else words[:57] + "..."

@@ -92,6 +92,15 @@ def test_test_label_that_training_lacks(tmp_path):
     refused(path, "testDigits/5_0.txt: the label '5' does not occur", "0, 3")
 
 
+def test_a_digit_that_is_twice_in_a_zip(tmp_path):
+    path = zipped(
+        tmp_path / "d.zip", {"trainingDigits/3_0.txt": text(digit(0)), "trainingDigits/0_0.txt": text(digit(1))}
+    )
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("trainingDigits/3_0.txt", text(digit(2)))
+    assert np.bincount(load(path).y).tolist() == [1, 2]
+
+
 def test_zip_without_digits(tmp_path):
     refused(zipped(tmp_path / "d.zip", {"readme.md": "x"}), "expected text digits", "got none")
     refused(zipped(tmp_path / "e.zip", {}), "expected text digits", "got none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -17,8 +17,7 @@ from portanet.typing import Array
 
 SMALL = 1 << 20  # bytes that always fit
 
-Order: TypeAlias = Callable[[int], Any]
-"""From the number of samples to the rows' numbers in the order of the next epoch."""
+Order: TypeAlias = Callable[[int], Any]  # from the number of samples to the order of their rows in the next epoch
 
 
 class Batch(NamedTuple):
@@ -55,14 +54,9 @@ class Batches:
         In the dtype of the arithmetic.
     batch_size : int
         The last batch of an epoch may be smaller.
-
-    Attributes
-    ----------
-    least : int
-        Number of rows below which a last batch is joined to the one before it.
     """
 
-    least = 1
+    least = 1  # number of rows below which a last batch is joined to the one before it
 
     def __init__(self, backend: Backend, x: Array, y: Array, weight: Array | None, batch_size: int) -> None:
         self.backend, self.batch_size = backend, batch_size
@@ -109,8 +103,8 @@ class Batches:
         xp = self.backend.xp
         rows = self.backend.asarray(order)
         spans = list(self._spans(order))
-        # Counted from the epoch's begin, also where it is entered later: compiled steps then are the same ones.
-        whole = self.n // self.batch_size - (len(spans) * self.batch_size < self.n)  # one that is larger is none
+        # Counted from the epoch's begin, also if it is entered later: compiled steps then are the same ones.
+        whole = self.n // self.batch_size - (len(spans) * self.batch_size < self.n)  # one that is larger is not whole
         joined = 0 if one_by_one else whole // together * together
         while skip < len(spans):
             if skip % together == 0 and skip < joined:
@@ -123,10 +117,10 @@ class Batches:
             index = rows[start:stop]
             weight = None if self.weight is None else xp.take(self.weight, index, axis=0)
             if self.resident:
-                yield Batch(xp.take(self.x, index, axis=0), xp.take(self.y, index, axis=0), weight, size)
+                x, y = (xp.take(a, index, axis=0) for a in (self.x, self.y))
             else:
-                chosen = order[start:stop]
-                yield Batch(self.backend.asarray(self.x[chosen]), self.backend.asarray(self.y[chosen]), weight, size)
+                x, y = (self.backend.asarray(a[order[start:stop]]) for a in (self.x, self.y))
+            yield Batch(x, y, weight, size)
             skip += 1
 
     def order(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
@@ -140,10 +134,9 @@ class Batches:
     def in_order(self, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches in the order of the rows, but the first `skip`."""
         if self.resident and self.batch_size >= self.n and not skip:
-            size = (
-                float(self.n) if self.host_weight is None else float(of_samples(self.host_weight).sum(dtype="float64"))
-            )
-            yield Batch(self.x, self.y, self.weight, size)
+            weight = self.host_weight
+            size = self.n if weight is None else of_samples(weight).sum(dtype="float64")
+            yield Batch(self.x, self.y, self.weight, float(size))
             return
         for start, stop, size in list(self._spans(None))[skip:]:
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
@@ -152,26 +145,28 @@ class Batches:
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of samples, targets and weights: their shapes, dtypes and numbers."""
-        digest = hashlib.sha256()
         matrix = self.x.matrix if isinstance(self.x, SparseRows) else None
         samples = [self.x] if matrix is None else [matrix.data, matrix.indices, matrix.indptr]
-        for array in (*samples, self.y, self.weight):
-            if array is not None:
-                host = self.backend.to_numpy(array)
-                digest.update(f"{host.shape} {host.dtype.name} ".encode())
-                digest.update(host.data if host.flags.c_contiguous else host.tobytes())
-        return digest.hexdigest()
+        return hashed(self.backend.to_numpy(a) for a in (*samples, self.y, self.weight) if a is not None)
 
     def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
         starts = self.starts
         stops = [*starts[1:], self.n]
-        if self.host_weight is None:
-            sizes = [float(stop - start) for start, stop in zip(starts, stops, strict=True)]
-        else:
+        sizes = [float(stop - start) for start, stop in zip(starts, stops, strict=True)]
+        if self.host_weight is not None:
             weight = of_samples(self.host_weight)
             weight = weight if order is None else weight[order]
             sizes = np.add.reduceat(weight, list(starts), dtype="float64").tolist()
         yield from zip(starts, stops, sizes, strict=True)
+
+
+def hashed(arrays: Iterable[np.ndarray[Any, Any]], start: str = "") -> str:
+    """Return the SHA-256 of a text and of host arrays: their shapes, dtypes and numbers."""
+    digest = hashlib.sha256(start.encode())
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype.name} ".encode())
+        digest.update(array.data if array.flags.c_contiguous else array.tobytes())
+    return digest.hexdigest()
 
 
 def of_samples(weight: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -183,7 +178,7 @@ def of_samples(weight: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _checked_order(order: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
-    """Return an order of the user's own; tell one that has another length, or names rows that are not there."""
+    """Return a custom order; refuse one that has another length, or names rows that do not exist."""
     what = ""
     if order.shape != (n,) or order.dtype.kind not in "iu":
         what = f"an array of shape {order.shape} and dtype {order.dtype}"

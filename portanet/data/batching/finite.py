@@ -1,4 +1,4 @@
-"""Arrays of finite real numbers, and what is told where something else was given."""
+"""Arrays of finite real numbers, and the messages if something else was given."""
 
 from __future__ import annotations
 
@@ -58,10 +58,9 @@ def _seen(x: Any, array: np.ndarray[Any, Any], what: str) -> str:
     if isinstance(first, str) and array.ndim == 0 and what.endswith("x"):
         return f"the text {str(first)!r:.60}; load it first: portanet.data.load({str(first)!r:.60})"
     if isinstance(first, str):
-        mend = "read it as numbers first, x.astype('float32') say"
-        if what.endswith("y"):
-            mend = "number it first: names, numbers = np.unique(labels, return_inverse=True)"
-        return f"text such as {str(first)!r:.60}; {mend}"
+        number = "number it first: names, numbers = np.unique(labels, return_inverse=True)"
+        fix = number if what.endswith("y") else "read it as numbers first, x.astype('float32') say"
+        return f"text such as {str(first)!r:.60}; {fix}"
     if hasattr(x, "toarray"):
         return f"a sparse {type(x).__name__}; make it dense first: x.toarray()"
     if array.dtype.kind == "O" and array.ndim == 0:
@@ -75,8 +74,8 @@ def _seen(x: Any, array: np.ndarray[Any, Any], what: str) -> str:
 
 
 def finite_numbers(x: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray[Any, Any]:
-    """Return `x` in `dtype`; tell the first number that is not finite in it."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows here is told below
+    """Return `x` in `dtype`; raise at the first number that is not finite in it."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows here is reported below
         cast = np.asarray(x, dtype=dtype, order="C")
         total = float(cast.sum())
     if not math.isfinite(total) and not np.isfinite(cast).all():

@@ -19,25 +19,19 @@ from portanet.random import generator
 from portanet.typing import Array, Shape
 
 _ROUNDING = 1e-3  # of a row of shares that was meant to sum to 1
-
 _SMALL = ("bool", "uint8", "int8", "uint16", "int16")  # stay small until the batch
 
 
 def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") -> Array:
     """Return samples ready for the device: host arrays checked and cast, arrays of another library as they are.
 
-    Parameters
-    ----------
-    x : array, nested list, SparseRows, or what is read row by row, shape (n, *shape)
-    dtype : str
-        Of the arithmetic. Small integers (images of bytes) keep their dtype; all else is cast to it.
-    shape : tuple of int, optional
-        What a sample must be.
+    Small integers (images of bytes) keep their dtype until the batch; everything else is cast to `dtype`.
 
     Raises
     ------
     DataError, ShapeError
-        If `x` is empty, has no sample axis, holds no numbers or numbers that are not finite, or does not fit `shape`.
+        If `x` is empty, has no sample axis, holds no numbers or numbers that are not finite, or if its samples do not
+        have the given `shape`.
     """
     if isinstance(x, SparseRows):
         x = x.astype(dtype)
@@ -70,15 +64,11 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
 
 
 def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Shape = (), what: str = "y") -> Array:
-    """Return targets ready for the device: class indices in int32, all else in `dtype`.
+    """Return targets ready for the device: class indices in int32, everything else in `dtype`.
 
-    Class indices are what targets without the axis of outputs, (n, *places), mean for a network of several; they must
-    be whole numbers from 0 to `outputs` - 1, which only the host can tell in time: a device would wrap round.
-
-    Parameters
-    ----------
-    places : tuple of int
-        The axes of the network's outputs but the last: the tokens of a text, the rows and columns of an image.
+    Targets without the axis of outputs, (n, *places), are class indices for a network of several outputs. They must be
+    whole numbers from 0 to `outputs` - 1, which is checked on the host: a device would wrap round. `places` are the
+    axes of the network's outputs but the last: the tokens of a text, the rows and columns of an image.
 
     Raises
     ------
@@ -140,13 +130,7 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
 def split(y: Any, fraction: float, seed: int, *, stratify: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return the row numbers of a training and of a validation part, in increasing order.
 
-    Parameters
-    ----------
-    y : host array, shape (n, ...)
-    fraction : float
-        Share of the validation part, 0 < fraction < 1.
-    stratify : bool
-        Whether each class (y holds their indices) gives its share.
+    The validation part is the given fraction of the rows of y, (n, ...); with `stratify`, of each class in y.
     """
     n = len(y)
     if not 0 < fraction < 1:
@@ -167,7 +151,7 @@ def split(y: Any, fraction: float, seed: int, *, stratify: bool) -> tuple[np.nda
 
 
 def take_rows(a: Any, rows: np.ndarray[Any, Any]) -> Any:
-    """Return the rows of a host array, of a device's array by its own library, or of what is read row by row."""
+    """Return these rows of a host array, of a device's array by its own library, or of what is read row by row."""
     if isinstance(a, Stored | Samples | SparseRows):
         return a.take(rows)
     if on_host(a):
@@ -177,7 +161,7 @@ def take_rows(a: Any, rows: np.ndarray[Any, Any]) -> Any:
 
 
 def _place(index: int, shape: Shape) -> str:
-    """Return in words where an entry lies, counted in the order of the memory."""
+    """Return in words where an entry is, counted in the order of the memory."""
     row, *place = (int(i) for i in np.unravel_index(index, shape))
     return f"row {row}, place {tuple(place)}" if place else f"row {row}"
 

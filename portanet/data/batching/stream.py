@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from portanet.backends import Backend
-from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order, of_samples
+from portanet.data.batching.batches import Batch, Batches, IndexBlock, Order, hashed, of_samples
 from portanet.data.dataset import HostArray
 from portanet.data.lazy.block_order import Window, windows
 from portanet.data.lazy.prefetch import ahead
@@ -16,15 +16,13 @@ from portanet.data.lazy.stored import Stored
 from portanet.errors import ConfigError
 from portanet.typing import Array
 
-__all__ = ["StreamedBatches", "chunks"]
-
 
 class StreamedBatches(Batches):
     """The samples of a training or an evaluation, read while they are used.
 
-    Each epoch draws the blocks in an order of its own, and the rows of each window of blocks in one of theirs
-    (:mod:`~portanet.data.lazy.block_order`): from `seed`, `epoch` and the blocks alone. So an epoch is entered in its
-    middle by reading from the window on in which the next batch begins.
+    Each epoch draws an order of the blocks, and of the rows within each window of blocks
+    (:mod:`~portanet.data.lazy.block_order`): from `seed`, `epoch` and the blocks alone. So an epoch can be resumed in
+    its middle by reading from the window on in which the next batch begins.
 
     Parameters
     ----------
@@ -48,8 +46,7 @@ class StreamedBatches(Batches):
         self.backend, self.stored, self.batch_size, self.n = backend, x, batch_size, len(x)
         self.targets, self.host_weight, self._check = y, weight, check
         self.resident, self.weight = False, None
-        # What a step's need of memory is told from: shapes and dtypes.
-        self.x = x.like
+        self.x = x.like  # shapes and dtypes, from which the memory that a step needs is estimated
         self.y = check(x.first_y, 1, what=f"{x.name}, row 0: y") if y is None else y
 
     def epoch(
@@ -59,24 +56,18 @@ class StreamedBatches(Batches):
         if callable(shuffle):
             message = "fit: shuffle is a function, but rows that are not in memory come in blocks; give True or False"
             raise ConfigError(message)
-        mixed = bool(shuffle) and self.batch_size < self.n
-        yield from self._uploaded(windows(self.stored.offsets, self.stored.row_bytes, seed, epoch, shuffle=mixed), skip)
+        yield from self._uploaded(seed, epoch, skip, shuffle=bool(shuffle) and self.batch_size < self.n)
 
     def in_order(self, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches in the order of the rows, but the first `skip`."""
-        yield from self._uploaded(windows(self.stored.offsets, self.stored.row_bytes, 0, 0, shuffle=False), skip)
+        yield from self._uploaded(0, 0, skip, shuffle=False)
 
     def fingerprint(self) -> str:
-        """Return what tells these samples, targets and weights from others; of samples on disk, a sample of them."""
-        import hashlib
+        """Return what distinguishes these samples (of which a few are read), targets and weights from others."""
+        return hashed((a for a in (self.targets, self.host_weight) if a is not None), self.stored.fingerprint())
 
-        digest = hashlib.sha256(self.stored.fingerprint().encode())
-        for array in (self.targets, self.host_weight):
-            if array is not None:
-                digest.update(f"{array.shape} {array.dtype.name} ".encode() + array.tobytes())
-        return digest.hexdigest()
-
-    def _uploaded(self, order: list[Window], skip: int) -> Iterator[Batch]:
+    def _uploaded(self, seed: int, epoch: int, skip: int, *, shuffle: bool) -> Iterator[Batch]:
+        order = windows(self.stored.offsets, self.stored.row_bytes, seed, epoch, shuffle=shuffle)
         sizes: list[float] = []
 
         def noted() -> Iterator[tuple[HostArray | None, ...]]:
@@ -88,11 +79,10 @@ class StreamedBatches(Batches):
             yield Batch(x, y, weight, sizes.pop(0))
 
     def _sum(self, weight: HostArray) -> float:
-        """Return the sum of a batch's weights, added up in the order in which it is for data in memory."""
+        """Return the sum of a batch's weights, added up in the same order as for data in memory."""
         weight = of_samples(weight)
-        if self.batch_size >= self.n:
-            return float(weight.sum(dtype="float64"))
-        return float(np.add.reduceat(weight, [0], dtype="float64")[0])
+        whole = self.batch_size >= self.n
+        return float(weight.sum(dtype="float64") if whole else np.add.reduceat(weight, [0], dtype="float64")[0])
 
     def _on_host(self, order: list[Window], done: int) -> Iterator[tuple[HostArray, HostArray, HostArray | None]]:
         """Yield the batches after the first `done` rows; windows that lie before them are not read."""

@@ -25,9 +25,9 @@ def weights(
     places: Shape = (),
     what: str = "sample_weight",
 ) -> np.ndarray[Any, Any] | None:
-    """Return each sample's weight (host array, shape (n,)) from its own and its class's; None where there is neither.
+    """Return each sample's weight (host array, shape (n,)) from its own and its class's; None if there is neither.
 
-    Where the network has outputs at several places, weights of places and of their classes have the shape (n, *places).
+    If the network has outputs at several places, weights of places and of their classes have the shape (n, *places).
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ def weights(
     DataError, ConfigError
         If a weight is negative or not finite, all are 0, there is not one a sample, or the targets are no classes.
     """
+    if weight is None and class_weight is None:
+        return None
     found = np.ones(n, dtype)
     if weight is not None:
         given = finite_numbers(numbers(weight if on_host(weight) else host_array(weight), what), dtype, what)
@@ -87,7 +89,7 @@ def weights(
             "give the samples that are to count 1, or leave the weights out"
         )
         raise DataError(message)
-    return found if weight is not None or class_weight is not None else None
+    return found
 
 
 def class_weights(
@@ -105,14 +107,13 @@ def class_weights(
             message = f"class_weight: expected a weight for each of the {classes} classes, got {spec!r}; or give a dict"
             raise ConfigError(message)
         spec = dict(enumerate(spec))
-    by_class = spec
-    if any(not (isinstance(c, int | np.integer) and 0 <= c < classes) for c in by_class):
+    if any(not (isinstance(c, int | np.integer) and 0 <= c < classes) for c in spec):
         message = (
-            f"class_weight: expected classes 0 … {classes - 1}, got {sorted(by_class, key=str)}; "
+            f"class_weight: expected classes 0 … {classes - 1}, got {sorted(spec, key=str)}; "
             "name each class by its index, as the targets do"
         )
         raise ConfigError(message)
-    found = [by_class.get(c, 1.0) for c in range(classes)]
+    found = [spec.get(c, 1.0) for c in range(classes)]
     try:
         array = np.array(found, dtype=np.float64)
     except (TypeError, ValueError):

@@ -10,27 +10,20 @@ from portanet.data.dataset import HostArray
 from portanet.errors import DataError
 from portanet.random import generator
 
-__all__ = ["BLOCK", "WINDOW", "Window", "block_offsets", "windows"]
-
-BLOCK = 2 << 20
-"""Bytes of a block, where the data do not say which rows belong together: long enough to be read at a disk's pace."""
-
-WINDOW = 64 << 20
-"""Bytes of the blocks whose rows are mixed. Three such windows are in memory at a time."""
-
-IN_ORDER = 8 << 20
-"""Bytes of a window where nothing is shuffled."""
+BLOCK = 2 << 20  # bytes of a block, unless the data say which rows belong together: enough for a disk's full speed
+WINDOW = 64 << 20  # bytes of the blocks whose rows are mixed; three such windows are in memory at a time
+IN_ORDER = 8 << 20  # bytes of a window if nothing is shuffled
 
 
 class Window(NamedTuple):
-    """Blocks that are in memory together: their rows as spans, their number, and the order in which they are given."""
+    """Blocks that are in memory at the same time."""
 
-    spans: list[tuple[int, int]]
-    size: int
+    spans: list[tuple[int, int]]  # the rows
+    size: int  # their number
     order: tuple[int, str, int, int] | None  # what the generator of the order is made of; None leaves the rows in place
 
     def destinations(self) -> HostArray | None:
-        """Return for each row of the spans, one behind the other, its place in the window."""
+        """Return for each row of the spans, one after the other, its place in the window."""
         if self.order is None:
             return None
         places = np.empty(self.size, np.int64)
@@ -41,17 +34,8 @@ class Window(NamedTuple):
 def block_offsets(n: int, row_bytes: int, blocks: Any = None, name: str = "the data") -> HostArray:
     """Return at which rows the blocks begin, from 0, and `n` at the end.
 
-    Parameters
-    ----------
-    row_bytes : int
-        Of a sample.
-    blocks : int or array of int, optional
-        As a :class:`~portanet.data.Readable` says it.
-
-    Raises
-    ------
-    DataError
-        If `blocks` is neither a number of 1 or more, nor row numbers from 0 to `n` that increase.
+    Raise DataError if `blocks`, as a :class:`~portanet.data.Readable` gives it, is neither a number of 1 or more, nor
+    row numbers from 0 to `n` that increase.
     """
     if blocks is None:
         blocks = max(BLOCK // max(row_bytes, 1), 1)
@@ -68,8 +52,8 @@ def block_offsets(n: int, row_bytes: int, blocks: Any = None, name: str = "the d
 def windows(offsets: HostArray, row_bytes: int, seed: int, epoch: int, *, shuffle: bool) -> list[Window]:
     """Return the windows of an epoch in their order, which depends on nothing but the arguments.
 
-    The blocks are drawn in a random order; those that fit into `WINDOW` bytes together are a window, whose rows are
-    drawn in a random order in turn.
+    The blocks are drawn in a random order; as many as fit into `WINDOW` bytes are a window, whose rows are drawn in a
+    random order in turn.
     """
     sizes = np.diff(offsets)
     limit = max((WINDOW if shuffle else IN_ORDER) // max(row_bytes, 1), 1)

@@ -11,26 +11,14 @@ from portanet.data.lazy.block_order import block_offsets
 from portanet.data.lazy.prefetch import ahead
 from portanet.errors import DataError
 
-__all__ = ["moments"]
-
 logger = logging.getLogger("portanet")
 
 
 def moments(samples: Any, axis: int | None) -> tuple[Any, Any]:
-    """Return mean and standard deviation in float64: of all entries (axis None), or of each feature (axis 0).
+    """Return mean and standard deviation of `Samples` in float64: of all entries (axis None), or by feature (axis 0).
 
-    `samples` are :class:`~portanet.data.Samples`.
-
-    Sums of small whole numbers are exact. Others are merged block by block.
-
-    Raises
-    ------
-    DataError
-        If a sample is not finite, with its rows.
-
-    Notes
-    -----
-    Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", eq. 1.5.
+    Blocks are merged by eq. 1.5 of Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance"; sums of
+    small whole numbers are exact. Raise DataError if a sample is not finite, with its rows.
     """
     logger.info("%s: one pass over %d samples for their mean and deviation", samples.name, len(samples))
     offsets = block_offsets(len(samples), samples.nbytes // len(samples), samples.blocks)
@@ -61,7 +49,7 @@ def _of_block(x: np.ndarray[Any, Any]) -> tuple[Any, Any]:
         counts = np.bincount(x.view(np.uint8), minlength=256)
         mean = (counts * value).sum() / len(x)
         return mean, (counts * (value - mean) ** 2).sum()
-    with np.errstate(all="ignore"):  # what is not finite is told by the caller
+    with np.errstate(all="ignore"):  # the caller raises if a number is not finite
         mean = x.mean(axis=0, dtype=np.float64)
         around = x - mean
         return mean, np.square(around, out=around).sum(axis=0)

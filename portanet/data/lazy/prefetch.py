@@ -1,4 +1,4 @@
-"""One step ahead: a thread that makes the next item while the present one is used."""
+"""Prefetch: a thread makes the next item while the present one is used."""
 
 from __future__ import annotations
 
@@ -8,27 +8,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-__all__ = ["ahead"]
-
 T = TypeVar("T")
 
-WAIT = 5.0
-"""Seconds that the end waits for a reader in the middle of a block; one that hangs is left behind."""
+WAIT = 5.0  # seconds that the end waits for a reader in the middle of a block; one that hangs is abandoned
 
 
 def ahead(make: Callable[[Callable[[], bool]], Iterable[T]], depth: int = 1) -> Iterator[T]:
-    """Yield what `make` yields, made by a thread; `depth` items wait at most, beside the one that is being made.
+    """Yield what `make` yields, made by a thread; at most `depth` items wait, besides the one that is being made.
 
-    Parameters
-    ----------
-    make : callable
-        Called in the thread with a function that tells whether the items are still wanted. What it raises is raised
-        here, in its turn.
-
-    Notes
-    -----
-    The thread ends when the items do, when one of them raises, and when the iterator is closed or forgotten: behind a
-    ``break`` or an exception in the loop over it.
+    `make` is called in the thread with a function that returns whether to stop. What it raises is raised here, in its
+    turn. The thread ends when the items do, when one of them raises, and when the iterator is closed or forgotten:
+    after a ``break`` or an exception in the loop over it.
     """
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
     stop = threading.Event()
@@ -46,7 +36,7 @@ def ahead(make: Callable[[Callable[[], bool]], Iterable[T]], depth: int = 1) -> 
         if not stop.is_set():
             waiting.put(end)
 
-    # A daemon: a reader that hangs is not to keep the process from ending.
+    # A daemon: a reader that hangs must not keep the process from ending.
     thread = threading.Thread(target=run, name="portanet-prefetch", daemon=True)
     thread.start()
     try:
@@ -60,7 +50,7 @@ def ahead(make: Callable[[Callable[[], bool]], Iterable[T]], depth: int = 1) -> 
             del value
     finally:
         stop.set()
-        with contextlib.suppress(queue.Empty):  # it may wait for room; behind this it puts one item at most
+        with contextlib.suppress(queue.Empty):  # it may wait for room; after this it puts one item at most
             while True:
                 waiting.get_nowait()
         thread.join(WAIT)

@@ -8,20 +8,21 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from portanet.backends.host import to_host
 from portanet.data.dataset import HostArray
 from portanet.data.lazy.moments import moments
 from portanet.typing import Shape
 
-__all__ = ["Readable", "Samples", "chosen_offsets", "is_lazy", "read_chosen"]
+_SPAN = 8 << 20  # bytes read at once to take some of their rows
 
 
 @runtime_checkable
 class Readable(Protocol):
-    """What a data set has that is trained on without being in memory: two methods, and any class that has them is one.
+    """A data set that need not be in memory to be trained on: any class with these two methods is one.
 
-    It is read in blocks by one thread, and never from two at a time. Two attributes may be there beside them:
-    ``classes``, the names of the classes, and ``blocks``, the number of rows that are best read at once or, where that
-    differs from block to block, the row numbers at which blocks begin, from 0, and the number of rows at the end.
+    It is read in blocks by one thread, never from two at a time. Two attributes are optional: ``classes``, the names of
+    the classes, and ``blocks``, the number of rows that are best read at once or, if that differs from block to block,
+    the row numbers at which blocks begin, from 0, and the number of rows at the end.
     """
 
     def __len__(self) -> int:
@@ -52,7 +53,7 @@ class Samples:
     blocks: Any = None
 
     def _read(self, start: int, stop: int) -> HostArray:
-        """Return these rows, in whatever shape; the file's reader fills it in."""
+        """Return these rows, in whatever shape; each file format has its own."""
         raise NotImplementedError
 
     def read(self, start: int, stop: int) -> HostArray:
@@ -77,13 +78,14 @@ class Samples:
         return [self.read(start, stop) for start, stop in spread(len(self), places, rows)]
 
     def mean(self, axis: int | None = None, dtype: Any = None) -> Any:
-        """Return the mean as an array does, over all entries or by feature; found with :meth:`std` in one pass."""
-        del dtype  # it is float64
+        """Return the mean as an array does, in float64, over all entries or by feature; one pass finds :meth:`std` too.
+
+        `dtype` is ignored.
+        """
         return self._moments(axis)[0]
 
     def std(self, axis: int | None = None, dtype: Any = None) -> Any:
-        """Return the standard deviation as an array does."""
-        del dtype
+        """Return the standard deviation as an array does, in float64."""
         return self._moments(axis)[1]
 
     def _moments(self, axis: int | None) -> tuple[Any, Any]:
@@ -91,7 +93,7 @@ class Samples:
         if axis not in known:
             known[axis] = moments(self, axis)
         mean, std = known[axis]
-        return mean, (std if axis is None else std.copy())  # whoever takes it may write into it
+        return mean, (std if axis is None else std.copy())  # the caller may write into it
 
     @property
     def ndim(self) -> int:
@@ -99,7 +101,7 @@ class Samples:
 
     @property
     def nbytes(self) -> int:
-        """What they would take as an array."""
+        """Bytes that they would take as an array."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def __len__(self) -> int:
@@ -116,35 +118,32 @@ class _Chosen(Samples):
             self.blocks = chosen_offsets(whole.blocks, len(whole), rows)
 
     def _read(self, start: int, stop: int) -> HostArray:
-        parts = read_chosen(self.whole.read, self.rows[start:stop], self.whole.nbytes // len(self.whole))
-        return np.concatenate([x for x, _ in parts]) if len(parts) > 1 else parts[0][0]
+        return read_chosen(self.whole.read, self.rows[start:stop], self.whole.nbytes // len(self.whole))[0]
 
     def take(self, rows: HostArray) -> Samples:
         return _Chosen(self.whole, self.rows[rows])
 
 
 def is_lazy(x: object) -> bool:
-    """Whether `x` is read row by row: :class:`Samples`, or a data set of a user's own."""
+    """Whether `x` is read row by row: :class:`Samples`, or a custom data set."""
     return isinstance(x, Samples) or (not isinstance(x, np.ndarray) and isinstance(x, Readable))
 
 
-def read_chosen(read: Any, rows: HostArray, row_bytes: int) -> list[tuple[Any, Any]]:
-    """Return the chosen rows as parts ``(x, y)``; y is None where `read` returns samples alone.
+def read_chosen(read: Any, rows: HostArray, row_bytes: int) -> tuple[HostArray, HostArray | None]:
+    """Return the chosen rows, and their targets, or None if `read` returns samples alone.
 
-    What lies between them is read with them, at most some megabytes at once.
+    What lies between them is read too, at most some megabytes at once.
     """
     span, parts, start = max(_SPAN // max(row_bytes, 1), 1), [], 0
     while start < len(rows):
         first = int(rows[start])
         stop = int(np.searchsorted(rows, first + span))
         found, own = read(first, int(rows[stop - 1]) + 1), rows[start:stop] - first
-        x, y = found if isinstance(found, tuple) else (found, None)
-        parts.append((x, y) if len(own) == len(x) else (np.asarray(x)[own], None if y is None else np.asarray(y)[own]))
+        arrays = [to_host(a) for a in (found if isinstance(found, tuple) else (found,)) if a is not None]
+        parts.append([a if len(a) == len(own) else a[own] for a in arrays])
         start = stop
-    return parts
-
-
-_SPAN = 8 << 20
+    x, *y = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    return x, y[0] if y else None
 
 
 def chosen_offsets(blocks: Any, n: int, rows: HostArray) -> HostArray:

@@ -15,9 +15,7 @@ from portanet.data.lazy.readable import Readable, Samples, chosen_offsets, read_
 from portanet.errors import DataError, PortanetError, ShapeError
 from portanet.typing import Shape
 
-__all__ = ["Stored"]
-
-PLACES, ROWS = 16, 8  # of the fingerprint: how many places are looked at, and how many rows at each
+PLACES, ROWS = 16, 8  # of the fingerprint: how many places are read, and how many rows at each
 
 
 class Stored:
@@ -28,35 +26,22 @@ class Stored:
     source : Samples or Readable
     check : callable
         ``check(x, what=...)`` returns samples ready for the device: see `batching.prepare.samples`.
-
-    Attributes
-    ----------
-    shape, dtype
-        As an array's, of the checked samples.
-    offsets : host array
-        At which rows blocks begin, and the number of rows.
-    brings_targets : bool
-        Whether targets are read with the samples.
     """
 
     def __init__(self, source: Samples | Readable, check: Callable[..., Any]) -> None:
         self.source, self._check = source, check
         self.name = str(getattr(source, "name", type(source).__name__))
-        self.brings_targets = not isinstance(source, Samples)
-        n = self._length()
+        self.brings_targets = not isinstance(source, Samples)  # whether targets are read with the samples
+        n = len(source)
+        if n < 1:
+            message = f"{self.name}: expected at least one row, got none; look where its rows were chosen"
+            raise DataError(message)
         self.shape: Shape = (n,)
         x, self.first_y = self.read(0, 1)
         self.shape, self.dtype = (n, *x.shape[1:]), x.dtype
         self.row_bytes = x.nbytes
         self.offsets = block_offsets(n, x.nbytes, getattr(source, "blocks", None), self.name)
-        self.like = np.broadcast_to(x, self.shape)  # as large, by its shape, and of no size
-
-    def _length(self) -> int:
-        n = len(self.source)
-        if n < 1:
-            message = f"{self.name}: expected at least one row, got none; look where its rows were chosen"
-            raise DataError(message)
-        return n
+        self.like = np.broadcast_to(x, self.shape)  # an array of this shape that takes no memory
 
     @property
     def ndim(self) -> int:
@@ -66,12 +51,9 @@ class Stored:
         return self.shape[0]
 
     def read(self, start: int, stop: int) -> tuple[HostArray, Any]:
-        """Return the checked samples of these rows, and their targets as they came (None where it brings none).
+        """Return the checked samples of these rows, and their targets as they came, or None.
 
-        Raises
-        ------
-        DataError, ShapeError
-            If they cannot be read or are not what they must be; the message says which rows.
+        Raise DataError or ShapeError if they cannot be read or are invalid; the message says which rows.
         """
         place = f"{self.name}, rows {start} to {stop - 1}"
         try:
@@ -99,16 +81,15 @@ class Stored:
         return x, found[1]
 
     def take(self, rows: HostArray) -> Stored:
-        """Return these rows, by increasing numbers; nothing is read yet but the first one."""
-        if isinstance(self.source, Samples):
-            return Stored(self.source.take(rows), self._check)
-        return Stored(_Part(self.source, rows, self), self._check)
+        """Return these rows, by increasing numbers; only the first one is read yet."""
+        source = self.source
+        return Stored(source.take(rows) if isinstance(source, Samples) else _Part(source, rows, self), self._check)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 of what tells these data cheaply from others, wherever they are.
+        """Return a SHA-256 that distinguishes these data cheaply from others, wherever they are.
 
-        That is: the number, shape and dtype of the rows, the blocks, and the content of a few rows at 16 places that
-        are spread evenly. A change elsewhere is not seen.
+        It is of the number, shape and dtype of the rows, of the blocks, and of a few rows at 16 places that are spread
+        evenly. A change elsewhere is not seen.
         """
         digest = hashlib.sha256(f"{self.shape} {self.dtype.name} ".encode() + self.offsets.tobytes())
         for span in spread(len(self), PLACES, ROWS):
@@ -120,7 +101,7 @@ class Stored:
 
 
 class _Part:
-    """Some rows of a data set of a user's own."""
+    """Some rows of a custom data set."""
 
     def __init__(self, whole: Readable, rows: HostArray, stored: Stored) -> None:
         self.whole, self.rows, self.name, self.row_bytes = whole, rows, stored.name, stored.row_bytes
@@ -130,6 +111,4 @@ class _Part:
         return len(self.rows)
 
     def read(self, start: int, stop: int) -> tuple[Any, Any]:
-        parts = read_chosen(self.whole.read, self.rows[start:stop], self.row_bytes)
-        x = np.concatenate([np.asarray(to_host(x)) for x, _ in parts])
-        return x, None if parts[0][1] is None else np.concatenate([np.asarray(to_host(y)) for _, y in parts])
+        return read_chosen(self.whole.read, self.rows[start:stop], self.row_bytes)

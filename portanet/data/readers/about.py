@@ -1,4 +1,4 @@
-"""What stands beside converted arrays: the names of classes and columns, the scale, and the table they were made of."""
+"""The file next to converted arrays: the names of classes and columns, the scale, and the table they were made of."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from portanet.data.dataset import Dataset
-from portanet.errors import DataError
+import numpy as np
 
-__all__ = ["ABOUT", "about", "described"]
+from portanet.data.dataset import Dataset
+from portanet.data.readers.labels import Task
+from portanet.errors import DataError
 
 ABOUT = "portanet.json"
 
@@ -18,13 +19,7 @@ _LARGEST = 64 << 20  # bytes: names of a million columns
 
 
 def about(folder: Path) -> dict[str, Any] | None:
-    """Return what stands there, or None where nothing does.
-
-    Raises
-    ------
-    DataError
-        If it is damaged.
-    """
+    """Return what the file in a folder says, or None if there is none; raise DataError if it is damaged."""
     path = folder / ABOUT
     if not path.is_file():
         return None
@@ -43,33 +38,33 @@ def about(folder: Path) -> dict[str, Any] | None:
 
 
 def described(dataset: Dataset, folder: Path) -> Dataset:
-    """Return data read from the arrays in a folder with the names that stand beside them.
-
-    Raises
-    ------
-    DataError
-        If there are other classes in the targets than are named.
-    """
+    """Return data read from the arrays in a folder with the names next to them; raise DataError if these do not fit."""
     found = about(folder)
     if found is None:
         return dataset
-    features = tuple(found["features"])
-    if not found["classes"]:
-        # Whole numbers, few of them, are classes to a reader who knows no better: these were told to be measured.
-        y = dataset.y if not dataset.classes else _numbers(dataset)
-        return dataclasses.replace(dataset, y=y, classes=(), features=features, scale=found["scale"])
-    place = {str(i): i for i in range(len(found["classes"]))}
-    strange = [name for name in dataset.classes if name not in place]
-    if strange or not dataset.classes:
-        message = (
-            f"{folder / ABOUT}: it names {len(place)} classes, but the targets hold others; convert the table again"
-        )
-        raise DataError(message)
-    numbered = dataset.with_classes(list(place))
-    return dataclasses.replace(numbered, classes=tuple(found["classes"]), features=features, scale=found["scale"])
+    names = tuple(found["classes"])
+    if names:
+        indices = [str(i) for i in range(len(names))]
+        if not dataset.classes or not set(dataset.classes) <= set(indices):
+            message = (
+                f"{folder / ABOUT}: it names {len(names)} classes, but the targets hold others; convert the table again"
+            )
+            raise DataError(message)
+        dataset = dataset.with_classes(indices)
+    elif dataset.classes:
+        # A reader takes few whole numbers for classes if it knows no better: these are measured.
+        dataset = dataclasses.replace(dataset, y=np.asarray(dataset.classes, np.float64)[dataset.y])
+    return dataclasses.replace(dataset, classes=names, features=tuple(found["features"]), scale=found["scale"])
 
 
-def _numbers(dataset: Dataset) -> Any:
-    import numpy as np
+def source_of(path: Path, target: str | int | None, task: Task | None) -> dict[str, Any]:
+    """Return what distinguishes a table, and how it is read, from another."""
+    file, chosen = path.stat(), None if target is None else str(target)
+    return {"name": path.name, "bytes": file.st_size, "changed": file.st_mtime_ns, "target": chosen, "task": task}
 
-    return np.asarray([float(name) for name in dataset.classes])[dataset.y]
+
+def is_of(found: dict[str, Any], path: Path, target: str | int | None, task: Task | None) -> bool:
+    """Whether a conversion is that of this table, as it is now, with this target and for this task."""
+    made, now = dict(found["source"]), source_of(path, target, task)
+    learns = "classification" if found["classes"] else "regression"
+    return made == now or (task == learns and made | {"task": task} == now)

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-import math
-import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import Capacity, exactly, opened, reworded
+from portanet.data.files import opened
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.about import described
-from portanet.data.readers.labels import Labels, Task, Where, encode
-from portanet.data.readers.npy_header import is_channels_first, npy_header, refuse_objects
-from portanet.data.readers.table import looks_like_pixels
-from portanet.data.readers.zips import capacity, open_zip
+from portanet.data.readers.labels import Labels, Part, Task, dataset
+from portanet.data.readers.npy import NpySamples, check_samples, npy_header, read_array
+from portanet.data.readers.table import pixel_scale
+from portanet.data.readers.zips import member, open_zip
 from portanet.errors import DataError
-
-__all__ = [
-    "KEYS",
-    "array_shapes",
-    "npy_files",
-    "read_npy",
-    "read_npz",
-    "recognises_folder",
-    "recognises_zip",
-]
-
-logger = logging.getLogger("portanet")
 
 KEYS = {"x_train": "y_train", "x": "y", "data": "target", "images": "labels"}
 """Names of samples and of their targets, in small letters: Keras', scikit-learn's two, and the descriptive pair."""
@@ -54,42 +39,27 @@ def recognises_folder(folder: Path) -> bool:
 def read_npz(path: Path, task: Task | None = None) -> Dataset:
     """Read an archive of samples and targets, named as in `KEYS`, and a test part as x_test and y_test.
 
-    Returns
-    -------
-    Dataset
-        Samples ``(n, ...)`` as they are, but images with channels first turned to channels last; targets by
-        `portanet.data.readers.labels.encode`.
+    Samples ``(n, ...)`` stay as they are, but images with channels first are turned to channels last.
 
-    Raises
-    ------
-    DataError
-        If a key is missing, an array holds objects, complex or not finite numbers, has too few axes, or is damaged.
-
-    Notes
-    -----
     Source: NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
     """
     with open_zip(path) as archive:
         readers: _Readers = {}
         for info in archive.infolist():
             key = info.filename.removesuffix(".npy")
-            readers[key.lower()] = f"{path}, {key}", functools.partial(_member, archive, info, f"{path}, {key}")
+            place = f"{path}, {key}"
+            readers[key.lower()] = place, partial(read_array, partial(member, archive, info, place), place)
         return _dataset(path, readers, task)
 
 
 def read_npy(path: Path, task: Task | None = None, *, stream: bool = False) -> Dataset:
-    """Read files named as the keys of an archive are: X.npy with y.npy beside it, or the folder that holds them.
+    """Read files named as the keys of an archive are: X.npy with y.npy next to it, or the folder that holds them.
 
-    With `stream` the samples stay on disk. What `portanet convert` has written beside them of classes and columns is
-    taken up.
-
-    Raises
-    ------
-    DataError
-        As `read_npz`.
+    With `stream` the samples stay on disk. The names of classes and columns that `portanet convert` has written next to
+    them are used. Raises as :func:`read_npz`.
     """
     folder = path if path.is_dir() else path.parent
-    readers: _Readers = {key: (str(file), functools.partial(_file, file)) for key, file in npy_files(folder).items()}
+    files = npy_files(folder)
     if not path.is_dir():
         key = _key(path)
         if key not in KEYS:
@@ -98,14 +68,14 @@ def read_npy(path: Path, task: Task | None = None, *, stream: bool = False) -> D
                 "rename both"
             )
             raise DataError(message)
-        readers = {k: v for k, v in readers.items() if k in (key, KEYS[key], "x_test", "y_test")}
-    if stream:
-        from portanet.data.readers.npy import NpySamples
-
-        for key in (*KEYS, "x_test"):
-            if key in readers:
-                file = readers[key][0]
-                readers[key] = file, functools.partial(NpySamples, file)
+        files = {k: file for k, file in files.items() if k in (key, KEYS[key], "x_test", "y_test")}
+    readers: _Readers = {}
+    for key, file in files.items():
+        place, on_disk = str(file), stream and (key in KEYS or key == "x_test")
+        readers[key] = (
+            place,
+            partial(NpySamples, file) if on_disk else partial(read_array, partial(opened, file), place),
+        )
     return described(_dataset(path, readers, task), folder)
 
 
@@ -128,47 +98,26 @@ def _dataset(path: Path, readers: _Readers, task: Task | None) -> Dataset:
             f"{', '.join(readers) or 'nothing'}"
         )
         raise DataError(message)
-    x, labels, where = _part(readers, *pairs[0])
-    x_test, labels_test, where_test = _part(readers, "x_test", "y_test") if "x_test" in readers else (None, None, where)
-    if x_test is not None and x_test.shape[1:] != x.shape[1:]:
-        message = (
-            f"{path}: the training samples have the shape {x.shape[1:]}, those of the test part {x_test.shape[1:]}; "
-            "give one kind"
-        )
-        raise DataError(message)
-    y, y_test, classes = encode(labels, labels_test, task=task, where=where, test_where=where_test)
-    few = np.concatenate(x.some()) if isinstance(x, Samples) else x
-    pixels = x.dtype == np.uint8 and looks_like_pixels(few.reshape(len(few), -1))
-    return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0 if pixels else None)
+    train = _part(readers, *pairs[0])
+    test = _part(readers, "x_test", "y_test") if "x_test" in readers else None
+    return dataset(path, train, test, task, scale=pixel_scale(train.x))
 
 
-def _part(readers: _Readers, x_key: str, y_key: str) -> tuple[HostArray | Samples, Labels, Where]:
-    """Return the samples and labels of one part, and the place of each label."""
-    if y_key not in readers:
-        message = (
-            f"{readers[x_key][0]}: expected its targets under the name {y_key}, got the names {', '.join(readers)}; "
-            "add them"
-        )
-        raise DataError(message)
+def _part(readers: _Readers, x_key: str, y_key: str) -> Part:
     place, read = readers[x_key]
+    if y_key not in readers:
+        message = f"{place}: expected its targets under the name {y_key}, got the names {', '.join(readers)}; add them"
+        raise DataError(message)
     x = _samples(read(), place)
     place, read = readers[y_key]
-    return x, _labels(read(), len(x), place), lambda i: f"{place}[{i}]"
+    return Part(x, _labels(read(), len(x), place), lambda i: f"{place}[{i}]")
 
 
 def _samples(x: HostArray | Samples, place: str) -> HostArray | Samples:
     """Return samples of a form that a network takes, or say why they are not."""
-    if isinstance(x, Samples):  # it looked itself
+    if isinstance(x, Samples):  # it was checked when it was opened
         return x
-    if x.ndim < 2 or not x.size:
-        message = (
-            f"{place}: expected samples of the shape (n, features) or (n, h, w), got {x.shape}; "
-            "reshape them: x.reshape(n, -1)"
-        )
-        raise DataError(message)
-    if x.dtype.kind not in "biuf":
-        message = f"{place}: expected real numbers, got the type {x.dtype}; convert them"
-        raise DataError(message)
+    channels_first = check_samples(x.shape, x.dtype, place)
     if x.dtype.kind == "b":
         x = x.astype(np.uint8)
     if x.dtype.kind == "f" and not np.isfinite(np.sum(x, dtype=np.float64)):  # a sum finds nearly all at no memory
@@ -180,72 +129,38 @@ def _samples(x: HostArray | Samples, place: str) -> HostArray | Samples:
                 "fill it in or drop the sample: no mean is filled in"
             )
             raise DataError(message)
-    if is_channels_first(x.shape):
-        logger.info("%s: the shape %s has the channels first; they are moved to the end", place, x.shape)
-        x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-    return x
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if channels_first else x
 
 
 def _labels(y: HostArray, n: int, place: str) -> Labels:
     """Return labels as `encode` takes them."""
+    labels: Labels = y
+    wrong = ""
     if y.ndim not in (1, 2) or len(y) != n or not y.size:
-        message = (
-            f"{place}: expected {n} targets, one a sample, got the shape {y.shape}; give samples and targets of one set"
-        )
-        raise DataError(message)
-    if y.dtype.kind in "US":
-        if y.size != n:
-            message = f"{place}: expected one label a sample, got the shape {y.shape}; give one column"
-            raise DataError(message)
+        wrong = f"expected {n} targets, one a sample, got the shape {y.shape}; give samples and targets of one set"
+    elif y.dtype.kind in "US" and y.size != n:
+        wrong = f"expected one label a sample, got the shape {y.shape}; give one column"
+    elif y.dtype.kind in "US":
         try:
             labels = [str(label) for label in y.ravel().astype(str).tolist()]
             "".join(labels).encode()  # halves of characters can be neither printed nor saved
         except (SystemError, ValueError):  # SystemError: NumPy takes any four bytes for a character
-            message = f"{place}: expected labels of text, got characters that do not exist; save it again"
-            raise DataError(message) from None
-        return labels
-    if y.dtype.kind not in "biuf":
-        message = f"{place}: expected numbers or text, got the type {y.dtype}; convert the targets"
+            wrong = "expected labels of text, got characters that do not exist; save it again"
+    elif y.dtype.kind not in "biuf":
+        wrong = f"expected numbers or text, got the type {y.dtype}; convert the targets"
+    if wrong:
+        message = f"{place}: {wrong}"
         raise DataError(message)
-    return y
-
-
-def _file(path: Path) -> HostArray:
-    with opened(path) as (stream, room):
-        return _array(stream, room, str(path))
-
-
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str) -> HostArray:
-    with reworded(place), archive.open(info) as stream:
-        return _array(stream, capacity(info), place)
+    return labels
 
 
 def array_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return the dtype and the shape of each array in an archive, by its name; no array is read.
-
-    Raises
-    ------
-    DataError
-        If the archive or a header in it is damaged.
-    """
+    """Return the dtype and the shape of each array in an archive, by its name; no array is read."""
     found = {}
     with open_zip(path) as archive:
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
-            with reworded(f"{path}, {name}"), archive.open(info) as stream:
+            with member(archive, info, f"{path}, {name}") as (stream, _):
                 shape, _, dtype = npy_header(stream, f"{path}, {name}")
             found[name] = str(dtype), shape
     return found
-
-
-def _array(stream: IO[bytes], room: Capacity, place: str) -> HostArray:
-    """Read one array. NumPy's own reader takes memory by the header's word; here the sizes are compared first."""
-    shape, fortran, dtype = npy_header(stream, place)
-    refuse_objects(dtype, place)
-    data = exactly(stream, math.prod(shape) * dtype.itemsize, room, place)
-    if not dtype.itemsize:
-        message = f"{place}: expected real numbers, got the type {dtype}, which has no size; convert them"
-        raise DataError(message)
-    values = np.frombuffer(data, dtype=dtype) if data else np.empty(0, dtype=dtype)
-    values = values.reshape(shape, order="F" if fortran else "C")
-    return np.ascontiguousarray(values, dtype=dtype.newbyteorder("="))

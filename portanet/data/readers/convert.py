@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import os
-import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,23 +16,24 @@ from typing import IO, Any
 
 import numpy as np
 
-from portanet.data.dataset import HostArray
+from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import opened, reworded, take
-from portanet.data.readers.about import ABOUT
-from portanet.data.readers.labels import Task, encode
-from portanet.data.readers.table import looks_like_pixels, target_column
+from portanet.data.readers.about import ABOUT, about, is_of, source_of
+from portanet.data.readers.arrays import read_npy
+from portanet.data.readers.labels import LabelPieces, Task
+from portanet.data.readers.table import fits_bytes, looks_like_pixels, target_column
 from portanet.data.readers.table_form import LINE, Form, refuse_line, sniff
 from portanet.data.readers.table_parse import parse
 from portanet.errors import DataError
 
-__all__ = ["convert_table", "source_of"]
+logger = logging.getLogger("portanet")
 
 PIECE = 16 << 20
 """Bytes of text that are parsed at once; as numbers they take up to four times as much."""
 
-_SAMPLE = 2 << 20  # bytes that tell the table's form
-_DEAD = 3600  # seconds without a piece written, behind which a conversion is taken for one that was killed
-_NAMES = 100_000  # distinct labels of text, at most: more are no classes
+_SAMPLE = 2 << 20  # bytes that show the table's form
+_DEAD = 3600  # seconds without a piece written, after which a conversion is taken for one that was killed
+_PACE = 30.0  # seconds between two lines of progress
 
 
 def convert_table(
@@ -47,62 +49,92 @@ def convert_table(
     Parameters
     ----------
     path : Path
-        A file as :func:`~portanet.data.readers.table.read_table` takes it, but for UTF-16.
+        A file as :func:`~portanet.data.readers.table.read_table` takes it, but not in UTF-16.
     folder : Path
-        It appears under its name when it is whole.
+        It appears under its name when it is complete.
     target, task
         As in :func:`portanet.data.load`.
     progress : callable
-        Called behind each piece with the number of bytes of the file that are done.
+        Called after each piece with the number of bytes of the file that are done.
 
     Returns
     -------
     Path
-        The folder. Samples are bytes where all are whole numbers from 0 to 255, else float64.
+        The folder. Samples are bytes if all are whole numbers from 0 to 255, else float64.
 
     Raises
     ------
     DataError
-        As ``read_table``; if the folder is there already or cannot be written, or there are more than 100,000 labels of
+        As ``read_table``; if the folder exists already or cannot be written, or there are more than 100,000 labels of
         text.
     """
     if folder.exists():
         message = f"{folder}: it is there already, and data are not written over; name another folder, or remove it"
         raise DataError(message)
     with _whole(folder) as place:
-        labels = _Labels(task, path)
+        labels, source = LabelPieces(path), source_of(path, target, task)
         with (place / "X.npy").open("w+b") as file:
             writer = _Writer(file)
-            form, column = None, 0
             for form, column, piece, done in _pieces(path, target):
                 found = parse(piece, form, column, path)
                 writer.add(found.x)
-                labels.add(found.labels, found.place)
+                labels.add(found.labels)
                 progress(done)
-            assert form is not None  # an empty table was told
             scale = writer.finish()
-        y, classes = labels.encoded()
+        y, classes = labels.encoded(task)
         np.save(place / "y.npy", y)
-        features = [form.header[i] for i in form.features(column)] if form.header else []
-        words = {
-            "classes": list(classes),
-            "features": features,
-            "scale": scale,
-            "source": source_of(path, target, task),
-        }
+        words = {"classes": classes, "features": form.names(column), "scale": scale, "source": source}
         (place / ABOUT).write_text(json.dumps(words, ensure_ascii=False, indent=1), encoding="utf-8")
     return folder
 
 
-def source_of(path: Path, target: str | int | None, task: Task | None) -> dict[str, Any]:
-    """Return what tells a table, and how it is read, from another."""
-    about_file = path.stat()
-    changed, chosen = about_file.st_mtime_ns, None if target is None else str(target)
-    return {"name": path.name, "bytes": about_file.st_size, "changed": changed, "target": chosen, "task": task}
+def folder_beside(path: Path) -> Path:
+    """Return the folder that a table is converted into if none is named: ``big-npy`` for ``big.csv.gz``."""
+    return path.with_name(path.name.partition(".")[0] + "-npy")
+
+
+def converted(path: Path, target: str | int | None, task: Task | None) -> Dataset:
+    """Return a table whose samples stay on disk: it is converted next to itself, unless it was before.
+
+    Raises
+    ------
+    DataError
+        As :func:`convert_table`; or if the folder holds the arrays of another table.
+    """
+    if path.is_dir():
+        message = f"{path}: a folder of tables is not read from disk; give the training table itself"
+        raise DataError(message)
+    folder = folder_beside(path)
+    found = about(folder) if folder.is_dir() else None
+    if found is not None and is_of(found, path, target, task):
+        logger.info("%s: it was converted before, into %s", path, folder)
+    elif folder.exists():
+        message = (
+            f"{folder}: it holds something else than {path} as it is now, with this target; remove it, or convert the "
+            f"table into another folder, and train on that: portanet convert {path} --out DIR"
+        )
+        raise DataError(message)
+    else:
+        logger.info("%s: converting it once into %s", path, folder)
+        convert_table(path, folder, target=target, task=task, progress=Lines(path))
+    return dataclasses.replace(read_npy(folder, stream=True), name=str(path))
+
+
+class Lines:
+    """Logs every half minute how far a conversion is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.size, self._logged = path, path.stat().st_size, time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        if time.monotonic() - self._logged >= _PACE:
+            self._logged = time.monotonic()
+            share = f", {100 * done / self.size:.0f} %" if self.path.suffix != ".gz" else ""
+            logger.info("%s: %.1f GB converted%s", self.path, done / 1e9, share)
 
 
 def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, bytearray, int]]:
-    """Yield the table's form, the target's column, a piece of whole rows, and the bytes of the file that are behind."""
+    """Yield the table's form, the target's column, a piece of whole rows, and how many bytes of the file are done."""
     with opened(path) as (stream, room), reworded(path):
         data = take(stream, _SAMPLE, path)
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -112,8 +144,8 @@ def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, b
         column = target_column(form, sample, target, path)
         line, read = form.first_line, form.start
         del data[: form.start]
-        form = dataclasses.replace(form, start=0)
-        while True:
+        more = bytearray(1)
+        while more:
             more = take(stream, PIECE, path)
             data += more
             end = _end(data) if more else len(data)
@@ -124,41 +156,35 @@ def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, b
                 read += end
                 del data[:end]
                 # The parser counts the lines of its piece from there on.
-                yield dataclasses.replace(form, first_line=line, above=line - 1), column, piece, min(read, room.bytes)
+                own = dataclasses.replace(form, start=0, first_line=line, above=line - 1)
+                yield own, column, piece, min(read, room.bytes)
                 line += piece.count(b"\n")
-            if not more:
-                return
 
 
 def _end(data: bytearray) -> int:
-    """Return where the last row ends that is whole: behind a newline with as many quotes before it as close."""
+    """Return where the last complete row ends: after a newline with as many quotes before it as close."""
     end = data.rfind(b"\n") + 1
-    if data.count(b'"', 0, end) % 2 == 0:
-        return end
-    # It lies within a cell in quotes: the row before begins where the quotes were even last.
+    # Within a cell in quotes: the row before begins where the number of quotes was last even.
     while end > 0 and data.count(b'"', 0, end) % 2:
         end = data.rfind(b"\n", 0, data.rfind(b'"', 0, end)) + 1
     return end
 
 
 class _Writer:
-    """Appends samples to a .npy file: bytes until one does not fit into them, and then all in float64."""
+    """Appends samples to a .npy file: bytes until one does not fit into them, and from then on all in float64."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.rows, self.features = file, 0, 0
+        self.file, self.rows, self.features, self.begin = file, 0, 0, 0
         self.dtype: Any = np.dtype(np.uint8)
-        self._pixels = True
-        self._upper = False
+        self._pixels = False
 
     def add(self, x: HostArray) -> None:
         if not self.rows:
             self.features = x.shape[1]
             self._header()
-        fits = self.dtype == np.uint8 and x.min() >= 0 and x.max() <= 255 and bool(np.all(x == np.floor(x)))
-        if self.dtype == np.uint8 and not fits:
+        if self.dtype == np.uint8 and not fits_bytes(x):
             self._widen()
-        if fits:
-            self._upper = self._upper or looks_like_pixels(x)
+        self._pixels = self._pixels or (self.dtype == np.uint8 and looks_like_pixels(x))
         self.file.write(np.ascontiguousarray(x, self.dtype).data)
         self.rows += len(x)
 
@@ -167,74 +193,26 @@ class _Writer:
         self._header()
         self.file.flush()
         os.fsync(self.file.fileno())
-        return 255.0 if self.dtype == np.uint8 and self._upper else None
+        return 255.0 if self.dtype == np.uint8 and self._pixels else None
 
     def _header(self) -> None:
-        """Write a header of one length, whatever the number of rows: 128 bytes, as NumPy's own format allows."""
-        words = f"{{'descr': {self.dtype.str!r}, 'fortran_order': False, 'shape': ({self.rows}, {self.features}), }}"
+        """Write the header, whose length does not depend on the number of rows: NumPy leaves room for it."""
+        about = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, self.features)}
         self.file.seek(0)
-        self.file.write(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + words.ljust(117).encode() + b"\n")
+        np.lib.format.write_array_header_1_0(self.file, about)
+        self.begin = self.file.tell()
         self.file.seek(0, os.SEEK_END)
 
     def _widen(self) -> None:
         """Turn the bytes that were written into float64, from the end on, in place."""
         self.dtype = np.dtype(np.float64)
         step = max(PIECE // (8 * self.features), 1)
-        for start in range((self.rows - 1) // step * step, -1, -step):
-            count = min(step, self.rows - start) * self.features
-            self.file.seek(128 + start * self.features)
-            values = np.frombuffer(self.file.read(count), np.uint8).astype(np.float64)
-            self.file.seek(128 + 8 * start * self.features)
-            self.file.write(values.data)
+        for start in reversed(range(0, self.rows, step)):
+            self.file.seek(self.begin + start * self.features)
+            values = np.frombuffer(self.file.read(min(step, self.rows - start) * self.features), np.uint8)
+            self.file.seek(self.begin + 8 * start * self.features)
+            self.file.write(values.astype(np.float64).data)
         self._header()
-
-
-class _Labels:
-    """Collects labels piece by piece: each distinct text once, and numbers as numbers where there are many."""
-
-    def __init__(self, task: Task | None, path: Path) -> None:
-        self.task, self.path = task, path
-        self._codes: dict[str, int] = {}
-        self._parts: list[HostArray] = []
-        self._numbers: list[HostArray] | None = None
-        self._place: Callable[[int], str] = lambda i: str(path)
-
-    def add(self, labels: Any, place: Callable[[int], str]) -> None:
-        if not self._parts:
-            self._place = place
-        texts = labels if isinstance(labels, list) else [str(value) for value in labels.tolist()]
-        if self._numbers is None:
-            known = self._codes
-            self._parts.append(np.asarray([known.setdefault(text, len(known)) for text in texts], np.int32))
-            if len(known) > _NAMES:
-                self._numbers = [self._value(known)[part] for part in self._parts]
-        else:
-            self._numbers.append(self._value(texts))
-
-    def encoded(self) -> tuple[HostArray, tuple[str, ...]]:
-        """Return targets and the names of the classes, as a table in memory has them."""
-        if self._numbers is not None:
-            y, _, classes = encode(np.concatenate(self._numbers), None, task=self.task, where=self._where)
-            return y, classes
-        codes, names = np.concatenate(self._parts), list(self._codes)
-        try:
-            values = np.asarray([float(name) for name in names])
-        except ValueError:
-            # Each name once: what they are encoded to is where each of them goes.
-            place, _, classes = encode(names, None, task=self.task, where=self._where)
-            return place[codes], classes
-        y, _, classes = encode(values[codes], None, task=self.task, where=self._where)
-        return y, classes
-
-    def _value(self, texts: Any) -> HostArray:
-        try:
-            return np.asarray([float(text) for text in texts])
-        except ValueError:
-            message = f"{self.path}: expected at most {_NAMES} labels of text, got more; name another target"
-            raise DataError(message) from None
-
-    def _where(self, i: int) -> str:
-        return f"{self.path}, row {i}"
 
 
 @contextlib.contextmanager
@@ -242,20 +220,21 @@ def _whole(folder: Path) -> Iterator[Path]:
     """Yield a new folder that takes the name `folder` when the block ends well, and is removed when it does not."""
     stem = f".{folder.name[:48]}."
     try:
-        for left in folder.parent.glob(f"{stem}{'[0-9a-f]' * 16}.part"):
-            if time.time() - max(p.stat().st_mtime for p in (left, *left.iterdir())) > _DEAD:  # it was killed
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f"{stem}*.part"):
+            if time.time() - max(p.stat().st_mtime for p in (left, *left.rglob("*"))) > _DEAD:  # it was killed
                 shutil.rmtree(left, ignore_errors=True)
-        place = folder.parent / f"{stem}{secrets.token_hex(8)}.part"
-        place.mkdir(parents=True)
+        temporary = tempfile.TemporaryDirectory(".part", stem, folder.parent, ignore_cleanup_errors=True)
+        place = Path(temporary.name) / "whole"  # with the usual rights: the other one is closed to others
+        place.mkdir()
     except OSError as error:
         message = f"{folder}: cannot be made ({error.strerror}); name a folder that can be written to by --out"
         raise DataError(message) from None
-    try:
-        yield place
-        os.rename(place, folder)
-    except OSError as error:
-        message = f"{folder}: cannot be written ({error.strerror or error}); make room, or name another place by --out"
-        raise DataError(message) from None
-    finally:
-        if place.exists():
-            shutil.rmtree(place, ignore_errors=True)
+    with temporary:
+        try:
+            yield place
+            os.rename(place, folder)
+        except OSError as error:
+            why = error.strerror or error
+            message = f"{folder}: cannot be written ({why}); make room, or name another place by --out"
+            raise DataError(message) from None

@@ -10,13 +10,11 @@ import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import exactly, opened, take
-from portanet.data.readers.labels import encode
+from portanet.data.readers.labels import Part, dataset
 from portanet.errors import DataError
 
-__all__ = ["TYPES", "read_idx", "read_idx_array", "recognises_folder"]
-
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-"""The third byte of the magic number, and the type of the values that it tells."""
+"""The third byte of the magic number, and the type of the values that it stands for."""
 
 _AXES = 8
 
@@ -26,78 +24,45 @@ _NAME = re.compile(
 )
 
 
-def _found(folder: Path) -> dict[tuple[str, str], list[Path]]:
-    """Return the IDX files of a folder by part and kind: ``("train" or "test", "images" or "labels")``."""
-    found: dict[tuple[str, str], list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        match = _NAME.fullmatch(path.name)
-        if match:
-            part = "train" if match["part"].lower() == "train" else "test"
-            found.setdefault((part, match["what"].lower()), []).append(path)
-    return found
+def _kind(path: Path) -> tuple[str, str] | None:
+    """Return part and kind of an IDX file by its name: ``("train" or "test", "images" or "labels")``."""
+    match = _NAME.fullmatch(path.name)
+    return match and ("train" if match["part"].lower() == "train" else "test", match["what"].lower())
 
 
 def recognises_folder(folder: Path) -> bool:
     """Whether a folder holds a file with the name of one of IDX's images or labels."""
-    return bool(_found(folder))
+    return any(_kind(path) for path in folder.iterdir())
 
 
 def read_idx(path: Path) -> Dataset:
-    """Read images and labels of a folder, with its test part where there is one, or of the pair that a file belongs to.
+    """Read images and labels of a folder, with its test part if there is one, or of the pair that a file belongs to.
 
-    A file of test images stands for the test pair alone, a file of training images for the whole folder.
+    A file of test images stands for the test pair alone, a file of training images for the whole folder. Samples are as
+    in the files, ``(n, h, w)`` in uint8 for MNIST; the labels are the classes.
 
-    Returns
-    -------
-    Dataset
-        Samples as the files hold them, ``(n, h, w)`` in uint8 for MNIST; the labels are its classes.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, ambiguous, truncated, too long, of a wrong magic number, or if the counts differ.
-
-    Notes
-    -----
     Source: LeCun, Cortes & Burges, the MNIST database, "File formats".
     """
-    folder, first = path, "train"
-    if not path.is_dir():
-        folder, match = path.parent, _NAME.fullmatch(path.name)
-        if not match:
-            message = (
-                f"{path}: expected a name such as train-images-idx3-ubyte, to find the labels by; "
-                "rename it, or give its folder"
-            )
-            raise DataError(message)
-        first = "train" if match["part"].lower() == "train" else "test"
-    found = _found(folder)
-    x, labels, place = _pair(folder, found, first)
-    x_test, labels_test, place_test = None, None, place
-    if first == "train" and any(part == "test" for part, _ in found):
-        x_test, labels_test, place_test = _pair(folder, found, "test")
-        if x.shape[1:] != x_test.shape[1:]:
-            message = (
-                f"{folder}: the training samples have the shape {x.shape[1:]}, those of the test part "
-                f"{x_test.shape[1:]}; give one kind"
-            )
-            raise DataError(message)
-    y, y_test, classes = encode(
-        labels,
-        labels_test,
-        task="classification",
-        where=lambda i: f"{place}, label {i}",
-        test_where=lambda i: f"{place_test}, label {i}",
-    )
-    return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0 if x.dtype == np.uint8 else None)
+    folder, kind = (path, ("train", "images")) if path.is_dir() else (path.parent, _kind(path))
+    if kind is None:
+        message = (
+            f"{path}: expected a name such as train-images-idx3-ubyte, to find the labels by; "
+            "rename it, or give its folder"
+        )
+        raise DataError(message)
+    files = sorted(folder.iterdir(), reverse=True)
+    train, test = _pair(folder, files, kind[0]), None
+    if kind[0] == "train" and "test" in {found[0] for found in map(_kind, files) if found}:
+        test = _pair(folder, files, "test")
+    return dataset(path, train, test, scale=255.0 if train.x.dtype == np.uint8 else None)
 
 
-def _pair(folder: Path, found: dict[tuple[str, str], list[Path]], part: str) -> tuple[HostArray, HostArray, Path]:
+def _pair(folder: Path, files: list[Path], part: str) -> Part:
     """Read the images and labels of one part."""
     paths: list[Path] = []
     for what, axes in (("images", 3), ("labels", 1)):
         # The same file plain and packed is no ambiguity: the plain one is read.
-        candidates = {str(p).removesuffix(".gz"): p for p in reversed(found.get((part, what), []))}
+        candidates = {str(file).removesuffix(".gz"): file for file in files if _kind(file) == (part, what)}
         if len(candidates) != 1:
             kind, stem = (f"training {what}", "train") if part == "train" else (f"test {what}", "t10k")
             came = f"{len(candidates)} ({', '.join(p.name for p in candidates.values())})" if candidates else "none"
@@ -107,34 +72,21 @@ def _pair(folder: Path, found: dict[tuple[str, str], list[Path]], part: str) -> 
             raise DataError(message)
         paths += candidates.values()
     images, labels = (read_idx_array(path) for path in paths)
+    names, wrong, hint = [path.name for path in paths], "", "are images and labels swapped?"
     if labels.ndim != 1:
-        message = (
-            f"{paths[1]}: expected labels of one axis, got the shape {labels.shape}; are images and labels swapped?"
-        )
-        raise DataError(message)
-    if images.ndim < 2:
-        message = (
-            f"{paths[0]}: expected images of three axes, got the shape {images.shape}; are images and labels swapped?"
-        )
-        raise DataError(message)
-    if len(images) != len(labels):
-        message = (
-            f"{folder}: {paths[0].name} holds {len(images)} images and {paths[1].name} {len(labels)} labels; "
-            "give files of one set"
-        )
-        raise DataError(message)
-    return images, labels, paths[1]
+        wrong = f"{paths[1]}: expected labels of one axis, got the shape {labels.shape}; {hint}"
+    elif images.ndim < 2:
+        wrong = f"{paths[0]}: expected images of three axes, got the shape {images.shape}; {hint}"
+    elif len(images) != len(labels):
+        wrong = f"{folder}: {names[0]} holds {len(images)} images and {names[1]} {len(labels)} labels; "
+        wrong += "give files of one set"
+    if wrong:
+        raise DataError(wrong)
+    return Part(images, labels, lambda i: f"{paths[1]}, label {i}")
 
 
 def read_idx_array(path: Path) -> HostArray:
-    """Read one IDX file, plain or gzip, in the machine's byte order.
-
-    Raises
-    ------
-    DataError
-        If the magic number is wrong or the file does not hold the bytes that its header announces. The sizes are
-        checked against the size of the file before memory is taken.
-    """
+    """Read one IDX file, plain or gzip, in the machine's byte order; sizes are checked before memory is taken."""
     with opened(path) as (stream, capacity):
         magic = take(stream, 4, path)
         if len(magic) < 4 or magic[0] or magic[1] or magic[2] not in TYPES or magic[3] == 0:

@@ -15,10 +15,9 @@ from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import Capacity, regular
 from portanet.data.lazy.block_order import BLOCK
 from portanet.data.lazy.readable import Samples
-from portanet.data.readers.labels import encode
+from portanet.data.readers.labels import Part, dataset
 from portanet.errors import DataError, need
-
-__all__ = ["SUFFIXES", "ImageSamples", "first_shape", "read_images", "recognises_folder"]
+from portanet.typing import Shape
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"})
 
@@ -46,44 +45,39 @@ def recognises_folder(folder: Path) -> bool:
 
 
 def read_images(path: Path, *, stream: bool = False) -> Dataset:
-    """Read images whose folder is their class; with `stream` each is decoded when it is wanted.
+    """Read images whose folder is their class; with `stream` each is decoded when it is needed.
 
-    Returns
-    -------
-    Dataset
-        Images in uint8: grey ones ``(n, h, w)``, others ``(n, h, w, channels)``, ordered by class and name.
-
-    Raises
-    ------
-    DataError
-        If Pillow is missing, a class has no image, an image cannot be decoded, or one differs from the first in size or
-        colours.
+    They are in uint8, ordered by class and name: grey ones ``(n, h, w)``, others ``(n, h, w, channels)``. All must be
+    like the first in size and colours.
     """
-    parts = {sub.name.lower(): sub for sub in _folders(path)}
-    train = _files(parts.get("train", path))
-    test = _files(parts["test"]) if "train" in parts and "test" in parts else []
-    y, y_test, classes = encode(
-        [file.parent.name for file in train],
-        [file.parent.name for file in test] if test else None,
-        task="classification",
-        where=lambda i: str(train[i]),
-        test_where=lambda i: str(test[i]),
-    )
-    x: HostArray | Samples
-    x_test: HostArray | Samples | None
+    train, test = _parts(path)
+    x: Any  # an array, or samples on disk
+    x_test: Any
     if stream:
         x, x_test = ImageSamples(train), ImageSamples(test, train[0]) if test else None
     else:
-        images = _pixels([*train, *test])
-        x, x_test = images[: len(train)], images[len(train) :] if test else None
-    return Dataset(str(path), x, y, x_test, y_test, classes, scale=255.0)
+        # One array, allocated once the first image gives its shape.
+        images = np.empty((len(train) + len(test), *_shape([*train, *test], train[0])), dtype=np.uint8)
+        _decode([*train, *test], images, train[0])
+        x, x_test = images[: len(train)], images[len(train) :]
+    return dataset(path, _labelled(train, x), _labelled(test, x_test) if test else None, scale=255.0)
 
 
-def first_shape(path: Path) -> tuple[int, ...]:
+def first_shape(path: Path) -> Shape:
     """Return the shape of the first image of a folder that holds folders of them."""
-    parts = {sub.name.lower(): sub for sub in _folders(path)}
-    with _image(_files(parts.get("train", path))[0]) as (_, _, shape):
+    with _image(_parts(path)[0][0]) as (_, _, shape):
         return shape
+
+
+def _parts(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images of the training part and of the test part, which may be none."""
+    parts = {sub.name.lower(): sub for sub in _folders(path)}
+    test = _files(parts["test"]) if "train" in parts and "test" in parts else []
+    return _files(parts.get("train", path)), test
+
+
+def _labelled(files: list[Path], x: Any) -> Part:
+    return Part(x, [file.parent.name for file in files], lambda i: str(files[i]))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -101,15 +95,8 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _pixels(files: list[Path]) -> HostArray:
-    """Return all images as one array, allocated once the first one tells its shape."""
-    pixels = np.empty((len(files), *_shape(files, files[0])), dtype=np.uint8)
-    _decode(files, pixels, files[0])
-    return pixels
-
-
-def _shape(files: list[Path], first: Path) -> tuple[int, ...]:
-    """Return the shape of the first image; tell one with which all would be more than is plausible for their files."""
+def _shape(files: list[Path], first: Path) -> Shape:
+    """Return the shape of the first image; refuse one with which all would take more than their files can hold."""
     with _image(first) as (_, _, shape):
         room = Capacity.of_packed(sum(file.stat().st_size for file in files))
         if len(files) * math.prod(shape) > room.bytes:
@@ -131,45 +118,35 @@ def _decode(files: list[Path], pixels: HostArray, first: Path) -> None:
 
 
 @contextlib.contextmanager
-def _image(file: Path) -> Iterator[tuple[Any, str, tuple[int, ...]]]:
+def _image(file: Path) -> Iterator[tuple[Any, str, Shape]]:
     """Open an image, and yield it with the mode that it is to be converted to and the shape of its array."""
     pillow = need("PIL.Image", "data", "reading images", exit_code=3)
     regular(file)
     try:
         with pillow.open(file, formats=_FORMATS) as image:
-            # The size stands in the header: nothing is decoded before it is known to be sane.
-            width, height = image.size
+            # The size is in the header: nothing is decoded before it is known to be sane.
+            (width, height), wrong = image.size, ""
             if width * height > _PIXELS:
-                message = (
-                    f"{file}: expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
-                )
-                raise DataError(message)
-            if image.mode not in _MODES:
-                message = f"{file}: expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
+                wrong = f"expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
+            elif image.mode not in _MODES:
+                wrong = f"expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
+            if wrong:
+                message = f"{file}: {wrong}"
                 raise DataError(message)
             mode = _MODES[image.mode]
             yield image, mode, (height, width) if mode == "L" else (height, width, len(mode))
     except DataError:
         raise
     except Exception as error:  # decoders raise whatever a damaged file leads them to
-        message = f"{file}: expected an image that can be decoded, got {_why(error, file)}; replace or remove it"
+        why = "another format" if "cannot identify" in str(error) else str(error).replace(str(file), file.name)
+        message = f"{file}: expected an image that can be decoded, got {why}; replace or remove it"
         raise DataError(message) from error
 
 
 class ImageSamples(Samples):
-    """Images on disk, each of them decoded when it is wanted.
+    """Images on disk, in the order of the rows, each decoded when it is read.
 
-    Parameters
-    ----------
-    files : list of Path
-        In the order of the rows.
-    first : Path, optional
-        The image that all must be like in size and colours; the first one without it.
-
-    Raises
-    ------
-    DataError
-        If that one cannot be decoded; and when an image is read that cannot be, or is of another size.
+    All must be like the `first` in size and colours; by default that is the first of the files.
     """
 
     def __init__(self, files: list[Path], first: Path | None = None) -> None:
@@ -191,9 +168,5 @@ class ImageSamples(Samples):
         return other
 
 
-def _why(error: Exception, file: Path) -> str:
-    return "another format" if "cannot identify" in str(error) else str(error).replace(str(file), file.name)
-
-
-def _form(shape: tuple[int, ...]) -> str:
+def _form(shape: Shape) -> str:
     return f"{shape[1]}×{shape[0]} pixels in {'grey' if len(shape) == 2 else {3: 'RGB', 4: 'RGBA'}[shape[2]]}"

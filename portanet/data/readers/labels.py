@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NoReturn, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
-from portanet.data.dataset import HostArray
+from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import shown
 from portanet.errors import DataError
-
-__all__ = ["Labels", "Targets", "Task", "Where", "encode"]
 
 Labels: TypeAlias = list[str] | HostArray
 """Labels of ``n`` samples as they were read: text, or numbers of shape ``(n,)``, ``(n, 1)`` or ``(n, outputs)``."""
@@ -25,6 +24,28 @@ Where: TypeAlias = Callable[[int], str]
 """Says for a message where sample `i` stands: a file and a line, or an array and an index."""
 
 _EXACT = 2.0**53  # beyond it, neighbouring whole numbers are one float64
+_MOST = 100_000  # distinct labels of text in a table read in pieces: more are no classes
+
+
+class Part(NamedTuple):
+    """The training or the test part of a data set as it was read: samples, labels, and each label's place."""
+
+    x: Any
+    labels: Labels
+    place: Where
+
+
+def dataset(path: Path, train: Part, test: Part | None, task: Task | None = "classification", **about: Any) -> Dataset:
+    """Return the data set of both parts, with the labels encoded; raise as :func:`encode`, or if samples differ."""
+    x_test, labels_test, test_where = test or (None, None, None)
+    if x_test is not None and train.x.shape[1:] != x_test.shape[1:]:
+        message = (
+            f"{path}: the training samples have the shape {train.x.shape[1:]}, those of the test part "
+            f"{x_test.shape[1:]}; give one kind"
+        )
+        raise DataError(message)
+    y, y_test, classes = encode(train.labels, labels_test, task=task, where=train.place, test_where=test_where)
+    return Dataset(str(path), train.x, y, x_test, y_test, classes, **about)
 
 
 def encode(
@@ -36,21 +57,8 @@ def encode(
     are rather counted or measured: more than 100 distinct ones in more than a tenth of the samples, or more than 20 in
     more than half of them. Other numbers are a regression. Rows of zeros with a single one (one-hot) are classes.
 
-    Parameters
-    ----------
-    train, test : list of str or ndarray
-        Labels of both parts.
-    task : {"classification", "regression"} or None
-        What is to be learned, where the user said it.
-    where, test_where : callable
-        Place of sample `i` of each part, for messages.
-
-    Returns
-    -------
-    y, y_test : ndarray
-        Indices ``(n,)`` in int64, or float64 for a regression.
-    classes : tuple of str
-        The distinct labels of the training part, numbers by size and text by letters; empty for a regression.
+    Targets are indices ``(n,)`` in int64, or float64 for a regression. Classes are the distinct labels of the training
+    part, numbers by size and text by letters; there are none for a regression.
 
     Raises
     ------
@@ -63,11 +71,8 @@ def encode(
     if y is None or (test is not None and y_test is None):
         # A mixture of numbers and text is text: every label stays as it is written.
         return _text_classes(_text(train), None if test is None else _text(test), test_where)
-    if (
-        task != "regression"
-        and _is_onehot(y)
-        and (y_test is None or (_is_onehot(y_test) and y_test.shape[1:] == y.shape[1:]))
-    ):
+    parts = [y] if y_test is None else [y, y_test]
+    if task != "regression" and all(map(_is_onehot, parts)) and len({part.shape[1] for part in parts}) == 1:
         names = tuple(str(i) for i in range(y.shape[1]))
         return np.argmax(y, axis=1), None if y_test is None else np.argmax(y_test, axis=1), names
     if task == "regression" or (task is None and (y.ndim > 1 or _is_measured(y))):
@@ -79,7 +84,7 @@ def encode(
 
 
 def _numbers(labels: Labels, where: Where, task: Task | None) -> HostArray | None:
-    """Return the labels in float64, checked to be finite; None where they are text that is no regression's."""
+    """Return the labels in float64, checked to be finite; None if they are text and not for a regression."""
     if isinstance(labels, list):
         number: dict[str, float] = {}
         for name in set(labels):  # distinct labels are few: each is converted once
@@ -164,3 +169,46 @@ def _refuse_strange(name: str, classes: tuple[str, ...], place: str) -> NoReturn
         "give both parts the same classes"
     )
     raise DataError(message)
+
+
+class LabelPieces:
+    """Collects labels piece by piece: each distinct text once, and as numbers if there are too many of these."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._codes: dict[str, int] = {}
+        self._parts: list[HostArray] = []
+        self._numbers: list[HostArray] = []
+
+    def add(self, labels: Labels) -> None:
+        texts = labels if isinstance(labels, list) else [str(value) for value in labels.tolist()]
+        known = self._codes
+        self._parts.append(np.asarray([known.setdefault(text, len(known)) for text in texts], np.int32))
+        if len(known) > _MOST:
+            self._as_numbers(needed=True)
+
+    def encoded(self, task: Task | None) -> tuple[HostArray, tuple[str, ...]]:
+        """Return targets and the names of the classes, as a table in memory has them."""
+
+        def where(i: int) -> str:
+            return f"{self.path}, row {i}"
+
+        if self._as_numbers(needed=bool(self._numbers)):
+            y, _, classes = encode(np.concatenate(self._numbers), None, task=task, where=where)
+            return y, classes
+        # Each name once: what it is encoded to is what all of its labels are.
+        index, _, classes = encode(list(self._codes), None, task=task, where=where)
+        return index[np.concatenate(self._parts)], classes
+
+    def _as_numbers(self, *, needed: bool) -> bool:
+        """Keep the labels so far as numbers, and return whether they are; raise if they are not, but need to be."""
+        try:
+            values = np.asarray([float(text) for text in self._codes])
+        except ValueError:
+            if not needed:
+                return False
+            message = f"{self.path}: expected at most {_MOST} labels of text, got more; name another target"
+            raise DataError(message) from None
+        self._numbers += [values[part] for part in self._parts]
+        self._codes, self._parts = {}, []
+        return True

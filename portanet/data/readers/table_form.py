@@ -13,8 +13,6 @@ from typing import NoReturn
 from portanet.data.files import reworded
 from portanet.errors import DataError
 
-__all__ = ["LINE", "MISSING", "Form", "decode", "is_number", "refuse_line", "resembles_number", "sniff"]
-
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 """What stands, in small letters, in a cell whose value is not known."""
 
@@ -26,37 +24,23 @@ _SAMPLE = 1 << 20  # bytes that tell the form: some 400 rows of MNIST
 
 @dataclass(frozen=True)
 class Form:
-    """The form of a table.
-
-    Attributes
-    ----------
-    delimiter : str
-        What separates two cells.
-    header : tuple of str
-        Names of all columns; empty where the first row holds data.
-    columns : int
-        Number of columns, the target and row numbers included.
-    start : int
-        Offset of the first byte behind the header.
-    first_line : int
-        Number of the line at that offset, from 1.
-    numbered : bool
-        Whether the first column, without a name, counts the rows: it is no feature.
-    above : int
-        Number of lines above the text at hand, where that is a piece of the file.
-    """
+    """The form of a table."""
 
     delimiter: str
-    header: tuple[str, ...]
-    columns: int
-    start: int
-    first_line: int
-    numbered: bool = False
-    above: int = 0
+    header: tuple[str, ...]  # names of all columns; empty if the first row holds data
+    columns: int  # the target and row numbers included
+    start: int  # offset of the first byte after the header
+    first_line: int  # number of the line at that offset, from 1
+    numbered: bool = False  # whether the first column, without a name, counts the rows: it is no feature
+    above: int = 0  # number of lines above the text at hand, if that is a piece of the file
 
     def features(self, target: int) -> list[int]:
         """Return the indices of the columns that are neither the target nor row numbers."""
         return [i for i in range(int(self.numbered), self.columns) if i != target]
+
+    def names(self, target: int) -> tuple[str, ...]:
+        """Return the names of these columns; none if there is no header."""
+        return tuple(self.header[i] for i in self.features(target)) if self.header else ()
 
     def column(self, index: int) -> str:
         """Return how a message calls a column: by its number from 1, and its name."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,26 +13,15 @@ import numpy as np
 
 from portanet.data.dataset import HostArray
 from portanet.data.files import shown
-from portanet.data.readers.labels import Labels
+from portanet.data.readers.labels import Part, Where
 from portanet.data.readers.table_form import LINE, MISSING, Form, decode, is_number, refuse_line, resembles_number
 from portanet.errors import DataError
-
-__all__ = ["Columns", "parse"]
 
 _BLOCK = 1 << 20  # bytes that the quick pass takes at once: its arrays stay in the processor's cache
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The features ``(n, features)`` and the labels of a table, and the place of a row's label for messages."""
-
-    x: HostArray
-    labels: Labels
-    place: Callable[[int], str]
-
-
-def parse(data: bytearray, form: Form, target: int, path: Path) -> Columns:
-    """Return the columns of a table.
+def parse(data: bytearray, form: Form, target: int, path: Path) -> Part:
+    """Return the features ``(n, features)`` and the labels of a table.
 
     Raises
     ------
@@ -43,7 +31,7 @@ def parse(data: bytearray, form: Form, target: int, path: Path) -> Columns:
     values = _quick(data, form)
     if values is not None:
         place = _places(path, form, target, range(form.first_line, form.first_line + len(values)))
-        return Columns(values[:, form.features(target)], values[:, target], place)
+        return Part(values[:, form.features(target)], values[:, target], place)
     return _exact(decode(data, path, form.above), form, target, path)
 
 
@@ -84,7 +72,7 @@ def _digits(text: bytes, form: Form) -> HostArray | None:
     return value[:-1][stop[1:]].reshape(-1, form.columns)
 
 
-def _exact(text: str, form: Form, target: int, path: Path) -> Columns:
+def _exact(text: str, form: Form, target: int, path: Path) -> Part:
     """Read row by row with the csv module; slower by ten, takes all that a table may be, and knows where it is."""
     features = form.features(target)
     convert = _strict if "_" in text else float  # float would read 1_000
@@ -95,13 +83,16 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Columns:
         for row in reader:
             if row and line >= form.first_line:
                 if len(row) != form.columns:
-                    _refuse_ragged(row, form, f"{path}, line {line}")
-                label = row[target].strip()
-                if not label:
-                    _refuse_cell(label, f"{path}, line {line}, {form.column(target)}")
-                labels.append(label)
+                    reference = "as the header has" if form.header else "as the first row has"
+                    message = (
+                        f"{path}, line {line}: expected {form.columns} cells, {reference}, got {len(row)}; "
+                        f"complete the row, or quote a text that holds {form.delimiter!r}"
+                    )
+                    raise DataError(message)
+                labels.append(row.pop(target).strip())
                 lines.append(line)
-                del row[target]
+                if not labels[-1]:
+                    _refuse_cell("", f"{path}, line {line}, {form.column(target)}")
                 if form.numbered:
                     del row[0]
                 try:
@@ -122,7 +113,7 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Columns:
         row_index, column_index = np.argwhere(~finite)[0]
         came = f"{x[row_index, column_index]:g}"
         _refuse_cell(came, f"{path}, line {lines[row_index]}, {form.column(features[column_index])}")
-    return Columns(x, labels, _places(path, form, target, lines))
+    return Part(x, labels, _places(path, form, target, lines))
 
 
 def _lines(text: str, path: Path, above: int) -> Iterator[str]:
@@ -138,30 +129,18 @@ def _strict(cell: str) -> float:
     return float(cell)
 
 
-def _places(path: Path, form: Form, target: int, lines: range | array[int]) -> Callable[[int], str]:
+def _places(path: Path, form: Form, target: int, lines: range | array[int]) -> Where:
     return lambda i: f"{path}, line {lines[i]}, {form.column(target)}"
-
-
-def _refuse_ragged(row: list[str], form: Form, place: str) -> NoReturn:
-    reference = "as the header has" if form.header else "as the first row has"
-    message = (
-        f"{place}: expected {form.columns} cells, {reference}, got {len(row)}; "
-        f"complete the row, or quote a text that holds {form.delimiter!r}"
-    )
-    raise DataError(message)
 
 
 def _refuse_cell(cell: str, place: str) -> NoReturn:
     if cell.lower() in MISSING:
-        message = (
-            f"{place}: the value is missing ({shown(cell)}); fill it in or drop the row: no mean is filled in for you"
-        )
+        why = f"the value is missing ({shown(cell)}); fill it in or drop the row: no mean is filled in for you"
     elif is_number(cell):
-        message = f"{place}: expected a finite number, got {cell}; correct it or drop the row"
+        why = f"expected a finite number, got {cell}; correct it or drop the row"
     elif resembles_number(cell):
-        message = f"{place}: expected a number, got {shown(cell)}; write decimals with a point"
+        why = f"expected a number, got {shown(cell)}; write decimals with a point"
     else:
-        message = (
-            f"{place}: expected a number, got {shown(cell)}; correct it, or turn the column into numbers or drop it"
-        )
+        why = f"expected a number, got {shown(cell)}; correct it, or turn the column into numbers or drop it"
+    message = f"{place}: {why}"
     raise DataError(message)

@@ -8,11 +8,10 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from portanet.data.files import Capacity, regular, reworded
 from portanet.errors import DataError
-
-__all__ = ["capacity", "open_zip"]
 
 _DIRECTORY = 8 << 20
 """Bytes of the largest list of members: some 80,000 of them. Python makes an object of each at once."""
@@ -56,32 +55,28 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def capacity(info: zipfile.ZipInfo) -> Capacity:
-    """Return how much may come out of a member."""
-    if info.compress_type == zipfile.ZIP_STORED:
-        return Capacity(info.file_size)
-    return Capacity.of_packed(info.compress_size)
+@contextmanager
+def member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str) -> Iterator[tuple[IO[bytes], Capacity]]:
+    """Open a member, and yield its stream with what the stream can hold at most, as `opened` does with a file."""
+    stored = info.compress_type == zipfile.ZIP_STORED
+    with reworded(place), archive.open(info) as stream:
+        yield stream, Capacity(info.file_size) if stored else Capacity.of_packed(info.compress_size)
 
 
 def _check(info: zipfile.ZipInfo, path: Path) -> None:
+    name, kind = PurePosixPath(info.filename.replace("\\", "/")), info.compress_type
     if not info.filename:
         message = f"{path}: refused: it has a member without a name; make the zip anew"
         raise DataError(message)
-    name = PurePosixPath(info.filename.replace("\\", "/"))
-    place = f"{path}, {str(name)[:100]}"
+    why = ""
     if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
-        message = f"{place}: refused: this member points out of the archive; make the zip anew"
-        raise DataError(message)
-    if stat.S_ISLNK(info.external_attr >> 16):
-        message = f"{place}: refused: this member is a link; make the zip anew, with the files themselves"
-        raise DataError(message)
-    if info.flag_bits & 1:
-        message = (
-            f"{place}: expected a plain zip, got an encrypted one; unpack it with its password and give the folder"
-        )
-        raise DataError(message)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        message = (
-            f"{place}: expected a stored or deflated member, got the compression {info.compress_type}; zip it anew"
-        )
+        why = "refused: this member points out of the archive; make the zip anew"
+    elif stat.S_ISLNK(info.external_attr >> 16):
+        why = "refused: this member is a link; make the zip anew, with the files themselves"
+    elif info.flag_bits & 1:
+        why = "expected a plain zip, got an encrypted one; unpack it with its password and give the folder"
+    elif kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        why = f"expected a stored or deflated member, got the compression {kind}; zip it anew"
+    if why:
+        message = f"{path}, {str(name)[:100]}: {why}"
         raise DataError(message)
