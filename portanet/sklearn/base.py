@@ -170,7 +170,7 @@ class BaseMLP(FittedMLP):
         self.n_layers_ = len(network.weighted) + 1
         buffers = network.net.init_buffers((features,))
         self._buffer_names = frozenset(buffers)
-        self._set_arrays(backends.get("numpy"), {**params, **buffers})
+        vars(self).update(self._as_attributes(backends.get("numpy"), {**params, **buffers}))
         self._models = {}
         self._trainer: Trainer | None = None
         self._about: tuple[Any, ...] = ()

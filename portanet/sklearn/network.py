@@ -108,8 +108,19 @@ def build(
 
 
 def followed(layer: Layer, batch_norm: bool, activation: str | Layer) -> list[Layer]:
-    """Return a layer with what follows it: BatchNorm and activation, as far as they are asked for."""
-    found = named_activation(activation)
+    """Return a layer with what follows it: BatchNorm and activation, as far as they are asked for.
+
+    Raises
+    ------
+    ConfigError
+        If the activation is neither a layer nor one of scikit-learn's names or ours.
+    """
+    found: Layer | None = activation if isinstance(activation, Layer) else None
+    if found is None:
+        ours = SCIKIT_NAMES.get(activation, activation)
+        if ours is not None and ours not in ACTIVATIONS:
+            raise ConfigError(unknown("activation", activation, [*SCIKIT_NAMES, *ACTIVATIONS]))
+        found = None if ours is None else ACTIVATIONS[ours]
     return [layer, *([BatchNorm()] if batch_norm else []), *([] if found is None else [found])]
 
 
@@ -122,21 +133,3 @@ def each(value: Any, count: int, name: str) -> list[Any]:
         message = f"{name}: expected one for each of the {count} hidden layers, got {len(found)}"
         raise ConfigError(message + f"; give one for all, or a list of {count}")
     return found
-
-
-def named_activation(name: str | Layer) -> Layer | None:
-    """Return the layer of that name, scikit-learn's or ours; None for identity.
-
-    Raises
-    ------
-    ConfigError
-        If the name is unknown.
-    """
-    if isinstance(name, Layer):
-        return name
-    ours = SCIKIT_NAMES.get(name, name)
-    if ours is None:
-        return None
-    if ours not in ACTIVATIONS:
-        raise ConfigError(unknown("activation", name, [*SCIKIT_NAMES, *ACTIVATIONS]))
-    return ACTIVATIONS[ours]
