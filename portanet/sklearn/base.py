@@ -26,6 +26,7 @@ from portanet.sklearn.private import check_sample_weight
 from portanet.sklearn.protocol import SklearnCallbackAdapter, with_callbacks
 from portanet.training.fit_inputs import to_batches
 from portanet.training.trainer import Trainer
+from portanet.typing import Array
 
 
 def by_epochs(estimator: Any) -> bool:
@@ -60,6 +61,10 @@ class BaseMLP(FittedMLP):
         """Return the network with hidden layers of these sizes for the targets that were read, `output` at its end."""
         front = () if self._categories is None else (self._categories.layer(),)
         return build(sizes, self.n_outputs_, self.activation, self.dropout, self.batch_norm, output, front)
+
+    def _decoded(self, outputs: Array) -> Array:
+        """Return what outputs on the target's scale stand for: labels or numbers."""
+        raise NotImplementedError
 
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
         """Return the score of a network's finite outputs (on the target's scale) for validation."""
@@ -104,6 +109,25 @@ class BaseMLP(FittedMLP):
             The estimator.
         """
         return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Any) -> Array:
+        """Return the label of each sample, or its predicted numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            Where X lives, if they are numbers.
+        """
+        return self._decoded(self._outputs(X, "predict"))
+
+    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        outputs = inputs.host(self._outputs(X, "score"))
+        return self._score_outputs(outputs, inputs.host(y), inputs.host(sample_weight))
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, X_val: Any = None, y_val: Any = None
@@ -170,7 +194,7 @@ class BaseMLP(FittedMLP):
         self.n_layers_ = len(network.weighted) + 1
         buffers = network.net.init_buffers((features,))
         self._buffer_names = frozenset(buffers)
-        vars(self).update(self._as_attributes(backends.get("numpy"), {**params, **buffers}))
+        self.__dict__.update(self._as_attributes(backends.get("numpy"), {**params, **buffers}))
         self._models = {}
         self._trainer: Trainer | None = None
         self._about: tuple[Any, ...] = ()

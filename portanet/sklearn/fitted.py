@@ -232,7 +232,7 @@ class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin
         """Take a trainer's weights over, to where the samples live."""
         if not all(np.isfinite(trainer.backend.to_numpy(p)).all() for p in trainer.params.values()):
             raise ValueError(NOT_FINITE)
-        vars(self).update(self._as_attributes(place, {**trainer.params, **trainer.buffers}))
+        self.__dict__.update(self._as_attributes(place, {**trainer.params, **trainer.buffers}))
 
     def __getstate__(self) -> dict[str, Any]:
         # Host arrays, and nothing that is compiled: what was fitted on a GPU is loaded where there is none.

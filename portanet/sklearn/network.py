@@ -115,13 +115,14 @@ def followed(layer: Layer, batch_norm: bool, activation: str | Layer) -> list[La
     ConfigError
         If the activation is neither a layer nor one of scikit-learn's names or ours.
     """
-    found: Layer | None = activation if isinstance(activation, Layer) else None
-    if found is None:
-        ours = SCIKIT_NAMES.get(activation, activation)
-        if ours is not None and ours not in ACTIVATIONS:
+    if isinstance(activation, Layer):
+        found = [activation]
+    else:
+        name = SCIKIT_NAMES.get(activation, activation)
+        if name is not None and name not in ACTIVATIONS:
             raise ConfigError(unknown("activation", activation, [*SCIKIT_NAMES, *ACTIVATIONS]))
-        found = None if ours is None else ACTIVATIONS[ours]
-    return [layer, *([BatchNorm()] if batch_norm else []), *([] if found is None else [found])]
+        found = [] if name is None else [ACTIVATIONS[name]]
+    return [layer, *([BatchNorm()] if batch_norm else []), *found]
 
 
 def each(value: Any, count: int, name: str) -> list[Any]:
