@@ -18,7 +18,7 @@ from portanet.fleet.lockstep import Lockstep, note_alone
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.sklearn import inputs, solvers
-from portanet.sklearn.convergence import Progress, Training, Validation, descend
+from portanet.sklearn.convergence import Data, Progress, descend
 from portanet.sklearn.fitted import FittedMLP
 from portanet.sklearn.network import Network, build
 from portanet.sklearn.parameters import CONSTRAINTS
@@ -152,7 +152,7 @@ class BaseMLP(FittedMLP):
             about = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
             told = SklearnCallbackAdapter(self, context, self._as_attributes, about)
         if by_epochs(self):
-            data, held = Training(x, target, y, weight), self._own_validation(X_val, y_val)
+            data, held = Data(x, y, target, weight), self._own_validation(X_val, y_val)
             hooks = [*([] if told is None else [told]), *(self.callbacks or ())]
             score = self._score_outputs
             descend(self, self._progress, trainer, data, held, hooks, score=score, incremental=incremental)
@@ -211,14 +211,14 @@ class BaseMLP(FittedMLP):
             return None
         return check_sample_weight(inputs.host(sample_weight), np.empty((x.shape[0], 1)), dtype=np.float64)
 
-    def _own_validation(self, X_val: Any, y_val: Any) -> Validation | None:
+    def _own_validation(self, X_val: Any, y_val: Any) -> Data | None:
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
             message = "fit: X_val and y_val belong together, got one of them; give both"
             raise ValueError(message)
         checked = self._samples(X_val, reset=False)
-        return Validation(checked, inputs.targets(checked, y_val, numeric=is_regressor(self)), None)
+        return Data(checked, inputs.targets(checked, y_val, numeric=is_regressor(self)), None, None)
 
     def _ready_trainer(self, place: backends.Backend, *, keep: bool) -> Trainer:
         """Return the trainer with the current weights, and with the optimizer's state of before where `keep` says."""
