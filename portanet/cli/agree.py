@@ -65,7 +65,7 @@ def _show(found: list[Agreement]) -> None:
         largest: dict[tuple[str, str], dict[str, Agreement]] = {}
         for one in (a for a in found if a.dtype == dtype):
             row = largest.setdefault((one.kind, one.name.partition("-")[0]), {})
-            row[one.backend] = max(row.get(one.backend, one), one, key=_size)
+            row[one.backend] = max(row.get(one.backend, one), one, key=lambda a: (math.isnan(a.error), a.error))
         click.echo(f"{dtype}: largest relative error beside NumPy in float64")
         rows = [
             (kind, name, *(_cell(row[b]) if b in row else "-" for b in backends))
@@ -73,10 +73,6 @@ def _show(found: list[Agreement]) -> None:
         ]
         print_table(["", "", *backends], rows, right=range(2, 2 + len(backends)))
         click.echo()
-
-
-def _size(one: Agreement) -> float:
-    return math.inf if math.isnan(one.error) else one.error
 
 
 def _cell(one: Agreement) -> str:

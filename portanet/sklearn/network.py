@@ -54,19 +54,16 @@ class Network:
         """
         drawn = any(isinstance(layer, Parallel) for layer in self.net.layers)  # else all draws are scikit-learn's
         params, _ = self.net.init(generator(int(random_state.randint(2**31 - 1)) if drawn else 0), (features,))
-        stops = (*self.weighted[1:], None)
-        for i, stop in zip(self.weighted, stops, strict=True):
+        after: Sequence[Layer] = ()
+        for i, stop in zip(self.weighted, (*self.weighted[1:], None), strict=True):
             # scikit-learn has one activation for all hidden layers, and draws the output layer by it as well.
-            behind = self.net.layers[i + 1 : stop] if stop else self._last_hidden()
-            factor = 2.0 if any(isinstance(layer, Sigmoid) for layer in behind) else 6.0
+            after = self.net.layers[i + 1 : stop] if stop else after
+            factor = 2.0 if any(isinstance(layer, Sigmoid) for layer in after) else 6.0
             shape = params[f"{i}.weight"].shape
             bound = math.sqrt(factor / (math.prod(shape[:-2]) * (shape[-2] + shape[-1])))
             params[f"{i}.weight"] = random_state.uniform(-bound, bound, shape)
             params[f"{i}.bias"] = random_state.uniform(-bound, bound, shape[-1])
         return params
-
-    def _last_hidden(self) -> Sequence[Layer]:
-        return self.net.layers[self.weighted[-2] + 1 : self.weighted[-1]] if len(self.weighted) > 1 else ()
 
 
 def build(
