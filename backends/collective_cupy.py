@@ -23,24 +23,19 @@ class PinnedSum(FlatSum):
         return np.frombuffer(cupy.cuda.alloc_pinned_memory(size * kind.itemsize), kind, size)
 
     def write(self, start: int, array: Array) -> None:
-        """Put an array's numbers from `start` on, on the GPU."""
         self.flat[start : start + array.size] = array.reshape(-1)
 
     def write_host(self, start: int, numbers: list[float]) -> None:
-        """Put a few host numbers from `start` on."""
         self.flat[start : start + len(numbers)] = cupy.asarray(numbers, self.flat.dtype)
 
     def read(self, start: int, shape: Shape) -> Array:
-        """Return the numbers from `start` on, valid until the next :meth:`write`."""
         return self.flat[start : start + int(np.prod(shape, dtype=int))].reshape(shape)
 
     def read_host(self, start: int, stop: int) -> Any:
-        """Return a copy of the numbers from `start` to `stop` on the host."""
         return self.flat[start:stop].get()
 
     def add_up(self) -> None:
-        """Replace all numbers by their sums over the processes: one copy down, one sum, one copy up."""
-        self.flat.get(out=self.host)
+        self.flat.get(out=self.host)  # one copy down, one sum, one copy up
         self.ranks.add_up(self.host)
         self.flat.set(self.host)
 
@@ -53,7 +48,6 @@ class _DirectSum(PinnedSum):
         self._add = add
 
     def add_up(self) -> None:
-        """Replace all numbers by their sums over the processes."""
         with self.ranks.timed():
             self._add(self.flat)
             self.backend.synchronize()

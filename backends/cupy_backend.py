@@ -45,7 +45,6 @@ class CupyBackend(Backend):
         return cast(contextlib.AbstractContextManager[Any], cupy.cuda.Device(self.index))
 
     def synchronize(self) -> None:
-        """Wait until the GPU has done all it was given."""
         with self.activate():
             self.device.synchronize()
 

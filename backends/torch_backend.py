@@ -57,7 +57,6 @@ class TorchBackend(Backend):
                 yield
 
     def synchronize(self) -> None:
-        """Wait until the device has done all it was given."""
         with self.activate():
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)

@@ -13,6 +13,8 @@ from portanet.backends import select
 from portanet.backends.diagnosis import blas
 from portanet.backends.host import host_memory
 
+_TF32 = "CUPY_TF32=1 rounds CuPy's float32 products to 10 bits: errors near 1e-3; unset CUPY_TF32"
+
 
 def report() -> dict[str, Any]:
     """Return what is here, ready for JSON; probes every backend, each with a kernel and a matrix product.
@@ -38,12 +40,5 @@ def report() -> dict[str, Any]:
             "host": {"free": host.free, "total": host.total},
             "device": None if device is None else {"free": device.free, "total": device.total},
         },
-        "warnings": _warnings(products),
+        "warnings": [*filter(None, (products.warning, _TF32 if os.environ.get("CUPY_TF32") == "1" else ""))],
     }
-
-
-def _warnings(products: blas.Blas) -> list[str]:
-    found = [products.warning] if products.warning else []
-    if os.environ.get("CUPY_TF32") == "1":
-        found.append("CUPY_TF32=1 rounds CuPy's float32 products to 10 bits: errors near 1e-3; unset CUPY_TF32")
-    return found

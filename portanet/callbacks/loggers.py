@@ -1,11 +1,12 @@
 """Callbacks that append each epoch's row to a file.
 
-A training that was killed may have written rows behind its last checkpoint. Once it is resumed it trains these epochs
+A training that was killed may have written rows after its last checkpoint. Once it is resumed it trains these epochs
 again, to the same numbers: their rows are in the file already, and are not written a second time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -32,8 +33,10 @@ class _Logger(Callback):
         self._written = 0
 
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
-        resumed = trainer.resumed and self.path.is_file()
-        self._written = _last(self._epochs()) if resumed else 0
+        self._written = 0
+        for epoch in self._epochs() if trainer.resumed and self.path.is_file() else ():
+            with contextlib.suppress(TypeError, ValueError):
+                self._written = int(epoch)
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         if row["epoch"] > self._written:
@@ -70,7 +73,10 @@ class CSVLogger(_Logger):
     def _append(self, row: dict[str, float]) -> None:
         lines = io.StringIO(newline="")
         writer = csv.writer(lines)
-        header = self._header()
+        header = []
+        if self.path.is_file():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                header = next(csv.reader(file), [])
         if not header:
             writer.writerow(row)
         elif header != list(row):
@@ -79,24 +85,7 @@ class CSVLogger(_Logger):
         writer.writerow(row.values())
         append(self.path, lines.getvalue())
 
-    def _header(self) -> list[str]:
-        if not self.path.is_file():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return next(csv.reader(file), [])
-
     def _epochs(self) -> Iterable[Any]:
         with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
             for row in csv.DictReader(file):
                 yield row.get("epoch")
-
-
-def _last(epochs: Iterable[Any]) -> int:
-    """Return the epoch of the last row; 0 where there is none."""
-    found = 0
-    for epoch in epochs:
-        try:
-            found = int(epoch)
-        except (TypeError, ValueError):
-            continue
-    return found

@@ -31,10 +31,14 @@ def agree(names: str | None, run: str | None, data: str | None, *, json_wanted: 
     if data is not None and run is None:
         message = "--data: it is what a network is tried on; name one by --model too"
         raise ConfigError(message)
+    from portanet import backends
     from portanet.cli import stored
     from portanet.verify.agreement import agree as compare
 
-    chosen = [name.strip() for name in names.split(",")] if names else _usable()
+    chosen = [name.strip() for name in (names or "").split(",")]
+    if not names:
+        strict = ["strict"] if importlib.util.find_spec("array_api_strict") else []
+        chosen = [one.name for one in backends.status() if one.usable] + strict
     net = None if run is None else stored.model(run)
     x = None
     if net is not None and data is not None and run is not None:
@@ -47,20 +51,11 @@ def agree(names: str | None, run: str | None, data: str | None, *, json_wanted: 
         _show(found)
     beyond = [one for one in found if not one.ok]
     if beyond:
-        lines = (
-            f"{one.kind} {one.name} on {one.backend} in {one.dtype}: relative error {one.error:.1e}, "
-            f"tolerance {one.tolerance:.0e}"
-            for one in beyond
-        )
-        message = f"{len(beyond)} of {len(found)} comparisons are beyond their tolerance:\n  " + "\n  ".join(lines)
-        raise CheckError(message)
-
-
-def _usable() -> list[str]:
-    from portanet import backends
-
-    found = [one.name for one in backends.status() if one.usable]
-    return found + (["strict"] if importlib.util.find_spec("array_api_strict") else [])
+        lines = [f"{len(beyond)} of {len(found)} comparisons are beyond their tolerance:"]
+        for one in beyond:
+            place = f"{one.kind} {one.name} on {one.backend} in {one.dtype}"
+            lines.append(f"{place}: relative error {one.error:.1e}, tolerance {one.tolerance:.0e}")
+        raise CheckError("\n  ".join(lines))
 
 
 def _show(found: list[Agreement]) -> None:
@@ -70,7 +65,7 @@ def _show(found: list[Agreement]) -> None:
         largest: dict[tuple[str, str], dict[str, Agreement]] = {}
         for one in (a for a in found if a.dtype == dtype):
             row = largest.setdefault((one.kind, one.name.partition("-")[0]), {})
-            row[one.backend] = max(row.get(one.backend, one), one, key=_size)
+            row[one.backend] = max(row.get(one.backend, one), one, key=lambda a: (math.isnan(a.error), a.error))
         click.echo(f"{dtype}: largest relative error beside NumPy in float64")
         rows = [
             (kind, name, *(_cell(row[b]) if b in row else "-" for b in backends))
@@ -78,10 +73,6 @@ def _show(found: list[Agreement]) -> None:
         ]
         print_table(["", "", *backends], rows, right=range(2, 2 + len(backends)))
         click.echo()
-
-
-def _size(one: Agreement) -> float:
-    return math.inf if math.isnan(one.error) else one.error
 
 
 def _cell(one: Agreement) -> str:

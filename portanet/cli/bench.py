@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from portanet.cli.config import read_toml
 from portanet.cli.output import print_json, print_table, say
 from portanet.cli.parameters import json_option
 from portanet.errors import CheckError, ConfigError, unknown
@@ -54,7 +54,7 @@ def bench(
     installed = [name for name in _LIBRARIES if importlib.util.find_spec(name)]
     own = _listed("--backends", backends, ["numpy", *(name for name in ("torch", "jax") if name in installed)], None)
     others = _listed("--peers", peers, ["limit", *installed], list(PEERS))
-    limits = _limits(check)
+    limits = {} if check is None else read_toml(check, "a TOML file of limits")
     kernels = blas.describe()
     say(f"NumPy's BLAS: {kernels.library} {kernels.version} {kernels.architecture}, threads {kernels.threads}")
     if kernels.warning:
@@ -79,16 +79,6 @@ def _listed(option: str, given: str | None, default: list[str], known: list[str]
         if known is not None and name not in known:
             raise ConfigError(f"{option}: " + unknown("name", name, known))
     return names
-
-
-def _limits(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        message = f"--check {path}: expected a TOML file of limits: {error}"
-        raise ConfigError(message) from None
 
 
 def _result(timings: Timings) -> dict[str, Any]:

@@ -61,8 +61,8 @@ def _resume(ctx: click.Context, param: click.Parameter, value: Path | None) -> P
     return value
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds.
+def read_toml(path: Path, what: str = "a TOML file such as a run's config.toml") -> dict[str, Any]:
+    """Return what a TOML file holds, which is `what` for the messages.
 
     Raises
     ------
@@ -80,11 +80,10 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise OSError(message)
         return tomllib.loads(text.decode())
     except RecursionError:
-        message = f"{path}: expected a TOML file such as a run's config.toml: its values are nested too deeply"
+        message = f"{path}: expected {what}: its values are nested too deeply"
         raise ConfigError(message) from None
     except (ValueError, OSError) as error:
-        why = getattr(error, "strerror", None) or error
-        message = f"{path}: expected a TOML file such as a run's config.toml: {why}"
+        message = f"{path}: expected {what}: {getattr(error, 'strerror', None) or error}"
         raise ConfigError(message) from None
 
 

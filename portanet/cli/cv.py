@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,8 +70,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     for i, (member, (_, held)) in enumerate(zip(fleet, pairs, strict=True)):
         rows.append({"fold": i + 1, "samples": len(held), **member.evaluate(dataset.x[held], dataset.y[held])})
     names = [name for name in rows[0] if name not in ("fold", "samples")]
-    mean = {name: sum(row[name] for row in rows) / folds for name in names}
-    spread = {name: (sum((row[name] - mean[name]) ** 2 for row in rows) / folds) ** 0.5 for name in names}
+    mean, spread = ({name: of(row[name] for row in rows) for name in names} for of in (fmean, pstdev))
     if json_wanted:
         seconds = round(time.perf_counter() - began, 3)
         print_json({"data": dataset.name, "folds": rows, "mean": mean, "spread": spread, "seconds": seconds})

@@ -43,7 +43,9 @@ def export(run: str, form: str, out: Path | None, which: str, *, raw: bool, forc
         message = f"--raw: --to {form} has no use for it: there the network ends in front of the loss; leave it out"
         raise ConfigError(message)
     net = stored.model(run, which)
-    file = _file(Path(run), form) if out is None else out
+    place = Path(run)
+    beside = place / f"model{_ENDING[form]}" if place.is_dir() else place.with_name(place.stem + _ENDING[form])
+    file = out or beside
     written = [*script_files(file)] if form == "numpy" else [file]
     for path in written:
         if path.exists() and not force:
@@ -62,8 +64,3 @@ def export(run: str, form: str, out: Path | None, which: str, *, raw: bool, forc
         say(f"its torch.nn.Sequential: portanet info {file}")
     elif form == "numpy":
         say(f"to predict: python {file} SAMPLES.npy")
-
-
-def _file(run: Path, form: str) -> Path:
-    """Return where the file goes if nobody says: into the run's folder, or beside the network's file."""
-    return run / f"model{_ENDING[form]}" if run.is_dir() else run.with_name(run.stem + _ENDING[form])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections import Counter
@@ -29,11 +30,9 @@ def describe(path: Path) -> dict[str, Any] | None:
     """
     if not path.is_file():
         return None
-    kind = {".onnx": _onnx, ".safetensors": _safetensors, ".npz": _npz}.get(path.suffix)
-    found = None if kind is None else kind(path)
-    return (
-        None if found is None else {"kind": path.suffix[1:], "file": str(path), "bytes": path.stat().st_size, **found}
-    )
+    kinds: dict[str, Any] = {".onnx": _onnx, ".safetensors": _safetensors, ".npz": _npz}
+    found = kinds.get(path.suffix, lambda path: None)(path)
+    return found and {"kind": path.suffix[1:], "file": str(path), "bytes": path.stat().st_size, **found}
 
 
 def _safetensors(path: Path) -> dict[str, Any] | None:
@@ -104,20 +103,13 @@ def show(found: dict[str, Any]) -> None:
     for name, word in _TOLD.items():
         if name in about:
             echo(f"{word:8} {about[name]}")
-    classes = _classes(about)
-    if classes:
-        echo(f"classes  {', '.join(classes)}")
+    with contextlib.suppress(ValueError):
+        classes = json.loads(about.get("classes", "[]"))
+        if classes and isinstance(classes, list):
+            echo(f"classes  {', '.join(map(str, classes))}")
     if "torch" in about:
         echo(f"\n{about['torch']}")
 
 
 def _shape(shape: list[Any]) -> str:
     return f"({', '.join(map(str, shape))})"
-
-
-def _classes(about: dict[str, str]) -> list[str]:
-    try:
-        found = json.loads(about.get("classes", "[]"))
-    except ValueError:
-        return []
-    return [str(name) for name in found] if isinstance(found, list) else []

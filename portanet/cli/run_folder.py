@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import logging
 from collections.abc import Iterator
@@ -25,8 +26,6 @@ CHECKPOINT = "checkpoint/training.safetensors"
 _LOCK = ".lock"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}  # of a network's file system
 
-NOT_METRICS = ("epoch", "lr", "seconds")
-
 
 def refuse_taken(out: str | None) -> None:
     """Tell a folder that holds something already; before any work is done."""
@@ -46,13 +45,12 @@ def create(out: str | None, name: str) -> Path:
             Path(out).mkdir(parents=True, exist_ok=True)
             return Path(out)
         Path("runs").mkdir(exist_ok=True)
-        i = 1
-        while True:
+        for i in itertools.count(1):
             path = Path("runs") / (stem if i == 1 else f"{stem}-{i}")
             with contextlib.suppress(FileExistsError):  # another run may take it in this very moment
                 path.mkdir()
-                return path
-            i += 1
+                break
+        return path
     except OSError as error:
         message = f"the run folder {error.filename or out} cannot be made ({error.strerror}); name another by --out"
         raise ConfigError(message) from None
@@ -116,17 +114,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 class Recorder(Callback):
-    """Writes an epoch's row and weights behind each epoch, and keeps the weights of the best one apart.
+    """Writes an epoch's row and weights after each epoch, and keeps the weights of the best one apart.
 
-    The best epoch is the one with the smallest ``val_loss``, or ``loss`` where nothing is validated.
-
-    Attributes
-    ----------
-    epochs : int
-        How many there were so far; one that diverged does not count.
-    best : dict
-        The row of the best epoch; empty before the first.
+    The best epoch is the one with the smallest ``val_loss``, or ``loss`` where nothing is validated; its row is `best`,
+    which is empty before the first.
     """
+
+    writes = True
+    runs_last = True  # after what may put other weights in place of the last ones
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -135,15 +130,13 @@ class Recorder(Callback):
 
     @property
     def epochs(self) -> int:
+        """How many there were so far; one that diverged does not count."""
         return len(self._lines)
 
     @property
     def metrics(self) -> dict[str, float]:
         """What was measured in the best epoch."""
-        return {name: value for name, value in self.best.items() if name not in NOT_METRICS}
-
-    writes = True
-    runs_last = True  # behind what may put other weights in place of the last ones
+        return {name: value for name, value in self.best.items() if name not in ("epoch", "lr", "seconds")}
 
     def state(self) -> dict[str, Any]:
         return {"lines": self._lines, "best": self.best}

@@ -18,7 +18,7 @@ from portanet.fleet.lockstep import Lockstep, note_alone
 from portanet.layers import Layer
 from portanet.losses import Loss
 from portanet.sklearn import inputs, solvers
-from portanet.sklearn.convergence import Progress, Training, Validation, descend
+from portanet.sklearn.convergence import Data, Progress, descend
 from portanet.sklearn.fitted import FittedMLP
 from portanet.sklearn.network import Network, build
 from portanet.sklearn.parameters import CONSTRAINTS
@@ -26,6 +26,7 @@ from portanet.sklearn.private import check_sample_weight
 from portanet.sklearn.protocol import SklearnCallbackAdapter, with_callbacks
 from portanet.training.fit_inputs import to_batches
 from portanet.training.trainer import Trainer
+from portanet.typing import Array
 
 
 def by_epochs(estimator: Any) -> bool:
@@ -60,6 +61,10 @@ class BaseMLP(FittedMLP):
         """Return the network with hidden layers of these sizes for the targets that were read, `output` at its end."""
         front = () if self._categories is None else (self._categories.layer(),)
         return build(sizes, self.n_outputs_, self.activation, self.dropout, self.batch_norm, output, front)
+
+    def _decoded(self, outputs: Array) -> Array:
+        """Return what outputs on the target's scale stand for: labels or numbers."""
+        raise NotImplementedError
 
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
         """Return the score of a network's finite outputs (on the target's scale) for validation."""
@@ -105,6 +110,25 @@ class BaseMLP(FittedMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
+    def predict(self, X: Any) -> Array:
+        """Return the label of each sample, or its predicted numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            Where X lives, if they are numbers.
+        """
+        return self._decoded(self._outputs(X, "predict"))
+
+    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        outputs = inputs.host(self._outputs(X, "score"))
+        return self._score_outputs(outputs, inputs.host(y), inputs.host(sample_weight))
+
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, X_val: Any = None, y_val: Any = None
     ) -> Self:
@@ -128,7 +152,7 @@ class BaseMLP(FittedMLP):
             about = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
             told = SklearnCallbackAdapter(self, context, self._as_attributes, about)
         if by_epochs(self):
-            data, held = Training(x, target, y, weight), self._own_validation(X_val, y_val)
+            data, held = Data(x, y, target, weight), self._own_validation(X_val, y_val)
             hooks = [*([] if told is None else [told]), *(self.callbacks or ())]
             score = self._score_outputs
             descend(self, self._progress, trainer, data, held, hooks, score=score, incremental=incremental)
@@ -170,7 +194,7 @@ class BaseMLP(FittedMLP):
         self.n_layers_ = len(network.weighted) + 1
         buffers = network.net.init_buffers((features,))
         self._buffer_names = frozenset(buffers)
-        self._set_arrays(backends.get("numpy"), {**params, **buffers})
+        self.__dict__.update(self._as_attributes(backends.get("numpy"), {**params, **buffers}))
         self._models = {}
         self._trainer: Trainer | None = None
         self._about: tuple[Any, ...] = ()
@@ -187,14 +211,14 @@ class BaseMLP(FittedMLP):
             return None
         return check_sample_weight(inputs.host(sample_weight), np.empty((x.shape[0], 1)), dtype=np.float64)
 
-    def _own_validation(self, X_val: Any, y_val: Any) -> Validation | None:
+    def _own_validation(self, X_val: Any, y_val: Any) -> Data | None:
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
             message = "fit: X_val and y_val belong together, got one of them; give both"
             raise ValueError(message)
         checked = self._samples(X_val, reset=False)
-        return Validation(checked, inputs.targets(checked, y_val, numeric=is_regressor(self)), None)
+        return Data(checked, inputs.targets(checked, y_val, numeric=is_regressor(self)), None, None)
 
     def _ready_trainer(self, place: backends.Backend, *, keep: bool) -> Trainer:
         """Return the trainer with the current weights, and with the optimizer's state of before where `keep` says."""

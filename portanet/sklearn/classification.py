@@ -57,22 +57,6 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
         super().partial_fit(X, y, sample_weight)
         return self
 
-    def predict(self, X: Any) -> Array:
-        """Return the label of each sample.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The labels; where X lives, if they are numbers.
-        """
-        outputs = self._outputs(X, "predict")
-        return self._in_place(self._labels.decode(inputs.host(outputs)), outputs)
-
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.
 
@@ -106,30 +90,18 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
             return array_namespace(p).log(p)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy; several labels a sample must all be right.
+        return self._score(X, y, sample_weight)
 
-        Parameters
-        ----------
-        X, y, sample_weight : array-like
-            The samples, their labels, and their weights.
-
-        Returns
-        -------
-        score : float
-            Share of the samples whose label is right.
-        """
-        found = self._labels.decode(inputs.host(self._outputs(X, "score")))
-        return float(accuracy_score(inputs.host(y), found, sample_weight=inputs.host(sample_weight)))
+    score.__doc__ = ClassifierMixin.score.__doc__
 
     def _proba(self, X: Any, method: str) -> Array:
         p = self._outputs(X, method)
         return array_namespace(p).concat([1.0 - p, p], axis=1) if self.n_outputs_ == 1 else p
 
-    def _in_place(self, labels: Any, like: Array) -> Array:
-        """Return labels where the outputs are, if they are numbers."""
-        if issparse(labels) or labels.dtype.kind not in "biuf":
-            return labels
-        return inputs.returned(backends.of(like), labels)
+    def _decoded(self, outputs: Array) -> Array:
+        labels = self._labels.decode(inputs.host(outputs))
+        numbers = not issparse(labels) and labels.dtype.kind in "biuf"
+        return inputs.returned(backends.of(outputs), labels) if numbers else labels
 
     def _read_targets(self, x: Any, y: Any, *, first: bool, incremental: bool) -> tuple[Any, Any]:
         y = inputs.targets(x, y, numeric=False)

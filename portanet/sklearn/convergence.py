@@ -50,25 +50,17 @@ class Progress:
     kept: dict[str, Any] = field(default_factory=dict)
 
 
-class Training(NamedTuple):
-    """Samples, targets for the loss, targets as scikit-learn's metrics take them, and weights (or None)."""
+class Data(NamedTuple):
+    """Samples, targets as scikit-learn's metrics take them and for the loss, and weights (or None)."""
 
     x: Any
+    y: Any
     target: Any
-    y: Any
-    weight: Any
-
-
-class Validation(NamedTuple):
-    """Samples that are scored behind each epoch: x for the trainer, y as scikit-learn's metrics take it."""
-
-    x: Any
-    y: Any
     weight: Any
 
 
 class Convergence(Callback):
-    """Writes an estimator's fitted attributes behind each epoch, and ends the training when nothing improves.
+    """Writes an estimator's fitted attributes after each epoch, and ends the training when nothing improves.
 
     Parameters
     ----------
@@ -77,15 +69,13 @@ class Convergence(Callback):
         Of that estimator.
     samples : int
         Number of training samples, by which ``t_`` grows an epoch.
-    validation : Validation, optional
-        What is scored; it decides where the estimator's `early_stopping` is on, else the training loss does.
+    validation : Data, optional
+        What is scored after each epoch; it decides if the estimator's `early_stopping` is on, else the training loss.
     score : callable
         ``score(outputs, y, weight)``.
     """
 
-    def __init__(
-        self, estimator: Any, progress: Progress, samples: int, validation: Validation | None, score: Score
-    ) -> None:
+    def __init__(self, estimator: Any, progress: Progress, samples: int, validation: Data | None, score: Score) -> None:
         self.estimator, self.progress, self.samples = estimator, progress, samples
         self.validation, self.score = validation, score
 
@@ -150,8 +140,8 @@ def descend(
     e: Any,
     progress: Progress,
     trainer: Trainer,
-    data: Training,
-    validation: Validation | None,
+    data: Data,
+    validation: Data | None,
     hooks: Sequence[Callback],
     *,
     score: Score,
@@ -198,7 +188,7 @@ def descend(
     progress.kept = {"optimizer": trainer.opt_state, "epoch": trainer.epoch, "schedule": trainer.schedule}
 
 
-def _held_out(e: Any, progress: Progress, data: Training) -> tuple[Training, Validation]:
+def _held_out(e: Any, progress: Progress, data: Data) -> tuple[Data, Data]:
     """Split a validation part off, the same as scikit-learn does from the same random state."""
     strata = data.y if is_classifier(e) and e.n_outputs_ == 1 else None
     rows, seed, share = np.arange(data.x.shape[0]), progress.random_state, e.validation_fraction
@@ -206,8 +196,8 @@ def _held_out(e: Any, progress: Progress, data: Training) -> tuple[Training, Val
     if len(held) < 2:
         message = "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
         raise ValueError(message)
-    validation = Validation(inputs.rows(data.x, held), data.y[held], inputs.rows(data.weight, held))
-    return Training(*(inputs.rows(part, train) for part in data)), validation
+    train_part, held_part = (Data(*(inputs.rows(part, rows) for part in data)) for rows in (train, held))
+    return train_part, held_part
 
 
 def _batch_size(wanted: int | str, n: int) -> int:

@@ -218,11 +218,6 @@ class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin
         params = {**dict(weights), **dict(biases), **self._rest}
         return params, {name: params.pop(name) for name in self._buffer_names}
 
-    def _set_arrays(self, place: backends.Backend, everything: Params) -> None:
-        """Keep parameters and buffers in `place`."""
-        for name, arrays in self._as_attributes(place, everything).items():
-            setattr(self, name, arrays)
-
     def _as_attributes(self, place: backends.Backend, everything: Params) -> dict[str, Any]:
         """Return parameters and buffers as the attributes that hold them, in `place`."""
         with place.activate(self._dtype):
@@ -237,7 +232,7 @@ class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin
         """Take a trainer's weights over, to where the samples live."""
         if not all(np.isfinite(trainer.backend.to_numpy(p)).all() for p in trainer.params.values()):
             raise ValueError(NOT_FINITE)
-        self._set_arrays(place, {**trainer.params, **trainer.buffers})
+        self.__dict__.update(self._as_attributes(place, {**trainer.params, **trainer.buffers}))
 
     def __getstate__(self) -> dict[str, Any]:
         # Host arrays, and nothing that is compiled: what was fitted on a GPU is loaded where there is none.

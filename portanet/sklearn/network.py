@@ -55,19 +55,16 @@ class Network:
         """
         drawn = any(isinstance(layer, Embedding) for _, layer in walk(self.net))  # else all draws are scikit-learn's
         params, _ = self.net.init(generator(int(random_state.randint(2**31 - 1)) if drawn else 0), (features,))
-        stops = (*self.weighted[1:], None)
-        for i, stop in zip(self.weighted, stops, strict=True):
+        after: Sequence[Layer] = ()
+        for i, stop in zip(self.weighted, (*self.weighted[1:], None), strict=True):
             # scikit-learn has one activation for all hidden layers, and draws the output layer by it as well.
-            behind = self.net.layers[i + 1 : stop] if stop else self._last_hidden()
-            factor = 2.0 if any(isinstance(layer, Sigmoid) for layer in behind) else 6.0
+            after = self.net.layers[i + 1 : stop] if stop else after
+            factor = 2.0 if any(isinstance(layer, Sigmoid) for layer in after) else 6.0
             shape = params[f"{i}.weight"].shape
             bound = math.sqrt(factor / (math.prod(shape[:-2]) * (shape[-2] + shape[-1])))
             params[f"{i}.weight"] = random_state.uniform(-bound, bound, shape)
             params[f"{i}.bias"] = random_state.uniform(-bound, bound, shape[-1])
         return params
-
-    def _last_hidden(self) -> Sequence[Layer]:
-        return self.net.layers[self.weighted[-2] + 1 : self.weighted[-1]] if len(self.weighted) > 1 else ()
 
 
 def build(
@@ -109,9 +106,21 @@ def build(
 
 
 def followed(layer: Layer, batch_norm: bool, activation: str | Layer) -> list[Layer]:
-    """Return a layer with what follows it: BatchNorm and activation, as far as they are asked for."""
-    found = named_activation(activation)
-    return [layer, *([BatchNorm()] if batch_norm else []), *([] if found is None else [found])]
+    """Return a layer with what follows it: BatchNorm and activation, as far as they are asked for.
+
+    Raises
+    ------
+    ConfigError
+        If the activation is neither a layer nor one of scikit-learn's names or ours.
+    """
+    if isinstance(activation, Layer):
+        found = [activation]
+    else:
+        name = SCIKIT_NAMES.get(activation, activation)
+        if name is not None and name not in ACTIVATIONS:
+            raise ConfigError(unknown("activation", activation, [*SCIKIT_NAMES, *ACTIVATIONS]))
+        found = [] if name is None else [ACTIVATIONS[name]]
+    return [layer, *([BatchNorm()] if batch_norm else []), *found]
 
 
 def each(value: Any, count: int, name: str) -> list[Any]:
@@ -123,21 +132,3 @@ def each(value: Any, count: int, name: str) -> list[Any]:
         message = f"{name}: expected one for each of the {count} hidden layers, got {len(found)}"
         raise ConfigError(message + f"; give one for all, or a list of {count}")
     return found
-
-
-def named_activation(name: str | Layer) -> Layer | None:
-    """Return the layer of that name, scikit-learn's or ours; None for identity.
-
-    Raises
-    ------
-    ConfigError
-        If the name is unknown.
-    """
-    if isinstance(name, Layer):
-        return name
-    ours = SCIKIT_NAMES.get(name, name)
-    if ours is None:
-        return None
-    if ours not in ACTIVATIONS:
-        raise ConfigError(unknown("activation", name, [*SCIKIT_NAMES, *ACTIVATIONS]))
-    return ACTIVATIONS[ours]

@@ -72,38 +72,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _: KW_ONLY
     categorical_features: Any = None
 
-    def predict(self, X: Any) -> Array:
-        """Return the predicted numbers.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
-
-        Returns
-        -------
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
-            Where X lives.
-        """
-        return self._numbers(self._outputs(X, "predict"))
-
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the coefficient of determination R².
+        return self._score(X, y, sample_weight)
 
-        Parameters
-        ----------
-        X, y, sample_weight : array-like
-            The samples, their numbers, and their weights.
+    score.__doc__ = RegressorMixin.score.__doc__
 
-        Returns
-        -------
-        score : float
-            1 for a perfect prediction, 0 for that of the mean.
-        """
-        found = self._numbers(inputs.host(self._outputs(X, "score")))
-        return float(r2_score(inputs.host(y), found, sample_weight=inputs.host(sample_weight)))
-
-    def _numbers(self, outputs: Array) -> Array:
+    def _decoded(self, outputs: Array) -> Array:
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
 
     def _read_targets(self, x: Any, y: Any, *, first: bool, incremental: bool) -> tuple[Any, Any]:
@@ -128,4 +102,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return loss, None
 
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
-        return float(r2_score(y, self._numbers(outputs), sample_weight=weight))
+        return float(r2_score(y, self._decoded(outputs), sample_weight=weight))

@@ -30,11 +30,9 @@ class LayerCase:
     def samples(self, rng: Any, n: int) -> Any:
         """Return n random samples, float64 host array."""
         shape = (n, *self.shape)
-        return (
-            rng.integers(0, self.whole_numbers, shape).astype("float64")
-            if self.whole_numbers
-            else rng.normal(size=shape)
-        )
+        if not self.whole_numbers:
+            return rng.normal(size=shape)
+        return rng.integers(0, self.whole_numbers, shape).astype("float64")
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,6 @@ class LossCase:
             distance = rng.choice([0.1, 0.5, 0.9, 1.1, 2.5], self.shape) * rng.choice([-1, 1], self.shape)
             prediction = target + distance
         return prediction, target, rng.random(n) + 0.1
-
-
-def _normal(n: int, features: int) -> Any:
-    return generator(0, "cases").normal(2.0, 3.0, (n, features))
 
 
 LAYERS: dict[str, list[LayerCase]] = {
@@ -133,7 +127,7 @@ LAYERS: dict[str, list[LayerCase]] = {
         LayerCase(layers.Parallel((layers.BatchNorm(), layers.Sequential((layers.Dense(2),))), (2, 3)), (5,)),
     ],
     "Rescale": [LayerCase(layers.Rescale(1 / 255, -0.5), (4, 4))],
-    "Standardize": [LayerCase(layers.Standardize.of(_normal(20, 6)), (6,))],
+    "Standardize": [LayerCase(layers.Standardize.of(generator(0, "cases").normal(2.0, 3.0, (20, 6))), (6,))],
     "CustomActivation": [
         LayerCase(layers.CustomActivation("square", lambda x: x * x, lambda x: 2.0 * x), (5,)),
     ],

@@ -123,7 +123,8 @@ def gradcheck(
             return objective(params, there) if name == "x" else objective({**params, name: there}, x)
 
         expected = (moved(EPS) - moved(-EPS)) / (2 * EPS)
-        checks.append(_compare(type(layer).__name__, name, seed, gradient, direction, expected, scale, tolerance))
+        what = type(layer).__name__, name, seed
+        checks.append(_compare(what, gradient, direction, expected, scale, tolerance))
     return checks
 
 
@@ -139,9 +140,8 @@ def check_loss(
         return float(loss.forward(prediction + h * direction, target, weight)[0])
 
     expected = (moved(EPS) - moved(-EPS)) / (2 * EPS)
-    scale = abs(float(value))
-    name = type(loss).__name__
-    return _compare(name, "prediction", seed, loss.backward(cache), direction, expected, scale, tolerance)
+    what = type(loss).__name__, "prediction", seed
+    return _compare(what, loss.backward(cache), direction, expected, abs(float(value)), tolerance)
 
 
 def leaves(
@@ -192,23 +192,17 @@ def _away_from_kinks(
 
 
 def _compare(
-    layer: str,
-    array: str,
-    seed: int,
-    gradient: Array,
-    direction: Array,
-    expected: float,
-    scale: float,
-    tolerance: float,
+    what: tuple[str, str, int], gradient: Array, direction: Array, expected: float, scale: float, tolerance: float
 ) -> GradientCheck:
+    """Return the check of `what` (layer, array and seed), or raise CheckError."""
     xp = array_namespace(direction)
     if gradient.shape != direction.shape:
-        message = f"{layer}, gradient of {array}: expected shape {direction.shape}, got {gradient.shape}"
+        message = f"{what[0]}, gradient of {what[1]}: expected shape {direction.shape}, got {gradient.shape}"
         raise CheckError(message)
     got = float(xp.sum(gradient * direction))
     noise = 8 * 2.3e-16 * scale / EPS  # rounding of the objective, as the difference quotient magnifies it
     size, difference = max(abs(got), abs(expected)), abs(got - expected)
-    check = GradientCheck(layer, array, seed, got, expected, difference / size if size else 0.0)
+    check = GradientCheck(*what, got, expected, difference / size if size else 0.0)
     if not difference <= tolerance * size + noise:  # NaN fails too
         message = f"{check}; the tolerance is {tolerance:.0e}: the backward pass does not match the forward pass"
         raise CheckError(message)
