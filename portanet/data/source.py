@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from portanet.data import sizes
 from portanet.data.dataset import Dataset
 from portanet.data.files import head, reworded
 from portanet.data.named import DOWNLOADS, digits, mnist_like
-from portanet.data.readers import arrays, idx, images, parquet, table, text_digits
-from portanet.data.readers.convert import converted
 from portanet.data.readers.labels import Task
+from portanet.data.readers.reader import Reader, readers
+from portanet.data.sizes import streams
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
 
@@ -26,11 +25,6 @@ _MADE: dict[str, Callable[[int], Dataset]] = {
 
 NAMES = (*_MADE, *DOWNLOADS)
 """The names that `load` knows."""
-
-FORMS = (
-    "a folder of IDX files (MNIST), text digits (folder or zip), images by class, CSV or TSV (also .gz), Parquet, "
-    ".npz, or a pair of .npy"
-)
 
 # Forms that are often met and not read, by their first bytes.
 _STRANGERS = {
@@ -104,20 +98,14 @@ def load(
 
 
 def _read(path: Path, source: object, target: str | int | None, task: Task | None, stream: bool | None) -> Dataset:
-    form = _form(path, source)
-    streams = sizes.streams(path, form, stream)
-    if form == "table":
-        return converted(path, target, task) if streams else table.read_table(path, target, task)
-    if form == "parquet":
-        return parquet.read_parquet(path, target, task, stream=streams)
-    _refuse_options(str(path), target, None if form in ("npz", "npy") else task)
-    if form == "npz":
-        return arrays.read_npz(path, task)
-    if form == "npy":
-        return arrays.read_npy(path, task, stream=streams)
-    if form == "images":
-        return images.read_images(path, stream=streams)
-    return idx.read_idx(path) if form == "idx" else text_digits.read_text_digits(path)
+    reader = _reader(path, source)
+    on_disk = streams(path, reader.in_memory, stream)
+    _refuse_options(str(path), *(None if own in reader.takes else value for own, value in _named(target, task)))
+    return reader.read(path, target, task, on_disk)
+
+
+def _named(target: str | int | None, task: Task | None) -> tuple[tuple[str, Any], ...]:
+    return ("target", target), ("task", task)
 
 
 def _refuse_options(name: str, target: str | int | None, task: Task | None) -> None:
@@ -129,41 +117,28 @@ def _refuse_options(name: str, target: str | int | None, task: Task | None) -> N
         raise ConfigError(message)
 
 
-def _form(path: Path, source: object) -> str:
-    """Return the form of what a path holds."""
+def _reader(path: Path, source: object) -> Reader:
+    """Return the reader of what a path holds."""
     if path.is_dir():
-        return _folder_form(path)
-    if not path.exists():
+        found = next((reader for reader in readers() if reader.is_folder(path)), None)
+        names = sorted(inner.name for inner in path.iterdir())
+        came = f"a folder of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"
+        hint = "; give the file itself if one of them is the data"
+    elif path.exists():
+        start, hint = head(path), ""  # refuses what is not a file
+        if not start:
+            message = f"{path}: expected data, got an empty file"
+            raise DataError(message)
+        came = next((words for magic, words in _STRANGERS.items() if start.startswith(magic)), "")
+        found = None if came else next((reader for reader in readers() if reader.is_file(path, start)), None)
+        came = came or f"a binary file that begins with {start[:4].hex(' ')}"
+    else:
         message = f"{path}: no such file or folder; check the path"
         if not path.suffix and len(path.parts) == 1:
             message = f"{unknown('data set', str(source), NAMES)}, and there is no file or folder of that name"
         raise DataError(message)
-    start = head(path)  # refuses what is not a file
-    if not start:
-        message = f"{path}: expected data, got an empty file"
+    if found is None:
+        words = [reader.words for reader in readers()]
+        message = f"{path}: expected one of {', '.join(words[:-1])}, or {words[-1]}; got {came}{hint}"
         raise DataError(message)
-    if start.startswith(b"PK"):
-        return "npz" if zipfile.is_zipfile(path) and arrays.recognises_zip(path) else "text digits"
-    if start.startswith(b"\x93NUMPY"):
-        return "npy"
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    if len(start) >= 4 and not start[0] and not start[1] and start[2] in idx.TYPES and 1 <= start[3] <= 8:
-        return "idx"
-    stranger = next((words for magic, words in _STRANGERS.items() if start.startswith(magic)), None)
-    if stranger or (b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff"))):
-        came = stranger or f"a binary file that begins with {start[:4].hex(' ')}"
-        message = f"{path}: expected one of {FORMS}; got {came}"
-        raise DataError(message)
-    return "table"
-
-
-def _folder_form(folder: Path) -> str:
-    forms = {"idx": idx, "table": table, "npy": arrays, "images": images, "text digits": text_digits}
-    found = next((form for form, reader in forms.items() if reader.recognises_folder(folder)), None)
-    if found:
-        return found
-    names = sorted(path.name for path in folder.iterdir())
-    came = f"a folder of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"
-    message = f"{folder}: expected one of {FORMS}; got {came}; give the file itself if one of them is the data"
-    raise DataError(message)
+    return found

@@ -261,7 +261,7 @@ def test_what_does_not_fit_into_memory(tmp_path, monkeypatch):
         raise MemoryError
 
     (tmp_path / "t.csv").write_text("1,2,0\n3,4,1\n")
-    monkeypatch.setattr("portanet.data.readers.table.read_table", greedy)
+    monkeypatch.setattr("portanet.data.readers.convert.read_table", greedy)
     with pytest.raises(OutOfMemoryError, match="does not fit into memory"):
         load(tmp_path / "t.csv")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from portanet.data.lazy.readable import Samples
 from portanet.data.readers.about import described
 from portanet.data.readers.labels import Labels, Part, Task, dataset
 from portanet.data.readers.npy import NpySamples, check_samples, npy_header, read_array
+from portanet.data.readers.reader import Reader
 from portanet.data.readers.table import pixel_scale
 from portanet.data.readers.zips import member, open_zip
 from portanet.errors import DataError
@@ -164,3 +167,31 @@ def array_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
                 shape, _, dtype = npy_header(stream, f"{path}, {name}")
             found[name] = str(dtype), shape
     return found
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of the samples, from their headers."""
+    total = 0
+    for key, file in npy_files(path if path.is_dir() else path.parent).items():
+        if key in (*KEYS, "x_test"):
+            with opened(file) as (stream, room):
+                shape, _, dtype = npy_header(stream, str(file))
+            need = math.prod(shape) * dtype.itemsize
+            total += 0 if room.packed or need > room.bytes else need
+    return total
+
+
+READERS = (
+    Reader(
+        *(2, ".npz", lambda path, target, task, stream: read_npz(path, task)),
+        is_file=lambda path, start: start.startswith(b"PK") and zipfile.is_zipfile(path) and recognises_zip(path),
+        takes=("task",),
+    ),
+    Reader(
+        *(3, "a pair of .npy", lambda path, target, task, stream: read_npy(path, task, stream=stream)),
+        is_file=lambda path, start: start.startswith(b"\x93NUMPY"),
+        is_folder=recognises_folder,
+        in_memory=_size,
+        takes=("task",),
+    ),
+)

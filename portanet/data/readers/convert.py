@@ -21,7 +21,8 @@ from portanet.data.files import opened, reworded, take
 from portanet.data.readers.about import ABOUT, about, is_of, source_of
 from portanet.data.readers.arrays import read_npy
 from portanet.data.readers.labels import LabelPieces, Task
-from portanet.data.readers.table import fits_bytes, looks_like_pixels, target_column
+from portanet.data.readers.reader import Reader
+from portanet.data.readers.table import fits_bytes, looks_like_pixels, read_table, recognises_folder, target_column
 from portanet.data.readers.table_form import LINE, Form, refuse_line, sniff
 from portanet.data.readers.table_parse import parse
 from portanet.errors import DataError
@@ -238,3 +239,30 @@ def _whole(folder: Path) -> Iterator[Path]:
             why = error.strerror or error
             message = f"{folder}: cannot be written ({why}); make room, or name another place by --out"
             raise DataError(message) from None
+
+
+def _size(path: Path) -> int:
+    tables = [path] if path.is_file() else list(path.iterdir())
+    return 4 * sum(file.stat().st_size for file in tables)  # the text itself, and the numbers
+
+
+def _read(path: Path, target: str | int | None, task: Task | None, stream: bool) -> Dataset:
+    return converted(path, target, task) if stream else read_table(path, target, task)
+
+
+def _is_text(path: Path, start: bytes) -> bool:
+    """Return whether a file begins like text and like none of the other formats."""
+    if start.startswith((b"PK", b"PAR1", b"\x93NUMPY")):
+        return False
+    return b"\0" not in start or start.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+
+READERS = (
+    Reader(
+        *(1, "CSV or TSV (also .gz)", _read),
+        is_file=_is_text,
+        is_folder=recognises_folder,
+        in_memory=_size,
+        takes=("target", "task"),
+    ),
+)

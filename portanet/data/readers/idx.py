@@ -11,6 +11,7 @@ import numpy as np
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import exactly, opened, take
 from portanet.data.readers.labels import Part, dataset
+from portanet.data.readers.reader import Reader
 from portanet.errors import DataError
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -114,3 +115,16 @@ def read_idx_array(path: Path) -> HostArray:
         data = exactly(stream, math.prod(shape) * dtype.itemsize, capacity, path)
     values = np.frombuffer(data, dtype=dtype).reshape(shape)
     return values.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _begins(path: Path, start: bytes) -> bool:
+    return len(start) >= 4 and not start[0] and not start[1] and start[2] in TYPES and 1 <= start[3] <= 8
+
+
+READERS = (
+    Reader(
+        *(0, "a folder of IDX files (MNIST)", lambda path, target, task, stream: read_idx(path)),
+        is_file=_begins,
+        is_folder=recognises_folder,
+    ),
+)

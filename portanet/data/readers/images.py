@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from portanet.data.files import Capacity, regular
 from portanet.data.lazy.block_order import BLOCK
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.labels import Part, dataset
+from portanet.data.readers.reader import Reader
 from portanet.errors import DataError, need
 from portanet.typing import Shape
 
@@ -170,3 +172,19 @@ class ImageSamples(Samples):
 
 def _form(shape: Shape) -> str:
     return f"{shape[1]}×{shape[0]} pixels in {'grey' if len(shape) == 2 else {3: 'RGB', 4: 'RGBA'}[shape[2]]}"
+
+
+def _size(path: Path) -> int:
+    walk = ((Path(folder), name) for folder, _, names in os.walk(path) for name in names)
+    sizes = [(folder / name).stat().st_size for folder, name in walk if Path(name).suffix.lower() in SUFFIXES]
+    need = len(sizes) * math.prod(first_shape(path))
+    return need if need <= Capacity.of_packed(sum(sizes)).bytes else 0
+
+
+READERS = (
+    Reader(
+        *(5, "images by class", lambda path, target, task, stream: read_images(path, stream=stream)),
+        is_folder=recognises_folder,
+        in_memory=_size,
+    ),
+)

@@ -13,6 +13,7 @@ import numpy as np
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.labels import Part, Task, dataset
+from portanet.data.readers.reader import Reader
 from portanet.data.readers.table import chosen_target, pixel_scale, target_by_name
 from portanet.errors import DataError, need
 
@@ -152,3 +153,13 @@ def _reworded(place: object) -> Iterator[None]:
         why = " ".join(str(error).split())[:150]
         message = f"{place}: expected a Parquet file that can be read, got: {why}; copy or write it again"
         raise DataError(message) from error
+
+
+READERS = (
+    Reader(
+        *(4, "Parquet", lambda path, target, task, stream: read_parquet(path, target, task, stream=stream)),
+        is_file=lambda path, start: start.startswith(b"PAR1"),
+        in_memory=ParquetSamples.size,
+        takes=("target", "task"),
+    ),
+)

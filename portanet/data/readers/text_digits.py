@@ -14,6 +14,7 @@ import numpy as np
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import opened, reworded, take
 from portanet.data.readers.labels import Part, dataset
+from portanet.data.readers.reader import Reader
 from portanet.data.readers.zips import member, open_zip
 from portanet.errors import DataError
 
@@ -120,3 +121,12 @@ def _faults(lines: list[bytes]) -> Iterator[str]:
             yield f", line {number}: expected {SIDE} characters, got {len(line)}"
     if len(lines) != SIDE:
         yield f": expected {SIDE} lines, got {len(lines)}"
+
+
+READERS = (
+    Reader(
+        *(6, "text digits (folder or zip)", lambda path, target, task, stream: read_text_digits(path)),
+        is_file=lambda path, start: start.startswith(b"PK"),
+        is_folder=recognises_folder,
+    ),
+)
