@@ -67,10 +67,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     try:
         text = json.dumps(describe(model), default=_plain)
     except TypeError as error:
-        message = (
-            f"save: the network holds something that a file cannot describe ({error}); name initializers by strings"
-        )
-        raise ConfigError(message) from None
+        message = f"save: the network holds something that a file cannot describe ({error}); "
+        raise ConfigError(message + "name initializers by strings") from None
     write(path, to_bytes({**arrays["params"], **arrays["buffers"]}, metadata={"portanet": text}))
 
 
@@ -137,11 +135,8 @@ def load(
             message = str(error) if str(error).startswith(f"{path}: ") else f"{path}: {error}; the file was edited"
             raise DataError(message) from None
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-            message = (
-                f"{path}: its description is incomplete or of another kind ({error!r:.200}); "
-                "save it anew with this version"
-            )
-            raise DataError(message) from None
+            message = f"{path}: its description is incomplete or of another kind ({error!r:.200}); "
+            raise DataError(message + "save it anew with this version") from None
     trainer.epoch = epoch
     return trainer
 
