@@ -101,11 +101,8 @@ class Dataset:
         strange = [name for name in self.classes if name not in place]
         if strange or not self.classes:
             came = f"the class {strange[0]!r}" if strange else "targets that are no classes"
-            message = (
-                f"{self.name}: expected labels among {', '.join(classes)}, got {came}; "
-                "correct the labels or leave them out"
-            )
-            raise DataError(message)
+            message = f"{self.name}: expected labels among {', '.join(classes)}, got {came}; "
+            raise DataError(message + "correct the labels or leave them out")
         number = np.asarray([place[name] for name in self.classes], dtype=np.int64)
         y_test = None if self.y_test is None else number[self.y_test]
         return replace(self, y=number[self.y], y_test=y_test, classes=tuple(classes))

@@ -37,11 +37,8 @@ class Capacity(NamedTuple):
 
     def refuse(self, place: object, came: str) -> NoReturn:
         """Raise the error that `came` is more than this."""
-        message = (
-            f"{place}: refused: {came}, more than {_RATIO} times what is packed, as in a decompression bomb; "
-            "unpack it yourself, if you trust it, and give what comes out"
-        )
-        raise DataError(message)
+        message = f"{place}: refused: {came}, more than {_RATIO} times what is packed, as in a decompression bomb; "
+        raise DataError(message + "unpack it yourself, if you trust it, and give what comes out")
 
 
 def shown(value: str) -> str:
@@ -113,10 +110,8 @@ def take(stream: IO[bytes], limit: int, place: object) -> bytearray:
             # read1 hands over what is there; read would drop the last part of a file that breaks off.
             chunk = stream.read1(min(_CHUNK, limit - len(data)))  # type: ignore[attr-defined]
         except EOFError as error:
-            message = (
-                f"{place}: the compressed data end early, after {len(data)} bytes; copy or download the file again"
-            )
-            raise DataError(message) from error
+            message = f"{place}: the compressed data end early, after {len(data)} bytes; "
+            raise DataError(message + "copy or download the file again") from error
         if not chunk:
             break
         data += chunk
@@ -136,10 +131,8 @@ def exactly(stream: IO[bytes], expected: int, capacity: Capacity, place: object)
     data = take(stream, expected + 1, f"{place} ({expected} bytes of data expected)")
     if len(data) != expected:
         came = "more" if len(data) > expected else len(data)
-        message = (
-            f"{place}: expected {expected} bytes of data, as its header says, got {came}; copy or download it again"
-        )
-        raise DataError(message)
+        message = f"{place}: expected {expected} bytes of data, as its header says, got {came}; "
+        raise DataError(message + "copy or download it again")
     return data
 
 

@@ -94,11 +94,8 @@ def mnist_like(name: str) -> Dataset:
         folder = cache
     dataset = read_idx(folder)
     if dataset.classes != tuple("0123456789"):
-        message = (
-            f"{folder}: expected the labels 0 to 9 of {name}, got {', '.join(dataset.classes[:12])}; "
-            "is it another data set?"
-        )
-        raise DataError(message)
+        message = f"{folder}: expected the labels 0 to 9 of {name}, got {', '.join(dataset.classes[:12])}; "
+        raise DataError(message + "is it another data set?")
     return replace(dataset, name=name, classes=download.classes)
 
 

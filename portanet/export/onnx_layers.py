@@ -1,18 +1,60 @@
-"""What each layer is in ONNX: one node or a few, in the standard operators of opset 17."""
+"""A graph of ONNX, and what each layer is in it: one node or a few, in the standard operators of opset 17."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from portanet import layers
-from portanet.export.onnx_graph import Graph
-from portanet.export.source import Exp, Step, transposed
+from portanet.export.source import Exp, Step, cannot, transposed
 from portanet.layers import Layer
 from portanet.layers.windows import pair
+from portanet.typing import Array
+
+
+class Graph:
+    """Nodes and arrays as they come together; values are named after the layers, arrays as portanet names them."""
+
+    def __init__(self, onnx: Any) -> None:
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+        self._known: set[str] = set()
+
+    def add(self, steps: Sequence[Step], x: str) -> str:
+        """Add the nodes of layers, one after the other; return the name of what comes out."""
+        for step in steps:
+            if type(step.layer) not in STEPS:
+                raise cannot(step, "ONNX")
+            x = STEPS[type(step.layer)](self, step, x)
+        return x
+
+    def node(self, operator: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """Add a node; return the name of its output."""
+        name = f"{name}{operator}"
+        taken = sum(node.name == name or node.name.startswith(f"{name}_") for node in self.nodes)
+        name = f"{name}_{taken}" if taken else name
+        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def array(self, name: str, value: Array) -> str:
+        """Add a constant array, unless it is there; return its name."""
+        if name not in self._known:
+            self._known.add(name)
+            self.initializers.append(self.onnx.numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def weight(self, step: Step, name: str) -> str:
+        """Add an array of the layer."""
+        return self.array(f"{step.prefix}{name}", step.arrays[name].astype("float32"))
+
+    def number(self, value: float) -> str:
+        """Add a number."""
+        return self.array(repr(float(value)), np.asarray(value, dtype="float32"))
+
 
 _Write = Callable[[Graph, Step, str], str]
 
@@ -30,7 +72,15 @@ def _plain(operator: str, *arrays: str, settings: Mapping[str, str] | None = Non
 
 def _channels_first(write: _Write) -> _Write:
     """Return what writes the same for values whose channels come after the axis of the batch, as ONNX has them."""
-    return lambda graph, step, x: graph.channels_first(step, x, lambda x: write(graph, step, x))
+
+    def between(graph: Graph, step: Step, x: str) -> str:
+        axes = len(step.in_shape) + 1
+        if axes == 2:
+            return write(graph, step, x)
+        x = graph.node("Transpose", [x], step.prefix, perm=[0, axes - 1, *range(1, axes - 1)])
+        return graph.node("Transpose", [write(graph, step, x)], step.prefix, perm=[0, *range(2, axes), 1])
+
+    return between
 
 
 def _nothing(graph: Graph, step: Step, x: str) -> str:

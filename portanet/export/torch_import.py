@@ -111,11 +111,8 @@ def _inferred(module: Any) -> Shape:
             return (int(inner.in_features),)
         if kind in _IMAGES:
             break
-    message = (
-        "from_torch: expected input_shape, the shape of one sample, as no Linear in front tells it; images are "
-        "(height, width, channels)"
-    )
-    raise ConfigError(message)
+    message = "from_torch: expected input_shape, the shape of one sample, as no Linear in front tells it; "
+    raise ConfigError(message + "images are (height, width, channels)")
 
 
 class _Asked:

@@ -87,13 +87,13 @@ def _same(array: Array) -> Array:
     return array
 
 
-def _vector(step: Step, ours: str, theirs: str, state: _State) -> Entry:
-    """Return the entry of an array with a number for each feature."""
-    size = step.arrays[ours].shape
-    if state.order is None:
-        return Entry(step.prefix + ours, theirs, size, _same, _same)
-    order, back = state.order, np.argsort(state.order)
-    return Entry(step.prefix + ours, theirs, size, lambda a: a[order], lambda a: a[back])
+def _vectors(step: Step, prefix: str, state: _State, **names: str) -> list[Entry]:
+    """Return the entries of those arrays, with a number for each feature, that the layer has; and torch's names."""
+    forth, back = _same, _same
+    if state.order is not None:
+        forth, back = (partial(np.take, indices=order, axis=0) for order in (state.order, np.argsort(state.order)))
+    arrays = {ours: step.arrays[ours] for ours in names if ours in step.arrays}
+    return [Entry(step.prefix + ours, prefix + names[ours], a.shape, forth, back) for ours, a in arrays.items()]
 
 
 def _weight(step: Step, prefix: str, axes: tuple[int, ...]) -> Entry:
@@ -115,7 +115,7 @@ def _softmax(step: Step, prefix: str, state: _State) -> Made:
 def _standardize(step: Step, prefix: str, state: _State) -> Made:
     if len(step.in_shape) != 1:
         raise cannot(step, "torch", f"it takes rows of features there, and these are samples of shape {step.in_shape}")
-    entries = [_vector(step, name, prefix + name, state) for name in ("mean", "inverse_std")]
+    entries = _vectors(step, prefix, state, mean="mean", inverse_std="inverse_std")
     return Call("Standardize", (step.in_shape[0],)), entries
 
 
@@ -129,8 +129,7 @@ def _dense(step: Step, prefix: str, state: _State) -> Made:
     state.order = None
     weight = _weight(step, prefix, (1, 0))
     entries = [replace(weight, forth=lambda a: weight.forth(a[order]), back=lambda a: weight.back(a)[back])]
-    if "bias" in step.arrays:
-        entries.append(_vector(step, "bias", f"{prefix}bias", state))
+    entries += _vectors(step, prefix, state, bias="bias")
     return Call("Linear", (n_in, n_out), {} if "bias" in step.arrays else {"bias": False}), entries
 
 
@@ -163,8 +162,7 @@ def _conv(step: Step, prefix: str, state: _State) -> Made:
     options = {name: value for name, value in options.items() if value != plain[name]}
     call = Call("Conv2d", (step.in_shape[2], layer.units, (rows.kernel, columns.kernel)), options)
     prefix += "1." if padded else ""
-    entries = [_weight(step, prefix, (3, 2, 0, 1))]
-    entries += [_vector(step, "bias", f"{prefix}bias", state)] if layer.bias else []
+    entries = [_weight(step, prefix, (3, 2, 0, 1)), *_vectors(step, prefix, state, bias="bias")]
     return (Call("Sequential", (padded, call)) if padded else call), entries
 
 
@@ -194,16 +192,16 @@ def _batch_norm(step: Step, prefix: str, state: _State) -> Made:
     axes = len(step.in_shape)
     if axes == 2:
         raise cannot(step, "torch", "torch's BatchNorm1d has the channels in front of such samples; put Flatten first")
-    names = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}
     options = {"eps": float(step.layer.eps), "momentum": round(1.0 - float(step.layer.momentum), 12)}
-    entries = [_vector(step, ours, prefix + theirs, state) for ours, theirs in names.items()]
+    names = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}
+    entries = _vectors(step, prefix, state, **names)
     return Call("BatchNorm2d" if axes == 3 else "BatchNorm1d", (step.in_shape[-1],), options), entries
 
 
 def _layer_norm(step: Step, prefix: str, state: _State) -> Made:
     if len(step.in_shape) == 3:
         raise cannot(step, "torch", "torch's LayerNorm has no form over the channels of images; put Flatten first")
-    entries = [_vector(step, "gamma", f"{prefix}weight", state), _vector(step, "beta", f"{prefix}bias", state)]
+    entries = _vectors(step, prefix, state, gamma="weight", beta="bias")
     return Call("LayerNorm", (step.in_shape[-1],), {"eps": float(step.layer.eps)}), entries
 
 

@@ -131,11 +131,8 @@ def load_state_dict(model: Model, state: Mapping[str, Any] | str | os.PathLike[s
             wrong.append(f"{name} holds what is no finite number")
     if wrong:
         more = f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        message = (
-            f"{place}: the weights are not those of this network: {'; '.join(sorted(wrong)[:10])}{more}; "
-            "portanet.export.torch_code(trainer) shows the network that they must come from"
-        )
-        raise DataError(message)
+        message = f"{place}: the weights are not those of this network: {'; '.join(sorted(wrong)[:10])}{more}; "
+        raise DataError(message + "portanet.export.torch_code(trainer) shows the network that they must come from")
     arrays = {entry.ours: entry.back(found[entry.theirs]).astype(source.dtype) for entry in entries}
     buffers = {name: arrays.pop(name) for name in model.buffers}
     model.adopt(arrays, buffers, source.input_shape, source.out_shape)

@@ -71,25 +71,17 @@ def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[Weig
             )
             raise DataError(message) from None
         if text is None:
-            message = (
-                f"{path}: expected a file written by portanet, got a safetensors file of another program's; "
-                "give one of trainer.save()"
-            )
-            raise DataError(message)
+            message = f"{path}: expected a file written by portanet, got a safetensors file of another program's; "
+            raise DataError(message + "give one of trainer.save()")
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             got = about.get("format") if isinstance(about, dict) else about
-            message = (
-                f"{path}: expected format {FORMAT}, got {got!r:.60}; load it with the version of portanet that wrote it"
-            )
-            raise DataError(message)
+            message = f"{path}: expected format {FORMAT}, got {got!r:.60}; "
+            raise DataError(message + "load it with the version of portanet that wrote it")
         known = (*_DTYPES, "U8") if "training" in about else _DTYPES  # a checkpoint holds the text of its history
         for name, part in parts.items():
             if part.get_dtype() not in known:
-                message = (
-                    f"{path}: array {name!r}: expected float32 or float64, got {part.get_dtype()}; "
-                    "save it with portanet"
-                )
-                raise DataError(message)
+                message = f"{path}: array {name!r}: expected float32 or float64, got {part.get_dtype()}; "
+                raise DataError(message + "save it with portanet")
         yield WeightsFile(path, file, about, {name: tuple(part.get_shape()) for name, part in parts.items()})
 
 

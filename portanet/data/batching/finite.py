@@ -80,8 +80,6 @@ def finite_numbers(x: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray
         total = float(cast.sum())
     if not math.isfinite(total) and not np.isfinite(cast).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(cast))[0])
-        message = (
-            f"{what}: expected finite numbers in {dtype}, got {x[place]} at index {place}; mend or leave out that row"
-        )
-        raise DataError(message)
+        message = f"{what}: expected finite numbers in {dtype}, got {x[place]} at index {place}; "
+        raise DataError(message + "mend or leave out that row")
     return cast

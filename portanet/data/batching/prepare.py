@@ -43,22 +43,17 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
         x = np.asarray(x, order="C") if x.dtype.name in _SMALL else finite_numbers(x, dtype, what)
     else:
         check_device(x, what)
+    came = f"got an array of shape {tuple(x.shape)}"
     if x.ndim < 2:
-        message = (
-            f"{what}: expected rows of samples, got an array of shape {tuple(x.shape)}; reshape one feature to (n, 1)"
-        )
+        message = f"{what}: expected rows of samples, {came}; reshape one feature to (n, 1)"
         raise ShapeError(message)
     if 0 in x.shape:
         least, cut = ("sample", "rows") if x.shape[0] == 0 else ("feature", "columns")
-        message = (
-            f"{what}: expected at least one {least}, got an array of shape {tuple(x.shape)}; "
-            f"look where its {cut} were chosen: none was left"
-        )
+        message = f"{what}: expected at least one {least}, {came}; look where its {cut} were chosen: none was left"
         raise DataError(message)
     if shape is not None and tuple(x.shape[1:]) != tuple(shape):
-        message = (
-            f"{what}: expected samples of shape {tuple(shape)}, got {tuple(x.shape[1:])}; train anew for other data"
-        )
+        sizes = f"{tuple(shape)}, got {tuple(x.shape[1:])}"
+        message = f"{what}: expected samples of shape {sizes}; train anew for other data"
         raise ShapeError(message)
     return x
 
@@ -81,21 +76,19 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
     host = on_host(y)
     if host:
         y = numbers(y, what)
+    shape = tuple(y.shape)
     if y.ndim == 0 or y.shape[0] != n:
-        message = (
-            f"{what}: expected one target for each of the {n} samples, got an array of shape {tuple(y.shape)}; give "
-            "samples and targets of one set"
-        )
-        raise ShapeError(message)
+        message = f"{what}: expected one target for each of the {n} samples, got an array of shape {shape}; "
+        raise ShapeError(message + "give samples and targets of one set")
     rows = (n, *places)
     whole = y.ndim == len(rows)  # one target a place, without the axis of outputs
-    if tuple(y.shape) not in (rows, (*rows, outputs)):
-        hint = "; y.reshape(-1) makes class indices of a column" if tuple(y.shape) == (n, 1) else ""
+    if shape not in (rows, (*rows, outputs)):
+        hint = "; y.reshape(-1) makes class indices of a column" if shape == (n, 1) else ""
         expected = f"{outputs} numbers a sample"
         if places:
             hint = "; for one target a sample add Flatten() before the first Dense"
             expected = f"targets of shape {rows} or {(*rows, outputs)}"
-        message = f"{what}: expected {expected}, as the network has outputs, got shape {tuple(y.shape)}{hint}"
+        message = f"{what}: expected {expected}, as the network has outputs, got shape {shape}{hint}"
         raise ShapeError(message)
     if not host:
         check_device(y, what)
@@ -109,11 +102,9 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
     low, high = loss.target_range
     least, most = float(xp.min(y)), float(xp.max(y))
     if least < low or most > high:
-        message = (
-            f"{what}: {type(loss).__name__} expects targets from {low:g} to {high:g}, got {least + 0.0:g} to "
-            f"{most + 0.0:g}; mend them, or take a loss that is made for such"
-        )
-        raise DataError(message)
+        wanted, came = f"{low:g} to {high:g}", f"{least + 0.0:g} to {most + 0.0:g}"
+        message = f"{what}: {type(loss).__name__} expects targets from {wanted}, got {came}; "
+        raise DataError(message + "mend them, or take a loss that is made for such")
     if isinstance(loss, SoftmaxCrossEntropy) and not whole:
         sums = xp.reshape(xp.sum(xp.astype(y, getattr(xp, dtype)), axis=-1), (-1,))
         if float(xp.max(xp.abs(sums - 1.0))) > _ROUNDING:
@@ -143,10 +134,8 @@ def split(y: Any, fraction: float, seed: int, *, stratify: bool) -> tuple[np.nda
     count = np.floor(np.arange(1, n + 1) * fraction)
     chosen = np.diff(count, prepend=0.0) > 0
     if not chosen.any() or chosen.all():
-        message = (
-            f"validation_fraction: {fraction} of {n} samples leaves a part empty; give validation_data, or more samples"
-        )
-        raise DataError(message)
+        message = f"validation_fraction: {fraction} of {n} samples leaves a part empty; "
+        raise DataError(message + "give validation_data, or more samples")
     return np.sort(order[~chosen]), np.sort(order[chosen])
 
 
@@ -168,18 +157,13 @@ def _place(index: int, shape: Shape) -> str:
 
 def _indices(y: np.ndarray[Any, Any], outputs: int, what: str) -> np.ndarray[Any, Any]:
     if y.dtype.kind == "f" and (y % 1 != 0).any():  # NaN is no whole number either
-        worst = int((y % 1 != 0).argmax())
-        message = (
-            f"{what}: expected class indices (whole numbers) for {outputs} outputs, got {y.flat[worst]} at "
-            f"{_place(worst, y.shape)}; for a regression on one number give the network one output"
-        )
-        raise DataError(message)
-    if y.min() < 0 or y.max() >= outputs:
-        worst = int(y.argmin() if y.min() < 0 else y.argmax())
-        message = (
-            f"{what}: expected class indices 0 … {outputs - 1} for {outputs} outputs, got {y.flat[worst]} at "
-            f"{_place(worst, y.shape)}; number the classes from 0, or give the network as many outputs as there are "
-            "classes"
-        )
-        raise DataError(message)
-    return y.astype(np.int32)  # the widest integers that every library has
+        worst, which = int((y % 1 != 0).argmax()), "(whole numbers)"
+        fix = "for a regression on one number give the network one output"
+    elif y.min() < 0 or y.max() >= outputs:
+        worst, which = int(y.argmin() if y.min() < 0 else y.argmax()), f"0 … {outputs - 1}"
+        fix = "number the classes from 0, or give the network as many outputs as there are classes"
+    else:
+        return y.astype(np.int32)  # the widest integers that every library has
+    came = f"{y.flat[worst]} at {_place(worst, y.shape)}"
+    message = f"{what}: expected class indices {which} for {outputs} outputs, got {came}; {fix}"
+    raise DataError(message)

@@ -8,18 +8,12 @@ from portanet.typing import Shape
 
 
 class SparseRows:
-    """Rows of a SciPy sparse matrix, read like those of a host array: ``rows[chosen]`` is dense.
-
-    Parameters
-    ----------
-    matrix : sparse matrix or array, shape (n, features)
-        Kept by rows (CSR), so that a batch costs what it holds.
-    """
+    """Rows of a SciPy sparse matrix, (n, features), read like those of a host array: ``rows[chosen]`` is dense."""
 
     ndim = 2
 
     def __init__(self, matrix: Any) -> None:
-        self.matrix = matrix.tocsr()
+        self.matrix = matrix.tocsr()  # by rows, so that a batch costs what it holds
 
     @property
     def shape(self) -> Shape:
@@ -27,7 +21,7 @@ class SparseRows:
         return tuple(self.matrix.shape)
 
     def astype(self, dtype: str) -> SparseRows:
-        """Return the rows in `dtype`; these where it is theirs."""
+        """Return the rows in `dtype`; not copied if it is theirs."""
         return SparseRows(self.matrix.astype(dtype, copy=False))
 
     def take(self, rows: Any) -> SparseRows:

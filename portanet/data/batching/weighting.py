@@ -48,16 +48,11 @@ def weights(
         given = finite_numbers(numbers(weight if on_host(weight) else host_array(weight), what), dtype, what)
         if given.shape not in ((n,), (n, *places)):
             or_place = f", or one a place, in an array of shape {(n, *places)}" if places else ""
-            message = (
-                f"{what}: expected a weight for each of the {n} samples, got an array of shape {given.shape}; "
-                f"give one number a sample, in an array of shape ({n},){or_place}"
-            )
-            raise ShapeError(message)
+            message = f"{what}: expected a weight for each of the {n} samples, got an array of shape {given.shape}; "
+            raise ShapeError(message + f"give one number a sample, in an array of shape ({n},){or_place}")
         if given.min() < 0:
-            message = (
-                f"{what}: expected weights of 0 or more, got {given.min():g} at row {given.argmin() // given[0].size}; "
-                "give 0 to a sample that is not to count"
-            )
+            came = f"{given.min():g} at row {given.argmin() // given[0].size}"
+            message = f"{what}: expected weights of 0 or more, got {came}; give 0 to a sample that is not to count"
             raise DataError(message)
         found = given.copy()
     if class_weight is not None:
@@ -70,11 +65,9 @@ def weights(
         labels = labels.reshape((n, *places))
         classes = max(outputs, 2)
         if not np.array_equal(labels, labels.round()) or labels.min() < 0 or labels.max() >= classes:
-            message = (
-                f"class_weight: expected class indices 0 … {classes - 1} as targets, got {labels.dtype} numbers from "
-                f"{labels.min():g} to {labels.max():g}; number the classes from 0, or give sample_weight"
-            )
-            raise ConfigError(message)
+            came = f"{labels.dtype} numbers from {labels.min():g} to {labels.max():g}"
+            message = f"class_weight: expected class indices 0 … {classes - 1} as targets, got {came}; "
+            raise ConfigError(message + "number the classes from 0, or give sample_weight")
         labels = labels.astype(np.int64)
         by_class = class_weights(class_weight, labels.reshape(-1), classes)[labels].astype(dtype)
         found = per_place(found, labels.shape, np) * by_class
@@ -84,11 +77,8 @@ def weights(
         message = f"{what}: expected weights whose sum {dtype} can hold, got up to {found.max():g}; divide all by that"
         raise DataError(message)
     if not found.any():
-        message = (
-            f"{what}: expected a weight above 0 for at least one sample, got 0 for all {n}; "
-            "give the samples that are to count 1, or leave the weights out"
-        )
-        raise DataError(message)
+        message = f"{what}: expected a weight above 0 for at least one sample, got 0 for all {n}; "
+        raise DataError(message + "give the samples that are to count 1, or leave the weights out")
     return found
 
 
@@ -108,19 +98,14 @@ def class_weights(
             raise ConfigError(message)
         spec = dict(enumerate(spec))
     if any(not (isinstance(c, int | np.integer) and 0 <= c < classes) for c in spec):
-        message = (
-            f"class_weight: expected classes 0 … {classes - 1}, got {sorted(spec, key=str)}; "
-            "name each class by its index, as the targets do"
-        )
-        raise ConfigError(message)
+        message = f"class_weight: expected classes 0 … {classes - 1}, got {sorted(spec, key=str)}; "
+        raise ConfigError(message + "name each class by its index, as the targets do")
     found = [spec.get(c, 1.0) for c in range(classes)]
     try:
         array = np.array(found, dtype=np.float64)
     except (TypeError, ValueError):
         array = np.array([np.nan])
     if array.ndim != 1 or not (np.isfinite(array).all() and array.min() >= 0):
-        message = (
-            f"class_weight: expected finite weights of 0 or more, got {found}; give 0 to a class that is not to count"
-        )
-        raise ConfigError(message)
+        message = f"class_weight: expected finite weights of 0 or more, got {found}; "
+        raise ConfigError(message + "give 0 to a class that is not to count")
     return array

@@ -28,11 +28,8 @@ def moments(samples: Any, axis: int | None) -> tuple[Any, Any]:
         x = x.reshape(-1) if axis is None else x
         own, around = _of_block(x)
         if not np.all(np.isfinite(around)):
-            message = (
-                f"{samples.name}, rows {start} to {stop - 1}: expected finite numbers, got inf or nan; "
-                "fill them in or drop their rows: no mean is filled in"
-            )
-            raise DataError(message)
+            message = f"{samples.name}, rows {start} to {stop - 1}: expected finite numbers, got inf or nan; "
+            raise DataError(message + "fill them in or drop their rows: no mean is filled in")
         n = len(x)
         shift = own - mean
         mean = mean + shift * (n / (count + n))

@@ -71,10 +71,8 @@ class Stored:
         x = self._check(found[0] if isinstance(found[0], list | tuple) else to_host(found[0]), what=f"{place}: x")
         known = self.shape[1:] or x.shape[1:]
         if x.shape != (stop - start, *known):
-            message = (
-                f"{place}: expected samples of shape {(stop - start, *known)}, got {x.shape}; bring all to one size"
-            )
-            raise ShapeError(message)
+            message = f"{place}: expected samples of shape {(stop - start, *known)}, got {x.shape}; "
+            raise ShapeError(message + "bring all to one size")
         if len(self.shape) > 1 and x.dtype != self.dtype:
             message = f"{place}: expected numbers in {self.dtype}, as in the first row, got {x.dtype}; return one dtype"
             raise DataError(message)

@@ -30,10 +30,8 @@ def about(folder: Path) -> dict[str, Any] | None:
         if not all(isinstance(name, str) for name in names) or not isinstance(found["scale"], float | None):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        message = (
-            f"{path}: expected what portanet convert writes, got another or a damaged file; convert the table again"
-        )
-        raise DataError(message) from None
+        message = f"{path}: expected what portanet convert writes, got another or a damaged file; "
+        raise DataError(message + "convert the table again") from None
     return dict(found)
 
 
@@ -46,10 +44,8 @@ def described(dataset: Dataset, folder: Path) -> Dataset:
     if names:
         indices = [str(i) for i in range(len(names))]
         if not dataset.classes or not set(dataset.classes) <= set(indices):
-            message = (
-                f"{folder / ABOUT}: it names {len(names)} classes, but the targets hold others; convert the table again"
-            )
-            raise DataError(message)
+            message = f"{folder / ABOUT}: it names {len(names)} classes, but the targets hold others; "
+            raise DataError(message + "convert the table again")
         dataset = dataset.with_classes(indices)
     elif dataset.classes:
         # A reader takes few whole numbers for classes if it knows no better: these are measured.

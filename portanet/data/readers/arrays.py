@@ -66,11 +66,8 @@ def read_npy(path: Path, task: Task | None = None, *, stream: bool = False) -> D
     if not path.is_dir():
         key = _key(path)
         if key not in KEYS:
-            message = (
-                f"{path}: expected a name that tells samples from targets, such as X.npy with y.npy beside it; "
-                "rename both"
-            )
-            raise DataError(message)
+            message = f"{path}: expected a name that tells samples from targets, such as X.npy with y.npy beside it; "
+            raise DataError(message + "rename both")
         files = {k: file for k, file in files.items() if k in (key, KEYS[key], "x_test", "y_test")}
     readers: _Readers = {}
     for key, file in files.items():
@@ -127,11 +124,8 @@ def _samples(x: HostArray | Samples, place: str) -> HostArray | Samples:
         bad = ~np.isfinite(x)
         if bad.any():
             index = tuple(int(i) for i in np.argwhere(bad)[0])
-            message = (
-                f"{place}{list(index)}: expected a finite number, got {x[index]}; "
-                "fill it in or drop the sample: no mean is filled in"
-            )
-            raise DataError(message)
+            message = f"{place}{list(index)}: expected a finite number, got {x[index]}; "
+            raise DataError(message + "fill it in or drop the sample: no mean is filled in")
     return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if channels_first else x
 
 

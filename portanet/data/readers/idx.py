@@ -46,11 +46,8 @@ def read_idx(path: Path) -> Dataset:
     """
     folder, kind = (path, ("train", "images")) if path.is_dir() else (path.parent, _kind(path))
     if kind is None:
-        message = (
-            f"{path}: expected a name such as train-images-idx3-ubyte, to find the labels by; "
-            "rename it, or give its folder"
-        )
-        raise DataError(message)
+        message = f"{path}: expected a name such as train-images-idx3-ubyte, to find the labels by; "
+        raise DataError(message + "rename it, or give its folder")
     files = sorted(folder.iterdir(), reverse=True)
     train, test = _pair(folder, files, kind[0]), None
     if kind[0] == "train" and "test" in {found[0] for found in map(_kind, files) if found}:
@@ -92,21 +89,15 @@ def read_idx_array(path: Path) -> HostArray:
         magic = take(stream, 4, path)
         if len(magic) < 4 or magic[0] or magic[1] or magic[2] not in TYPES or magic[3] == 0:
             came = magic.hex(" ") or "an empty file"
-            message = (
-                f"{path}: expected an IDX file, beginning with 00 00, a type and a number of axes, got {came}; "
-                "is it the right file?"
-            )
-            raise DataError(message)
+            message = f"{path}: expected an IDX file, beginning with 00 00, a type and a number of axes, got {came}; "
+            raise DataError(message + "is it the right file?")
         if magic[3] > _AXES:
             message = f"{path}: expected at most {_AXES} axes, got {magic[3]}; is it the right file?"
             raise DataError(message)
         header = take(stream, 4 * magic[3], path)
         if len(header) < 4 * magic[3]:
-            message = (
-                f"{path}: expected a header of {4 + 4 * magic[3]} bytes, got {4 + len(header)}; "
-                "copy or download the file again"
-            )
-            raise DataError(message)
+            message = f"{path}: expected a header of {4 + 4 * magic[3]} bytes, got {4 + len(header)}; "
+            raise DataError(message + "copy or download the file again")
         dtype = np.dtype(TYPES[magic[2]])
         shape = tuple(int(size) for size in np.frombuffer(header, dtype=">u4"))  # Python's integers: no overflow
         if not all(shape):

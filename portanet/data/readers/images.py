@@ -111,11 +111,8 @@ def _decode(files: list[Path], pixels: HostArray, first: Path) -> None:
     for i, file in enumerate(files):
         with _image(file) as (image, mode, shape):
             if pixels.shape[1:] != shape:
-                message = (
-                    f"{file}: expected an image of {_form(pixels.shape[1:])} as {first} is, got {_form(shape)}; "
-                    "bring all to one size and kind"
-                )
-                raise DataError(message)
+                message = f"{file}: expected an image of {_form(pixels.shape[1:])} as {first} is, got {_form(shape)}; "
+                raise DataError(message + "bring all to one size and kind")
             pixels[i] = np.asarray(image.convert(mode))
 
 

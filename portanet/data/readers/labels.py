@@ -94,11 +94,8 @@ def _numbers(labels: Labels, where: Where, task: Task | None) -> HostArray | Non
                 if task != "regression":
                     return None
                 place = where(labels.index(name))
-                message = (
-                    f"{place}: expected a number to regress, got {shown(name)}; "
-                    "leave out the task or name another target"
-                )
-                raise DataError(message) from error
+                message = f"{place}: expected a number to regress, got {shown(name)}; "
+                raise DataError(message + "leave out the task or name another target") from error
         values = np.asarray([number[name] for name in labels], dtype=np.float64)
     else:
         values = labels.astype(np.float64)
@@ -138,11 +135,8 @@ def _number_classes(y: HostArray, y_test: HostArray | None, where: Where, test_w
     large = np.flatnonzero(np.abs(y) >= _EXACT)
     if len(large):
         place, value = where(int(large[0])), y[large[0]]
-        message = (
-            f"{place}: the label is out of range: expected a number below 2**53, got {value:g}; "
-            "number the classes from 0"
-        )
-        raise DataError(message)
+        message = f"{place}: the label is out of range: expected a number below 2**53, got {value:g}; "
+        raise DataError(message + "number the classes from 0")
     classes = tuple(_name(value) for value in values.tolist())
     if y_test is not None:
         strange = np.flatnonzero(~np.isin(y_test, values))
@@ -164,11 +158,8 @@ def _text_classes(train: list[str], test: list[str] | None, test_where: Where) -
 
 def _refuse_strange(name: str, classes: tuple[str, ...], place: str) -> NoReturn:
     known = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
-    message = (
-        f"{place}: the label {shown(name)} does not occur in the training part (its classes: {known}); "
-        "give both parts the same classes"
-    )
-    raise DataError(message)
+    message = f"{place}: the label {shown(name)} does not occur in the training part (its classes: {known}); "
+    raise DataError(message + "give both parts the same classes")
 
 
 class LabelPieces:

@@ -65,11 +65,8 @@ def read_array(opener: Callable[[], AbstractContextManager[tuple[IO[bytes], Capa
 def check_samples(shape: Shape, dtype: np.dtype[Any], place: str) -> bool:
     """Return whether samples are images with their channels first, which is logged; refuse what cannot be samples."""
     if len(shape) < 2 or 0 in shape:
-        message = (
-            f"{place}: expected samples of the shape (n, features) or (n, h, w), got {shape}; "
-            "reshape them: x.reshape(n, -1)"
-        )
-        raise DataError(message)
+        message = f"{place}: expected samples of the shape (n, features) or (n, h, w), got {shape}; "
+        raise DataError(message + "reshape them: x.reshape(n, -1)")
     if dtype.kind not in "biuf":
         message = f"{place}: expected real numbers, got the type {dtype}; convert them"
         raise DataError(message)
@@ -81,11 +78,8 @@ def check_samples(shape: Shape, dtype: np.dtype[Any], place: str) -> bool:
 
 def _refuse_objects(dtype: np.dtype[Any], place: str) -> None:
     if dtype.hasobject:
-        message = (
-            f"{place}: refused: it holds Python objects (pickle), which can run code; "
-            "save it as numbers: x.astype(float)"
-        )
-        raise DataError(message)
+        message = f"{place}: refused: it holds Python objects (pickle), which can run code; "
+        raise DataError(message + "save it as numbers: x.astype(float)")
 
 
 class NpySamples(Samples):
@@ -118,17 +112,12 @@ class NpySamples(Samples):
         _refuse_objects(dtype, self.name)
         self._channels_first = check_samples(shape, dtype, self.name)
         if fortran:
-            message = (
-                f"{path}: its rows do not lie one behind the other (Fortran's order); save it again: "
-                "np.save(path, np.ascontiguousarray(x))"
-            )
-            raise DataError(message)
+            message = f"{path}: its rows do not lie one behind the other (Fortran's order); "
+            raise DataError(message + "save it again: np.save(path, np.ascontiguousarray(x))")
         expected, came = math.prod(shape) * dtype.itemsize, room.bytes - self._start
         if came != expected:
-            message = (
-                f"{path}: expected {expected} bytes of data, as its header says, got {came}; copy or download it again"
-            )
-            raise DataError(message)
+            message = f"{path}: expected {expected} bytes of data, as its header says, got {came}; "
+            raise DataError(message + "copy or download it again")
         self._stored, self._sample, self._row = dtype, shape[1:], expected // shape[0]
         self.dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
         self.shape = (shape[0], *shape[2:], shape[1]) if self._channels_first else shape

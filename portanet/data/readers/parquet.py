@@ -106,11 +106,8 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
 
 def _target(names: list[str], kinds: list[Any], target: str | int | None, path: Path) -> str:
     if len(names) < 2:
-        message = (
-            f"{path}: expected at least two columns, features and a target, got {len(names)}; "
-            "write features and target into one file"
-        )
-        raise DataError(message)
+        message = f"{path}: expected at least two columns, features and a target, got {len(names)}; "
+        raise DataError(message + "write features and target into one file")
     if target is not None:
         return names[chosen_target(target, names, len(names), path)]
     text = [i for i, kind in enumerate(kinds) if _is_text(kind)]

@@ -78,10 +78,8 @@ def _parts(path: Path) -> tuple[Path, Path | None]:
     if path.is_dir():
         files = _training_files(path)
         if len(files) > 1:
-            message = (
-                f"{path}: expected one training table, got {', '.join(p.name for p in files)}; give the file itself"
-            )
-            raise DataError(message)
+            message = f"{path}: expected one training table, got {', '.join(p.name for p in files)}; "
+            raise DataError(message + "give the file itself")
         path = files[0]
     sibling = path.with_name(_TRAIN.sub("test", path.name))
     return path, sibling if sibling != path and sibling.is_file() else None
@@ -96,18 +94,12 @@ def _test_part(path: Path, train: Form, column: int) -> Part | None:
         logger.warning("%s: it has no target column, and is not used as the test part", path)
         return None
     if form.columns != train.columns:
-        message = (
-            f"{path}: expected {train.columns} columns as in the training part, got {form.columns}; "
-            "give both the same columns"
-        )
-        raise DataError(message)
+        message = f"{path}: expected {train.columns} columns as in the training part, got {form.columns}; "
+        raise DataError(message + "give both the same columns")
     for i, (expected, came) in enumerate(zip(train.header, form.header, strict=False)):
         if expected != came:
-            message = (
-                f"{path}, column {i + 1}: expected {expected!r} as in the training part, got {came!r}; "
-                "give both the same columns"
-            )
-            raise DataError(message)
+            message = f"{path}, column {i + 1}: expected {expected!r} as in the training part, got {came!r}; "
+            raise DataError(message + "give both the same columns")
     return parse(data, form, column, path)
 
 

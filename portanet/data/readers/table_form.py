@@ -67,10 +67,8 @@ def decode(data: bytearray, path: Path, above: int = 0) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         line = above + data.count(b"\n", 0, error.start) + 1
-        message = (
-            f"{path}, line {line}: expected text in UTF-8, got the byte 0x{data[error.start]:02x}; save it as UTF-8"
-        )
-        raise DataError(message) from error
+        message = f"{path}, line {line}: expected text in UTF-8, got the byte 0x{data[error.start]:02x}; "
+        raise DataError(message + "save it as UTF-8") from error
 
 
 def refuse_line(path: Path, line: int) -> NoReturn:
@@ -103,11 +101,8 @@ def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
         raise DataError(message)
     delimiter = _delimiter(text)
     if not delimiter:
-        message = (
-            f"{path}: expected at least two columns, features and a target, got one; columns are separated by a comma, "
-            "a semicolon or a tab"
-        )
-        raise DataError(message)
+        message = f"{path}: expected at least two columns, features and a target, got one; "
+        raise DataError(message + "columns are separated by a comma, a semicolon or a tab")
     rows, lines = _rows(text, delimiter)
     columns = len(rows[0])
     header = tuple(cell.strip() for cell in rows[0]) if _is_header(rows) else ()

@@ -84,11 +84,8 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Part:
             if row and line >= form.first_line:
                 if len(row) != form.columns:
                     reference = "as the header has" if form.header else "as the first row has"
-                    message = (
-                        f"{path}, line {line}: expected {form.columns} cells, {reference}, got {len(row)}; "
-                        f"complete the row, or quote a text that holds {form.delimiter!r}"
-                    )
-                    raise DataError(message)
+                    message = f"{path}, line {line}: expected {form.columns} cells, {reference}, got {len(row)}; "
+                    raise DataError(message + f"complete the row, or quote a text that holds {form.delimiter!r}")
                 labels.append(row.pop(target).strip())
                 lines.append(line)
                 if not labels[-1]:
@@ -102,11 +99,8 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Part:
                     _refuse_cell(row[bad].strip(), f"{path}, line {line}, {form.column(features[bad])}")
             line = form.above + reader.line_num + 1
     except csv.Error as error:
-        message = (
-            f"{path}, line {line}: expected cells in quotes to be closed and of a sensible length, got: {error}; "
-            "correct the row"
-        )
-        raise DataError(message) from error
+        message = f"{path}, line {line}: expected cells in quotes to be closed and of a sensible length, got: {error}; "
+        raise DataError(message + "correct the row") from error
     x = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features))
     finite = np.isfinite(x)
     if not finite.all():

@@ -56,11 +56,8 @@ def read_text_digits(path: Path) -> Dataset:
             if info.is_dir() or name.suffix.lower() != ".txt":
                 continue
             if info.file_size > _BYTES:
-                message = (
-                    f"{path}, {name}: expected a text digit of about 1 kB, got {info.file_size} bytes; "
-                    "remove it from the zip"
-                )
-                raise DataError(message)
+                message = f"{path}, {name}: expected a text digit of about 1 kB, got {info.file_size} bytes; "
+                raise DataError(message + "remove it from the zip")
             members.append((name, partial(member, archive, info, f"{path}, {name}")))
         return _dataset(path, members)
 

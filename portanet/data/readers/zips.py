@@ -22,11 +22,8 @@ class _Bounded(io.FileIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _DIRECTORY:
-            message = (
-                f"{self.name!s}: refused: the list of its members is longer than {_DIRECTORY >> 20} MiB; "
-                "unpack it yourself, if you trust it, and give the folder"
-            )
-            raise DataError(message)
+            message = f"{self.name!s}: refused: the list of its members is longer than {_DIRECTORY >> 20} MiB; "
+            raise DataError(message + "unpack it yourself, if you trust it, and give the folder")
         return super().read(-1 if size is None else size) or b""
 
 
