@@ -142,7 +142,7 @@ class Call:
 class Graph:
     """What a function does with the arguments of one kind, captured.
 
-    It owns the arrays at the places that it reads from, `inputs`, and writes to, `outputs`; one written over is in both.
+    It owns the arrays that it reads from, `inputs`, and writes to, `outputs`; one that is written over is in both.
     """
 
     def __init__(self, function: Callable[..., Any], call: Call) -> None:

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import unique_labels
 
 
 class Labels:
-    """The classes that a classifier knows: those of the labels `y`, which are rows of 0 and 1 if a sample has several."""
+    """The classes that a classifier knows: those of the labels `y`, rows of 0 and 1 if a sample may have several."""
 
     def __init__(self, y: Any) -> None:
         self._binarizer = LabelBinarizer().fit(y)  # it refuses, in its words, what is no labels
