@@ -11,17 +11,7 @@ from portanet.typing import Array, Shape
 
 
 class FlatSum:
-    """A flat array on the host, and its sum over processes in place; of any backend's arrays.
-
-    Parameters
-    ----------
-    backend : Backend
-    ranks : Ranks
-        ``add_up`` is used.
-    size : int
-    dtype : str
-        ``"float32"`` or ``"float64"``.
-    """
+    """A flat array on the host, and its sum over processes in place (by ``ranks.add_up``); of any backend's arrays."""
 
     def __init__(self, backend: Backend, ranks: Any, size: int, dtype: str) -> None:
         self.backend, self.ranks = backend, ranks

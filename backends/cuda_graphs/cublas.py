@@ -111,20 +111,12 @@ def product(a: Array, b: Array) -> Array:
 
 
 class _Operand(NamedTuple):
-    """A stack of matrices as cuBLAS takes it: read by columns, a matrix that lies row by row is its transpose.
+    """A stack of matrices as cuBLAS takes it: read by columns, a matrix that lies row by row is its transpose."""
 
-    Attributes
-    ----------
-    array : array
-        Whose memory it is; a copy must outlive the call.
-    form, leading, step : int
-        Whether it is to be transposed; entries from one column to the next, and from one matrix to the next.
-    """
-
-    array: Array
-    form: int
-    leading: int
-    step: int
+    array: Array  # whose memory it is; a copy must outlive the call
+    form: int  # whether it is to be transposed
+    leading: int  # entries from one column to the next
+    step: int  # and from one matrix to the next
 
     @classmethod
     def of(cls, x: Array, stack: Shape) -> _Operand:

@@ -96,19 +96,12 @@ class Graphed:
 class Call:
     """The arguments of a call, taken apart.
 
-    Attributes
-    ----------
-    leaves : list
-        Their arrays and numbers, in a row.
-    given : list of int
-        Which of them are given away.
-    kind : tuple
-        What two calls of one graph have in common: all but values. A number is of the same kind as an array that holds
-        one; floats take the dtype of the first array of floats, whole numbers int32.
+    `kind` is what two calls of one graph have in common: all but values. A number is of the same kind as an array that
+    holds one; floats take the dtype of the first array of floats, whole numbers int32.
     """
 
-    leaves: list[Any]
-    given: list[int]
+    leaves: list[Any]  # their arrays and numbers, in a row
+    given: list[int]  # which of them are given away
     kind: tuple[Any, ...]
 
     @classmethod
@@ -147,12 +140,9 @@ class Call:
 
 
 class Graph:
-    """What a function does with the arguments of one kind, captured. It owns the arrays that are read and written.
+    """What a function does with the arguments of one kind, captured.
 
-    Attributes
-    ----------
-    inputs, outputs : list
-        Arrays at the places that the graph reads from and writes to; an array that is written over is in both.
+    It owns the arrays that it reads from, `inputs`, and writes to, `outputs`; one that is written over is in both.
     """
 
     def __init__(self, function: Callable[..., Any], call: Call) -> None:

@@ -12,25 +12,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Blas:
-    """The BLAS that NumPy runs on.
+    """The BLAS that NumPy runs on."""
 
-    Attributes
-    ----------
-    library, version : str
-        Such as ``"openblas"`` and ``"0.3.31"``.
-    architecture : str
-        The processor that its kernels are written for, such as ``"SkylakeX"``; empty where it cannot be told.
-    threads : int or None
-        How many threads a product may take; None where it cannot be told.
-    warning : str
-        What holds it back and how to mend it; empty where nothing does.
-    """
-
-    library: str
-    version: str
-    architecture: str
-    threads: int | None
-    warning: str
+    library: str  # such as openblas
+    version: str  # such as 0.3.31
+    architecture: str  # the processor that its kernels are written for, such as SkylakeX; empty if unknown
+    threads: int | None  # how many threads a product may take; None if unknown
+    warning: str  # what holds it back and how to fix it; empty if nothing does
 
 
 _AVX2, _AVX512 = 2, 3

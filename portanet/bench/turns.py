@@ -15,19 +15,11 @@ from portanet.errors import PortanetError
 
 @dataclass
 class Timings:
-    """Milliseconds a step of one workload.
-
-    Attributes
-    ----------
-    rounds : dict of list of float
-        By library, one number a round; libraries that cannot be measured are not among them.
-    absent : dict of str
-        Why the others are not.
-    """
+    """Milliseconds a step of one workload."""
 
     workload: str
-    rounds: dict[str, list[float]] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)
+    rounds: dict[str, list[float]] = field(default_factory=dict)  # of each library that can be measured, one a round
+    absent: dict[str, str] = field(default_factory=dict)  # why the others are not there
 
     def median(self, peer: str) -> float:
         """Return the median of the rounds, in milliseconds a step."""

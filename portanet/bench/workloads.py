@@ -11,29 +11,17 @@ from portanet.random import generator
 
 @dataclass(frozen=True)
 class Workload:
-    """A network of dense layers (or the convolutional one), its data by their sizes, and how it is trained.
-
-    Attributes
-    ----------
-    sizes : tuple of int
-        Units from the input to the output; of the convolutional network, behind its convolutions.
-    hidden, loss, optimizer : str
-        ``relu`` or ``sigmoid``; ``softmax``, ``binary`` or ``squared``; ``sgd`` or ``adam``.
-    samples, batch : int
-        Rows of the data, and how many of them make a step.
-    image : tuple of int
-        Shape of a sample of the convolutional network; empty for rows.
-    """
+    """A network of dense layers (or the convolutional one), its data by their sizes, and how it is trained."""
 
     name: str
-    sizes: tuple[int, ...]
-    hidden: str
-    loss: str
+    sizes: tuple[int, ...]  # units from the input to the output; of the convolutional network, after its convolutions
+    hidden: str  # relu or sigmoid
+    loss: str  # softmax, binary or squared
     batch: int
     samples: int
-    optimizer: str = "sgd"
+    optimizer: str = "sgd"  # or adam
     lr: float = 0.01
-    image: tuple[int, ...] = ()
+    image: tuple[int, ...] = ()  # shape of a sample of the convolutional network; empty for rows
 
     @property
     def steps(self) -> int:

@@ -14,7 +14,7 @@ from portanet.cli.parameters import json_option
 @click.option("--backend", help="Fail (exit code 4) if this one cannot be used.")
 @json_option
 def doctor(backend: str | None, *, json_wanted: bool) -> None:
-    """Tell what runs here, what does not, why, and what mends it.
+    """Report what runs here, what does not, why, and what fixes it.
 
     Each backend is tried with a kernel and a matrix product.
     """

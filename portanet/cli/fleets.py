@@ -18,10 +18,7 @@ def fleet(
 ) -> Fleet:
     """Return the fleet that options ask for, one member each; they may differ in their rates and decays alone.
 
-    Parameters
-    ----------
-    net : function of the options, the data, the loss and a member's number, optional
-        Returns that member's network; by default they are one and the same.
+    `net` returns a member's network from the options, the data, the loss and its number; by default all are the same.
     """
     from portanet.cli import network, schedule, training
     from portanet.fleet import Fleet

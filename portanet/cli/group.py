@@ -23,7 +23,7 @@ HELP = {
     "convert": "Write a table as .npy, which is read from disk piece by piece.",
     "info": "Describe a run, a model's file, or data.",
     "plot": "Draw the curves of one RUN, or of several in one picture.",
-    "doctor": "Tell what runs here, what does not, why, and what mends it.",
+    "doctor": "Report what runs here, what does not, why, and what fixes it.",
     "agree": "Compare backends with NumPy in float64.",
     "bench": "Time steps of training beside other libraries.",
     "gradcheck": "Compare gradients with central differences.",
@@ -84,7 +84,7 @@ def _debug_option() -> click.Option:
         ["--debug"],
         is_flag=True,
         expose_value=False,
-        is_eager=True,  # errors in the options behind it shall have their traceback too
+        is_eager=True,  # errors in the options after it shall have their traceback too
         callback=_remember_debug,
         help="Show the traceback of an error.",
     )

@@ -17,20 +17,15 @@ _NOTICE = b"\nportanet: interrupted; finishing this batch, then saving (once mor
 
 
 class Interrupts(Callback):
-    """A block in which signals stop the trainer behind its current batch.
+    """A block in which signals stop the trainer after its current batch.
 
-    SIGHUP, of a terminal that was closed, is left alone where it is ignored already (``nohup``). It may come twice,
-    from the shell and from the system: a second one changes nothing.
-
-    Attributes
-    ----------
-    received : int
-        Number of the signal that came; 0 if none did.
+    SIGHUP, of a terminal that was closed, is left alone if it is ignored already (``nohup``). It may come twice, from
+    the shell and from the system: a second one changes nothing.
     """
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
-        self.received = 0
+        self.received = 0  # number of the signal that came
         self._before: dict[signal.Signals, Any] = {}
 
     @property

@@ -34,16 +34,7 @@ VAL_FRACTION = 0.1  # where something watches the validation and the user names 
 
 
 class Training:
-    """A training that is ready to run.
-
-    Attributes
-    ----------
-    options : Options
-        With all that the user left open filled in.
-    dataset : Dataset
-        As it was read.
-    trainer : Trainer
-    """
+    """A training that is ready to run: its options with all that the user left open filled in, data and trainer."""
 
     def __init__(self, options: Options, ranks: Ranks | None = None) -> None:
         if options.plots and importlib.util.find_spec("matplotlib") is None:

@@ -18,19 +18,9 @@ UNKNOWN = -1  # beyond the categories: Embedding gives zeros for it
 class Categories:
     """The categories of a table's categorical features, as the first fit saw them.
 
-    Missing values (None, NaN, NA) are a category of their own, where there were some. A category that was not seen then
-    gets the number -1, for which :class:`portanet.Embedding` gives zeros.
-
-    Parameters
-    ----------
-    X : array or table of shape (n_samples, n_features)
-    mask : ndarray of bool, shape (n_features,)
-        Which features are categorical.
-
-    Attributes
-    ----------
-    known : list of ndarray
-        The categories of each categorical feature, sorted, a missing value last.
+    Missing values (None, NaN, NA) are a category of their own, if there were some. A category that was not seen then
+    gets the number -1, for which :class:`portanet.Embedding` gives zeros. `mask` says which features are categorical;
+    `known` has the categories of each, sorted, a missing value last.
     """
 
     def __init__(self, X: Any, mask: np.ndarray[Any, Any]) -> None:

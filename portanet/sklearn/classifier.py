@@ -91,16 +91,10 @@ class MLPClassifier(BaseClassifier):
         The labels, in the order of the probabilities.
     loss_ : float
         The loss at the end of training, penalty included.
-    best_loss_ : float or None
-        The smallest loss of an epoch; None with `early_stopping`. Absent for 'lbfgs', like the next three.
-    loss_curve_ : list of float
-        The loss of each epoch.
-    validation_scores_ : list of float or None
-        The score of each epoch on the validation part, if there is one.
-    best_validation_score_ : float or None
-        The best of these.
-    t_ : int
-        Number of samples seen so far.
+    best_loss_, loss_curve_ : float or None, list of float
+        The smallest loss of an epoch (None with `early_stopping`) and that of each; absent for 'lbfgs', like the next.
+    best_validation_score_, validation_scores_ : float or None, list of float or None
+        The best score of an epoch on the validation part and that of each, if there is one.
     coefs_, intercepts_ : list of arrays
         Weights (inputs, outputs) and biases of each layer, where the samples of the fit were.
     embeddings_, categories_ : list of arrays
@@ -111,12 +105,8 @@ class MLPClassifier(BaseClassifier):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if they had names that are strings.
-    n_iter_ : int
-        Number of iterations of the last fit.
-    n_layers_ : int
-        Number of layers, input and output included.
-    n_outputs_ : int
-        Number of outputs.
+    t_, n_iter_, n_layers_, n_outputs_ : int
+        Number of samples seen so far, iterations of the last fit, layers (with input and output), and outputs.
     out_activation_ : str
         Name of the output activation.
 

@@ -28,26 +28,13 @@ NOT_FINITE = (
 
 @dataclass
 class Progress:
-    """What an estimator remembers of its fits, beside the fitted attributes, for the next one.
-
-    Attributes
-    ----------
-    random_state : RandomState
-    order : host array, optional
-        The samples' order in the last epoch: scikit-learn shuffles it again for the next.
-    stalled : int
-        Number of epochs without an improvement.
-    best_weights : dict, optional
-        Those with the best validation score.
-    kept : dict
-        The optimizer's state, epoch and schedule.
-    """
+    """What an estimator remembers of its fits, beside the fitted attributes, for the next one."""
 
     random_state: Any
-    order: Any = None
-    stalled: int = 0
-    best_weights: dict[str, Any] | None = None
-    kept: dict[str, Any] = field(default_factory=dict)
+    order: Any = None  # of the samples in the last epoch: scikit-learn shuffles it again for the next
+    stalled: int = 0  # epochs without an improvement
+    best_weights: dict[str, Any] | None = None  # those with the best validation score
+    kept: dict[str, Any] = field(default_factory=dict)  # the optimizer's state, epoch and schedule
 
 
 class Data(NamedTuple):
@@ -62,17 +49,8 @@ class Data(NamedTuple):
 class Convergence(Callback):
     """Writes an estimator's fitted attributes after each epoch, and ends the training when nothing improves.
 
-    Parameters
-    ----------
-    estimator : BaseMLP
-    progress : Progress
-        Of that estimator.
-    samples : int
-        Number of training samples, by which ``t_`` grows an epoch.
-    validation : Data, optional
-        What is scored after each epoch; it decides if the estimator's `early_stopping` is on, else the training loss.
-    score : callable
-        ``score(outputs, y, weight)``.
+    ``t_`` grows by `samples` an epoch. `validation` is scored by ``score(outputs, y, weight)``; that decides if the
+    estimator's `early_stopping` is on, else the training loss does.
     """
 
     def __init__(self, estimator: Any, progress: Progress, samples: int, validation: Data | None, score: Score) -> None:

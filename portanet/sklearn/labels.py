@@ -11,26 +11,13 @@ from sklearn.utils.multiclass import unique_labels
 
 
 class Labels:
-    """The classes that a classifier knows.
-
-    Parameters
-    ----------
-    y : array-like
-        Labels, in which every class occurs; for several labels a sample, rows of 0 and 1.
-
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,)
-    kind : {"binary", "multiclass", "multilabel-indicator"}
-    outputs : int
-        Number of outputs that a network needs for them.
-    """
+    """The classes that a classifier knows: those of the labels `y`, rows of 0 and 1 if a sample may have several."""
 
     def __init__(self, y: Any) -> None:
         self._binarizer = LabelBinarizer().fit(y)  # it refuses, in its words, what is no labels
         self.classes = self._binarizer.classes_
-        self.kind = self._binarizer.y_type_
-        self.outputs = 1 if self.kind == "binary" else len(self.classes)
+        self.kind = self._binarizer.y_type_  # binary, multiclass or multilabel-indicator
+        self.outputs = 1 if self.kind == "binary" else len(self.classes)  # that a network needs for them
 
     def check(self, y: Any, *, same: bool) -> None:
         """Refuse labels that are not among the classes; where `same`, also classes that are not among the labels."""

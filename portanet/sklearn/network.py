@@ -20,22 +20,11 @@ SCIKIT_NAMES = {"identity": None, "logistic": "sigmoid"}
 
 @dataclass(frozen=True)
 class Network:
-    """Layers, and where in them the dense ones and the ends of the hidden ones stand.
-
-    Attributes
-    ----------
-    net : Sequential
-        What stands in front; for each hidden layer Dense, BatchNorm, activation and Dropout, as far as they are asked
-        for; then a Dense.
-    weighted : tuple of int
-        Positions of the layers whose parameters are ``coefs_`` and ``intercepts_``.
-    ends : tuple of int
-        Number of layers up to the end of each hidden one; in front of them, of the convolutions together.
-    """
+    """What stands in front; for each hidden layer Dense, BatchNorm, activation, Dropout, if asked for; then a Dense."""
 
     net: Sequential
-    weighted: tuple[int, ...]
-    ends: tuple[int, ...]
+    weighted: tuple[int, ...]  # positions of the layers whose parameters are ``coefs_`` and ``intercepts_``
+    ends: tuple[int, ...]  # number of layers up to the end of each hidden one; before them, of all convolutions
 
     @property
     def weight_names(self) -> list[str]:
@@ -76,20 +65,10 @@ def build(
     output: Layer | None,
     front: Sequence[Layer] = (),
 ) -> Network:
-    """Return the network.
+    """Return the network with hidden layers of these sizes.
 
-    Parameters
-    ----------
-    sizes : sequence of int
-        Units of the hidden layers.
-    outputs : int
-    activation : str, Layer, or a sequence with one of these for each hidden layer
-    dropout : float, or a sequence with one for each hidden layer
-    batch_norm : bool
-    output : Layer or None
-        What stands behind the last Dense, where the loss does not contain it.
-    front : sequence of Layer
-        What stands in front of the first Dense, and makes rows of the samples.
+    `activation` and `dropout` may be sequences with one for each hidden layer. `front` makes rows of the samples, and
+    `output` follows the last Dense if the loss does not contain it.
     """
     layers: list[Layer] = list(front)
     ends = [len(layers)] if any(isinstance(layer, Conv2D) for layer in layers) else []

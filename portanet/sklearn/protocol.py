@@ -26,15 +26,8 @@ __all__ = ["CallbackSupportMixin", "SklearnCallbackAdapter", "with_callbacks"]
 class SklearnCallbackAdapter(Callback):
     """Makes a fit a task of scikit-learn's, and each epoch a task within it.
 
-    Parameters
-    ----------
-    estimator : BaseMLP
-    context : callback context of scikit-learn
-        Of the fit, with an epoch for each subtask.
-    as_attributes : callable
-        From a backend and arrays under the network's names to the attributes that predict.
-    data : dict
-        X, y and metadata, which are handed on.
+    `context` is scikit-learn's, of the fit, with an epoch for each subtask; `as_attributes` makes of a backend and
+    arrays under the network's names the attributes that predict; `data` (X, y and metadata) are passed on.
     """
 
     def __init__(

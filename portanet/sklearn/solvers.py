@@ -67,20 +67,11 @@ class _Gradients(Optimizer):
 
 @dataclass
 class LearningRate(Schedule):
-    """What scikit-learn's `learning_rate` makes of the initial one, told at the end of each epoch.
-
-    Parameters
-    ----------
-    kind : {"constant", "invscaling", "adaptive"}
-    initial : float
-        The initial learning rate, which the factor multiplies.
-    power_t : float
-        Exponent of "invscaling".
-    """
+    """What scikit-learn's `learning_rate` makes of the initial one; it is updated at the end of each epoch."""
 
     kind: Annotated[str, one_of("constant", "invscaling", "adaptive")]
-    initial: NotNegative
-    power_t: float
+    initial: NotNegative  # the initial learning rate, which the factor multiplies
+    power_t: float  # exponent of "invscaling"
     current: NotNegative = 1.0
 
     def factor(self, epoch: float, epochs: float) -> float:
