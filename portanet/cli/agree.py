@@ -1,4 +1,4 @@
-"""``portanet agree``: whether the backends give the same numbers."""
+"""``portanet agree``: Compare backends with NumPy in float64."""
 
 from __future__ import annotations
 

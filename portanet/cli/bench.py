@@ -1,4 +1,4 @@
-"""``portanet bench``: what a step of training costs here, beside other libraries."""
+"""``portanet bench``: Time steps of training beside other libraries."""
 
 from __future__ import annotations
 

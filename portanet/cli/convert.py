@@ -1,4 +1,4 @@
-"""``portanet convert``: a table of text as .npy, once."""
+"""``portanet convert``: Write a table as .npy, which is read from disk piece by piece."""
 
 from __future__ import annotations
 

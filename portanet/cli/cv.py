@@ -1,4 +1,4 @@
-"""``portanet cv``: k networks, each trained without its fold and evaluated on it, as one fleet."""
+"""``portanet cv``: Cross-validate a network on DATA."""
 
 from __future__ import annotations
 

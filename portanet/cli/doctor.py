@@ -1,4 +1,4 @@
-"""``portanet doctor``: the state of the backends, the BLAS and the memory."""
+"""``portanet doctor``: Report what runs here, what does not, why, and what fixes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``portanet evaluate``: how good a trained network is."""
+"""``portanet evaluate``: Print loss and metrics of a trained network on DATA."""
 
 from __future__ import annotations
 

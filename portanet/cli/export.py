@@ -1,4 +1,4 @@
-"""``portanet export``: a trained network for other programs."""
+"""``portanet export``: Write a trained network for ONNX, torch, or NumPy alone."""
 
 from __future__ import annotations
 

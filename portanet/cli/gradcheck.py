@@ -1,4 +1,4 @@
-"""``portanet gradcheck``: whether the derivatives are right."""
+"""``portanet gradcheck``: Compare gradients with central differences."""
 
 from __future__ import annotations
 

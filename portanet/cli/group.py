@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,21 +15,36 @@ from portanet.cli.imports import import_option
 from portanet.cli.ranks import refuse_several
 from portanet.errors import unknown
 
-HELP = {
-    "train": "Train a network on DATA.",
-    "tune": "Search settings of a network on DATA.",
-    "cv": "Cross-validate a network on DATA.",
-    "evaluate": "Print loss and metrics of a trained network on DATA.",
-    "predict": "Write a trained network's predictions for DATA as CSV.",
-    "export": "Write a trained network for ONNX, torch, or NumPy alone.",
-    "convert": "Write a table as .npy, which is read from disk piece by piece.",
-    "info": "Describe a run, a model's file, or data.",
-    "plot": "Draw the curves of one RUN, or of several in one picture.",
-    "doctor": "Report what runs here, what does not, why, and what fixes it.",
-    "agree": "Compare backends with NumPy in float64.",
-    "bench": "Time steps of training beside other libraries.",
-    "gradcheck": "Compare gradients with central differences.",
-}
+ORDER = [
+    "train",
+    "tune",
+    "cv",
+    "evaluate",
+    "predict",
+    "export",
+    "convert",
+    "info",
+    "plot",
+    "doctor",
+    "agree",
+    "bench",
+    "gradcheck",
+]
+"""The order in which commands are listed; others come after these."""
+
+
+def _commands() -> dict[str, str]:
+    """Return the commands with their help: the modules here that begin so. Reading a line imports nothing."""
+    found = {}
+    for file in sorted(Path(__file__).parent.glob("*.py"), key=lambda file: (file.stem not in ORDER, file.stem)):
+        with file.open(encoding="utf-8") as text:
+            match = re.fullmatch(r'"""``portanet (\w+)``: (.*)"""\n', text.readline())
+        if match and match[1] == file.stem:
+            found[match[1]] = match[2]
+    return {name: found[name] for name in [*(own for own in ORDER if own in found), *found]}
+
+
+HELP = _commands()
 """The first line of each command's help: shown without importing the command."""
 
 NAMES = ("train", "tune", "cv", "evaluate", "predict", "export", "info", "plot", "agree", "gradcheck")

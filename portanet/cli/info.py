@@ -1,4 +1,4 @@
-"""``portanet info``: what a run, a model's file or data hold."""
+"""``portanet info``: Describe a run, a model's file, or data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`portanet plot`: the pictures of one run, or the curves of several in one picture."""
+"""``portanet plot``: Draw the curves of one RUN, or of several in one picture."""
 
 from __future__ import annotations
 

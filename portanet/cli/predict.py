@@ -1,4 +1,4 @@
-"""``portanet predict``: what a trained network makes of each sample."""
+"""``portanet predict``: Write a trained network's predictions for DATA as CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``portanet train``: data, a network, a run folder."""
+"""``portanet train``: Train a network on DATA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``portanet tune``: a search among settings, trained as fleets."""
+"""``portanet tune``: Search settings of a network on DATA."""
 
 from __future__ import annotations
 
