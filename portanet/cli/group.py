@@ -15,21 +15,7 @@ from portanet.cli.imports import import_option
 from portanet.cli.ranks import refuse_several
 from portanet.errors import unknown
 
-ORDER = [
-    "train",
-    "tune",
-    "cv",
-    "evaluate",
-    "predict",
-    "export",
-    "convert",
-    "info",
-    "plot",
-    "doctor",
-    "agree",
-    "bench",
-    "gradcheck",
-]
+ORDER = ("train", "tune", "cv", "evaluate", "predict", "export", "convert", "info", "plot", "doctor", "agree", "bench")
 """The order in which commands are listed; others come after these."""
 
 

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+import portanet.cli.stored  # noqa: F401  # before a test replaces what it imports
 from portanet.cli.group import HELP, group
 from portanet.errors import (
     BackendError,
