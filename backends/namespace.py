@@ -28,6 +28,11 @@ def adopt(kind: type, xp: Any) -> None:
     _found.setdefault(kind, xp)
 
 
+def copied(x: Array) -> Array:
+    """Return a copy of `x` that can be written over; of a torch tensor that requires grad, outside of its graph."""
+    return namespace(x).asarray(x.detach() if getattr(x, "requires_grad", False) else x, copy=True)
+
+
 def why_fixed(x: Array) -> str:
     """Return why `x` cannot be written in place; empty if it can."""
     if getattr(x, "requires_grad", False) and x.is_leaf:

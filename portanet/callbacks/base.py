@@ -45,6 +45,7 @@ class TrainerView(Protocol):
     seed: int
     params: Params
     buffers: Params
+    opt_state: dict[str, Any]
     meter: Meter
     epoch: int
     position: int
@@ -78,7 +79,10 @@ class Callback:
     """Whether :meth:`on_batch_end` must be called after every batch; else several may be trained in one call."""
 
     runs_last: ClassVar[bool] = False
-    """Whether it is called after the others."""
+    """Whether it is called after the others; when training ends, before them: what they hold is then still there."""
+
+    ends_last: ClassVar[bool] = False
+    """Whether its :meth:`on_fit_end` is called after those of the others, which may put the best weights back."""
 
     acts: ClassVar[bool] = True
     """Whether :meth:`on_epoch_end` does more than record or show its row. If not, it may be called some epochs later,

@@ -74,13 +74,18 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, trainer: TrainerView) -> None:
         # Also where training stopped within an epoch: the steps of it are given up, with their optimizer's state.
-        if self._kept is not None and (self.best_epoch, 0) != (trainer.epoch, trainer.position):
-            trainer.restore_state(replace(self._kept, epoch=trainer.epoch, rate_factor=trainer.rate_factor))
+        kept, now = self._kept, trainer.state
+        place = (now.epoch, now.step, int(now.opt_state.get("t", 0)))  # LowerRate may have gone back to other weights
+        if kept is not None and (self.best_epoch, 0, kept.opt_state.get("t")) != place:
+            opt_state = kept.opt_state or now.opt_state
+            trainer.restore_state(replace(now, params=kept.params, buffers=kept.buffers, opt_state=opt_state, step=0))
         self._kept = self._trainer = None
 
     def state(self) -> dict[str, Any]:
         kept = self._kept
-        parts = None if kept is None else {"params": kept.params, "buffers": kept.buffers, "optimizer": kept.opt_state}
+        parts = None if kept is None else {"params": kept.params, "buffers": kept.buffers}
+        if kept is not None and parts is not None and kept.opt_state:
+            parts["optimizer"] = kept.opt_state
         return {"best": self.best, "best_epoch": self.best_epoch, "weights": parts}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -89,9 +94,8 @@ class EarlyStopping(Callback):
         check_noted(weights=(weights, dict | None))
         self.best, self.best_epoch, self._kept = state["best"], state["best_epoch"], None
         if weights is not None and self._trainer is not None:
-            now = self._trainer.state
-            optimizer = weights.get("optimizer", now.opt_state)  # files of 0.1.0 lack it
-            self._kept = replace(now, params=weights["params"], buffers=weights["buffers"], opt_state=optimizer, step=0)
+            optimizer = weights.get("optimizer", {})  # files of 0.1.0 lack it: then the last state is the one to keep
+            self._kept = TrainState(weights["params"], weights["buffers"], optimizer, self._trainer.meter)
 
 
 class TimeLimit(Callback):

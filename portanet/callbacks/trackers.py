@@ -112,7 +112,8 @@ class MLflow(Callback):
 
     every_batch = False
     writes = True
-    runs_last = True  # after what may restore the best weights
+    runs_last = True
+    ends_last = True  # the network is saved after what may put the best weights back
 
     def __init__(
         self,

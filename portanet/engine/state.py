@@ -76,8 +76,13 @@ class TrainState:
 
     def to_device(self, backend: Backend, dtype: str) -> TrainState:
         """Return a copy in arrays of `backend`; those of the state may be the caller's own."""
-        asarray, xp = backend.asarray, backend.xp
-        return replace(self.map(lambda a: xp.asarray(asarray(a, dtype), copy=True)), meter=self.meter.copy())
+        return replace(self.map(copier(backend, dtype)), meter=self.meter.copy())
+
+
+def copier(backend: Backend, dtype: str) -> Callable[[Any], Any]:
+    """Return what copies an array of whatever library to one of `backend`."""
+    asarray, xp = backend.asarray, backend.xp
+    return lambda a: xp.asarray(asarray(a, dtype), copy=True)
 
 
 def map_slots(opt_state: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:

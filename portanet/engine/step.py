@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from portanet.backends.namespace import namespace, sign, why_fixed
+from portanet.backends.namespace import copied, namespace, sign, why_fixed
 from portanet.errors import ConfigError
 from portanet.layers import Layer
 from portanet.layers.rates import is_rated, learning_rates
@@ -93,6 +93,8 @@ class Step:
         take one; lr may be an array (k,) then, seed is one, (k, 1), and counters may hold ``"weight_decay"`` and
         ``"l2"``, (k,).
         """
+        if not self.donate:  # before all else: what requires grad would make a graph of all steps
+            params, opt_state = _copied(params), {k: a if k == "t" else _copied(a) for k, a in opt_state.items()}
         grads, buffers, value, measured = self.before_update(params, buffers, x, y, weight, counters)
         params, opt_state = self.update(params, grads, opt_state, counters["lr"], counters.get("weight_decay"))
         return params, buffers, opt_state, value, measured
@@ -100,12 +102,10 @@ class Step:
     def update(
         self, params: Params, grads: Params, opt_state: dict[str, Any], lr: Any, weight_decay: Any = None
     ) -> tuple[Params, dict[str, Any]]:
-        """Return the parameters after the optimizer's step along the gradients, and its new state."""
+        """Return the parameters after the optimizer's step, and its new state; the arrays are donated."""
         own: dict[str, Any] = {"stacked": True, "weight_decay": weight_decay} if self.stack else {}
         if self._rates is not None:
             own["rates"] = self._rates(tuple(params))
-        if not self.donate:
-            params, opt_state = _copied(params), {k: a if k == "t" else _copied(a) for k, a in opt_state.items()}
         try:
             return self.optimizer.update(params, grads, opt_state, lr, **own)
         except (ValueError, RuntimeError) as error:
@@ -194,7 +194,7 @@ class Step:
 
 
 def _copied(arrays: Params) -> Params:
-    return {name: namespace(a).asarray(a, copy=True) for name, a in arrays.items()}
+    return {name: copied(a) for name, a in arrays.items()}
 
 
 def _explained(error: Exception, arrays: list[Params]) -> Exception:

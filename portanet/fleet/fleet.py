@@ -184,8 +184,8 @@ class Fleet:
         validation_fraction : float
             Share of the samples that each member is evaluated on instead, split off by its seed.
         callbacks : sequence of Callback, or function
-            Of each member, which gets copies of its own; or a function from its number to its callbacks. A member that
-            a callback stops is out; the others continue.
+            Of each member, which gets copies of its own; or a function from its number to its callbacks, for those that
+            write files. A member that a callback stops is out; the others continue.
         verbose : bool
             Whether the mean of the members' rows is shown on stderr.
 
@@ -211,20 +211,22 @@ class Fleet:
         x = prepare.samples(x, first.dtype, first.input_shape)
         self.init(x.shape[1:])
         parts = parted(self.members, x, y, sample_weight, batch_size, folds, validation_data, validation_fraction)
-        hooks = [
-            [*checked(callbacks(i) if callable(callbacks) else copy.deepcopy(list(callbacks)))]
-            for i in range(len(self))
+        hooks = self._callbacks(callbacks, on_divergence)
+        trains = [
+            check_least(member, train, join=join_last) for member, (train, _) in zip(self.members, parts, strict=True)
         ]
-        fits = {}
-        for i, (member, (train, validation), own) in enumerate(zip(self.members, parts, hooks, strict=True)):
-            own += answer(on_divergence, own)
-            own.sort(key=lambda hook: hook.runs_last)
-            check_least(member, train, join=join_last)
-            fits[i] = member.begin(
-                train, validation, epochs=epochs, shuffle=shuffle, hooks=own, total_epochs=total_epochs
-            ).epochs()
+        fits: dict[int, Generator[Epoch, Ran, None]] = {}
         progress = Progress() if verbose else None
         try:
+            for i, member in enumerate(self.members):
+                fits[i] = member.begin(
+                    *(trains[i], parts[i][1]),
+                    epochs=epochs,
+                    shuffle=shuffle,
+                    hooks=hooks[i],
+                    # One warning for all, where it is not given.
+                    total_epochs=member.epoch + epochs if i and total_epochs is None else total_epochs,
+                ).epochs()
             with held_interrupt(self._interrupt), first.backend.activate(first.dtype):
                 if progress is not None:
                     progress.on_fit_begin(first, first.last_epoch)
@@ -248,27 +250,59 @@ class Fleet:
         progress: Progress | None,
     ) -> None:
         """Run the members' epochs, those that are left together, until none is."""
-        stacks = Stacks(self.group)
-        ready: dict[int, Epoch] = {}
+        stacks, members = Stacks(self.group), self.members
+        begun, rounds = members[0].epoch, 0
         ran: dict[int, Any] = dict.fromkeys(fits)
         while ran:
+            ready: dict[int, Epoch] = {}
+            errors: list[Exception] = []
+            before = [len(member.history) for member in members]
             for i, found in ran.items():
                 try:
                     ready[i] = fits[i].throw(found) if isinstance(found, BaseException) else fits[i].send(found)
                 except StopIteration:
-                    ready.pop(i, None)
+                    pass
                 except DivergedError:
-                    ready.pop(i, None)
-                    epoch = self.members[i].history[-1]["epoch"]
+                    epoch = members[i].history[-1]["epoch"]
                     logger.warning("member %d of the fleet diverged in epoch %d; the others continue", i, epoch)
-            rows = [self.members[i].history[-1] for i in ran if ran[i] is not None and len(self.members[i].history)]
+                except Exception as error:  # raised when the others have recorded the epoch that they have done
+                    errors.append(error)
+            if errors:
+                raise errors[0]
+            seen = [(member.history, n) for member, n in zip(members, before, strict=True)]
+            rows = [own[-1] for own, n in seen if len(own) > n and own.stopped != "diverged"]
             if rows and progress is not None:
-                progress.on_epoch_end(
-                    self.members[0], {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
-                )
-            if rows and on_epoch is not None and any(history.stopped != "diverged" for history in self.histories):
+                progress.on_epoch_end(members[0], {**_mean(rows), "epoch": begun + rounds})
+            if rows and on_epoch is not None:
                 on_epoch(self)
             ran = dict(zip(ready, stacks.run(list(ready.values())), strict=True))
+            rounds += 1
+
+    def _callbacks(
+        self, given: Sequence[Callback] | Callable[[int], Sequence[Callback]], on_divergence: str
+    ) -> list[list[Callback]]:
+        """Return each member's callbacks, in the order in which they are called.
+
+        Raises
+        ------
+        ConfigError
+            If one is none, or all members would write to one file.
+        """
+        if not callable(given):
+            for hook in checked(given):
+                place = getattr(hook, "path", getattr(hook, "log_dir", None))
+                if hook.writes and place is not None and len(self) > 1:
+                    name = type(hook).__name__
+                    message = (
+                        f"fit: the {len(self)} members would all write to {place} ({name}); give each a file, by a "
+                        f"function of its number: callbacks=lambda i: [{name}(f'{{i}}.file')]"
+                    )
+                    raise ConfigError(message)
+        found = [checked(given(i)) if callable(given) else copy.deepcopy(checked(given)) for i in range(len(self))]
+        for own in found:
+            own += answer(on_divergence, own)
+            own.sort(key=lambda hook: hook.runs_last)
+        return found
 
     def evaluate(self, x: Any, y: Any = None, *, sample_weight: Any = None) -> list[dict[str, float]]:
         """Return each member's loss and metrics on `x` and `y` (or a Dataset)."""
@@ -294,3 +328,9 @@ class Fleet:
     def _interrupt(self, reason: str) -> None:
         for member in self.members:
             member.stop(reason)
+
+
+def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each column over the rows that have it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}

@@ -141,8 +141,11 @@ def parted(
             own = data.only(rows, batch_size or len(rows))
             if by_rows:
                 yt, wt = (None if a is None else prepare.take_rows(a, rows) for a in (data.y, weight))
-                found = weighting.weights(wt, first.class_weight, yt, len(rows), first.outputs, first.dtype)
-                own.host_weight = np.zeros(n, first.dtype)
+                found = weighting.weights(
+                    wt, first.class_weight, yt, len(rows), first.outputs, first.dtype, places=first.places
+                )
+                assert found is not None  # class weights were asked for
+                own.host_weight = np.zeros((n, *found.shape[1:]), first.dtype)
                 own.host_weight[rows] = found
                 own.weight = first.backend.asarray(own.host_weight)
             return own

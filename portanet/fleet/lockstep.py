@@ -171,7 +171,11 @@ class Scheduler:
         if own.leads:
             with self._lock:
                 led, self._waiting = self._waiting, []
-            for other, ran in zip(led, self._stacks.run([other.epoch for other in led]), strict=True):
+            try:
+                found = self._stacks.run([other.epoch for other in led])
+            except BaseException as error:  # the others wait for an answer
+                found = [error] * len(led)
+            for other, ran in zip(led, found, strict=True):
                 other.ran = ran
             with self._lock:
                 self._ready.extend(other.woken for other in led if other is not own)

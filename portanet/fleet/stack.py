@@ -59,15 +59,18 @@ class Stacks:
             groups.setdefault(self._key(epoch), []).append(i)
         found: dict[int, Ran | BaseException] = {}
         before, self._stacks = self._stacks, {}
+        ended: BaseException | None = None
         for key, own in groups.items():
             own.sort(key=lambda i: id(epochs[i].batches.x))  # members that share their samples side by side
             size = self.most or _usual(epochs[own[0]]) or len(own)
             for part in np.array_split(own, -(-len(own) // size)):
                 some = [epochs[i] for i in part]
                 try:
+                    if ended is not None and not isinstance(ended, Exception):  # a second Ctrl-C: at once
+                        raise ended
                     ran = self._run(key, some, before)
                 except BaseException as error:
-                    ran = [error] * len(some)
+                    ran, ended = [error] * len(some), error
                 found |= dict(zip(map(int, part), ran, strict=True))
         return [found[i] for i in range(len(epochs))]
 
@@ -180,7 +183,9 @@ class _Stack:
             epoch = self.epochs[j]
             given = epoch.state
             epoch.state, stop = epoch.on_batch(given, n)
-            changed = changed or epoch.state is not given
+            if epoch.state is not given:
+                changed, factor = True, epoch.state.rate_factor
+                self.begun[j] = replace(self.begun[j], rate_factor=factor)
             if stop:
                 self.stopped[j] = epoch.state.to_device(self.backend, self.engine.program.dtype)
         if changed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import shuffle
 
 from portanet.callbacks.base import Callback, TrainerView
+from portanet.engine.state import TrainState
 from portanet.errors import DivergedError
 from portanet.sklearn import inputs
 from portanet.sklearn.solvers import LearningRate
@@ -56,6 +57,7 @@ class Convergence(Callback):
     def __init__(self, estimator: Any, progress: Progress, samples: int, validation: Data | None, score: Score) -> None:
         self.estimator, self.progress, self.samples = estimator, progress, samples
         self.validation, self.score = validation, score
+        self._best: TrainState | None = None
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         e = self.estimator
@@ -78,8 +80,11 @@ class Convergence(Callback):
             self._end(trainer, rate)
 
     def on_fit_end(self, trainer: TrainerView) -> None:
-        if self.estimator.early_stopping and self.progress.best_weights is not None:
-            trainer.restore(self.progress.best_weights)
+        best = self.progress.best_weights
+        if self.estimator.early_stopping and best is not None:
+            # With its optimizer's state; the steps of an epoch that was interrupted are given up.
+            opt_state = trainer.opt_state if self._best is None else self._best.opt_state
+            trainer.restore_state(replace(trainer.state, **best, opt_state=opt_state, step=0))
 
     def _scored(self, trainer: TrainerView) -> bool:
         """Append the validation score; return whether it is better than the best by the tolerance."""
@@ -97,7 +102,8 @@ class Convergence(Callback):
         if score > e.best_validation_score_:
             e.best_validation_score_ = score
             if e.early_stopping:
-                self.progress.best_weights = trainer.snapshot()
+                self._best = best = trainer.copy_state()
+                self.progress.best_weights = {"params": best.params, "buffers": best.buffers}
         return better
 
     def _end(self, trainer: TrainerView, rate: LearningRate | None) -> None:

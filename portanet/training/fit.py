@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import math
 import time
 from collections.abc import Generator, Sequence
@@ -67,7 +68,7 @@ class Fit:
         self._each_batch = [hook for hook in self._called if type(hook).on_batch_end is not Callback.on_batch_end]
         self._waiting: list[Ran] = []  # epochs whose numbers are still on the device
         self._read = self._looked = self._due = 0.0  # when they were read, or are to be copied
-        self._good = trainer.state
+        self._good, self._changed = trainer.state, False  # whether a callback has changed the state, so that it is due
 
     def epochs(self) -> Generator[Epoch, Ran, None]:
         """Yield the epochs until training ends; what each has come to is sent back.
@@ -79,14 +80,15 @@ class Fit:
         """
         trainer = self.trainer
         trainer.history.stopped = "error"  # what it says if an error ends the training
-        with contextlib.ExitStack() as begun:
+        with contextlib.ExitStack() as last, contextlib.ExitStack() as begun:
             for hook in self._called:
-                begun.callback(hook.on_fit_end, trainer)
+                (last if hook.ends_last else begun).callback(hook.on_fit_end, trainer)
                 hook.on_fit_begin(trainer, trainer.last_epoch)
             trainer.schedule.prepare(trainer.metrics)
             trainer.take_up()
             if self.strategy.size > 1:
                 trainer.restore_state(self.strategy.broadcast(trainer.copy_state))
+            trainer.state = replace(trainer.state, schedule=trainer.schedule.state())
             begun.callback(self._rescue)
             self._keep()
             while trainer.epoch < trainer.last_epoch and not self._ends():
@@ -97,8 +99,11 @@ class Fit:
                 finally:
                     trainer.state = epoch.state
                 self._waiting.append(ran)
+                del epoch, ran  # their arrays are the trainer's alone
                 if not self._may_wait() and self._read_rows():
                     break
+            if self._waiting:  # a signal came after the last epoch
+                self._read_rows()
             trainer.history.stopped = trainer.stopping or "epochs"
 
     def _epoch(self, state: TrainState, on_batch: Any, schedule: Schedule | None = None) -> Epoch:
@@ -119,6 +124,7 @@ class Fit:
         trainer.state = state
         for hook in self._each_batch:
             hook.on_batch_end(trainer, state.step, n)
+        self._changed |= trainer.state is not state
         now = time.monotonic()
         flags = self.strategy.agree(bool(trainer.stopping), now - self._looked >= LOOK)
         if flags.look:  # a long epoch: nobody shall wait for its end in vain
@@ -137,12 +143,12 @@ class Fit:
         return bool(reason)
 
     def _is_due(self) -> bool:
-        return any(self.strategy.gather(time.monotonic() >= self._due))
+        return any(self.strategy.gather(self._changed or time.monotonic() >= self._due))
 
     def _keep(self) -> None:
         """Copy what the training would go back to, should it diverge."""
         began = time.monotonic()
-        self._good = self.trainer.copy_state()
+        self._good, self._changed = self.trainer.copy_state(), False
         now = time.monotonic()
         self._due = now + max(KEEP, 100 * (now - began))
 
@@ -151,32 +157,55 @@ class Fit:
         trainer = self.trainer
         if self.validation is not None or callable(self.shuffle) or self.strategy.size > 1:
             return False
+        if self._waiting[-1].finite is not None:  # a fleet has read them all at once
+            return False
         if any(hook.acts for hook in self.hooks) or type(trainer.schedule).observe is not Schedule.observe:
             return False
         now, ends = time.monotonic(), trainer.stopping or trainer.position or trainer.epoch == trainer.last_epoch
+        ends = ends or self._changed
         return not (ends or now >= self._due or now - self._read >= WAIT or len(self._waiting) == MOST)
 
     def _read_rows(self) -> bool:
         """Read the epochs' numbers, act on them, and return whether training ends within an epoch."""
-        trainer, waiting, self._waiting = self.trainer, self._waiting, []
-        for ran, row in zip(waiting, self._rows(waiting), strict=True):
-            last = ran is waiting[-1]
-            finite = not last or (trainer.finite() if ran.finite is None else ran.finite)
-            message = divergence.in_words(trainer, row, ran.state.meter, finite=finite)
-            if message:
-                self._recover(message, row)
+        trainer, waiting = self.trainer, self._waiting
+        rows = self._rows(waiting)
+        bad, message, good = self._diverged(rows)
+        for i, row in enumerate(rows):
+            ran = self._waiting.pop(0)
+            if i == bad:
+                self._waiting.clear()
+                self._recover(message, row, good)
                 return False
             if ran.state.step:  # stopped within the epoch: the rest of it is the next fit's
                 return True
             trainer.history.rows.append(row)
             trainer.schedule.observe(row)
-            if last:
+            if not self._waiting:
                 trainer.state = replace(trainer.state, schedule=trainer.schedule.state())
-                if self._is_due():
-                    self._keep()
+            state = trainer.state
             for hook in self._called:
                 hook.on_epoch_end(trainer, row)
+            self._changed |= trainer.state is not state
+        if self._is_due() and (not self._changed or trainer.finite()):
+            self._keep()
         return False
+
+    def _diverged(self, rows: Sequence[dict[str, float]]) -> tuple[int | None, str, TrainState | None]:
+        """Return which of the epochs that wait has diverged, in words too, and the state before it if it is known."""
+        trainer, waiting = self.trainer, self._waiting
+        for i, (ran, row) in enumerate(zip(waiting, rows, strict=True)):
+            last = ran is waiting[-1]
+            finite = not last or (trainer.finite() if ran.finite is None else ran.finite)
+            message = divergence.in_words(trainer, row, ran.state.meter, finite=finite)
+            if message and not i:
+                return i, message, None
+            if message:  # nobody has looked at the weights after the epochs before it
+                good = self._started(int(row["epoch"]) - 1)
+                first = i if good is None else good.epoch + 1 - int(rows[0]["epoch"])
+                if first < i:
+                    message = divergence.in_words(trainer, rows[first], waiting[first].state.meter, finite=False)
+                return first, message, good
+        return None, "", None
 
     def _rows(self, waiting: Sequence[Ran]) -> list[dict[str, float]]:
         """Return a row of the history for each; the time that it takes to read them is shared by them."""
@@ -193,40 +222,50 @@ class Fit:
         return [{**row, "seconds": row["seconds"] + spent} if "seconds" in row else row for row in rows]
 
     def _rescue(self) -> None:
-        """Put what was not read into the history where an error has ended the training, if the device still answers."""
+        """Record the epochs that were not read where an error has ended the training, if the device still answers."""
         with contextlib.suppress(Exception):
-            self.trainer.history.rows += [row for row in self._rows(self._waiting) if "seconds" in row]
+            rows = [row for row in self._rows(self._waiting) if "seconds" in row]
+            self.trainer.history.rows += rows
+            for row, hook in itertools.product(rows, self._called):
+                with contextlib.suppress(Exception):
+                    hook.on_epoch_end(self.trainer, row)
 
-    def _recover(self, message: str, row: dict[str, float]) -> None:
+    def _recover(self, message: str, row: dict[str, float], good: TrainState | None) -> None:
         """Continue as a callback says, or go back to the start of the epoch that diverged and raise DivergedError."""
         trainer, epoch = self.trainer, int(row["epoch"]) - 1
         if any(hook.on_divergence(trainer, message) for hook in self.hooks):
             trainer.state = replace(trainer.state, epoch=epoch, step=0)
             self._keep()
             return
-        trainer.restore_state(self._started(epoch))
+        trainer.restore_state(good or self._started(epoch) or self._good)
         trainer.history.rows.append(row)
         trainer.history.stopped = "diverged"
         text = f"{message}; {divergence.HELP}"
         raise DivergedError(text)
 
-    def _started(self, epoch: int) -> TrainState:
-        """Return the state at the start of an epoch: the steps since the last copy, taken again, are the same steps."""
-        good, trainer = self._good, self.trainer
-        if callable(self.shuffle):  # an order that a function drew cannot be drawn again
-            return good
+    def _started(self, epoch: int) -> TrainState | None:
+        """Return the state at the start of an epoch, or of the first one before it after which weights are not finite.
+
+        The steps since the last copy, taken again, are the same steps. None where they cannot be: an order that a
+        function drew cannot be drawn again.
+        """
+        trainer, state = self.trainer, self._good
+        if callable(self.shuffle):
+            return None
         schedule = copy.deepcopy(trainer.schedule)
-        schedule.load_state(good.schedule)
-        state = good.to_device(trainer.backend, trainer.dtype)
+        schedule.load_state(state.schedule)
         with contextlib.suppress(OutOfMemoryError):
-            while state.epoch < epoch and not trainer.stopping:
+            state = state.to_device(trainer.backend, trainer.dtype)
+            while state.epoch < epoch and not self._ends():
                 state = run_epoch(self._epoch(state, self._only_stop, schedule)).state
+                if not state.step and not trainer.engine.all_finite(state):
+                    return self._started(state.epoch - 1)
                 for row in trainer.history.rows:
                     if row["epoch"] == state.epoch:
                         schedule.observe(row)
                 state = replace(state, schedule=schedule.state())
-            return state if state.epoch == epoch and not state.step else good
-        return good
+            return state if state.epoch == epoch and not state.step else None
+        return None
 
     def _only_stop(self, state: TrainState, n: int) -> tuple[TrainState, bool]:
         return state, self.strategy.agree(bool(self.trainer.stopping), False).stop

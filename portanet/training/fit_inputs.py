@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import logging
 from functools import partial
 from typing import Any
@@ -65,6 +67,7 @@ def in_batches(
         if batch_size == "auto":
             found = memory.auto_batch_size(trainer, train.n)
             least = trainer.net.least_batch(trainer.input_shape)
+            train = copy.copy(train)  # fits in lockstep share their batches
             train.batch_size = _without_rest(train.n, max(min(trainer.strategy.gather(found)), least), least)
         if validation_data is None:
             return train, None
@@ -132,8 +135,8 @@ def _streamed(
     return made
 
 
-def check_least(model: Any, train: Batches, *, join: bool) -> None:
-    """Let no batch be smaller than the network can train on: `join` the last one to the one before it.
+def check_least(model: Any, train: Batches, *, join: bool) -> Batches:
+    """Return batches of which none is smaller than the network can train on: `join` the last to the one before it.
 
     Raises
     ------
@@ -142,12 +145,13 @@ def check_least(model: Any, train: Batches, *, join: bool) -> None:
     """
     least, rest = model.net.least_batch(model.input_shape), train.n % train.batch_size or train.batch_size
     if min(rest, train.n) >= least:
-        return
+        return train
     if join and rest < train.batch_size < train.n:
+        train = copy.copy(train)  # fits in lockstep share their batches
         train.least = least
         text = "fit: the last %d of %d samples join the batch of %d before them: BatchNorm needs %d or more at a time"
         logger.warning(text, rest, train.n, train.batch_size, least)
-        return
+        return train
     fix = "give more samples, or use LayerNorm" if train.n < least else "use larger batches, or LayerNorm"
     if train.batch_size < train.n:
         fix = f"use batch_size={_without_rest(train.n, max(train.batch_size, least), least)}"
@@ -160,9 +164,9 @@ def check_least(model: Any, train: Batches, *, join: bool) -> None:
 
 
 def _without_rest(n: int, size: int, least: int) -> int:
-    """Return the batch size, `size` or the next smaller one, that leaves no batch of fewer than `least` samples."""
-    fits = (s for s in range(size, least - 1, -1) if n % s == 0 or n % s >= least)
-    return next(fits, size)
+    """Return the batch size, `size` or the next smaller or larger one, that leaves no batch of fewer than `least`."""
+    sizes = itertools.chain(range(size, least - 1, -1), range(size + 1, n + 1))
+    return next((s for s in sizes if n % s == 0 or n % s >= least), size)
 
 
 def _check_batch_size(batch_size: int | str | None) -> None:

@@ -12,7 +12,7 @@ from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
 from portanet.engine.engine import Engine, Program
 from portanet.engine.outputs import class_indices
-from portanet.engine.state import TrainState
+from portanet.engine.state import TrainState, copier
 from portanet.engine.step import Step
 from portanet.engine.strategy import SingleProcess, Strategy
 from portanet.errors import ConfigError
@@ -121,7 +121,10 @@ class Model:
 
     def restore(self, snapshot: dict[str, Params]) -> None:
         """Put a :meth:`snapshot` back."""
-        self.restore_state(replace(self.state, params=snapshot["params"], buffers=snapshot["buffers"]))
+        with self.backend.activate(self.dtype):
+            copied = copier(self.backend, self.dtype)
+            params, buffers = ({n: copied(a) for n, a in snapshot[part].items()} for part in ("params", "buffers"))
+            self.state = replace(self.state, params=params, buffers=buffers)
 
     def copy_state(self) -> TrainState:
         """Return a copy of the state in host arrays, which outlives the steps to come."""

@@ -253,7 +253,7 @@ class Trainer(Model):
         hooks.sort(key=lambda hook: hook.runs_last)
         with self.strategy.guard():
             train, validation = in_batches(self, x, y, sample_weight, validation_data, validation_fraction, batch_size)
-            check_least(self, train, join=join_last)
+            train = check_least(self, train, join=join_last)
             fit = self.begin(train, validation, epochs=epochs, shuffle=shuffle, hooks=hooks, total_epochs=total_epochs)
             try:
                 with held_interrupt(self.stop), self.backend.activate(self.dtype):
@@ -415,6 +415,7 @@ def drive(epochs: Generator[Epoch, Ran, None], run: Callable[[Epoch], Ran]) -> N
             epoch = epochs.send(ran)  # type: ignore[arg-type]  # None begins
         except StopIteration:
             return
+        ran = None  # its arrays are the fit's
         try:
             ran = run(epoch)
         except BaseException as error:

@@ -97,6 +97,8 @@ CASES = {
     "rates": case(RATED, optimizer=pn.AdamW(clip_norm=0.5), l2=1e-2, fit={"batch_size": 64}),
     "one by one": case(DENSE, X[:66], Y[:66], fit={"batch_size": 1, "epochs": 3}),
     "a row is left": case(DENSE, X[:66], Y[:66], fit={"batch_size": 13, "epochs": 35}),
+    "a row is joined": case(NORM, X[:66], Y[:66], fit={"batch_size": 13, "epochs": 10, "join_last": True}),
+    "a row of a file is joined": case(NORM, OnDisk(1281), None, optimizer=pn.SGD(0.05), fit={"join_last": True}),
     "all at once": case(NORM, fit={"batch_size": None, "epochs": 40, "shuffle": False}),
     "in order": case(DENSE, fit={"shuffle": False}),
     "an order of one's own": case(DENSE, fit={"shuffle": lambda n: np.random.default_rng(5).permutation(n)}),
@@ -109,7 +111,15 @@ CASES = {
 }
 
 
-FEW = ("sgd", "adam, weights, norm", "r2", "a row is left", "metrics of scikit-learn", "tokens, weights of places")
+FEW = (
+    "sgd",
+    "adam, weights, norm",
+    "r2",
+    "a row is left",
+    "a row is joined",
+    "metrics of scikit-learn",
+    "tokens, weights of places",
+)
 """Those that are done by four processes too: two cores take long for them."""
 
 

@@ -145,9 +145,13 @@ class Batches:
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of samples, targets and weights: their shapes, dtypes and numbers."""
-        matrix = self.x.matrix if isinstance(self.x, SparseRows) else None
-        samples = [self.x] if matrix is None else [matrix.data, matrix.indices, matrix.indptr]
-        return hashed(self.backend.to_numpy(a) for a in (*samples, self.y, self.weight) if a is not None)
+        x, rows = self.x, ... if self.rows is None else self.rows
+        if isinstance(x, SparseRows):
+            matrix = (x if self.rows is None else x.take(rows)).matrix
+            samples = [matrix.data, matrix.indices, matrix.indptr]
+        else:
+            samples = [self.backend.to_numpy(x)[rows]]
+        return hashed([*samples, *(self.backend.to_numpy(a)[rows] for a in (self.y, self.weight) if a is not None)])
 
     def _spans(self, order: np.ndarray[Any, Any] | None) -> Iterator[tuple[int, int, float]]:
         starts = self.starts
