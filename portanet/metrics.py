@@ -318,17 +318,13 @@ def confusion_matrix(target: Any, predicted: Any, classes: int) -> Any:
     """
     target, predicted = host_array(target), host_array(predicted)
     if target.shape != predicted.shape or target.ndim != 1:
-        message = (
-            f"confusion_matrix: expected a class index for each sample, twice, got targets of shape {target.shape} and "
-            f"predictions of shape {predicted.shape}; take the argmax of rows of outputs"
-        )
-        raise DataError(message)
+        came = f"targets of shape {target.shape} and predictions of shape {predicted.shape}"
+        message = f"confusion_matrix: expected a class index for each sample, twice, got {came}; "
+        raise DataError(message + "take the argmax of rows of outputs")
     for name, labels in (("target", target), ("predicted", predicted)):
         if len(labels) and not (labels.min() >= 0 and labels.max() < classes and (labels % 1 == 0).all()):
-            message = (
-                f"confusion_matrix: {name} must hold class indices 0 … {classes - 1}, got numbers from {labels.min()} "
-                f"to {labels.max()}"
-            )
+            came = f"numbers from {labels.min()} to {labels.max()}"
+            message = f"confusion_matrix: {name} must hold class indices 0 … {classes - 1}, got {came}"
             raise DataError(message)
     # int: the indices may come in bytes, which would wrap round
     counts = namespace(target).bincount(target.astype(int) * classes + predicted.astype(int), minlength=classes**2)

@@ -120,19 +120,16 @@ def take(stream: IO[bytes], limit: int, place: object) -> bytearray:
 
 def exactly(stream: IO[bytes], expected: int, capacity: Capacity, place: object) -> bytearray:
     """Read the `expected` bytes that a header announced; raise DataError if the file cannot, or does not, hold them."""
+    message = f"{place}: expected {expected} bytes of data, as its header says, "
     if expected > capacity.bytes:  # before anything is allocated
         if capacity.packed:
             capacity.refuse(place, f"its header announces {expected} bytes of data")
-        message = (
-            f"{place}: expected {expected} bytes of data, as its header says, but the file cannot hold more than "
-            f"{capacity.bytes}; it is truncated or damaged: copy or download it again"
-        )
-        raise DataError(message)
+        message += f"but the file cannot hold more than {capacity.bytes}; it is truncated or damaged: "
+        raise DataError(message + "copy or download it again")
     data = take(stream, expected + 1, f"{place} ({expected} bytes of data expected)")
     if len(data) != expected:
         came = "more" if len(data) > expected else len(data)
-        message = f"{place}: expected {expected} bytes of data, as its header says, got {came}; "
-        raise DataError(message + "copy or download it again")
+        raise DataError(message + f"got {came}; copy or download it again")
     return data
 
 

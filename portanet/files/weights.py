@@ -65,11 +65,7 @@ def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[Weig
             parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no dict
             about = None if text is None else json.loads(text)
         except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
-            message = (
-                f"{path}: expected a safetensors file written by portanet, got one that is damaged or another "
-                f"({error}); copy the file again"
-            )
-            raise DataError(message) from None
+            raise _damaged(path, error) from None
         if text is None:
             message = f"{path}: expected a file written by portanet, got a safetensors file of another program's; "
             raise DataError(message + "give one of trainer.save()")
@@ -143,8 +139,9 @@ def _check_size(path: str | os.PathLike[str], header: int) -> None:
     size = place.stat().st_size
     if length > min(size - 8, header):
         bound = "in a file of" if length > size - 8 else "where at most"
-        message = (
-            f"{path}: expected a safetensors file written by portanet, got one that is damaged or another (its first "
-            f"bytes announce a header of {length} bytes, {bound} {min(size, header)}); copy the file again"
-        )
-        raise DataError(message)
+        raise _damaged(path, f"its first bytes announce a header of {length} bytes, {bound} {min(size, header)}")
+
+
+def _damaged(path: object, why: object) -> DataError:
+    message = f"{path}: expected a safetensors file written by portanet, got one that is damaged or another ({why}); "
+    return DataError(message + "copy the file again")

@@ -93,11 +93,8 @@ def _dataset(path: Path, readers: _Readers, task: Task | None) -> Dataset:
     pairs = sorted((pair for pair in KEYS.items() if pair[0] in readers), key=lambda pair: pair[1] not in readers)
     if not pairs:
         known = "; ".join(f"{x} and {y}" for x, y in KEYS.items())
-        message = (
-            f"{path}: expected samples and targets under one pair of names ({known}), got "
-            f"{', '.join(readers) or 'nothing'}"
-        )
-        raise DataError(message)
+        message = f"{path}: expected samples and targets under one pair of names ({known}), got "
+        raise DataError(message + (", ".join(readers) or "nothing"))
     train = _part(readers, *pairs[0])
     test = _part(readers, "x_test", "y_test") if "x_test" in readers else None
     return dataset(path, train, test, task, scale=pixel_scale(train.x))

@@ -62,12 +62,12 @@ def _pair(folder: Path, files: list[Path], part: str) -> Part:
         # The same file plain and packed is no ambiguity: the plain one is read.
         candidates = {str(file).removesuffix(".gz"): file for file in files if _kind(file) == (part, what)}
         if len(candidates) != 1:
-            kind, stem = (f"training {what}", "train") if part == "train" else (f"test {what}", "t10k")
+            kind, stem = ("training", "train") if part == "train" else ("test", "t10k")
             came = f"{len(candidates)} ({', '.join(p.name for p in candidates.values())})" if candidates else "none"
             message = (
-                f"{folder}: expected one file of {kind}, such as {stem}-{what}-idx{axes}-ubyte or its .gz, got {came}"
+                f"{folder}: expected one file of {kind} {what}, such as {stem}-{what}-idx{axes}-ubyte or its .gz, "
             )
-            raise DataError(message)
+            raise DataError(message + f"got {came}")
         paths += candidates.values()
     images, labels = (read_idx_array(path) for path in paths)
     names, wrong, hint = [path.name for path in paths], "", "are images and labels swapped?"

@@ -39,11 +39,8 @@ def dataset(path: Path, train: Part, test: Part | None, task: Task | None = "cla
     """Return the data set of both parts, with the labels encoded; raise as :func:`encode`, or if samples differ."""
     x_test, labels_test, test_where = test or (None, None, None)
     if x_test is not None and train.x.shape[1:] != x_test.shape[1:]:
-        message = (
-            f"{path}: the training samples have the shape {train.x.shape[1:]}, those of the test part "
-            f"{x_test.shape[1:]}; give one kind"
-        )
-        raise DataError(message)
+        message = f"{path}: the training samples have the shape {train.x.shape[1:]}, "
+        raise DataError(message + f"those of the test part {x_test.shape[1:]}; give one kind")
     y, y_test, classes = encode(train.labels, labels_test, task=task, where=train.place, test_where=test_where)
     return Dataset(str(path), train.x, y, x_test, y_test, classes, **about)
 

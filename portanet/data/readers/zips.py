@@ -44,11 +44,9 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
             _check(info, path)
         packed, size = sum(info.compress_size for info in infos), path.stat().st_size
         if packed > size:
-            message = (
-                f"{path}: refused: its members overlap, as those of a decompression bomb do: they take {packed} bytes "
-                f"in a file of {size}; make the zip anew"
-            )
-            raise DataError(message)
+            found = f"{packed} bytes in a file of {size}"
+            message = f"{path}: refused: its members overlap, as those of a decompression bomb do: they take {found}; "
+            raise DataError(message + "make the zip anew")
         yield archive
 
 
