@@ -35,11 +35,9 @@ _SETTINGS = {"openblas": ("OPENBLAS_CORETYPE", _OPENBLAS), "mkl": ("MKL_ENABLE_I
 
 def describe() -> Blas:
     """Return what NumPy's BLAS is here. Kernels and threads are known where threadpoolctl is installed."""
-    found = _from_threadpoolctl() or _from_numpy()
-    library = str(found["library"]).lower()
-    architecture = str(found["architecture"] or "")
-    warning = held_back(library, architecture, processor_flags())
-    return Blas(library, str(found["version"] or ""), architecture, found["threads"], warning)
+    name, version, kernels, threads = _from_threadpoolctl() or _from_numpy()
+    library, architecture = str(name).lower(), str(kernels or "")
+    return Blas(library, str(version or ""), architecture, threads, held_back(library, architecture, processor_flags()))
 
 
 def held_back(library: str, architecture: str, flags: frozenset[str]) -> str:
@@ -70,7 +68,7 @@ def processor_flags() -> frozenset[str]:
     return frozenset()
 
 
-def _from_threadpoolctl() -> dict[str, Any] | None:
+def _from_threadpoolctl() -> tuple[Any, ...] | None:
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
@@ -78,18 +76,13 @@ def _from_threadpoolctl() -> dict[str, Any] | None:
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     if not pools:
         return None  # Apple's Accelerate, for one, is not known to it
-    # SciPy brings a BLAS of its own: NumPy's is meant.
+    # SciPy has another BLAS: NumPy's is meant.
     pool = min(pools, key=lambda pool: "numpy" not in pool["filepath"])
-    return {
-        "library": pool["internal_api"],
-        "version": pool["version"],
-        "architecture": pool.get("architecture"),
-        "threads": pool["num_threads"],
-    }
+    return pool["internal_api"], pool["version"], pool.get("architecture"), pool["num_threads"]
 
 
-def _from_numpy() -> dict[str, Any]:
+def _from_numpy() -> tuple[Any, ...]:
     # The architecture in NumPy's own configuration is the builder's, not the one that runs.
     built: Any = np.show_config(mode="dicts")
     blas = (built or {}).get("Build Dependencies", {}).get("blas", {})
-    return {"library": blas.get("name", ""), "version": blas.get("version"), "architecture": None, "threads": None}
+    return blas.get("name", ""), blas.get("version"), None, None

@@ -35,9 +35,9 @@ def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) ->
 
 @contextlib.contextmanager
 def resumed(folder: Path, trainer: Trainer, arguments: Sequence[str]) -> Iterator[None]:
-    """Add this start to what is told of the run; take it back where the block finds that it cannot go on.
+    """Add this start to the file's list ``resumed``; remove it if the block finds that the run cannot be resumed.
 
-    ``resumed`` in the file is a list with the versions, the device, the command, the date and the epoch of each start.
+    An entry has the versions, the device, the command, the date and the epoch of a start.
     """
     file = folder / ENVIRONMENT
     before = None
@@ -58,18 +58,13 @@ def resumed(folder: Path, trainer: Trainer, arguments: Sequence[str]) -> Iterato
 
 
 def _machine(trainer: Trainer, arguments: Sequence[str]) -> dict[str, Any]:
-    backend = trainer.backend
+    b = trainer.backend
     return {
         "portanet": portanet.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "numpy": probe("numpy").version,
-        "backend": {
-            "name": backend.name,
-            "spec": backend.spec,
-            "device": str(backend.device),
-            "version": probe(backend.name).version,
-        },
+        "backend": {"name": b.name, "spec": b.spec, "device": str(b.device), "version": probe(b.name).version},
         "blas": vars(blas.describe()),
         "ranks": 1 if trainer.ranks is None else trainer.ranks.size,
         "command": ["portanet", *arguments],

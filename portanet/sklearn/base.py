@@ -133,7 +133,11 @@ class BaseMLP(FittedMLP):
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, X_val: Any = None, y_val: Any = None
     ) -> Self:
         self._validate_params()
-        sizes = self._sizes()
+        given = self.hidden_layer_sizes
+        sizes = list(given) if isinstance(given, Iterable) else [given]
+        if any(size <= 0 for size in sizes):
+            message = f"hidden_layer_sizes must be > 0, got {sizes}."
+            raise ValueError(message)
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         x = self._samples(X, reset=first)
         place = backends.of(x)
@@ -167,14 +171,6 @@ class BaseMLP(FittedMLP):
         if told is not None:
             told.done()
         return self
-
-    def _sizes(self) -> list[int]:
-        given = self.hidden_layer_sizes
-        sizes = list(given) if isinstance(given, Iterable) else [given]
-        if any(size <= 0 for size in sizes):
-            message = f"hidden_layer_sizes must be > 0, got {sizes}."
-            raise ValueError(message)
-        return sizes
 
     def _begin(self, sizes: list[int], dtype: str, x: Any) -> None:
         """Set up a network with initial weights, and the attributes that a fit goes on from."""

@@ -25,9 +25,8 @@ class Categories:
 
     def __init__(self, X: Any, mask: np.ndarray[Any, Any]) -> None:
         self.mask = mask
-        self._encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNKNOWN).fit(
-            self._categorical(X)
-        )
+        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNKNOWN)
+        self._encoder = encoder.fit(self._categorical(X))
         self.known: list[Any] = self._encoder.categories_
 
     def encode(self, X: Any) -> np.ndarray[Any, Any]:

@@ -80,10 +80,9 @@ class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin
     @property
     def categories_(self) -> list[Any]:
         """The categories of each categorical feature, as the first fit saw them; a missing value last."""
-        if getattr(self, "_categories", None) is None:
+        if self._categories is None:
             message = f"{type(self).__name__} has no categories: none were fitted; give categorical_features"
             raise AttributeError(message)
-        assert self._categories is not None
         return self._categories.known
 
     def transform(self, X: Any, layer: int = -1) -> Array:

@@ -44,9 +44,8 @@ def samples(estimator: Any, x: Any, *, reset: bool) -> Samples:
     if not reset and _plainly_fits(estimator, x):
         return x
     if not is_foreign(x):
-        x = validate_data(
-            estimator, x, accept_sparse=["csr", "csc"], dtype=tuple(np.dtype(name) for name in FLOATS), reset=reset
-        )
+        floats = tuple(np.dtype(name) for name in FLOATS)
+        x = validate_data(estimator, x, accept_sparse=["csr", "csc"], dtype=floats, reset=reset)
         return SparseRows(x) if issparse(x) else x
     if x.ndim != 2:
         message = f"Expected 2D array, got {x.ndim}D array instead: reshape one feature to (n, 1), one sample to (1, n)"
@@ -78,8 +77,7 @@ def table(x: Any) -> Any:
         message = "categorical_features: sparse samples have no categories; make them dense: X.toarray()"
         raise ValueError(message)
     x = host(x)
-    if not hasattr(x, "shape"):
-        x = np.array(x, dtype=object)
+    x = x if hasattr(x, "shape") else np.array(x, dtype=object)
     if len(x.shape) != 2:
         message = f"Expected 2D array, got {len(x.shape)}D array instead: reshape one feature to (n, 1)"
         raise ValueError(message)
@@ -104,10 +102,8 @@ def targets(x: Samples, y: Any, *, numeric: bool) -> Any:
     if y is None:
         message = "This MLP estimator requires y to be passed, but the target y is None."
         raise ValueError(message)
-    y = host(y)
-    y = check_array(
-        y, accept_sparse="csr", ensure_2d=False, dtype="numeric" if numeric else None, input_name="y", allow_nd=False
-    )
+    dtype = "numeric" if numeric else None
+    y = check_array(host(y), accept_sparse="csr", ensure_2d=False, dtype=dtype, input_name="y", allow_nd=False)
     if numeric and getattr(y, "dtype", np.dtype(float)).kind == "O":
         y = y.astype(np.float64)
     check_consistent_length(x, y)

@@ -138,15 +138,12 @@ def minimise(trainer: Trainer, batches: Batches, limits: dict[str, float], *, ve
             flat = [backend.to_numpy(grads[name]).reshape(-1) for name in start]
             return float(value), np.concatenate(flat).astype(np.float64)
 
-        def show(intermediate_result: Any) -> None:
-            print(f"loss = {intermediate_result.fun:.8f}")
-
         found = scipy.optimize.minimize(
             objective,
             np.concatenate([p.reshape(-1) for p in start.values()]).astype(np.float64),
             method="L-BFGS-B",
             jac=True,
-            callback=show if verbose else None,
+            callback=(lambda intermediate_result: print(f"loss = {intermediate_result.fun:.8f}")) if verbose else None,
             options=limits,
         )
         trainer.params = parts(found.x)
