@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView
@@ -102,7 +101,7 @@ class LowerRate(Callback):
             return False
         now = trainer.state
         factor = now.rate_factor * self.factor
-        trainer.restore_state(replace(kept, epoch=now.epoch, step=0, rate_factor=factor, schedule=now.schedule))
+        trainer.restore_state(kept._replace(epoch=now.epoch, step=0, rate_factor=factor, schedule=now.schedule))
         self.lowered += 1
         which = f"the weights after epoch {kept.epoch}" if kept.epoch else "the first weights"
         logger.warning(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView, check_noted
@@ -78,7 +77,7 @@ class EarlyStopping(Callback):
         place = (now.epoch, now.step, int(now.opt_state.get("t", 0)))  # LowerRate may have gone back to other weights
         if kept is not None and (self.best_epoch, 0, kept.opt_state.get("t")) != place:
             opt_state = kept.opt_state or now.opt_state
-            trainer.restore_state(replace(now, params=kept.params, buffers=kept.buffers, opt_state=opt_state, step=0))
+            trainer.restore_state(now._replace(params=kept.params, buffers=kept.buffers, opt_state=opt_state, step=0))
         self._kept = self._trainer = None
 
     def state(self) -> dict[str, Any]:

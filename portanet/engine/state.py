@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from portanet.backends import Backend
 from portanet.engine.meter import Meter
@@ -13,8 +12,7 @@ from portanet.typing import Params
 __all__ = ["TrainState"]
 
 
-@dataclass(frozen=True, slots=True)
-class TrainState:
+class TrainState(NamedTuple):
     """Parameters, buffers, the optimizer's state, and the place within the training.
 
     Random numbers need no field: seed, epoch and step name all draws.
@@ -47,36 +45,27 @@ class TrainState:
     epoch: int = 0
     step: int = 0
     rate_factor: float = 1.0
-    schedule: Mapping[str, Any] = field(default_factory=dict)
-
-    # By position, in what runs every step or epoch: dataclasses.replace takes as long as a small layer.
+    schedule: Mapping[str, Any] = {}  # never written to
 
     def stepped(self, params: Params, buffers: Params, opt_state: dict[str, Any], steps: int = 1) -> TrainState:
         """Return the state after so many more steps, with these arrays."""
-        return TrainState(
-            *(params, buffers, opt_state, self.meter, self.epoch, self.step + steps, self.rate_factor, self.schedule)
-        )
-
-    def placed(self, meter: Meter, epoch: int) -> TrainState:
-        """Return the state at the start of an epoch, measured by `meter`."""
-        return TrainState(
-            *(self.params, self.buffers, self.opt_state, meter, epoch, 0, self.rate_factor, self.schedule)
-        )
+        _, _, _, meter, epoch, step, factor, schedule = self  # _replace would take as long as a small layer
+        return TrainState(params, buffers, opt_state, meter, epoch, step + steps, factor, schedule)
 
     def map(self, change: Callable[[Any], Any]) -> TrainState:
         """Return the state with each array changed."""
         params, buffers = ({name: change(a) for name, a in own.items()} for own in (self.params, self.buffers))
-        return replace(self, params=params, buffers=buffers, opt_state=map_slots(self.opt_state, change))
+        return self._replace(params=params, buffers=buffers, opt_state=map_slots(self.opt_state, change))
 
     def to_host(self, backend: Backend) -> TrainState:
         """Return a copy in host arrays."""
         copied = self.map(lambda a: backend.to_numpy(a).copy())
         # Between epochs nobody asks for what was measured in the last one.
-        return replace(copied, meter=self.meter.copy() if self.step else Meter(backend, self.meter.metrics))
+        return copied._replace(meter=self.meter.copy() if self.step else Meter(backend, self.meter.metrics))
 
     def to_device(self, backend: Backend, dtype: str) -> TrainState:
         """Return a copy in arrays of `backend`; those of the state may be the caller's own."""
-        return replace(self.map(copier(backend, dtype)), meter=self.meter.copy())
+        return self.map(copier(backend, dtype))._replace(meter=self.meter.copy())
 
 
 def copier(backend: Backend, dtype: str) -> Callable[[Any], Any]:

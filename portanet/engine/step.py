@@ -132,7 +132,9 @@ class Step:
             value, prediction, grads, moved = self.gradients(params, buffers, x, y, weight, key)
         else:
             value, prediction, grads, moved = self.by_pieces(self.rows, params, buffers, x, y, weight, key)
-        measured = measure(self.metrics, self.loss, *folded(prediction, y, weight, self.stack))
+        measured: tuple[Array, ...] = ()
+        if self.metrics:
+            measured = measure(self.metrics, self.loss, *folded(prediction, y, weight, self.stack))
         if self.l1 or self.l2 or "l2" in counters:
             of_whole = sample_share(x.shape[self.stack], weight, self.stack) if part is None else part.sample
             share = of_whole if self.per_sample else 1.0

@@ -25,6 +25,9 @@ class Flags(NamedTuple):
     look: bool
 
 
+NEITHER = Flags(False, False)
+
+
 class Strategy(Protocol):
     """Who takes the steps.
 
@@ -93,7 +96,7 @@ class SingleProcess:
         return epoch.run()
 
     def agree(self, stop: bool, look: bool) -> Flags:
-        return Flags(stop, look)
+        return Flags(stop, look) if stop or look else NEITHER
 
     def gather(self, value: T) -> list[T]:
         return [value]

@@ -185,7 +185,7 @@ class _Stack:
             epoch.state, stop = epoch.on_batch(given, n)
             if epoch.state is not given:
                 changed, factor = True, epoch.state.rate_factor
-                self.begun[j] = replace(self.begun[j], rate_factor=factor)
+                self.begun[j] = self.begun[j]._replace(rate_factor=factor)
             if stop:
                 self.stopped[j] = epoch.state.to_device(self.backend, self.engine.program.dtype)
         if changed:
@@ -208,9 +208,9 @@ class _Stack:
                 params = {name: a[j, ...] for name, a in state.params.items()}
                 slots = map_slots(state.opt_state, lambda a: a[j, ...])  # noqa: B023  # called at once
                 step = n if ended and not state.step else state.step
-                own = replace(begun, params=params, buffers=buffers, opt_state=slots, meter=meter, step=step)
+                own = begun._replace(params=params, buffers=buffers, opt_state=slots, meter=meter, step=step)
             if ended and own.step == n:
-                own = replace(own, epoch=begun.epoch + 1, step=0)
+                own = own._replace(epoch=begun.epoch + 1, step=0)
             epoch.state = own
 
     def _meter(self) -> Meter:

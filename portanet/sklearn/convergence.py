@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -84,7 +84,7 @@ class Convergence(Callback):
         if self.estimator.early_stopping and best is not None:
             # With its optimizer's state; the steps of an epoch that was interrupted are given up.
             opt_state = trainer.opt_state if self._best is None else self._best.opt_state
-            trainer.restore_state(replace(trainer.state, **best, opt_state=opt_state, step=0))
+            trainer.restore_state(trainer.state._replace(**best, opt_state=opt_state, step=0))
 
     def _scored(self, trainer: TrainerView) -> bool:
         """Append the validation score; return whether it is better than the best by the tolerance."""

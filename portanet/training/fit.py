@@ -8,7 +8,6 @@ import itertools
 import math
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -88,7 +87,7 @@ class Fit:
             trainer.take_up()
             if self.strategy.size > 1:
                 trainer.restore_state(self.strategy.broadcast(trainer.copy_state))
-            trainer.state = replace(trainer.state, schedule=trainer.schedule.state())
+            trainer.state = trainer.state._replace(schedule=trainer.schedule.state())
             begun.callback(self._rescue)
             self._keep()
             while trainer.epoch < trainer.last_epoch and not self._ends():
@@ -181,7 +180,7 @@ class Fit:
             trainer.history.rows.append(row)
             trainer.schedule.observe(row)
             if not self._waiting:
-                trainer.state = replace(trainer.state, schedule=trainer.schedule.state())
+                trainer.state = trainer.state._replace(schedule=trainer.schedule.state())
             state = trainer.state
             for hook in self._called:
                 hook.on_epoch_end(trainer, row)
@@ -234,7 +233,7 @@ class Fit:
         """Continue as a callback says, or go back to the start of the epoch that diverged and raise DivergedError."""
         trainer, epoch = self.trainer, int(row["epoch"]) - 1
         if any(hook.on_divergence(trainer, message) for hook in self.hooks):
-            trainer.state = replace(trainer.state, epoch=epoch, step=0)
+            trainer.state = trainer.state._replace(epoch=epoch, step=0)
             self._keep()
             return
         trainer.restore_state(good or self._started(epoch) or self._good)
@@ -263,7 +262,7 @@ class Fit:
                 for row in trainer.history.rows:
                     if row["epoch"] == state.epoch:
                         schedule.observe(row)
-                state = replace(state, schedule=schedule.state())
+                state = state._replace(schedule=schedule.state())
             return state if state.epoch == epoch and not state.step else None
         return None
 

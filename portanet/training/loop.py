@@ -97,7 +97,7 @@ def run_epoch(epoch: Epoch) -> Ran:
     """
     began, engine, n, lr = time.perf_counter(), epoch.engine, len(epoch.batches), 0.0
     if not epoch.state.step:
-        epoch.state = epoch.state.placed(engine.meter(), epoch.state.epoch)
+        epoch.state = epoch.state._replace(meter=engine.meter())
     state, word = epoch.state, epoch.word
     counters = {**epoch.counters, "lr": lr, "seed": word, "step": 0}
     together = TOGETHER if engine.scans and not epoch.one_by_one else 1
@@ -119,5 +119,5 @@ def run_epoch(epoch: Epoch) -> Ran:
             break
     state.meter.seconds += time.perf_counter() - began
     if state.step == n:
-        epoch.state = state.placed(state.meter, state.epoch + 1)
+        epoch.state = state._replace(epoch=state.epoch + 1, step=0)
     return Ran(epoch.state, lr)

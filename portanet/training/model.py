@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from portanet import backends, losses
@@ -34,7 +33,7 @@ def part_of(whole: str, part: str, *, settable: bool = False) -> Any:
         return getattr(getattr(self, whole), part)
 
     def change(self: Any, value: Any) -> None:
-        setattr(self, whole, replace(getattr(self, whole), **{part: value}))
+        setattr(self, whole, getattr(self, whole)._replace(**{part: value}))
 
     return property(get, change if settable else None)
 
@@ -124,7 +123,7 @@ class Model:
         with self.backend.activate(self.dtype):
             copied = copier(self.backend, self.dtype)
             params, buffers = ({n: copied(a) for n, a in snapshot[part].items()} for part in ("params", "buffers"))
-            self.state = replace(self.state, params=params, buffers=buffers)
+            self.state = self.state._replace(params=params, buffers=buffers)
 
     def copy_state(self) -> TrainState:
         """Return a copy of the state in host arrays, which outlives the steps to come."""

@@ -6,7 +6,6 @@ import copy
 import logging
 import os
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -389,7 +388,7 @@ class Trainer(Model):
 
     def adopt_state(self, state: dict[str, Any]) -> None:
         """Take a copy of `state` as the optimizer's."""
-        self.restore_state(replace(self.state, opt_state=state))
+        self.restore_state(self.state._replace(opt_state=state))
 
     def __copy__(self) -> Self:
         """Return a trainer of its own: a step writes over arrays, which two trainers cannot share."""

@@ -117,10 +117,10 @@ class Batches:
             index = rows[start:stop]
             weight = None if self.weight is None else xp.take(self.weight, index, axis=0)
             if self.resident:
-                x, y = (xp.take(a, index, axis=0) for a in (self.x, self.y))
+                yield Batch(xp.take(self.x, index, axis=0), xp.take(self.y, index, axis=0), weight, size)
             else:
                 x, y = (self.backend.asarray(a[order[start:stop]]) for a in (self.x, self.y))
-            yield Batch(x, y, weight, size)
+                yield Batch(x, y, weight, size)
             skip += 1
 
     def order(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
