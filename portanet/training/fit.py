@@ -65,6 +65,9 @@ class Fit:
         self.strategy, self.hooks, self.total_epochs = trainer.strategy, list(hooks), total_epochs
         self._called = [hook for hook in hooks if self.strategy.writes or not hook.writes]
         self._each_batch = [hook for hook in self._called if type(hook).on_batch_end is not Callback.on_batch_end]
+        self._one_by_one = self.strategy.one_by_one or any(hook.every_batch for hook in self._each_batch)
+        acts = any(hook.acts for hook in hooks) or type(trainer.schedule).observe is not Schedule.observe
+        self._in_order = acts or validation is not None or callable(shuffle) or self.strategy.size > 1  # each is read
         self._waiting: list[Ran] = []  # epochs whose numbers are still on the device
         self._read = self._looked = self._due = 0.0  # when they were read, or are to be copied
         self._good, self._changed = trainer.state, False  # whether a callback has changed the state, so that it is due
@@ -106,10 +109,9 @@ class Fit:
             trainer.history.stopped = trainer.stopping or "epochs"
 
     def _epoch(self, state: TrainState, on_batch: Any, schedule: Schedule | None = None) -> Epoch:
-        one_by_one = self.strategy.one_by_one or any(hook.every_batch for hook in self._each_batch)
         t, rate, watched = self.trainer, partial(self._rate, schedule), bool(self._each_batch)
         return Epoch(
-            *(t.engine, t.take, state, self.train, rate, self.shuffle, one_by_one, on_batch, watched), owner=self
+            *(t.engine, t.take, state, self.train, rate, self.shuffle, self._one_by_one, on_batch, watched), owner=self
         )
 
     def _rate(self, schedule: Schedule | None, state: TrainState, i: int, n: int) -> float:
@@ -121,13 +123,13 @@ class Fit:
     def _on_batch(self, state: TrainState, n: int) -> tuple[TrainState, bool]:
         trainer = self.trainer
         trainer.state = state
-        for hook in self._each_batch:
-            hook.on_batch_end(trainer, state.step, n)
-        self._changed |= trainer.state is not state
-        now = time.monotonic()
-        flags = self.strategy.agree(bool(trainer.stopping), now - self._looked >= LOOK)
+        if self._each_batch:
+            for hook in self._each_batch:
+                hook.on_batch_end(trainer, state.step, n)
+            self._changed |= trainer.state is not state
+        flags = self.strategy.agree(bool(trainer.stopping), time.monotonic() >= self._looked + LOOK)
         if flags.look:  # a long epoch: nobody shall wait for its end in vain
-            self._looked = now
+            self._looked = time.monotonic()
             if not (math.isfinite(state.meter.result()["loss"]) and trainer.finite()):
                 return trainer.state, True
             if not self._waiting and self._is_due():
@@ -154,11 +156,7 @@ class Fit:
     def _may_wait(self) -> bool:
         """Return whether the last epoch's numbers may stay on the device: nobody acts on them, or on the weights."""
         trainer = self.trainer
-        if self.validation is not None or callable(self.shuffle) or self.strategy.size > 1:
-            return False
-        if self._waiting[-1].finite is not None:  # a fleet has read them all at once
-            return False
-        if any(hook.acts for hook in self.hooks) or type(trainer.schedule).observe is not Schedule.observe:
+        if self._in_order or self._waiting[-1].finite is not None:  # a fleet has read them all at once
             return False
         now, ends = time.monotonic(), trainer.stopping or trainer.position or trainer.epoch == trainer.last_epoch
         ends = ends or self._changed
