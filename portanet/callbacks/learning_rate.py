@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from portanet.callbacks.base import Callback, TrainerView
+from portanet.callbacks.base import Callback, TrainerView, check_noted
 from portanet.checks import check_count, check_number
 from portanet.engine.state import TrainState
 from portanet.errors import ConfigError, unknown
@@ -124,10 +124,14 @@ class LowerRate(Callback):
         return {"lowered": self.lowered, "best": self._best, "rate_factor": rate, "kept": found}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        check_noted(lowered=(state["lowered"], int), best=(state["best"], float | int | None))
+        check_noted(rate_factor=(state["rate_factor"], float | int))
         self.lowered, self._best = state["lowered"], state["best"]
         if self._trainer is not None:
             self._trainer.rate_factor = state["rate_factor"]
-        kept = state["kept"]
-        if kept and self._kept is not None:
-            arrays = (kept["params"], kept["buffers"], kept["optimizer"])
-            self._kept = TrainState(*arrays, self._kept.meter, kept["epoch"], kept["position"])
+        noted = state["kept"]
+        if noted and self._kept is not None:
+            arrays = (noted["params"], noted["buffers"], noted["optimizer"])
+            kept = TrainState(*arrays, self._kept.meter, noted["epoch"], noted["position"])
+            kept.check_like(self._kept)
+            self._kept = kept

@@ -94,7 +94,9 @@ class EarlyStopping(Callback):
         self.best, self.best_epoch, self._kept = state["best"], state["best_epoch"], None
         if weights is not None and self._trainer is not None:
             optimizer = weights.get("optimizer", {})  # files of 0.1.0 lack it: then the last state is the one to keep
-            self._kept = TrainState(weights["params"], weights["buffers"], optimizer, self._trainer.meter)
+            kept = TrainState(weights["params"], weights["buffers"], optimizer, self._trainer.meter)
+            kept.check_like(self._trainer.state)
+            self._kept = kept
 
 
 class TimeLimit(Callback):

@@ -52,6 +52,24 @@ class TrainState(NamedTuple):
         _, _, _, meter, epoch, step, factor, schedule = self  # _replace would take as long as a small layer
         return TrainState(params, buffers, opt_state, meter, epoch, step + steps, factor, schedule)
 
+    def check_like(self, other: TrainState) -> None:
+        """Raise ValueError unless the arrays have the names and shapes of those of `other`, and counts are counts."""
+        parts = {"params": (self.params, other.params), "buffers": (self.buffers, other.buffers)}
+        parts |= {slot: (own, other.opt_state.get(slot, {})) for slot, own in self.opt_state.items() if slot != "t"}
+        if self.opt_state and self.opt_state.keys() != other.opt_state.keys():
+            message = f"the optimizer's state has {sorted(self.opt_state)}, not {sorted(other.opt_state)}"
+            raise ValueError(message)
+        for part, both in parts.items():
+            mine, its = ({name: tuple(a.shape) for name, a in own.items()} for own in both)
+            if mine != its:
+                names = sorted({name for name, _ in mine.items() ^ its.items()})
+                message = f"{part}: {', '.join(map(repr, names[:5]))}: not as in the network"
+                raise ValueError(message)
+        for name, n in {"epoch": self.epoch, "step": self.step, "t": self.opt_state.get("t", 0)}.items():
+            if type(n) is not int or n < 0:
+                message = f"{name} is {n!r:.40}"
+                raise ValueError(message)
+
     def map(self, change: Callable[[Any], Any]) -> TrainState:
         """Return the state with each array changed."""
         params, buffers = ({name: change(a) for name, a in own.items()} for own in (self.params, self.buffers))

@@ -76,23 +76,17 @@ def restore(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     arrays = {**noted["params"], **noted["buffers"]}
     shapes = {name: tuple(a.shape) for name, a in arrays.items()}
     out_shape = check_shapes(trainer.net, shapes, list(noted["buffers"]), noted["input_shape"])
-    for slot in trainer.optimizer.slots:
-        found = {name: tuple(a.shape) for name, a in noted["optimizer"][slot].items()}
-        if found != {name: shapes[name] for name in noted["params"]}:
-            message = f"the optimizer's {slot} does not fit the weights"
-            raise DataError(message)
-    trainer.adopt(noted["params"], noted["buffers"], noted["input_shape"], out_shape)
     meter = trainer.engine.meter()
     meter.load_state(noted["meter"])
     meter.seconds = float(noted["seconds"])
-    epoch, step = int(noted["epoch"]), int(noted["position"])
-    trainer.restore_state(
-        TrainState(
-            *(noted["params"], noted["buffers"], noted["optimizer"], meter, epoch, step),
-            rate_factor=float(noted.get("rate_factor", 1.0)),  # files of 0.1.0 lack it
-            schedule=noted["schedule"],
-        )
+    state = TrainState(
+        *(noted["params"], noted["buffers"], noted["optimizer"], meter, noted["epoch"], noted["position"]),
+        rate_factor=float(noted.get("rate_factor", 1.0)),  # files of 0.1.0 lack it
+        schedule=noted["schedule"],
     )
+    state.check_like(state._replace(opt_state=trainer.optimizer.init(noted["params"])))
+    trainer.adopt(noted["params"], noted["buffers"], noted["input_shape"], out_shape)
+    trainer.restore_state(state)
     trainer.history.load_state(noted["history"])
     trainer.last_epoch = int(noted["end"])
 
@@ -110,7 +104,8 @@ def take_up(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     except DataError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"fit: its checkpoint is damaged or was edited ({error!r}); use the checkpoint of another run"
+        why = f"no {error}" if isinstance(error, KeyError) else error
+        message = f"fit: its checkpoint is damaged or was edited ({why}); use the checkpoint of another run"
         raise DataError(message) from None
 
 
