@@ -109,16 +109,17 @@ class Fit:
             trainer.history.stopped = trainer.stopping or "epochs"
 
     def _epoch(self, state: TrainState, on_batch: Any, schedule: Schedule | None = None) -> Epoch:
-        t, rate, watched = self.trainer, partial(self._rate, schedule), bool(self._each_batch)
+        t, watched = self.trainer, bool(self._each_batch)
+        rate = self._rate if schedule is None else partial(self._rate, schedule=schedule)
         return Epoch(
             *(t.engine, t.take, state, self.train, rate, self.shuffle, self._one_by_one, on_batch, watched), owner=self
         )
 
-    def _rate(self, schedule: Schedule | None, state: TrainState, i: int, n: int) -> float:
+    def _rate(self, state: TrainState, i: int, n: int, schedule: Schedule | None = None) -> float:
         """Return the learning rate in the middle of step `i` of the `n` of an epoch."""
         t = self.trainer
         factor = (schedule or t.schedule).factor(state.epoch + (i + 0.5) / n, self.total_epochs)
-        return t.optimizer.lr * state.rate_factor * factor
+        return t.program.optimizer.lr * state.rate_factor * factor
 
     def _on_batch(self, state: TrainState, n: int) -> tuple[TrainState, bool]:
         trainer = self.trainer
