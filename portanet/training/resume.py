@@ -16,6 +16,7 @@ from portanet.engine.state import TrainState
 from portanet.errors import DataError
 from portanet.files.checkpoint import read_checkpoint, write_checkpoint
 from portanet.files.description import as_text, check_shapes, describe
+from portanet.training.history import History
 
 __all__ = ["load", "restore", "save", "take_up"]
 
@@ -81,20 +82,21 @@ def restore(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
         if found != {name: shapes[name] for name in noted["params"]}:
             message = f"the optimizer's {slot} does not fit the weights"
             raise DataError(message)
-    trainer.adopt(noted["params"], noted["buffers"], noted["input_shape"], out_shape)
-    meter = trainer.engine.meter()
+    meter, history = trainer.engine.meter(), History()
     meter.load_state(noted["meter"])
     meter.seconds = float(noted["seconds"])
-    epoch, step = int(noted["epoch"]), int(noted["position"])
-    trainer.restore_state(
-        TrainState(
-            *(noted["params"], noted["buffers"], noted["optimizer"], meter, epoch, step),
-            rate_factor=float(noted.get("rate_factor", 1.0)),  # files of 0.1.0 lack it
-            schedule=noted["schedule"],
-        )
+    history.load_state(noted["history"])
+    epoch, step, end = (int(noted[name]) for name in ("epoch", "position", "end"))
+    state = TrainState(
+        *(noted["params"], noted["buffers"], {**noted["optimizer"], "t": int(noted["optimizer"]["t"])}),
+        *(meter, epoch, step),
+        rate_factor=float(noted.get("rate_factor", 1.0)),  # files of 0.1.0 lack it
+        schedule=noted["schedule"],
     )
-    trainer.history.load_state(noted["history"])
-    trainer.last_epoch = int(noted["end"])
+    # All of it is there: the trainer is changed from here on.
+    trainer.adopt(noted["params"], noted["buffers"], noted["input_shape"], out_shape)
+    trainer.restore_state(state)
+    trainer.history.rows, trainer.last_epoch = history.rows, end
 
 
 def take_up(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
