@@ -29,11 +29,11 @@ class Kept(pn.Callback):
 class StopWithin(pn.Callback):
     """Stops, interrupts or breaks the training in one of its batches."""
 
-    def __init__(self, how):
-        self.how = how
+    def __init__(self, how, at=(LAST, BATCH)):
+        self.how, self.at = how, at
 
     def on_batch_end(self, trainer, batch, batches):
-        if (trainer.epoch, batch) != (LAST, BATCH):
+        if (trainer.epoch, batch) != self.at:
             return
         if self.how == "stop":
             trainer.stop("asked")
@@ -165,10 +165,7 @@ def test_resumed_from_a_checkpoint(backend, old, again, tmp_path):
     if again == "to the end":
         fit(second, left, early(), after)
     else:
-        stop = StopWithin("stop")
-        stop.on_batch_end = lambda trainer, batch, n: (  # type: ignore[method-assign]
-            trainer.stop("asked") if (trainer.epoch, batch) == (4, 3) else None
-        )
+        stop = StopWithin("stop", (4, 3))
         fit(second, left, early(), after, stop, pn.TrainingCheckpoint(path))
     assert second.position == 0
     same_state(second, kept.states[BEST - 1], optimizer=not old)

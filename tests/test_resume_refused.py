@@ -9,7 +9,7 @@ import pytest
 
 import portanet as pn
 from portanet.training.history import History
-from tests.test_resume import SCHEDULES, StopAt, fit, make
+from tests.test_resume import SCHEDULES, StopAt, fit, make, same
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,28 @@ def test_another_fit_is_told(options, callbacks, words, tmp_path):
     with pytest.raises(pn.DataError, match="it cannot resume from its checkpoint") as caught:
         fit(trainer, 2, *callbacks, **options)
     assert words in str(caught.value)
+
+
+def test_the_right_fit_after_one_that_was_refused(tmp_path):
+    """It finds what schedule and callbacks had noted."""
+
+    def hooks():
+        return [pn.EarlyStopping(patience=2), pn.TrainingCheckpoint(tmp_path / "b.safetensors")]
+
+    whole, first, second = (make(schedule=SCHEDULES["plateau"]) for _ in range(3))
+    fit(whole, 6, *hooks())
+    path = tmp_path / "a.safetensors"
+    fit(first, 6, StopAt(3, 2), pn.EarlyStopping(patience=2), pn.TrainingCheckpoint(path))
+    left = second.resume(path)
+    for options in ({"batch_size": 8}, {"shuffle": False}):
+        with pytest.raises(pn.DataError, match="it cannot resume from its checkpoint"):
+            fit(second, left, *hooks(), **options)
+        assert (second.epoch, second.position, second.resumed, second.callbacks) == (2, 2, True, ())
+    with pytest.raises(pn.DataError, match="callbacks were EarlyStopping, are none"):
+        fit(second, left)
+    fit(second, left, *hooks())
+    same(whole, second)
+    assert second.history.stopped == whole.history.stopped
 
 
 def test_what_is_no_checkpoint(tmp_path):
@@ -111,6 +133,13 @@ def test_a_state_that_lacks_something(name, tmp_path):
     path = tmp_path / "a.safetensors"
     fit(make(), 1, pn.TrainingCheckpoint(path))
     edited(path, lambda state: state.pop(name))
+    refused(path)
+
+
+def test_an_optimizer_that_lacks_its_steps(tmp_path):
+    path = tmp_path / "a.safetensors"
+    fit(make(), 1, pn.TrainingCheckpoint(path))
+    edited(path, lambda state: state["optimizer"].pop("t"))
     refused(path)
 
 
@@ -191,5 +220,15 @@ def test_a_checkpoint_of_before(of_before, tmp_path, monkeypatch):
 
 
 def refused(path):
+    """Assert that a checkpoint is refused, and that the trainer is left as it was."""
+    trainer = make()
+    fit(trainer, 2, StopAt(2, 3))
+    state, rows = trainer.copy_state(), list(trainer.history)
     with pytest.raises(pn.DataError, match="it is damaged or was edited"):
-        make().resume(path)
+        trainer.resume(path)
+    assert (trainer.epoch, trainer.position, list(trainer.history), trainer.resumed) == (1, 3, rows, False)
+    now = trainer.copy_state()
+    np.testing.assert_array_equal(now.params["2.weight"], state.params["2.weight"])
+    assert now.opt_state["t"] == state.opt_state["t"]
+    fit(trainer, 1)
+    assert trainer.epoch == 2

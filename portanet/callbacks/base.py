@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from portanet.backends import Backend
-from portanet.engine.engine import Engine
+from portanet.engine.engine import Engine, Program
 from portanet.engine.meter import Meter
 from portanet.engine.state import TrainState
 from portanet.engine.strategy import Strategy, TakeStep
@@ -29,6 +29,7 @@ class TrainerView(Protocol):
 
     backend: Backend
     strategy: Strategy
+    program: Program
     engine: Engine
     take: TakeStep
     state: TrainState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Engine:
         The network without the output layer that the loss contains.
     function : Step
         One step, not compiled.
+    least_batch : callable
+        From the shape of a sample to the least number of samples that a batch must have to be trained on.
     outputs : callable
         The compiled forward pass, from parameters, buffers and samples to raw outputs; engines of one network may
         share it.
@@ -66,6 +69,7 @@ class Engine:
         self._step = backend.compile(self.function, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = backend.scan(drawn(self.function))
         self._total = backend.compile(total)
+        self.least_batch = functools.cache(p.net.least_batch)
 
         def outputs(everything: Params, x: Array) -> Array:
             return body.forward(everything, as_float(x, p.dtype))[0]

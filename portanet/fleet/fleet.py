@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import logging
@@ -217,8 +218,9 @@ class Fleet:
         ]
         fits: dict[int, Generator[Epoch, Ran, None]] = {}
         progress = Progress() if verbose else None
-        try:
+        with contextlib.ExitStack() as begun:
             for i, member in enumerate(self.members):
+                begun.callback(member.end)
                 fits[i] = member.begin(
                     *(trains[i], parts[i][1]),
                     epochs=epochs,
@@ -227,17 +229,17 @@ class Fleet:
                     # One warning for all, where it is not given.
                     total_epochs=member.epoch + epochs if i and total_epochs is None else total_epochs,
                 ).epochs()
-            with held_interrupt(self._interrupt), first.backend.activate(first.dtype):
+            with (
+                held_interrupt(self._interrupt),
+                first.backend.activate(first.dtype),
+                contextlib.ExitStack() as running,
+            ):
+                for fit in fits.values():  # whatever one raises while it ends, the others end too
+                    running.callback(fit.close)
                 if progress is not None:
                     progress.on_fit_begin(first, first.last_epoch)
+                    running.callback(progress.on_fit_end, first)
                 self._run(fits, on_epoch, progress)
-        finally:
-            for fit in fits.values():
-                fit.close()
-            for member in self.members:
-                member.end()
-            if progress is not None:
-                progress.on_fit_end(first)
         if all(member.history.stopped == "diverged" for member in self.members):
             message = "Fleet: the loss or a weight of every member is no longer finite; try a smaller lr"
             raise DivergedError(message)

@@ -70,6 +70,7 @@ class Fit:
         self._in_order = acts or validation is not None or callable(shuffle) or self.strategy.size > 1  # each is read
         self._waiting: list[Ran] = []  # epochs whose numbers are still on the device
         self._read = self._looked = self._due = 0.0  # when they were read, or are to be copied
+        self._refused: TrainState | None = None
         self._good, self._changed = trainer.state, False  # whether a callback has changed the state, so that it is due
 
     def epochs(self) -> Generator[Epoch, Ran, None]:
@@ -83,11 +84,14 @@ class Fit:
         trainer = self.trainer
         trainer.history.stopped = "error"  # what it says if an error ends the training
         with contextlib.ExitStack() as last, contextlib.ExitStack() as begun:
+            last.callback(self._refuse)
             for hook in self._called:
                 (last if hook.ends_last else begun).callback(hook.on_fit_end, trainer)
                 hook.on_fit_begin(trainer, trainer.last_epoch)
             trainer.schedule.prepare(trainer.metrics)
+            self._refused = trainer.state
             trainer.take_up()
+            self._refused = None
             if self.strategy.size > 1:
                 trainer.restore_state(self.strategy.broadcast(trainer.copy_state))
             trainer.state = trainer.state._replace(schedule=trainer.schedule.state())
@@ -108,17 +112,23 @@ class Fit:
                 self._read_rows()
             trainer.history.stopped = trainer.stopping or "epochs"
 
+    def _refuse(self) -> None:
+        """Undo what callbacks put back when they ended, where the fit was refused before its first step."""
+        if self._refused is not None:
+            self.trainer.state = self._refused
+
     def _epoch(self, state: TrainState, on_batch: Any, schedule: Schedule | None = None) -> Epoch:
-        t, rate, watched = self.trainer, partial(self._rate, schedule), bool(self._each_batch)
+        t, watched = self.trainer, bool(self._each_batch)
+        rate = self._rate if schedule is None else partial(self._rate, schedule=schedule)
         return Epoch(
             *(t.engine, t.take, state, self.train, rate, self.shuffle, self._one_by_one, on_batch, watched), owner=self
         )
 
-    def _rate(self, schedule: Schedule | None, state: TrainState, i: int, n: int) -> float:
+    def _rate(self, state: TrainState, i: int, n: int, schedule: Schedule | None = None) -> float:
         """Return the learning rate in the middle of step `i` of the `n` of an epoch."""
         t = self.trainer
         factor = (schedule or t.schedule).factor(state.epoch + (i + 0.5) / n, self.total_epochs)
-        return t.optimizer.lr * state.rate_factor * factor
+        return t.program.optimizer.lr * state.rate_factor * factor
 
     def _on_batch(self, state: TrainState, n: int) -> tuple[TrainState, bool]:
         trainer = self.trainer

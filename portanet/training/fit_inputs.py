@@ -66,7 +66,7 @@ def in_batches(
         train = to_batches(trainer, x, y, weight, size, class_weight=trainer.class_weight)
         if batch_size == "auto":
             found = memory.auto_batch_size(trainer, train.n)
-            least = trainer.net.least_batch(trainer.input_shape)
+            least = trainer.engine.least_batch(trainer.input_shape)
             train = copy.copy(train)  # fits in lockstep share their batches
             train.batch_size = _without_rest(train.n, max(min(trainer.strategy.gather(found)), least), least)
         if validation_data is None:
@@ -143,7 +143,7 @@ def check_least(model: Any, train: Batches, *, join: bool) -> Batches:
     ConfigError
         If one is, and it is not to be joined or there is none before it.
     """
-    least, rest = model.net.least_batch(model.input_shape), train.n % train.batch_size or train.batch_size
+    least, rest = model.engine.least_batch(model.input_shape), train.n % train.batch_size or train.batch_size
     if min(rest, train.n) >= least:
         return train
     if join and rest < train.batch_size < train.n:

@@ -16,6 +16,7 @@ from portanet.engine.state import TrainState
 from portanet.errors import DataError
 from portanet.files.checkpoint import read_checkpoint, write_checkpoint
 from portanet.files.description import as_text, check_shapes, describe
+from portanet.training.history import History
 
 __all__ = ["load", "restore", "save", "take_up"]
 
@@ -76,19 +77,20 @@ def restore(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     arrays = {**noted["params"], **noted["buffers"]}
     shapes = {name: tuple(a.shape) for name, a in arrays.items()}
     out_shape = check_shapes(trainer.net, shapes, list(noted["buffers"]), noted["input_shape"])
-    meter = trainer.engine.meter()
+    meter, history, end = trainer.engine.meter(), History(), int(noted["end"])
     meter.load_state(noted["meter"])
     meter.seconds = float(noted["seconds"])
+    history.load_state(noted["history"])
     state = TrainState(
         *(noted["params"], noted["buffers"], noted["optimizer"], meter, noted["epoch"], noted["position"]),
         rate_factor=float(noted.get("rate_factor", 1.0)),  # files of 0.1.0 lack it
         schedule=noted["schedule"],
     )
     state.check_like(state._replace(opt_state=trainer.optimizer.init(noted["params"])))
+    # All of it is there: the trainer is changed from here on.
     trainer.adopt(noted["params"], noted["buffers"], noted["input_shape"], out_shape)
     trainer.restore_state(state)
-    trainer.history.load_state(noted["history"])
-    trainer.last_epoch = int(noted["end"])
+    trainer.history.rows, trainer.last_epoch = history.rows, end
 
 
 def take_up(trainer: TrainerView, noted: Mapping[str, Any]) -> None:

@@ -307,9 +307,9 @@ class Trainer(Model):
 
     def take_up(self) -> None:
         """Give schedule and callbacks what a checkpoint holds of them, if the training was resumed."""
-        noted, self._resumed = self._resumed, None
-        if noted is not None:
-            resume.take_up(self, noted)
+        if self._resumed is not None:
+            resume.take_up(self, self._resumed)
+            self._resumed = None  # only now: where another fit was refused, the right one still finds it
 
     def stop(self, reason: str, *, finished: bool = False) -> None:
         """Let training end behind the current batch; for callbacks and signals.

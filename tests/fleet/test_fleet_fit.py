@@ -585,6 +585,38 @@ def test_an_error_while_it_begins():
     assert [m.epoch for m in found] == [1] * K
 
 
+@pytest.mark.parametrize("backend", TWO)
+def test_an_error_of_one_that_ends_leaves_none_unended(backend):
+    """All are ended, as they are in a lone trainer: where the library builds no graphs, with the first error raised."""
+
+    class Fails(Ends):
+        def on_fit_end(self, trainer):
+            super().on_fit_end(trainer)
+            raise ValueError
+
+        def on_epoch_end(self, trainer, row):
+            raise RuntimeError
+
+    class Computes(Ends):
+        def on_fit_end(self, trainer):
+            super().on_fit_end(trainer)
+            self.made = 2 * next(iter(trainer.params.values()))
+
+    ends, found = [Fails(), *[Computes() for _ in range(K - 1)]], fleet(backend=require(backend))
+    with pytest.raises(ValueError):  # noqa: PT011  # raised above
+        found.fit(*blobs(), epochs=5, batch_size=16, callbacks=lambda i: [ends[i]])
+    assert [end.ended for end in ends] == [[("error", 1, 0)]] * K
+    assert {m.callbacks for m in found} == {()}
+    found.fit(*blobs(), epochs=1)
+    assert [m.epoch for m in found] == [2] * K
+
+
+def test_a_refusal_with_progress(capsys):
+    with pytest.raises(ConfigError, match="total_epochs"):
+        fleet().fit(*blobs(), epochs=5, total_epochs=3, verbose=True)
+    assert capsys.readouterr().err == ""
+
+
 def test_every_member_diverges():
     ends = [Ends() for _ in range(K)]
     found = fleet(mlp(1), loss="mean_squared_error", metrics=[], lr=[1e200] * K)

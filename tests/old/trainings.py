@@ -48,7 +48,7 @@ def make(name: str) -> pn.Trainer:
     """Return a trainer that has not begun."""
     every: dict[str, dict[str, Any]] = {
         "plain": {"net": NORM, "optimizer": "adamw", "schedule": "cosine"},
-        # The rate is too high: the first epoch diverges twice, and the plateau lowers it later.
+        # The rate is too high: three epochs diverge, and later the plateau lowers it too.
         "within": {
             "net": [pn.Dense(4), pn.ReLU(), pn.Dense(1)],
             "optimizer": pn.SGD(lr=4.0, momentum=0.5),
