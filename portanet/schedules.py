@@ -6,6 +6,7 @@ meant to end, so that a schedule means the same at any batch size.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -203,6 +204,7 @@ class Plateau(Schedule):
 
 def depends_on_end(schedule: Schedule, epoch: int) -> bool:
     """Return whether a schedule's factor at `epoch` depends on when training ends."""
+    schedule = copy.deepcopy(schedule)  # a custom one may note what it is asked
     return schedule.factor(epoch - 0.5, epoch) != schedule.factor(epoch - 0.5, 2 * epoch)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import numpy as np
@@ -25,6 +26,12 @@ RATES = {"0.0": 0.0, "0.2": 0.1, "1.0": 3.0}
 """Of the layers' parameters, by what stands in front of their names."""
 
 OPTIMIZERS = [(name, i) for name, own in cases.OPTIMIZERS.items() for i in range(len(own))]
+
+
+@pytest.mark.parametrize("kind", [pn.Dense, pn.Embedding, pn.Conv2D, pn.BatchNorm, pn.Sequential, pn.Residual])
+def test_the_rate_is_given_by_name(kind):
+    rate = inspect.signature(kind).parameters["rate"]
+    assert (rate.kind, rate.default) == (rate.KEYWORD_ONLY, 1.0)
 
 
 def test_factors_multiply_and_those_of_1_are_left_out():

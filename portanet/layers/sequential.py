@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,21 +56,13 @@ class Sequential(Container):
         return params, shape
 
     def child_shapes(self, in_shape: Shape) -> Mapping[str, Shape]:
-        return dict(zip(self.children(), self._along(self.layers[:-1], in_shape), strict=True))
-
-    def shapes(self, in_shape: Shape) -> list[Shape]:
-        """Return the shape of a sample after each layer."""
-        return self._along(self.layers, in_shape)[1:]
-
-    def _along(self, layers: Sequence[Layer], shape: Shape) -> list[Shape]:
-        """Return the shape of a sample before the first of these layers, and after each."""
-        shapes = [tuple(shape)]
-        for i, layer in enumerate(layers):
+        shapes = [tuple(in_shape)]
+        for i, layer in enumerate(self.layers[:-1]):
             try:
                 shapes.append(layer.init(ShapesOnly(), shapes[-1])[1])
             except ShapeError as error:
                 raise within(error, layer, i) from None
-        return shapes
+        return dict(zip(self.children(), shapes, strict=True))
 
     def without_output(self, kind: type[Layer]) -> Layer:
         *front, last = self.layers

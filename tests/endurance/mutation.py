@@ -27,13 +27,14 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 LEAST = 0.9
 
 LAYERS = ["test_math_values.py", "test_layer_arguments.py", "test_layers.py", "test_config.py"]  # the quick ones first
+LAYERS += ["test_rates.py", "test_places.py", "test_tree.py"]
 LOSSES = ["test_math_values_losses.py", "test_losses.py"]
-OPTIMIZERS = ["test_math_values_optimizers.py", "test_optimizers.py"]
+OPTIMIZERS = ["test_math_values_optimizers.py", "test_optimizers.py", "test_rates.py"]
 WINDOWS = ["test_math_values_images.py", *LAYERS, "test_adjoint.py"]
 TESTS = {
     "layers/dense": LAYERS,
     "layers/activations": LAYERS,
-    "layers/base": [*LAYERS, "test_saving.py"],
+    "layers/base": [*LAYERS, "test_saving.py", "test_small_batches.py", "test_custom.py"],
     "layers/dropout": [*LAYERS, "test_random.py"],
     "layers/embedding": LAYERS,
     "layers/norm": [*LAYERS, "mpi/test_parts.py"],
@@ -54,7 +55,7 @@ TESTS = {
     "initializers": ["test_initializers.py"],
     "metrics": ["test_metrics_values.py", "test_metrics.py"],
     "random": ["test_random.py", "mpi/test_parts.py", "test_augment.py"],
-    "engine/step": ["test_step.py", "mpi/test_parts.py"],
+    "engine/step": ["test_step.py", "test_step_donate.py", "test_rates.py", "test_places.py", "mpi/test_parts.py"],
 }
 OTHER_BACKENDS = "not strict and not torch and not jax and not cupy"
 
