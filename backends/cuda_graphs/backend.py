@@ -18,7 +18,7 @@ _Batch = tuple[Array | None, ...]
 
 
 class GraphBackend(CupyBackend):
-    """The backend of CuPy where the environment's ``PORTANET_CUPY_GRAPHS`` is 1."""
+    """The backend of CuPy, unless the environment's ``PORTANET_CUPY_GRAPHS`` is 0."""
 
     def compile(self, function: F, donate: tuple[int, ...] = ()) -> F:
         """Return `function` as a CUDA graph if it donates arrays, as a step of training does, else as it is."""

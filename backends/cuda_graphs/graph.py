@@ -26,6 +26,8 @@ from portanet.errors import BackendError
 from portanet.typing import Array
 
 _log = logging.getLogger("portanet")
+_INT32, _INT64, _FLOAT64 = (cupy.dtype(name) for name in ("int32", "int64", "float64"))
+_LEAVES = (cupy.ndarray, float, int)
 
 
 class Graphed:
@@ -89,7 +91,7 @@ class Graphed:
         said = str(error).strip().partition("\n")[0]
         self.refused = f"{type(error).__name__}: {said}"
         name = getattr(self.function, "__name__", type(self.function).__name__)
-        _log.warning("PORTANET_CUPY_GRAPHS=1: %s is no CUDA graph and runs as without it (%s)", name, self.refused)
+        _log.warning("%s is no CUDA graph, and its kernels are launched one by one (%s)", name, self.refused)
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Call:
         if any(places[id(leaves[i])] > 1 for i in given if isinstance(leaves[i], cupy.ndarray)):
             message = "an array that may be written over stands twice among the arguments"  # their copies would be two
             raise BackendError(message)
-        real = next((a.dtype for a in leaves if isinstance(a, cupy.ndarray) and a.dtype.kind == "f"), "float64")
+        real = next((a.dtype for a in leaves if isinstance(a, cupy.ndarray) and a.dtype.kind == "f"), _FLOAT64)
         return cls(leaves, given, (tuple(forms), tuple(_kind(leaf, real) for leaf in leaves)))
 
     def copies(self) -> list[Array]:
@@ -148,6 +150,9 @@ class Graph:
     def __init__(self, function: Callable[..., Any], call: Call) -> None:
         self.kind, self.given = call.kind, frozenset(call.given)
         self.inputs = call.copies()
+        self._numbers: dict[
+            int, float
+        ] = {}  # which inputs hold which number: a launch for each is half of a call's time
         self._workspace = cupy.empty(workspace_bytes(), "uint8")
         # A rehearsal on copies: what is compiled or made at a first call is there then, with arrays for numbers too.
         with own_products(cupy.cuda.get_current_stream(), self._workspace):
@@ -165,13 +170,24 @@ class Graph:
         return self.kind == call.kind and all(call.leaves[i] is self.inputs[i] for i in self._resident)
 
     def __call__(self, call: Call) -> Any:
-        _fill(self.inputs, call.leaves)
+        self._read(call)
         self.graph.launch()
         return self.results(call)
 
+    def _read(self, call: Call) -> None:
+        """Write the arguments into the arrays that the graph reads; a number that stands there already stays."""
+        for i, (array, leaf) in enumerate(zip(self.inputs, call.leaves, strict=True)):
+            if leaf is array:
+                continue
+            if isinstance(leaf, cupy.ndarray) or i in self.given:
+                _fill([array], [leaf])
+            elif self._numbers.get(i) != leaf:
+                array.fill(leaf)
+                self._numbers[i] = leaf
+
     def prove(self, call: Call) -> None:
         """Launch it for the first time; BackendError where it does not give what the rehearsal gave."""
-        _fill(self.inputs, call.leaves)
+        self._read(call)
         self.graph.launch()
         expected, self.expected = self.expected, []
         for a, b in zip(self.outputs, expected, strict=True):
@@ -195,7 +211,7 @@ def _axes(call: Call, i: int) -> bool:
 
 
 def _is_leaf(value: Any) -> bool:
-    return isinstance(value, cupy.ndarray | float | int) and not isinstance(value, bool)
+    return isinstance(value, _LEAVES) and not isinstance(value, bool)
 
 
 def _leaves(value: Any) -> list[Any]:
@@ -206,9 +222,9 @@ def _leaves(value: Any) -> list[Any]:
 
 def _kind(leaf: Any, real: Any) -> tuple[tuple[int, ...], str]:
     if isinstance(leaf, cupy.ndarray):
-        return leaf.shape, str(leaf.dtype)
-    whole = "int32" if -(2**31) <= leaf < 2**31 else "int64"
-    return (), str(real) if isinstance(leaf, float) else whole
+        return leaf.shape, leaf.dtype
+    whole = _INT32 if -(2**31) <= leaf < 2**31 else _INT64
+    return (), real if isinstance(leaf, float) else whole
 
 
 def _fill(arrays: Sequence[Array], leaves: Sequence[Any]) -> None:

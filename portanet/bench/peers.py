@@ -46,7 +46,7 @@ def portanet(workload: Workload, backend: str = "numpy") -> Run:
     loss = {"softmax": "softmax_cross_entropy", "binary": "binary_cross_entropy", "squared": "sum_squared_error"}
     optimizer = optimizers.get(workload.optimizer, lr=workload.lr)
     trainer = pn.Trainer(net, loss[workload.loss], optimizer, backend=backend, seed=0)
-    x, y = workload.data()
+    x, y = map(trainer.backend.asarray, workload.data())  # as it is with the others, they are there before
     return lambda epochs: trainer.fit(x, y, epochs=epochs, batch_size=workload.batch, verbose=False)
 
 

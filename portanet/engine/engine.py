@@ -51,6 +51,8 @@ class Engine:
         The network without the output layer that the loss contains.
     function : Step
         One step, not compiled.
+    compiled : callable
+        The same, compiled; parameters and the optimizer's state are donated.
     least_batch : callable
         From the shape of a sample to the least number of samples that a batch must have to be trained on.
     outputs : callable
@@ -66,7 +68,7 @@ class Engine:
         self.function = Step(
             body, p.loss, p.optimizer, metrics, p.dtype, p.l1, p.l2, p.penalty_per_sample, rows, p.stack
         )
-        self._step = backend.compile(self.function, donate=(0, 2))  # parameters and the optimizer's state
+        self.compiled = backend.compile(self.function, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = backend.scan(drawn(self.function))
         self._total = backend.compile(total)
         self.least_batch = functools.cache(p.net.least_batch)
@@ -98,7 +100,7 @@ class Engine:
         counters : dict
             ``"lr"``, ``"seed"`` and ``"step"``: see :class:`~portanet.engine.step.Step`.
         """
-        params, buffers, opt_state, loss, measured = self._step(
+        params, buffers, opt_state, loss, measured = self.compiled(
             *(state.params, state.buffers, state.opt_state, batch.x, batch.y, batch.weight, counters)
         )
         state.meter.add(batch.size, loss, measured)

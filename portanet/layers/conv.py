@@ -11,7 +11,7 @@ from portanet.backends.namespace import namespace
 from portanet.checks import Count, NotNegative
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, initializer
-from portanet.layers.base import RatedLayer
+from portanet.layers.base import RatedLayer, as_rows, sum_rows
 from portanet.layers.windows import Axis, Padding, Sizes, axis, padded, pair, spread, way_back
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -108,7 +108,7 @@ class Conv2D(RatedLayer):
         xp = namespace(dy)
         x, weight = cache
         rows, columns = self.axes(x.shape[1], x.shape[2])
-        grads = {"bias": xp.sum(dy, axis=(0, 1, 2))} if self.bias else {}
+        grads = {"bias": sum_rows(as_rows(dy, 2), xp)} if self.bias else {}
         dw = self._weight_gradient(x, dy, rows, columns, xp)
         grads["weight"] = xp.reshape(dw, tuple(weight.shape))
         if not need_dx:

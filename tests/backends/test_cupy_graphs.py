@@ -139,12 +139,12 @@ def fitted(name, dtype, **options):
 def test_a_training_of_launches_equals_the_plain_one(backend, dtype, name, monkeypatch, caplog):
     needs_launches()
     trainer = fitted(name, dtype)
-    graph = trainer._step.graph
-    assert graph is not None, trainer._step.refused
+    graph = trainer.engine.compiled.graph
+    assert graph is not None, trainer.engine.compiled.refused
     assert not caplog.records
     # The last batch of an epoch is smaller: it was trained on the graph's own arrays, and the graph went on.
     assert {id(p) for p in trainer.params.values()} <= {id(a) for a in graph.inputs}
-    assert int(trainer.opt_state["t"]) == 3 * len(trainer.meter.sizes)
+    assert int(trainer.state.opt_state["t"]) == 3 * (3 if name == "cnn" else 7)
     switched(monkeypatch, "0")
     plain = fitted(name, dtype)
     rtol = 1e-9 if dtype == "float64" else 2e-4
@@ -223,7 +223,7 @@ def test_what_cannot_be_captured_runs_as_it_is(backend, function, caplog):
                 q = function(q, x)[0]
                 np.testing.assert_array_equal(backend.to_numpy(p), backend.to_numpy(q))  # each step once, and whole
         (record,) = caplog.records
-        assert f"PORTANET_CUPY_GRAPHS=1: {function.__name__} is no CUDA graph" in record.getMessage()
+        assert f"{function.__name__} is no CUDA graph" in record.getMessage()
         assert compiled.graph is None
         assert "__matmul__" not in vars(cupy.ndarray)  # the operator is CuPy's own again
         cupy.asarray(np.ones(3))  # and so are uploads
@@ -255,17 +255,16 @@ def test_an_array_that_stands_twice_is_one(backend, caplog):
     assert "stands twice among the arguments" in record.getMessage()
 
 
-def test_it_is_off_unless_asked_for_and_for_steps_alone(backend, monkeypatch):
+def test_it_is_for_steps_alone_and_can_be_switched_off(backend, monkeypatch):
     def function(p):
         return p
 
     assert backend.compile(function, donate=(0,)) is not function
     assert backend.compile(function) is function  # what donates nothing is no step
-    for switch in ("0", ""):
-        assert switched(monkeypatch, switch).compile(function, donate=(0,)) is function
+    assert switched(monkeypatch, "0").compile(function, donate=(0,)) is function
     monkeypatch.delenv("PORTANET_CUPY_GRAPHS")
     select.forget()
-    assert require("cupy").compile(function, donate=(0,)) is function
+    assert require("cupy").compile(function, donate=(0,)) is not function
 
 
 def test_batches_that_are_sent_ahead_arrive_whole_and_in_order(backend):
