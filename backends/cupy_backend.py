@@ -22,7 +22,7 @@ _NO_MEMORY = 2
 _FORKED = 3  # not initialised: a GPU that works otherwise says so in a fork alone
 _CUBLAS_NO_MEMORY = 3
 _SLICE = 1 << 26
-"""Bytes of an array that are sent at a time. On an H100, 2 GB take 0.3 s in slices of this size, and 1.1 s as a whole."""
+"""Bytes of an array that are sent at a time. On an H100, 2 GB take 0.3 s in slices of this size, 1.1 s as a whole."""
 
 
 class CupyBackend(Backend):

@@ -1,14 +1,16 @@
 """Elementwise math, marked where it is written, as one kernel where a library launches one for each operation.
 
-That is CuPy alone: JAX compiles whole steps, and on a CPU a launch costs next to nothing. It is off unless the
-environment says ``PORTANET_CUPY_FUSE=1`` before portanet is imported, and was never run on a GPU.
+That is CuPy alone, within a CUDA graph: JAX compiles whole steps, and on a CPU a launch costs next to nothing. Outside
+a graph CuPy takes longer to look a fused kernel up than to launch its operations one by one: on an H100 a step on MNIST
+took 2.6 ms in place of 1.5. Within one that costs nothing, and a step by Adam keeps the GPU busy for 0.16 ms, not 0.24.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from array_api_compat import is_cupy_array
@@ -18,8 +20,12 @@ from portanet.typing import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FUSING = os.environ.get("PORTANET_CUPY_FUSE") == "1"
-"""Whether what is marked is fused on CuPy."""
+
+class _Thread(threading.local):
+    fusing = False
+
+
+_THREAD = _Thread()
 
 MARKED: list[Callable[..., Any]] = []
 """What is marked, unfused."""
@@ -33,7 +39,23 @@ def elementwise(function: F) -> F:
     no reduction and no ``sign`` within it, and no two of its numbers meet before one of them meets an array.
     """
     MARKED.append(function)
-    return fused_on_cupy(function) if FUSING else function
+    fused = fused_on_cupy(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **settings: Any) -> Any:
+        return fused(*args, **settings) if _THREAD.fusing else function(*args, **settings)
+
+    return call  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def fusing() -> Iterator[None]:
+    """Within the block, and in this thread, what is marked is fused."""
+    before, _THREAD.fusing = _THREAD.fusing, True
+    try:
+        yield
+    finally:
+        _THREAD.fusing = before
 
 
 def fused_on_cupy(function: F) -> F:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# On a machine with an NVIDIA GPU: what CuPy must pass, and how fast it is. Five minutes on 16 cores; no network is used.
+# On a machine with an NVIDIA GPU: what CuPy must pass, and how fast it is. Six minutes on 16 cores; no network is used.
 # The stages come in the order of what is learnt, and each ends at its limit; what they print is shown as it comes. The
 # report (default: docs/gpu/DATE-CARD.md) ends with the stages that failed. The exit code is their number.
 # usage: ci/gpu.sh [REPORT]     PYTHON: the interpreter; WORKERS: processes for the tests; STAGES: a regular expression
@@ -52,7 +52,6 @@ beside "moons by the command line, evaluated on the CPU" 90 bash -c 'train moons
 beside "the same, text digits" 90 bash -c 'train digits --epochs 5'
 beside "the same, with early stopping" 60 bash -c 'train circles --epochs 500 --early-stop 3'
 beside "tests that name CuPy" 150 bash -c 'tests'
-beside "the same with PORTANET_CUPY_FUSE=1" 150 env PORTANET_CUPY_FUSE=1 bash -c 'tests'
 wait
 write
 next "MNIST 500-150, three epochs" 60 bash -c 'mnist cupy'
@@ -67,8 +66,9 @@ y = backend.asarray(x)
 backend.synchronize()
 print(f'{x.nbytes / 1e9:.1f} GB in {time.perf_counter() - began:.2f} s; {psutil.Process().memory_info().rss / 1e9:.1f} GB resident')
 assert (backend.to_numpy(y[-1000:]) == x[-1000:]).all()"
-next "a step beside torch and JAX" 150 bash -c 'bench --peers torch:cuda,jax'
-next "a step with PORTANET_CUPY_FUSE=1" 50 env PORTANET_CUPY_FUSE=1 bash -c 'bench --peers ""'
+next "a step beside torch and JAX" 150 bash -c 'bench --workloads mnist,mnist-adam,mnist-8192 --peers torch:cuda,jax'
+next "convolutions beside torch and JAX" 90 bash -c 'bench --workloads cnn --peers torch:cuda,jax'
+next "a step beside torch.compile" 120 bash -c 'bench --workloads mnist --peers torch:cuda:graphs'
 next "a step without graphs" 50 env PORTANET_CUPY_GRAPHS=0 bash -c 'bench --peers ""'
 echo "report: $report"
 [ ! -f "$work/failed" ] || exit "$(wc -l <"$work/failed")"

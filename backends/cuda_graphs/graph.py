@@ -22,6 +22,7 @@ import cupy
 from portanet.backends.cuda_graphs.capture import captured
 from portanet.backends.cuda_graphs.cublas import own_products, workspace_bytes
 from portanet.backends.cuda_graphs.trees import put_together, taken_apart
+from portanet.backends.elementwise import fusing
 from portanet.errors import BackendError
 from portanet.typing import Array
 
@@ -155,9 +156,10 @@ class Graph:
         ] = {}  # which inputs hold which number: a launch for each is half of a call's time
         self._workspace = cupy.empty(workspace_bytes(), "uint8")
         # A rehearsal on copies: what is compiled or made at a first call is there then, with arrays for numbers too.
-        with own_products(cupy.cuda.get_current_stream(), self._workspace):
-            self.expected = _leaves(function(*call.built(call.copies())))
-        self.graph, self._memory, found = captured(lambda: function(*call.built(self.inputs)), self._workspace)
+        with fusing():
+            with own_products(cupy.cuda.get_current_stream(), self._workspace):
+                self.expected = _leaves(function(*call.built(call.copies())))
+            self.graph, self._memory, found = captured(lambda: function(*call.built(self.inputs)), self._workspace)
         self.outputs: list[Any] = []
         self._form = taken_apart(found, self.outputs, _is_leaf)
         places = {id(array): i for i, array in enumerate(self.inputs)}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -117,19 +119,29 @@ def test_elsewhere_nothing_changes(backend):
     assert seen == [3]
 
 
-def test_it_is_off_unless_asked_for():
-    if elementwise.FUSING:
-        pytest.skip("PORTANET_CUPY_FUSE=1 is set here")
-    assert elementwise.elementwise(flat) is flat
+def test_it_is_for_the_block_and_the_thread_alone(monkeypatch):
+    monkeypatch.setattr(elementwise, "MARKED", [])
+    monkeypatch.setattr(elementwise, "fused_on_cupy", lambda function: lambda x: ("fused", x))
+    marked = elementwise.elementwise(lambda x: ("plain", x))
+    with ThreadPoolExecutor() as pool, contextlib.suppress(KeyError), elementwise.fusing():
+        assert marked(1) == ("fused", 1)
+        assert pool.submit(marked, 2).result() == ("plain", 2)
+        with elementwise.fusing():
+            pass
+        assert marked(3) == ("fused", 3)
+        raise KeyError
+    assert marked(4) == ("plain", 4)
 
 
 TRAIN = """
-import sys, numpy as np, portanet as pn
+import contextlib, sys, numpy as np, portanet as pn
+from portanet.backends.elementwise import fusing
 x = np.random.default_rng(0).normal(size=(60, 5))
 y = np.arange(60) % 3
 net = [pn.Dense(8), pn.GELU(), pn.Dense(8), pn.ReLU(), pn.Dropout(0.2), pn.Dense(3)]
 trainer = pn.Trainer(net, optimizer="adam", backend="cupy", dtype="float64", seed=1)
-trainer.fit(x, y, epochs=3, batch_size=16, verbose=False)
+with fusing() if sys.argv[-1] == "fused" else contextlib.nullcontext():
+    trainer.fit(x, y, epochs=3, batch_size=16, verbose=False)
 print(*trainer.history["loss"], *(float((p**2).sum()) for p in trainer.snapshot()["params"].values()))
 """
 
@@ -139,9 +151,9 @@ def test_a_training_fused_and_unfused():
     command = [sys.executable, *(["-c", "import fakecupy\n" + TRAIN] if "fakecupy" in sys.modules else ["-c", TRAIN])]
     said = [
         subprocess.run(
-            command, env={**os.environ, "PORTANET_CUPY_FUSE": switch}, capture_output=True, text=True, check=True
+            [*command, how], env={**os.environ, "PORTANET_CUPY_GRAPHS": "0"}, capture_output=True, text=True, check=True
         ).stdout
-        for switch in ("0", "1")
+        for how in ("plain", "fused")
     ]
     plain, fused = (np.array(line.split(), float) for line in said)
     np.testing.assert_allclose(fused, plain, rtol=1e-9)

@@ -4,7 +4,7 @@ usage: python -m tests.benchmarks.gpu [--backend cupy] [--peers torch:cuda,torch
 
 All clocks stop when the device has done its work, and none rounds float32 to TF32. The limit of a step is counted: its
 products' operations by the rate of a large product, or the bytes that it must move at least by the rate of a copy,
-whichever takes longer; both rates are measured here. It has never run on a GPU.
+whichever takes longer; both rates are measured here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from portanet.bench.workloads import KNOWN, Workload
 from portanet.random import generator
 
 NAMES = ("mnist", "mnist-8192", "mnist-adam", "cnn")
-SWITCHES = ("PORTANET_CUPY_GRAPHS", "PORTANET_CUPY_FUSE")
 
 
 def seconds(backend: Backend, run: Callable[[], object], times: int = 5) -> float:
@@ -69,8 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     # For JAX, in processes of its own: no TF32, and not three quarters of the memory at once.
     os.environ.update(JAX_DEFAULT_MATMUL_PRECISION="highest", XLA_PYTHON_CLIENT_PREALLOCATE="false")
     computed, moved = rates(get(options.backend), options.side)
-    on = [switch for switch in SWITCHES if os.environ.get(switch) == "1"]
-    print(f"{options.backend}: {computed / 1e12:.2f} TFLOP/s, {moved / 1e9:.0f} GB/s; switches on: {on or 'none'}")
+    print(f"{options.backend}: {computed / 1e12:.2f} TFLOP/s, {moved / 1e9:.0f} GB/s")
     own, peers = f"portanet:{options.backend}", [name for name in options.peers.split(",") if name]
     for name in options.workloads.split(","):
         workload = KNOWN[name]
