@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from portanet.losses.base import Loss as Loss
     from portanet.losses.cross_entropy import *
     from portanet.losses.regression import *
-    from portanet.metrics import *
+    from portanet.metrics.base import Metric as Metric
+    from portanet.metrics.confusion import *
+    from portanet.metrics.running import *
+    from portanet.metrics.scikit import *
     from portanet.optimizers.base import Optimizer as Optimizer
     from portanet.optimizers.rules import *
     from portanet.schedules import *
