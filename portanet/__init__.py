@@ -10,6 +10,8 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+from portanet.public import PUBLIC
+
 if TYPE_CHECKING:
     from portanet import backends as backends
     from portanet import data as data
@@ -20,9 +22,15 @@ if TYPE_CHECKING:
     from portanet.fleet import *
     from portanet.initializers import *
     from portanet.layers import *
-    from portanet.losses import *
-    from portanet.metrics import *
-    from portanet.optimizers import *
+    from portanet.losses.base import Loss as Loss
+    from portanet.losses.cross_entropy import *
+    from portanet.losses.regression import *
+    from portanet.metrics.base import Metric as Metric
+    from portanet.metrics.confusion import *
+    from portanet.metrics.running import *
+    from portanet.metrics.scikit import *
+    from portanet.optimizers.base import Optimizer as Optimizer
+    from portanet.optimizers.rules import *
     from portanet.schedules import *
     from portanet.training.history import *
     from portanet.training.load import *
@@ -32,32 +40,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "layers": "Augment AvgPool2D BatchNorm Conv2D CustomActivation Dense Dropout ELU Embedding Flatten GELU "
-    "GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Parallel ReLU Rescale Reshape Residual Sequential Sigmoid "
-    "Softmax Softplus Standardize Swish Tanh custom_activation",
-    "losses": "BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson SoftmaxCrossEntropy "
-    "SumSquaredError",
-    "optimizers": "Adagrad Adam AdamW Lion Optimizer RMSprop SGD",
-    "initializers": "Initializer initializer",
-    "schedules": "Constant Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp",
-    "metrics": "Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix",
-    "training.trainer": "Trainer",
-    "training.history": "History",
-    "fleet": "Ensemble Fleet",
-    "callbacks": "CSVLogger Callback Checkpoint EarlyStopping JSONLLogger LearningRateSchedule LowerRate MLflow "
-    "TensorBoard TimeLimit TrainingCheckpoint",
-    "distributed.ranks": "Ranks",
-    "files.description": "save",
-    "training.load": "load",
-    "verify.gradient_check": "GradientCheck check_loss gradcheck",
-    "errors": "BackendError CheckError ConfigError DataError DivergedError ModelFileError OutOfMemoryError "
-    "PortanetError ShapeError",
-    "agree": "agree",
-}
-"""What each module's ``__all__`` lists, written out so that looking up one name imports one module."""
-
-_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+_MODULE_OF = {name: module for module, names in PUBLIC.items() for name in names.split()}
 
 # Not assigned by name: type checkers take the imports above, and would take this for a list that they cannot read.
 globals()["__all__"] = sorted([*_MODULE_OF, "backends", "data"])

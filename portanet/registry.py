@@ -1,12 +1,13 @@
 """Classes by name, as files, configurations and commands name them. A name never imports anything.
 
-The library's own classes are listed in its source. Custom ones are given to a call as ``custom={"Name": Name}``, or
-added by a command line that names their module.
+The library's own classes are those that its packages import. Custom ones are given to a call as
+``custom={"Name": Name}``, or added by a command line that names their module.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
@@ -125,3 +126,14 @@ class Registry(dict[str, type[T]], Generic[T]):
         if isinstance(value, Mapping) and set(value) == {"name", "options"}:
             return self.make(value["name"], value["options"], custom)
         return [self._made(one, custom) for one in value] if isinstance(value, list) else value
+
+
+def subclasses_in(module: Mapping[str, Any], base: type[T]) -> dict[str, type[T]]:
+    """Return the classes in the namespace of a module that derive from `base`, by name; `base` itself is left out."""
+    kinds = {name: kind for name, kind in module.items() if isinstance(kind, type) and kind is not base}
+    return {name: kind for name, kind in kinds.items() if issubclass(kind, base)}
+
+
+def snake_case(name: str) -> str:
+    """Return the name of a class as users write it: ``mean_squared_error``, ``leaky_relu``, ``adamw``."""
+    return re.sub("(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower()

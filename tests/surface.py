@@ -1,27 +1,83 @@
 """What users rely on, as text: the public names with their signatures, and the members of the classes they meet.
 
-usage: python -m tests.surface   (writes tests/surface.txt, which a test compares with the library: read the difference)
+usage: python -m tests.surface
+
+It writes tests/surface.txt and the table portanet/public.py, both of which a test compares with the library: read the
+difference.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from pathlib import Path
+from textwrap import fill
 from typing import Any, get_origin
 
 import portanet as pn
+from portanet.layers import activations
+from portanet.losses import LOSSES
+from portanet.optimizers import OPTIMIZERS
+from portanet.registry import snake_case
+from portanet.schedules import SCHEDULES
 
 PAGE = Path(__file__).with_suffix(".txt")
+
+TABLE = Path(pn.__file__).with_name("public.py")
+
+ROOMS = (
+    *("callbacks", "distributed.ranks", "errors", "files.description", "fleet", "initializers", "layers", "losses"),
+    *("metrics", "optimizers", "schedules", "training.history", "training.load", "training.trainer"),
+    "verify.gradient_check",
+)
+"""The modules whose ``__all__`` is public."""
 
 INTERFACES = ("Callback", "Fleet", "History", "Layer", "Loss", "Metric", "Optimizer", "Schedule", "Trainer")
 """Classes of which every public member is held: users call them, or write their own by them."""
 
 
+def table() -> str:
+    """Return the text of portanet/public.py."""
+    known = {
+        "activation": [*map(snake_case, activations.__all__), "linear"],
+        "loss": list(LOSSES),
+        "optimizer": list(OPTIMIZERS),
+        "schedule": list(SCHEDULES),
+    }
+    return f'''"""The public names, so that none is imported before it is used.
+
+Written by ``python -m tests.surface``, not by hand.
+"""
+
+PUBLIC = {{
+{_entries(public())}
+}}
+"""The names in the ``__all__`` of each module."""
+
+KNOWN = {{
+{_entries(known)}
+}}
+"""The names that options of the command line take; ``--help`` lists them."""
+'''
+
+
+def _entries(names: dict[str, list[str]]) -> str:
+    wrapped = {key: fill(" ".join(own), 100, subsequent_indent=" " * 8) for key, own in names.items()}
+    return "\n".join(f'    "{key}": """{text}""",' for key, text in wrapped.items())
+
+
+def public() -> dict[str, list[str]]:
+    """Return the public names of each module."""
+    found = {room: sorted(importlib.import_module(f"portanet.{room}").__all__) for room in ROOMS}
+    return {"agree": ["agree"], **found}
+
+
 def surface() -> str:
     """Return a line for each public name and each public member of the interfaces."""
     lines = []
-    for name in pn.__all__:
-        thing = getattr(pn, name)
+    where = {name: room for room, names in public().items() for name in names}
+    for name in sorted([*where, "backends", "data"]):
+        thing = getattr(importlib.import_module(f"portanet.{where[name]}" if name in where else "portanet"), name)
         lines.append(f"{name}{_signature(thing)}")
         if name in INTERFACES:
             lines += [f"{name}.{member}" for member in _members(_example(thing))]
@@ -59,4 +115,5 @@ def _signature(thing: Any) -> str:
 
 
 if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")
     PAGE.write_text(surface(), encoding="utf-8")

@@ -336,7 +336,7 @@ def test_without_scikit_learn_the_message_tells_how_to_get_it(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(metrics, "importlib", SimpleNamespace(import_module=missing))
+    monkeypatch.setattr(metrics.named, "importlib", SimpleNamespace(import_module=missing))
     assert metrics.get("top_3") == pn.TopK(3)
     with pytest.raises(ConfigError, match=r'pip install "portanet\[sklearn\]"'):
         metrics.get("f1_score")

@@ -1,22 +1,11 @@
 """Callbacks: code run at points of training."""
 
-from portanet.callbacks.base import Callback
-from portanet.callbacks.checkpoints import Checkpoint, TrainingCheckpoint
-from portanet.callbacks.learning_rate import LearningRateSchedule, LowerRate
-from portanet.callbacks.loggers import CSVLogger, JSONLLogger
-from portanet.callbacks.stopping import EarlyStopping, TimeLimit
-from portanet.callbacks.trackers import MLflow, TensorBoard
+from portanet.callbacks.base import Callback as Callback
+from portanet.callbacks.checkpoints import *
+from portanet.callbacks.learning_rate import *
+from portanet.callbacks.loggers import *
+from portanet.callbacks.stopping import *
+from portanet.callbacks.trackers import *
+from portanet.registry import subclasses_in
 
-__all__ = [
-    "CSVLogger",
-    "Callback",
-    "Checkpoint",
-    "EarlyStopping",
-    "JSONLLogger",
-    "LearningRateSchedule",
-    "LowerRate",
-    "MLflow",
-    "TensorBoard",
-    "TimeLimit",
-    "TrainingCheckpoint",
-]
+globals()["__all__"] = sorted([*subclasses_in(globals(), Callback), "Callback"])  # as in portanet.layers

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from portanet.cli.output import echo, numbers, print_json, print_table
-from portanet.cli.parameters import json_option, which_option
+from portanet.cli.parameters import column_option, json_option, task_option, which_option
 from portanet.errors import DataError
 
 __all__ = ["info"]
@@ -21,8 +21,8 @@ _LARGEST = 1 << 20  # bytes of a report
 @click.command()
 @click.argument("what", metavar="RUN|FILE|DATA")
 @which_option
-@click.option("--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last.")
-@click.option("--task", type=click.Choice(["classification", "regression"]), help="Tables and arrays: what to learn.")
+@column_option
+@task_option
 @json_option
 def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: bool) -> None:
     """Describe a run, a model's file, or data.

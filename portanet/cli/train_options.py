@@ -10,17 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from portanet.cli import parameters as p
+from portanet.public import KNOWN
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-ACTIVATIONS = "relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu, swish, softmax or linear"
-LOSSES = (
-    "softmax_cross_entropy, binary_cross_entropy, sum_squared_error, mean_squared_error, mean_absolute_error, huber "
-    "or poisson"
-)
-OPTIMIZERS = "sgd, rmsprop, adagrad, adam, adamw or lion"
-SCHEDULES = "constant, step, exponential, cosine, one-cycle, warm-up or plateau"
-# Written out, so that --help need not import them; a test compares them with what the library knows.
 
 OF_HIDDEN_LAYERS = ("model", "activation", "output_activation", "bias", "dropout", "init", "shift", "rotate", "flip")
 """Options that say what --layers are made of; [[layers]] in a file say it themselves."""
@@ -36,6 +28,11 @@ def _option(shared: Any = None, *, fleet: Any = _ALL, **settings: Any) -> Any:
     if "default" in settings and not settings.get("is_flag"):
         settings["show_default"] = True
     return dataclasses.field(metadata={"shared": shared, "fleet": fleet, "settings": settings})
+
+
+def _known(kind: str) -> str:
+    *names, last = KNOWN[kind].split()
+    return f"{', '.join(names)} or {last}"
 
 
 _FROM_0 = click.FloatRange(min=0)
@@ -59,7 +56,7 @@ class Options:
     layers: Any = _option(  # noqa: RUF009
         type=p.LAYERS, default="500,150", help="Sizes of the hidden dense layers, or none. With cnn: 128."
     )
-    activation: str = _option(default="relu", metavar="NAME", help=f"Of the hidden layers: {ACTIVATIONS}.")
+    activation: str = _option(default="relu", metavar="NAME", help=f"Of the hidden layers: {_known('activation')}.")
     output_activation: str | None = _option(
         metavar="NAME", help="Default: sigmoid for classes with a squared error, else linear."
     )
@@ -97,7 +94,7 @@ class Options:
     )
     flip: bool = _option(fleet=False, is_flag=True, help="Images: mirror half of them in training, left to right.")
     loss: str | None = _option(
-        metavar="NAME", help=f"{LOSSES}. Default: cross-entropy for classes, mean_squared_error for numbers."
+        metavar="NAME", help=f"{_known('loss')}. Default: cross-entropy for classes, mean_squared_error for numbers."
     )
     label_smoothing: float | None = _option(type=float, metavar="SHARE", help="Of the cross-entropies.")
     class_weight: str | None = _option(
@@ -105,7 +102,7 @@ class Options:
     )
     l1: float = _option(type=_FROM_0, default=0.0, help="Penalty on the weights, l1 Σ|W|.")
     l2: float = _option(type=_FROM_0, default=0.0, help="Penalty on the weights, l2/2 Σ W².")
-    optimizer: str = _option(default="adam", metavar="NAME", help=f"{OPTIMIZERS}.")
+    optimizer: str = _option(default="adam", metavar="NAME", help=f"{_known('optimizer')}.")
     lr: float | None = _option(type=float, help="Learning rate. Default: the optimizer's own; 0.1 for sgd.")
     momentum: float | None = _option(type=float, help="Of sgd.")
     weight_decay: float | None = _option(type=float, help="Decoupled decay of the weights.")
@@ -113,7 +110,7 @@ class Options:
     schedule: str = _option(
         default="constant",
         metavar="NAME",
-        help=f"Learning rate over time: {SCHEDULES}; with options as in step:every=5,gamma=.5 or "
+        help=f"Learning rate over time: {_known('schedule')}; with options as in step:every=5,gamma=.5 or "
         "warm-up:epochs=2,then=cosine.",
     )
     epochs: int = _option(type=click.IntRange(min=0), default=10)

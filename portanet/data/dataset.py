@@ -77,11 +77,6 @@ class Dataset:
         """What is to be learned: a classification if there are classes."""
         return "classification" if self.classes else "regression"
 
-    @property
-    def is_image(self) -> bool:
-        """Whether the samples are images: two axes or three (the last one channels) after the sample axis."""
-        return self.x.ndim in (3, 4)
-
     def flat(self) -> Dataset:
         """Return the same data with each sample as one row of features."""
         x, x_test = (None if x is None else x.reshape(len(x), -1) for x in (self.x, self.x_test))

@@ -1,52 +1,22 @@
-"""The layers, a family per file."""
+"""The layers, a family per file; the ``__all__`` of each file says which of its names are public."""
 
-from portanet.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Swish, Tanh
-from portanet.layers.augment import Augment
-from portanet.layers.base import Layer
+from portanet.layers.activations import *
+from portanet.layers.augment import *
+from portanet.layers.base import Layer as Layer
 from portanet.layers.config import LAYERS
-from portanet.layers.conv import Conv2D
-from portanet.layers.custom import CustomActivation, custom_activation
-from portanet.layers.dense import Dense
-from portanet.layers.dropout import Dropout
-from portanet.layers.embedding import Embedding
-from portanet.layers.norm import BatchNorm, LayerNorm
-from portanet.layers.parallel import Parallel
-from portanet.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
-from portanet.layers.preprocess import Rescale, Standardize
-from portanet.layers.reshape import Flatten, Reshape
-from portanet.layers.sequential import Residual, Sequential
+from portanet.layers.conv import *
+from portanet.layers.custom import *
+from portanet.layers.dense import *
+from portanet.layers.dropout import *
+from portanet.layers.embedding import *
+from portanet.layers.norm import *
+from portanet.layers.parallel import *
+from portanet.layers.pool import *
+from portanet.layers.preprocess import *
+from portanet.layers.reshape import *
+from portanet.layers.sequential import *
+from portanet.registry import subclasses_in
 
-__all__ = [
-    "ELU",
-    "GELU",
-    "Augment",
-    "AvgPool2D",
-    "BatchNorm",
-    "Conv2D",
-    "CustomActivation",
-    "Dense",
-    "Dropout",
-    "Embedding",
-    "Flatten",
-    "GlobalAvgPool2D",
-    "Layer",
-    "LayerNorm",
-    "LeakyReLU",
-    "MaxPool2D",
-    "Parallel",
-    "ReLU",
-    "Rescale",
-    "Reshape",
-    "Residual",
-    "Sequential",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Standardize",
-    "Swish",
-    "Tanh",
-    "custom_activation",
-]
-
-_OWN = {name: globals()[name] for name in __all__}
-LAYERS.update({name: kind for name, kind in _OWN.items() if isinstance(kind, type) and kind is not Layer})
+LAYERS.update(subclasses_in(globals(), Layer))
+# Not assigned by name: type checkers take the imports above, and would take this for a list that they cannot read.
+globals()["__all__"] = sorted([*LAYERS, "Layer", "custom_activation"])

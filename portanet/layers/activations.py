@@ -13,6 +13,8 @@ from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params
 
+__all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Swish", "Tanh"]
+
 Result = tuple[Array | None, Params]
 
 

@@ -15,6 +15,8 @@ from portanet.layers.base import Layer
 from portanet.random import Key, uniform
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["Augment"]
+
 
 @dataclass(frozen=True)
 class Augment(Layer):

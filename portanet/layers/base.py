@@ -23,7 +23,8 @@ class Layer:
     twice, evaluated in between, copied, pickled, and shared by processes.
 
     Every layer is a frozen dataclass; a new one is a class with :meth:`forward` and :meth:`backward` (and :meth:`init`
-    where it has parameters or changes the shape), and a line in the table of cases.
+    where it has parameters or changes the shape), its name in the ``__all__`` of its file, and a line in the table of
+    cases.
     What its fields may be stands in their annotations, see :mod:`portanet.checks`: ``rate: Share = 0.5``.
     """
 

@@ -16,6 +16,8 @@ from portanet.layers.windows import Axis, Padding, Sizes, axis, padded, pair, sp
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["Conv2D"]
+
 
 @dataclass(frozen=True)
 class Conv2D(RatedLayer):

@@ -12,19 +12,12 @@ from portanet.errors import CheckError, ConfigError
 from portanet.layers import activations as a
 from portanet.layers.base import Layer
 from portanet.random import Key, generator
+from portanet.registry import snake_case
 from portanet.typing import Array, Params
 
-ACTIVATIONS: dict[str, Layer] = {
-    "relu": a.ReLU(),
-    "leaky_relu": a.LeakyReLU(),
-    "elu": a.ELU(),
-    "sigmoid": a.Sigmoid(),
-    "tanh": a.Tanh(),
-    "softplus": a.Softplus(),
-    "gelu": a.GELU(),
-    "swish": a.Swish(),
-    "softmax": a.Softmax(),
-}
+__all__ = ["CustomActivation", "custom_activation"]
+
+ACTIVATIONS: dict[str, Layer] = {snake_case(name): getattr(a, name)() for name in a.__all__}
 """The activations that a configuration can name; :func:`custom_activation` adds to them."""
 
 

@@ -13,6 +13,8 @@ from portanet.layers.base import RatedLayer, as_rows, product, sum_leading, sum_
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["Dense"]
+
 
 @dataclass(frozen=True)
 class Dense(RatedLayer):

@@ -12,6 +12,8 @@ from portanet.layers.base import Layer
 from portanet.random import Key, bernoulli
 from portanet.typing import Array, Params
 
+__all__ = ["Dropout"]
+
 
 @dataclass(frozen=True)
 class Dropout(Layer):

@@ -14,6 +14,8 @@ from portanet.layers.base import RatedLayer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["Embedding"]
+
 
 @dataclass(frozen=True)
 class Embedding(RatedLayer):

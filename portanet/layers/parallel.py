@@ -14,6 +14,8 @@ from portanet.layers.container import Container, within
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["Parallel"]
+
 
 @dataclass(frozen=True)
 class Parallel(Container):

@@ -13,6 +13,8 @@ from portanet.layers.windows import Axis, Padding, Sizes, axis, holders_table, p
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D"]
+
 
 @dataclass(frozen=True)
 class _Pool(Layer):

@@ -13,6 +13,8 @@ from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["Rescale", "Standardize"]
+
 
 def statistics(value: Any) -> Any:
     """Return a host array of finite numbers, or None: the validator of a field."""

@@ -13,6 +13,8 @@ from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["Flatten", "Reshape"]
+
 
 @dataclass(frozen=True)
 class Flatten(Layer):

@@ -16,6 +16,8 @@ from portanet.random import Key
 from portanet.registry import Custom
 from portanet.typing import Array, Params, Shape
 
+__all__ = ["Residual", "Sequential"]
+
 
 @dataclass(frozen=True)
 class Sequential(Container):

@@ -12,35 +12,14 @@ the weight of each place: its own, or its sample's.
 
 from __future__ import annotations
 
-from portanet.losses.base import Loss
-from portanet.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
-from portanet.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, SumSquaredError
-from portanet.registry import Registry
+from portanet.losses.base import Loss as Loss
+from portanet.losses.cross_entropy import *
+from portanet.losses.regression import *
+from portanet.registry import Registry, snake_case, subclasses_in
 
-__all__ = [
-    "BinaryCrossEntropy",
-    "Huber",
-    "Loss",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "Poisson",
-    "SoftmaxCrossEntropy",
-    "SumSquaredError",
-]
-
-LOSSES: Registry[Loss] = Registry(
-    "loss",
-    Loss,
-    {
-        "softmax_cross_entropy": SoftmaxCrossEntropy,
-        "binary_cross_entropy": BinaryCrossEntropy,
-        "sum_squared_error": SumSquaredError,
-        "mean_squared_error": MeanSquaredError,
-        "mean_absolute_error": MeanAbsoluteError,
-        "huber": Huber,
-        "poisson": Poisson,
-    },
-)
+_OWN = subclasses_in(globals(), Loss)
+LOSSES: Registry[Loss] = Registry("loss", Loss, {snake_case(name): kind for name, kind in _OWN.items()})
+globals()["__all__"] = sorted([*_OWN, "Loss"])  # as in portanet.layers
 
 
 def get(spec: str | Loss) -> Loss:

@@ -14,6 +14,8 @@ from portanet.layers.activations import sigmoid, softmax
 from portanet.losses.base import Loss, aligned, weighted_mean
 from portanet.typing import Array
 
+__all__ = ["BinaryCrossEntropy", "SoftmaxCrossEntropy"]
+
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy(Loss):

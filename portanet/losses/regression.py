@@ -11,6 +11,8 @@ from portanet.checks import Positive
 from portanet.losses.base import Loss, aligned, weighted_mean
 from portanet.typing import Array
 
+__all__ = ["Huber", "MeanAbsoluteError", "MeanSquaredError", "Poisson", "SumSquaredError"]
+
 
 @dataclass(frozen=True)
 class SumSquaredError(Loss):

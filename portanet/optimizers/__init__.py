@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from portanet.optimizers.base import Optimizer
-from portanet.optimizers.rules import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
-from portanet.registry import Registry
+from portanet.optimizers.base import Optimizer as Optimizer
+from portanet.optimizers.rules import *
+from portanet.registry import Registry, snake_case, subclasses_in
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Optimizer", "RMSprop"]
-
+_OWN = subclasses_in(globals(), Optimizer)
 OPTIMIZERS: Registry[Optimizer] = Registry(
-    "optimizer",
-    Optimizer,
-    {"sgd": SGD, "rmsprop": RMSprop, "adagrad": Adagrad, "adam": Adam, "adamw": AdamW, "lion": Lion},
+    "optimizer", Optimizer, {snake_case(name): kind for name, kind in _OWN.items()}
 )
+globals()["__all__"] = sorted([*_OWN, "Optimizer"])  # as in portanet.layers
 
 
 def get(spec: str | Optimizer, **options: Any) -> Optimizer:

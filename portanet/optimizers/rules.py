@@ -14,6 +14,8 @@ from portanet.errors import ConfigError
 from portanet.optimizers.base import Optimizer
 from portanet.typing import Array
 
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "RMSprop"]
+
 
 @dataclass(frozen=True)
 class SGD(Optimizer):

@@ -29,6 +29,7 @@ LEAST = 0.9
 LAYERS = ["test_math_values.py", "test_layer_arguments.py", "test_layers.py", "test_config.py"]  # the quick ones first
 LAYERS += ["test_rates.py", "test_places.py", "test_tree.py"]
 LOSSES = ["test_math_values_losses.py", "test_losses.py"]
+METRICS = ["test_metrics_values.py", "test_metrics.py"]
 OPTIMIZERS = ["test_math_values_optimizers.py", "test_optimizers.py", "test_rates.py"]
 WINDOWS = ["test_math_values_images.py", *LAYERS, "test_adjoint.py"]
 TESTS = {
@@ -53,7 +54,11 @@ TESTS = {
     "optimizers/rules": OPTIMIZERS,
     "schedules": ["test_schedules.py"],
     "initializers": ["test_initializers.py"],
-    "metrics": ["test_metrics_values.py", "test_metrics.py"],
+    "metrics/base": METRICS,
+    "metrics/confusion": METRICS,
+    "metrics/named": METRICS,
+    "metrics/running": METRICS,
+    "metrics/scikit": METRICS,
     "random": ["test_random.py", "mpi/test_parts.py", "test_augment.py"],
     "engine/step": ["test_step.py", "test_step_donate.py", "test_rates.py", "test_places.py", "mpi/test_parts.py"],
 }

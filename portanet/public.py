@@ -1,0 +1,38 @@
+"""The public names, so that none is imported before it is used.
+
+Written by ``python -m tests.surface``, not by hand.
+"""
+
+PUBLIC = {
+    "agree": """agree""",
+    "callbacks": """CSVLogger Callback Checkpoint EarlyStopping JSONLLogger LearningRateSchedule LowerRate MLflow
+        TensorBoard TimeLimit TrainingCheckpoint""",
+    "distributed.ranks": """Ranks""",
+    "errors": """BackendError CheckError ConfigError DataError DivergedError ModelFileError OutOfMemoryError
+        PortanetError ShapeError""",
+    "files.description": """save""",
+    "fleet": """Ensemble Fleet""",
+    "initializers": """Initializer initializer""",
+    "layers": """Augment AvgPool2D BatchNorm Conv2D CustomActivation Dense Dropout ELU Embedding Flatten GELU
+        GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Parallel ReLU Rescale Reshape Residual
+        Sequential Sigmoid Softmax Softplus Standardize Swish Tanh custom_activation""",
+    "losses": """BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson SoftmaxCrossEntropy
+        SumSquaredError""",
+    "metrics": """Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix""",
+    "optimizers": """Adagrad Adam AdamW Lion Optimizer RMSprop SGD""",
+    "schedules": """Constant Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp""",
+    "training.history": """History""",
+    "training.load": """load""",
+    "training.trainer": """Trainer""",
+    "verify.gradient_check": """GradientCheck check_loss gradcheck""",
+}
+"""The names in the ``__all__`` of each module."""
+
+KNOWN = {
+    "activation": """elu gelu leaky_relu relu sigmoid softmax softplus swish tanh linear""",
+    "loss": """binary_cross_entropy softmax_cross_entropy huber mean_absolute_error mean_squared_error poisson
+        sum_squared_error""",
+    "optimizer": """sgd adagrad adam adamw lion rmsprop""",
+    "schedule": """constant step exponential cosine one-cycle warm-up plateau""",
+}
+"""The names that options of the command line take; ``--help`` lists them."""
