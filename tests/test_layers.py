@@ -232,3 +232,14 @@ def test_batch_norm_of_a_single_value(shape):
     assert layer.forward(params, x)[0].shape == shape  # evaluation knows mean and variance
     with pytest.raises(ShapeError, match=r"two values a channel or more, got a batch of shape .*LayerNorm"):
         layer.forward(params, x, train=True)
+
+
+@pytest.mark.parametrize(("shape", "least"), [((4,), 2), ((1, 4), 2), ((2, 4), 1), ((1, 1, 3), 2), ((2, 1, 3), 1)])
+def test_the_smallest_batch_that_a_batch_norm_trains_on(shape, least):
+    """Two values a channel: as many as a variance needs."""
+    layer = BatchNorm()
+    params = {**layer.init(None, shape)[0], **layer.init_buffers(shape)}
+    assert layer.least_batch(shape) == least
+    layer.forward(params, np.zeros((least, *shape)), train=True)
+    with pytest.raises(ShapeError, match="two values a channel or more"):
+        layer.forward(params, np.zeros((least - 1, *shape)), train=True)

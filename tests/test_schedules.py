@@ -108,6 +108,57 @@ def test_plateau_within_a_warm_up_is_given_the_metrics():
     assert schedule.factor(5, 9) == 1.0
 
 
+@pytest.mark.parametrize("of", ["", "then."])
+def test_what_a_plateau_has_seen_is_taken_back(of):
+    """One that takes it back goes on as the other does."""
+    seen, other = (WarmUp(1, Plateau("loss", patience=2)) if of else Plateau("loss", patience=2) for _ in range(2))
+    for loss in (1.0, 0.5, 0.5, 0.5, 0.6):
+        seen.observe({"loss": loss})
+    state = seen.state()
+    assert state == {f"{of}best": 0.5, f"{of}waited": 1, f"{of}current": 0.1}
+    other.load_state(state)
+    assert other.state() == state
+    for schedule in (seen, other):
+        schedule.observe({"loss": 0.6})
+        assert schedule.factor(5, 9) == pytest.approx(0.01)
+    assert Cosine().state() == Told().state() == {}
+
+
+@pytest.mark.parametrize(
+    "state", [{"speed": 1.0}, {"gamma": 0.5}, {"best": "low"}, {"waited": [1]}, {"then.best": 0.5}]
+)
+def test_what_a_schedule_cannot_have_seen_is_refused(state):
+    plateau = Plateau()
+    (name,) = state
+    with pytest.raises(ValueError, match=f"the schedule has noted '{name}'"):
+        plateau.load_state(state)
+    assert plateau == Plateau()
+
+
+class HalfWay(Schedule):
+    """Lower in the second half of training."""
+
+    def factor(self, epoch, epochs):
+        return 1.0 if epoch < epochs / 2 else 0.1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "depends"),
+    [
+        (Constant(), False),
+        (StepDecay(2), False),
+        (Exponential(), False),
+        (WarmUp(9), False),
+        (Cosine(), True),
+        (OneCycle(), True),
+        (WarmUp(9, Cosine()), True),
+        (HalfWay(), True),
+    ],
+)
+def test_whether_the_end_of_training_counts(schedule, depends):
+    assert [schedules.depends_on_end(schedule, epoch) for epoch in (1, 2, 6)] == [depends] * 3
+
+
 @pytest.mark.parametrize(
     ("name", "sign"),
     [

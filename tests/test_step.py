@@ -7,7 +7,7 @@ import pytest
 
 import portanet as pn
 from portanet import metrics
-from portanet.engine.step import Step, as_float, drawn, penalised, penalty, sample_share
+from portanet.engine.step import Step, acts, as_float, drawn, penalised, penalty, sample_share
 from tests.small import blobs
 
 NET = pn.Sequential([pn.Standardize.of(blobs()[0]), pn.Dense(6), pn.Tanh(), pn.Dropout(0.3), pn.Dense(3)])
@@ -166,6 +166,7 @@ def test_penalties_are_of_the_weights_alone():
     assert penalty({"0.bias": params["0.bias"]}, 0.1, 0.1) == 0.0
     g = np.zeros((1, 2))
     np.testing.assert_allclose(penalised("0.weight", params["0.weight"], g, 0.1, 0.5), [[0.6, -1.1]])
+    np.testing.assert_array_equal(penalised("0.weight", np.zeros((1, 2)), g, 0.1, 0.5), g)  # sign(0) is 0
     assert penalised("0.bias", params["0.bias"], g, 0.1, 0.5) is g
     np.testing.assert_array_equal(g, 0)  # a gradient may be an array of the cache: it is not written on
 
@@ -185,3 +186,35 @@ def test_as_float(backend):
         assert backend.to_numpy(large).dtype == np.float32
         assert as_float(large, "float32") is large
         np.testing.assert_array_equal(backend.to_numpy(large), [0, 1, 2])
+
+
+@pytest.mark.parametrize("own", [(), ("l2",), ("weight_decay",), ("l2", "weight_decay")])
+def test_a_stack_of_networks_steps_as_each_of_them_alone(own):
+    net, loss = pn.Sequential([pn.Dense(6), pn.Tanh(), pn.Dense(3)]), pn.SoftmaxCrossEntropy()
+    x, y = blobs(n=24)
+    x, y, weight = x.reshape(3, 8, 5), y.reshape(3, 8), np.linspace(0, 1, 24).reshape(3, 8)
+    members = [net.init(np.random.default_rng(i), (5,))[0] for i in range(3)]
+    stacked = {name: np.stack([params[name] for params in members]) for name in members[0]}
+    numbers = {"l2": np.array([0.0, 0.3, 0.5]), "weight_decay": np.array([0.0, 0.1, 0.7])}
+    lr, chosen = np.array([0.1, 0.2, 0.3]), {name: numbers[name] for name in own}
+    step = Step(net, loss, pn.SGD(), (), "float64", per_sample=True, stack=1)
+    together = step(stacked, {}, {"t": 0}, x, y, weight, {**COUNTERS, **chosen, "lr": lr})
+    for k, start in enumerate(members):
+        l2, decay = (float(numbers[name][k]) if name in own else 0.0 for name in ("l2", "weight_decay"))
+        step = Step(net, loss, pn.SGD(weight_decay=decay), (), "float64", 0.0, l2, per_sample=True)
+        alone = step(start, {}, {"t": 0}, x[k], y[k], weight[k], {**COUNTERS, "lr": lr[k]})
+        assert together[3][k] == pytest.approx(alone[3], rel=1e-12)
+        for name, array in alone[0].items():
+            np.testing.assert_allclose(together[0][name][k], array, rtol=1e-10, atol=1e-14, err_msg=name)
+
+
+def test_whether_a_penalty_acts():
+    assert [acts(l2) for l2 in (0.0, 0, 0.1, np.zeros(2))] == [False, False, True, True]
+
+
+def test_any_other_error_of_an_update_is_raised_as_it_is():
+    step = Step(NET, pn.SoftmaxCrossEntropy(), pn.SGD())
+    params = {"0.weight": np.ones((2, 3))}
+    with pytest.raises(ValueError, match="broadcast") as told:
+        step.update(params, {"0.weight": np.ones((4, 5))}, step.optimizer.init(params), 0.1)
+    assert type(told.value) is ValueError

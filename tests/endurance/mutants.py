@@ -79,7 +79,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.stmt, Callable[[], Any]]]:
         for statement in body:
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
                 continue  # a docstring
-            if isinstance(statement, ast.Import | ast.ImportFrom | ast.Raise):
+            if isinstance(statement, ast.Import | ast.ImportFrom | ast.Raise) or _for_annotations(statement):
                 continue
             if isinstance(statement, ast.Expr | ast.AugAssign) and body is not tree.body:
                 yield statement, partial(_delete, statement)
@@ -92,6 +92,11 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.stmt, Callable[[], Any]]]:
             for node in _expressions(statement):
                 for change in _of_expression(node):
                     yield statement, change
+
+
+def _for_annotations(statement: ast.stmt) -> bool:
+    """Tell whether it is ``if TYPE_CHECKING:``, which imports what annotations name."""
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
 
 
 def _delete(statement: ast.stmt) -> None:

@@ -13,10 +13,14 @@ import pytest
 from tests.endurance.mutants import mutants
 
 forks = pytest.importorskip("tests.endurance.forks", reason="forks need Unix")
+mutation = pytest.importorskip("tests.endurance.mutation", reason="forks need Unix")
 
 SOURCE = '''
 """A text."""
+from typing import TYPE_CHECKING
 SIZE = 2
+if TYPE_CHECKING:
+    from elsewhere import Name
 
 
 def f(x, unused=1, used=True):
@@ -66,6 +70,13 @@ def test_a_change_within_a_function_is_put_into_the_one_that_is_there(tmp_path):
     assert held(1) == -3
     assert not forks.planted(module, found["SIZE = 2", "SIZE = 3"])
     assert not forks.planted(module, found["def f(x, unused=1, used=True):", "def f(x, unused=1, used=False):"])
+
+
+def test_what_is_listed_as_equivalent_is_there():
+    for module, changes in mutation.explained().items():
+        tree = ast.parse(mutation.path(module).read_text(encoding="utf-8"))
+        lines = {ast.unparse(node).partition("\n")[0] for node in ast.walk(tree) if isinstance(node, ast.stmt)}
+        assert {change.partition(" → ")[0] for change in changes} <= lines, module
 
 
 FORKS = """

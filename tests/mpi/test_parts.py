@@ -22,7 +22,7 @@ NET = pn.Sequential([pn.Dense(6), pn.Tanh(), pn.Dropout(0.3), pn.Dense(3)])
 def test_rows_have_the_masks_of_the_whole(backend, rows):
     like = backend.asarray([0.0], "float32")
     shape = (4, 10, 3) if rows else (10, 4, 3)
-    draws = {"uniform": lambda shape, key: uniform(like, shape, key, rows=rows)}
+    draws = {"uniform": lambda shape, key: uniform(like, shape, key, **({"rows": rows} if rows else {}))}
     if not rows:
         draws["bernoulli"] = lambda shape, key: bernoulli(like, shape, 0.4, key)
     for name, draw in draws.items():
