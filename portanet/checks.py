@@ -205,10 +205,13 @@ def check_fields(thing: Any) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def validators(kind: type) -> dict[str, Validator]:
-    """Return the validator of each field that a dataclass is made with, as far as it has one or its type is known."""
+def validators(kind: type, *, init: bool = True) -> dict[str, Validator]:
+    """Return the validator of each field that a dataclass is made with, as far as it has one or its type is known.
+
+    Or of each of the others: what it learns.
+    """
     fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
-    found = {field.name: _validator(_resolved(kind, field)) for field in fields if field.init}
+    found = {field.name: _validator(_resolved(kind, field)) for field in fields if field.init is init}
     return {name: one for name, one in found.items() if one is not None}
 
 

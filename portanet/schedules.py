@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from portanet.checks import Name, NotNegative, Number, Positive, Share, check_fields, one_of
+from portanet.checks import Is, Name, NotNegative, Number, Positive, Share, check, check_fields, one_of, validators
 from portanet.errors import ConfigError, unknown
 from portanet.registry import Registry
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
 
 MODE = one_of("auto", "min", "max")  # what :func:`direction` takes
+_NUMBER = Is("a number or None", lambda value: isinstance(value, int | float | None) and not isinstance(value, bool))
 
 
 class Schedule:
@@ -56,11 +57,12 @@ class Schedule:
         ValueError
             If it is something else.
         """
+        known, own = self.state(), validators(type(self), init=False)  # type: ignore[arg-type]  # classes are hashable
         for name, value in state.items():
-            if name not in self.state() or not isinstance(value, int | float | None):
-                message = f"the schedule has noted {name!r:.40} = {value!r:.40}"
+            if name not in known:
+                message = f"the schedule has noted {name!r:.40}"
                 raise ValueError(message)
-            setattr(self, name, value)
+            setattr(self, name, check(name, value, own.get(name, _NUMBER)))
 
 
 @dataclass(frozen=True)
@@ -175,9 +177,9 @@ class Plateau(Schedule):
     patience: Annotated[int, Number(1, whole=True)] = 5
     min_delta: NotNegative = 0.0
     mode: Annotated[str, MODE] = "auto"
-    best: float | None = field(default=None, init=False)
-    waited: int = field(default=0, init=False)
-    current: float = field(default=1.0, init=False)
+    best: Annotated[float | None, _NUMBER] = field(default=None, init=False)  # NaN too, where that was measured
+    waited: Annotated[int, Number(0, whole=True)] = field(default=0, init=False)
+    current: Annotated[float, Number(0, 1)] = field(default=1.0, init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -115,16 +115,14 @@ class Callback:
         """Return what a checkpoint must hold of it: plain values and host arrays, in dicts and lists."""
         return {}
 
+    def check_state(self, trainer: Any, state: dict[str, Any]) -> None:
+        """Raise ValueError if `state`, read from a file, is not what :meth:`state` may have returned.
+
+        Called before :meth:`on_fit_begin`, so that a checkpoint that was edited is refused before anything is done.
+        """
+
     def load_state(self, state: dict[str, Any]) -> None:
         """Take back what :meth:`state` returned; called after :meth:`on_fit_begin`."""
-
-
-def check_noted(**fields: tuple[Any, Any]) -> None:
-    """Raise TypeError where a value of a checkpoint is not of the kind that was put in."""
-    for name, (value, kind) in fields.items():
-        if not isinstance(value, kind):
-            message = f"{name} is {value!r:.40}"
-            raise TypeError(message)
 
 
 def checked(callbacks: Sequence[Callback]) -> list[Callback]:

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from portanet.callbacks.base import Callback, TrainerView, check_noted
+from portanet.callbacks.base import Callback, TrainerView
 from portanet.checks import check, check_count, check_number, check_path, check_text
+from portanet.files.schema import NUMBER_OR_NONE, check_values
 from portanet.schedules import MODE, direction, improved, monitored
 
 __all__ = ["Checkpoint", "TrainingCheckpoint"]
@@ -62,8 +63,10 @@ class Checkpoint(Callback):
     def state(self) -> dict[str, Any]:
         return {"best": self.best}
 
+    def check_state(self, trainer: TrainerView, state: dict[str, Any]) -> None:
+        check_values(state, {"best": NUMBER_OR_NONE})
+
     def load_state(self, state: dict[str, Any]) -> None:
-        check_noted(best=(state["best"], float | int | None))
         self.best = state["best"]
 
 

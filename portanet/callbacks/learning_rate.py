@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from portanet.callbacks.base import Callback, TrainerView, check_noted
-from portanet.checks import check_count, check_number
+from portanet.callbacks.base import Callback, TrainerView
+from portanet.checks import Number, check_count, check_number
 from portanet.engine.state import TrainState
 from portanet.errors import ConfigError, unknown
+from portanet.files.schema import NUMBER_OR_NONE, OBJECT_OR_NONE, WHOLE, check_values
 from portanet.schedules import Schedule
 from portanet.schedules import get as get_schedule
 
@@ -123,15 +124,21 @@ class LowerRate(Callback):
             found |= {"epoch": kept.epoch, "position": kept.step}
         return {"lowered": self.lowered, "best": self._best, "rate_factor": rate, "kept": found}
 
+    def check_state(self, trainer: TrainerView, state: dict[str, Any]) -> None:
+        check_values(state, {"lowered": WHOLE, "best": NUMBER_OR_NONE})
+        check_values(state, {"rate_factor": Number(0), "kept": OBJECT_OR_NONE})
+        if state["kept"]:
+            _kept(state["kept"], trainer.state).check_like(trainer.state)
+
     def load_state(self, state: dict[str, Any]) -> None:
-        check_noted(lowered=(state["lowered"], int), best=(state["best"], float | int | None))
-        check_noted(rate_factor=(state["rate_factor"], float | int))
         self.lowered, self._best = state["lowered"], state["best"]
         if self._trainer is not None:
             self._trainer.rate_factor = state["rate_factor"]
-        noted = state["kept"]
-        if noted and self._kept is not None:
-            arrays = (noted["params"], noted["buffers"], noted["optimizer"])
-            kept = TrainState(*arrays, self._kept.meter, noted["epoch"], noted["position"])
-            kept.check_like(self._kept)
-            self._kept = kept
+        if state["kept"] and self._kept is not None:
+            self._kept = _kept(state["kept"], self._kept)
+
+
+def _kept(noted: dict[str, Any], like: TrainState) -> TrainState:
+    """Return the last good state that is in a checkpoint."""
+    arrays = (noted["params"], noted["buffers"], noted["optimizer"])
+    return TrainState(*arrays, like.meter, noted["epoch"], noted["position"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from portanet.callbacks.base import Callback, TrainerView, check_noted
-from portanet.checks import check, check_count, check_flag, check_number, check_text
+from portanet.callbacks.base import Callback, TrainerView
+from portanet.checks import Number, check, check_count, check_flag, check_number, check_text
 from portanet.engine.state import TrainState
+from portanet.files.schema import NUMBER_OR_NONE, OBJECT_OR_NONE, check_values
 from portanet.schedules import MODE, direction, improved, monitored
 
 __all__ = ["EarlyStopping", "TimeLimit"]
@@ -87,16 +88,22 @@ class EarlyStopping(Callback):
             parts["optimizer"] = kept.opt_state
         return {"best": self.best, "best_epoch": self.best_epoch, "weights": parts}
 
+    def check_state(self, trainer: TrainerView, state: dict[str, Any]) -> None:
+        epoch = Number(0, trainer.epoch, whole=True)
+        check_values(state, {"best": NUMBER_OR_NONE, "best_epoch": epoch, "weights": OBJECT_OR_NONE})
+        if state["weights"] is not None:
+            _weights(state["weights"], trainer).check_like(trainer.state)
+
     def load_state(self, state: dict[str, Any]) -> None:
-        weights = state["weights"]
-        check_noted(best=(state["best"], float | int | None), best_epoch=(state["best_epoch"], int))
-        check_noted(weights=(weights, dict | None))
         self.best, self.best_epoch, self._kept = state["best"], state["best_epoch"], None
-        if weights is not None and self._trainer is not None:
-            optimizer = weights.get("optimizer", {})  # files of 0.1.0 lack it: then the last state is the one to keep
-            kept = TrainState(weights["params"], weights["buffers"], optimizer, self._trainer.meter)
-            kept.check_like(self._trainer.state)
-            self._kept = kept
+        if state["weights"] is not None and self._trainer is not None:
+            self._kept = _weights(state["weights"], self._trainer)
+
+
+def _weights(noted: dict[str, Any], trainer: TrainerView) -> TrainState:
+    """Return the weights in a checkpoint as the state that is kept."""
+    optimizer = noted.get("optimizer", {})  # files of 0.1.0 lack it: then the last state is the one to keep
+    return TrainState(noted["params"], noted["buffers"], optimizer, trainer.meter)
 
 
 class TimeLimit(Callback):

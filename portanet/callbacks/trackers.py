@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView
-from portanet.checks import check_flag, check_path, check_text
+from portanet.checks import check_flag, check_path, check_text, flag
 from portanet.errors import DataError, need
+from portanet.files.schema import TEXT_OR_NONE, check_values
 from portanet.layers.words import net_in_words
 
 __all__ = ["MLflow", "TensorBoard"]
@@ -173,6 +174,9 @@ class MLflow(Callback):
 
     def state(self) -> dict[str, Any]:
         return {"run_id": self.run_id, "made": self._made}
+
+    def check_state(self, trainer: TrainerView, state: dict[str, Any]) -> None:
+        check_values(state, {"run_id": TEXT_OR_NONE, "made": flag})
 
     def load_state(self, state: dict[str, Any]) -> None:
         with _told():

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from portanet.errors import ConfigError, DataError, unknown
+from portanet.files.regular import own_file, read
 
 _NOT_IN_FILES = ("config", "resume", "print_config", "json_wanted", "quiet", "debug", "help", "modules")
 """What concerns how a command is run, and not what it does; and what a file, perhaps from a stranger, must not do."""
@@ -29,6 +30,9 @@ class ConfigurableCommand(click.Command):
             name = error.param.name if error.param is not None else None
             if name and ctx.get_parameter_source(name) == ParameterSource.DEFAULT_MAP:
                 message = f"{error.message} (in {ctx.meta['portanet.config']})"
+                if "portanet.resumes" in ctx.meta:
+                    message = f"{name}: {message}"
+                    raise DataError(message) from None
                 raise click.BadParameter(message, error.ctx, error.param) from None
             raise
 
@@ -54,14 +58,26 @@ def _resume(ctx: click.Context, param: click.Parameter, value: Path | None) -> P
         if "portanet.config" in ctx.meta:
             message = "--resume: the run has a configuration of its own; leave --config out"
             raise ConfigError(message)
-        if not (value / "config.toml").is_file():
+        if not own_file(value, "config.toml").is_file():
             message = f"--resume {value}: expected a run folder with its config.toml, found none there"
             raise DataError(message)
-        _read(ctx, param, value / "config.toml")
+        ctx.meta["portanet.resumes"] = True
+        try:
+            _read(ctx, param, value / "config.toml")
+        except ConfigError as error:  # the run's own file, and none that the user gave for options
+            raise DataError(str(error)) from None
     return value
 
 
-def read_toml(path: Path, what: str = "a TOML file such as a run's config.toml") -> dict[str, Any]:
+def given_by_hand(ctx: click.Context) -> bool:
+    """Return whether an option that a file may hold, beside the number of epochs, stands on the command line."""
+    others = [name for name in ctx.params if name not in (*_NOT_IN_FILES, "epochs")]
+    return any(ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE for name in others)
+
+
+def read_toml(
+    path: Path, what: str = "a TOML file such as a run's config.toml", *, follow: bool = True
+) -> dict[str, Any]:
     """Return what a TOML file holds, which is `what` for the messages.
 
     Raises
@@ -70,15 +86,7 @@ def read_toml(path: Path, what: str = "a TOML file such as a run's config.toml")
         If it cannot be read, is no TOML, or is far larger than options are.
     """
     try:
-        if path.exists() and not path.is_file():  # a device never ends, a pipe may never begin
-            message = "it is a device or a pipe"
-            raise OSError(message)
-        with path.open("rb") as file:
-            text = file.read(_LARGEST + 1)
-        if len(text) > _LARGEST:
-            message = f"it is larger than {_LARGEST} bytes"
-            raise OSError(message)
-        return tomllib.loads(text.decode())
+        return tomllib.loads(read(path, _LARGEST, follow=follow).decode())
     except RecursionError:
         message = f"{path}: expected {what}: its values are nested too deeply"
         raise ConfigError(message) from None

@@ -13,12 +13,12 @@ from typing import Any
 import click
 
 from portanet.cli.output import say
-from portanet.cli.parameters import FILE, column_option, task_option
+from portanet.cli.parameters import FILE, OUT, column_option, task_option
 
 
 @click.command()
 @click.argument("table", type=FILE)
-@click.option("-o", "--out", type=FILE, metavar="DIR", help="New folder. Default: TABLE's name with -npy.")
+@click.option("-o", "--out", type=OUT, metavar="DIR", help="New folder. Default: TABLE's name with -npy.")
 @column_option
 @task_option
 def convert(table: Path, out: Path | None, target: str | None, task: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import logging
 import platform
 from collections.abc import Iterator, Sequence
@@ -18,9 +17,13 @@ from portanet.cli.run_folder import ENVIRONMENT, write_json
 from portanet.data import Dataset, Samples, fingerprint
 from portanet.errors import DataError
 from portanet.files.atomic import write
+from portanet.files.plain import parsed
+from portanet.files.regular import own_file, read
 from portanet.training.trainer import Trainer
 
 logger = logging.getLogger("portanet")
+
+_LARGEST = 16 << 20  # bytes: some 20,000 starts
 
 
 def environment(trainer: Trainer, dataset: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
@@ -39,17 +42,19 @@ def resumed(folder: Path, trainer: Trainer, arguments: Sequence[str]) -> Iterato
 
     An entry has the versions, the device, the command, the date and the epoch of a start.
     """
-    file = folder / ENVIRONMENT
-    before = None
+    file = own_file(folder, ENVIRONMENT)
     try:
-        before = file.read_text(encoding="utf-8")
-        about = json.loads(before)
-        starts = [*about.get("resumed", []), {"epoch": trainer.epoch, **_machine(trainer, arguments)}]
+        before = read(file, _LARGEST, follow=False)
+        about = parsed(before)
+        starts = about.get("resumed", [])
+        if not isinstance(starts, list):
+            message = "its list of starts is none"
+            raise TypeError(message)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         logger.warning("%s: it cannot be read (%s); this start is not added", file, error)
         yield
         return
-    write_json(file, {**about, "resumed": starts})
+    write_json(file, {**about, "resumed": [*starts, {"epoch": trainer.epoch, **_machine(trainer, arguments)}]})
     try:
         yield
     except DataError:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from portanet.cli.output import echo, print_json, say
-from portanet.cli.parameters import json_option, which_option
+from portanet.cli.parameters import OUT, json_option, which_option
 from portanet.errors import ConfigError
 
 _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy": "_predict.py"}
@@ -22,7 +22,7 @@ _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy
 @click.option(
     *("-o", "--out"),
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUT,
     help="File to write. Default: RUN/model.onnx, .torch.safetensors, .npz or _predict.py; of a file beside it.",
 )
 @click.option("--raw", is_flag=True, help="Let logits come out instead of probabilities (onnx, numpy).")
@@ -38,17 +38,21 @@ def export(run: str, form: str, out: Path | None, which: str, *, raw: bool, forc
     from portanet import export as to
     from portanet.cli import stored
     from portanet.export.numpy_script import script_files
+    from portanet.files.atomic import replaces
+    from portanet.files.regular import own_file
 
     if raw and form not in ("onnx", "numpy"):
         message = f"--raw: --to {form} has no use for it: there the network ends in front of the loss; leave it out"
         raise ConfigError(message)
     net = stored.model(run, which)
     place = Path(run)
-    beside = place / f"model{_ENDING[form]}" if place.is_dir() else place.with_name(place.stem + _ENDING[form])
+    beside = own_file(place, f"model{_ENDING[form]}") if place.is_dir() else place.with_name(place.stem + _ENDING[form])
     file = out or beside
     written = [*script_files(file)] if form == "numpy" else [file]
     for path in written:
-        if path.exists() and not force:
+        if out is None and place.is_dir():
+            own_file(place, path.name)
+        if replaces(path) and not force:
             message = f"{path}: it is there already; replace it by --force, or name another file by -o"
             raise ConfigError(message)
     options: dict[str, Any] = {"raw": raw} if form in ("onnx", "numpy") else {}

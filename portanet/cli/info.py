@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,9 @@ import click
 from portanet.cli.output import echo, numbers, print_json, print_table
 from portanet.cli.parameters import column_option, json_option, task_option, which_option
 from portanet.errors import DataError
+from portanet.files.plain import parsed
+from portanet.files.regular import own_file, read
+from portanet.files.schema import NUMBER_OR_NONE, OBJECT, TEXT, WHOLE, check_numbers, check_values
 
 __all__ = ["info"]
 
@@ -53,7 +55,7 @@ def _of_model(file: Path, place: Path) -> dict[str, Any]:
     from portanet.training.load import load
 
     net = load(file)
-    report = place / REPORT
+    report = own_file(place, REPORT) if place.is_dir() else None
     return {
         "kind": "model",
         "file": str(file),
@@ -67,24 +69,19 @@ def _of_model(file: Path, place: Path) -> dict[str, Any]:
         "dtype": net.dtype,
         "seed": net.seed,
         "layers": layer_rows(net.net, net.input_shape or (), net.params),
-        **({"report": _report(report)} if report.is_file() else {}),
+        **({"report": _report(report)} if report is not None and report.is_file() else {}),
     }
 
 
 def _report(path: Path) -> dict[str, Any]:
     """Return a run's report, of which at least what is shown here is of the right kind."""
     try:
-        with path.open("rb") as file:
-            found = json.loads(file.read(_LARGEST))
-        sound = isinstance(found["stopped"], str) and isinstance(found["metrics"], dict)
-        sound = sound and all(isinstance(found[key], int) for key in ("best_epoch", "epochs"))
-        # A number that is not finite is written as null.
-        sound = sound and all(isinstance(value, int | float | None) for value in found["metrics"].values())
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        sound = False
-    if not sound:
+        found = parsed(read(path, _LARGEST, follow=False))
+        check_values(found, {"stopped": TEXT, "best_epoch": WHOLE, "epochs": WHOLE, "metrics": OBJECT})
+        check_numbers("metrics", found["metrics"], NUMBER_OR_NONE)  # one that is not finite is written as null
+    except (OSError, ValueError):
         message = f"{path}: expected the report of portanet train, got one that is damaged or another; remove it"
-        raise DataError(message)
+        raise DataError(message) from None
     return dict(found)
 
 

@@ -25,6 +25,15 @@ class _Form(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
             self.fail(f"expected {self.expected} got {value!r}", param, ctx)
 
 
+class _Out(click.Path):
+    """A file or folder to write: a ``-`` that was meant as standard output is refused, and is no file's name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "-":
+            self.fail("only predict writes to standard output; name a file, or /dev/stdout", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _sizes(value: Any) -> Any:
     if not isinstance(value, str):  # from a file: a list of tables
         return value
@@ -67,6 +76,7 @@ LAYERS = _Form("sizes", "sizes such as 500,150, or none for no hidden layer;", _
 DURATION = _Form("time", "a time such as 30s, 10m or 2h,", seconds)
 BATCH_SIZE = _Form("n|full|auto", "a whole number of 1 or more, full or auto,", _batch_size)
 FILE = click.Path(path_type=Path)
+OUT = _Out(path_type=Path)
 
 stream_option = click.option(
     "--stream/--no-stream",

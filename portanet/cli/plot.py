@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from portanet.cli.output import print_json, say
-from portanet.cli.parameters import FILE, column_option, json_option
+from portanet.cli.parameters import FILE, OUT, column_option, json_option
 from portanet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     *("-o", "--out"),
     metavar="FILE|DIR",
-    type=FILE,
+    type=OUT,
     help="A .png, .svg or .pdf for the curves, or a folder. Default: RUN/plots; the curves of several: here.",
 )
 @json_option
@@ -40,7 +40,7 @@ def plot(runs: tuple[Path, ...], data: str | None, target: str | None, out: Path
         message = f"plot: expected a folder for -o, as --data makes several pictures, got {file}"
         raise ConfigError(message)
     from portanet.plot import curves, read_rows, save
-    from portanet.plot.run import save_all
+    from portanet.plot.run import plots_of, save_all
 
     named = _named(runs)
     rows = {name: read_rows(run) for name, run in named.items()}
@@ -52,9 +52,9 @@ def plot(runs: tuple[Path, ...], data: str | None, target: str | None, out: Path
     else:
         # All is drawn before anything is written: data that do not fit a run leave no half of the pictures.
         mistakes = {name: {} if data is None else _mistakes(run, data, target) for name, run in named.items()}
-        written = save_all({"curves": together}, out or (runs[0] / "plots" if alone else Path()))
+        written = save_all({"curves": together}, out or (plots_of(runs[0], ["curves"]) if alone else Path()))
         for name, run in named.items():
-            folder = run / "plots" if out is None else out if alone else out / name.replace("/", "-")
+            folder = plots_of(run, mistakes[name]) if out is None else out if alone else out / name.replace("/", "-")
             written += save_all(mistakes[name], folder) if mistakes[name] else []
     if json_wanted:
         print_json({"files": [str(path) for path in written]})

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @click.argument("run")
 @click.argument("data")
 @click.option(
-    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write. Default: standard output."
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write. Default, or -: standard output.",
 )
 @click.option("--proba", is_flag=True, help="A column of probabilities a class, instead of the label.")
 @part_option
@@ -60,7 +63,7 @@ def predict(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", *header])
     writer.writerows([i, *row] for i, row in enumerate(rows))
-    if out is None:
+    if out is None or str(out) == "-":
         click.echo(text.getvalue(), nl=False)
         return
     write(out, text.getvalue())

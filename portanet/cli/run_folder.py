@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from portanet.callbacks.base import Callback, TrainerView, check_noted
+from portanet.callbacks.base import Callback, TrainerView
+from portanet.checks import Number, check
 from portanet.cli.output import as_json
 from portanet.errors import ConfigError, DataError
 from portanet.files.atomic import sweep, write
+from portanet.files.description import check_shapes, differences, read
+from portanet.files.plain import parsed
+from portanet.files.regular import own_file
+from portanet.files.schema import LIST, OBJECT, TEXT, check_numbers, check_values
+from portanet.typing import Params
 
 logger = logging.getLogger("portanet")
 
@@ -24,6 +30,10 @@ CONFIG, METRICS, ENVIRONMENT, REPORT = "config.toml", "metrics.jsonl", "environm
 CHECKPOINT = "checkpoint/training.safetensors"
 
 _LOCK = ".lock"
+_PICTURES = tuple(f"plots/{name}.png" for name in ("curves", "confusion", "worst", "decision_boundary"))
+_NAMES = (_LOCK, CONFIG, METRICS, ENVIRONMENT, REPORT, BEST, LAST, CHECKPOINT, *_PICTURES)
+"""All that is read or written in a run's folder."""
+
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}  # of a network's file system
 
 
@@ -67,9 +77,12 @@ def alone_in(folder: Path) -> Iterator[None]:
     ConfigError
         If another one does.
     DataError
-        If the folder cannot be written to.
+        If the folder cannot be written to, or one of the run's names in it is a link, a pipe or the like.
     """
     from filelock import FileLock, Timeout
+
+    for name in _NAMES:
+        own_file(folder, name)
 
     lock = FileLock(folder / _LOCK, timeout=0, fallback_to_soft=False)  # neither truncates nor follows links
     try:
@@ -113,6 +126,33 @@ def write_json(path: Path, value: Any) -> None:
     write(path, as_json(value) + "\n")
 
 
+def best_weights(folder: Path, trainer: TrainerView, epoch: int) -> dict[str, Params]:
+    """Return the weights of a run's best epoch as :meth:`portanet.Trainer.snapshot` does.
+
+    Raises
+    ------
+    DataError
+        If they are not there, or the file is that of another training or of an earlier epoch.
+    """
+    path = own_file(folder, BEST)
+    arrays, about = read(path)
+    parts = differences(about, trainer)
+    found = about.get("epoch")
+    if not isinstance(found, int) or found < epoch:  # a later one was saved after the checkpoint
+        parts.append(f"its epoch is {found!r:.40}, and the best one was {epoch}")
+    if parts:
+        message = f"{path}: it is not of this training: {'; '.join(parts)}; put the run's own file back"
+        raise DataError(message)
+    try:
+        names = list(about["buffers"])
+        check_shapes(trainer.net, {n: tuple(a.shape) for n, a in arrays.items()}, names, trainer.input_shape or ())
+        buffers = {name: arrays.pop(name) for name in names}
+    except (DataError, KeyError, TypeError) as error:
+        message = f"{path}: it is damaged or was edited ({error}); put the run's own file back"
+        raise DataError(message) from None
+    return {"params": arrays, "buffers": buffers}
+
+
 class Recorder(Callback):
     """Writes an epoch's row and weights after each epoch, and keeps the weights of the best one apart.
 
@@ -141,14 +181,24 @@ class Recorder(Callback):
     def state(self) -> dict[str, Any]:
         return {"lines": self._lines, "best": self.best}
 
+    def check_state(self, trainer: TrainerView, state: dict[str, Any]) -> None:
+        check_values(state, {"lines": LIST, "best": OBJECT})
+        rows = []
+        for line in state["lines"]:
+            rows.append(parsed(check("a line", line, TEXT)))
+            check_numbers("a line", rows[-1], Number())
+            check_values(rows[-1], {"epoch": Number(1, trainer.epoch, whole=True), "loss": Number()})
+            if line != json.dumps(rows[-1]) + "\n":
+                message = f"a line is {line!r:.40}"
+                raise ValueError(message)
+        if state["best"] not in (rows or [{}]):
+            message = f"the best epoch is none of {len(rows)}"
+            raise ValueError(message)
+        if rows:
+            best_weights(self.folder, trainer, int(state["best"]["epoch"]))
+
     def load_state(self, state: dict[str, Any]) -> None:
-        lines, best = state["lines"], state["best"]
-        check_noted(lines=(lines, list), best=(best, dict))
-        check_noted(**{f"line {i + 1}": (line, str) for i, line in enumerate(lines)})
-        check_noted(**{name: (value, int | float) for name, value in best.items()})
-        if best:
-            check_noted(epoch=(best["epoch"], int | float), loss=(best["loss"], int | float))
-        self._lines, self.best = list(lines), dict(best)
+        self._lines, self.best = list(state["lines"]), dict(state["best"])
 
     def on_fit_end(self, trainer: TrainerView) -> None:
         if trainer.position and trainer.history.stopped not in ("error", "diverged"):

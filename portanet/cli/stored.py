@@ -12,6 +12,7 @@ from portanet.cli.describe import shape_words
 from portanet.cli.run_folder import BEST, CONFIG, LAST
 from portanet.data import Dataset, load
 from portanet.errors import ConfigError, DataError
+from portanet.files.regular import own_file
 from portanet.training.load import load as load_model
 from portanet.training.model import Model
 
@@ -35,7 +36,7 @@ def find(path: str, which: str = "best") -> Path:
         raise DataError(message)
     if not place.is_dir():
         return place
-    file, other = (place / name for name in ((BEST, LAST) if which == "best" else (LAST, BEST)))
+    file, other = (own_file(place, name) for name in ((BEST, LAST) if which == "best" else (LAST, BEST)))
     if not file.is_file():
         hint = f"take the other weights: --which {other.stem}"
         hint = hint if other.is_file() else f"train one first: portanet train --out {path}"
@@ -51,11 +52,11 @@ def model(path: str, which: str = "best", backend: str = "numpy") -> Model:
 
 def target_of(path: str, data: str) -> str | None:
     """Return the target's column that a run was trained on, for the same kind of data: another table."""
-    config = (Path(path) if Path(path).is_dir() else Path(path).parent) / CONFIG
+    config = own_file(path if Path(path).is_dir() else Path(path).parent, CONFIG)
     if not config.is_file():
         return None
     try:
-        options = read_toml(config)
+        options = read_toml(config, follow=False)
     except ConfigError as error:  # the run's own file, and none that the user gave for options
         raise DataError(str(error)) from None
     alike = Path(str(options.get("data"))).suffixes[-1:] == Path(data).suffixes[-1:] and Path(data).is_file()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from portanet.cli.config import ConfigurableCommand, config_option, resume_option
+from portanet.cli.config import ConfigurableCommand, config_option, given_by_hand, resume_option
 from portanet.cli.output import numbers, print_json, say
 from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
-from portanet.errors import ConfigError, DivergedError
+from portanet.errors import ConfigError, DataError, DivergedError
 
 if TYPE_CHECKING:
     from portanet.cli.group import State
@@ -60,7 +60,14 @@ def train(
     with joined(options.batch_norm) as ranks:
         if resume is None:
             on_first(ranks, lambda: run_folder.refuse_taken(options.out))
-        _train(ctx, Training(options, ranks), resume, print_config=print_config, json_wanted=json_wanted, quiet=quiet)
+        try:
+            training = Training(options, ranks)
+        except ConfigError as error:
+            if resume is None or isinstance(error, DataError) or given_by_hand(ctx):
+                raise
+            message = f"{resume / run_folder.CONFIG}: {error}"  # the run's own file, and no option of the user's
+            raise DataError(message) from None
+        _train(ctx, training, resume, print_config=print_config, json_wanted=json_wanted, quiet=quiet)
 
 
 def _train(

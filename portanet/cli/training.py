@@ -24,7 +24,6 @@ from portanet.data.batching import prepare
 from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
 from portanet.files.atomic import write
-from portanet.files.description import read
 from portanet.training import batch_size as memory
 from portanet.training.trainer import Trainer
 
@@ -192,9 +191,8 @@ class Training:
         """Return the test part's metrics, by the weights that ``evaluate`` and ``predict`` take: the best ones."""
         data = self.dataset
         if recorder.best and (recorder.best["epoch"] != self.trainer.epoch or self.trainer.position):
-            arrays, about = read(folder / run_folder.BEST)
-            buffers = {name: arrays.pop(name) for name in about["buffers"]}
-            self.trainer.restore({"params": arrays, "buffers": buffers})
+            epoch = int(recorder.best["epoch"])
+            self.trainer.restore(run_folder.best_weights(folder, self.trainer, epoch))
         if self.ranks is not None:  # rank 0 alone knows the best epoch
             self.trainer.restore_state(self.trainer.strategy.broadcast(self.trainer.copy_state))
         if data.x_test is None:

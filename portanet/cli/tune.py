@@ -11,7 +11,7 @@ import click
 from portanet.cli import fleets
 from portanet.cli.config import read_toml
 from portanet.cli.output import print_json, print_table, say
-from portanet.cli.parameters import BATCH_SIZE, FILE, LAYERS, json_option, quiet_option
+from portanet.cli.parameters import BATCH_SIZE, FILE, LAYERS, OUT, json_option, quiet_option
 from portanet.cli.train_options import OF_A_RUN, Options, fleet_options
 from portanet.errors import ConfigError, DivergedError
 
@@ -28,7 +28,7 @@ _TEXT = ("activation", "init", "optimizer")
 @click.option("--search", type=click.Choice(["random", "halving"]), default="random", show_default=True)
 @click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True, help="How many are drawn.")
 @click.option("--val-fraction", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2)
-@click.option("--plot", type=FILE, metavar="FILE", help="Draw the trials: .png, .svg or .pdf.")
+@click.option("--plot", type=OUT, metavar="FILE", help="Draw the trials: .png, .svg or .pdf.")
 @fleet_options
 @json_option
 @quiet_option

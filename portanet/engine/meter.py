@@ -71,9 +71,20 @@ class Meter:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`state` returned."""
-        self.sizes = [float(size) for size in state["sizes"]]
-        self._read = [[column] for column in state["columns"]] or self._read
+        """Take back what :meth:`state` returned.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError, AttributeError
+            If it is something else.
+        """
+        sizes, columns = np.asarray(state["sizes"]), list(state["columns"])
+        rows = [np.shape(column)[0] for column in columns]
+        if sizes.dtype.kind not in "if" or sizes.ndim != 1 or rows not in ([], [len(sizes)] * len(self._read)):
+            message = f"measured are {len(columns)} columns of {rows[:3]} numbers, of {sizes.shape} batches"
+            raise ValueError(message)
+        self.sizes = [float(size) for size in sizes]
+        self._read = [[column] for column in columns] or self._read
 
     def _fetch(self) -> None:
         for measured in self._stacked:

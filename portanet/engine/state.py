@@ -11,6 +11,8 @@ from portanet.typing import Params
 
 __all__ = ["TrainState"]
 
+_MOST = 2**53  # of a count: a float holds each of them
+
 
 class TrainState(NamedTuple):
     """Parameters, buffers, the optimizer's state, and the place within the training.
@@ -66,7 +68,7 @@ class TrainState(NamedTuple):
                 message = f"{part}: {', '.join(map(repr, names[:5]))}: not as in the network"
                 raise ValueError(message)
         for name, n in {"epoch": self.epoch, "step": self.step, "t": self.opt_state.get("t", 0)}.items():
-            if type(n) is not int or n < 0:
+            if type(n) is not int or not 0 <= n <= _MOST:
                 message = f"{name} is {n!r:.40}"
                 raise ValueError(message)
 

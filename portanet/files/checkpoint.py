@@ -41,7 +41,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     try:
         state = _unpacked(about.pop("training"), arrays)
         state["input_shape"] = tuple(about["input_shape"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         message = f"{path}: it is damaged or was edited ({error!r}); use the checkpoint of another run"
         raise DataError(message) from None
     return about, dict(state)

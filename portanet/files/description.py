@@ -21,6 +21,9 @@ from portanet.typing import Shape
 
 __all__ = ["save"]
 
+_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes", "schedule")
+"""Fields that may differ between a file of a training and the trainer that resumes it."""
+
 
 def describe(model: Any) -> dict[str, Any]:
     """Return all but the arrays of a trained network as plain values."""
@@ -79,6 +82,23 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arrays in a file by their names, and its description. Raises DataError like :func:`load`."""
     with weights_file.opened(path) as file:
         return file.arrays(), file.about
+
+
+def differences(about: Mapping[str, Any], model: Any) -> list[str]:
+    """Return in words where a description in a file is that of another training than this one."""
+    now = json.loads(as_text(describe(model)))
+    known = [key for key in now if key not in _OF_THE_MOMENT and not (key == "input_shape" and not now[key])]
+    return in_words({key: about.get(key) for key in known}, {key: now[key] for key in known})
+
+
+def in_words(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words where two mappings of the same keys differ."""
+    return [f"{key} was {_short(before[key])}, is {_short(now[key])}" for key in now if before[key] != now[key]]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def check_shapes(net: Layer, shapes: dict[str, Shape], buffers: Sequence[str], input_shape: Shape) -> Shape:

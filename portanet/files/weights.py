@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from portanet import backends
 from portanet.errors import DataError
+from portanet.files.plain import parsed
+from portanet.files.regular import opened as opened_regular
 from portanet.typing import Params, Shape
 
 FORMAT = 1
@@ -63,7 +64,7 @@ def opened(path: str | os.PathLike[str], header: int = _HEADER) -> Iterator[Weig
             file = stack.enter_context(safe_open(path, framework="numpy"))
             text = (file.metadata() or {}).get("portanet")
             parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no dict
-            about = None if text is None else json.loads(text)
+            about = None if text is None else parsed(text)
         except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
             raise _damaged(path, error) from None
         if text is None:
@@ -102,17 +103,12 @@ def foreign_arrays(path: str | os.PathLike[str]) -> Params:
 def _foreign(path: str | os.PathLike[str]) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
-    place = Path(path)
-    if place.is_file():
-        with place.open("rb") as stream:
-            start = stream.read(4)
-        if start in _PICKLES:  # as the length of a header these would be beyond all bounds
-            message = (
-                f"{path}: refused: it is a pickle, as torch.save writes it, which can run code; in torch, save the "
-                "weights by safetensors.torch.save_file(net.state_dict(), path)"
-            )
-            raise DataError(message)
-    _check_size(path, _HEADER)
+    if _check_size(path, _HEADER, _PICKLES) in _PICKLES:
+        message = (
+            f"{path}: refused: it is a pickle, as torch.save writes it, which can run code; in torch, save the "
+            "weights by safetensors.torch.save_file(net.state_dict(), path)"
+        )
+        raise DataError(message)
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
@@ -123,23 +119,27 @@ def _foreign(path: str | os.PathLike[str]) -> Iterator[Any]:
         raise DataError(message) from None
 
 
-def _check_size(path: str | os.PathLike[str], header: int) -> None:
-    """Refuse what is no regular file (a device never ends, a pipe never begins), and a header that is too long."""
+def _check_size(path: str | os.PathLike[str], header: int, others: Sequence[bytes] = ()) -> bytes:
+    """Refuse what is no regular file (a device never ends, a pipe never begins), and a header that is too long.
+
+    Return the first four bytes, which are looked at no further if they are among `others`.
+    """
     place = Path(path)
     if not place.is_file():
         kind = "a folder" if place.is_dir() else "no regular file" if place.exists() else "nothing"
         message = f"{path}: expected a file written by portanet, found {kind} there"
         raise DataError(message)
     try:
-        with place.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
+        with opened_regular(path) as file:
+            start, size = file.read(8), os.fstat(file.fileno()).st_size
     except OSError as error:
         message = f"{path}: it cannot be read ({error.strerror or error}); check its rights"
         raise DataError(message) from None
-    size = place.stat().st_size
-    if length > min(size - 8, header):
+    length = int.from_bytes(start, "little")
+    if start[:4] not in others and length > min(size - 8, header):
         bound = "in a file of" if length > size - 8 else "where at most"
         raise _damaged(path, f"its first bytes announce a header of {length} bytes, {bound} {min(size, header)}")
+    return start[:4]
 
 
 def _damaged(path: object, why: object) -> DataError:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from portanet.checks import check
 from portanet.data.dataset import Dataset
 from portanet.data.lazy.readable import Samples
 from portanet.errors import DataError
+from portanet.files.plain import parsed
+from portanet.files.regular import own_file, read
+from portanet.files.schema import NUMBER_OR_NONE, WHOLE, check_numbers
 from portanet.metrics import confusion_matrix
 from portanet.plot.history import curves
 from portanet.plot.mistakes import confusion, square, worst
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from portanet.training.model import Model
 
 
-_LARGEST = 64 << 20  # characters of a history: a hundred thousand epochs
+_LARGEST = 64 << 20  # bytes of a history: a hundred thousand epochs
 
 
 def run_plots(run_folder: str | os.PathLike[str], trainer: Model, dataset: Dataset) -> list[Path]:
@@ -41,7 +44,14 @@ def run_plots(run_folder: str | os.PathLike[str], trainer: Model, dataset: Datas
         If the folder has no readable metrics.jsonl, or the data do not fit the network.
     """
     figures = {"curves": curves(read_rows(run_folder)), **draw(trainer, dataset)}
-    return save_all(figures, Path(run_folder) / "plots")
+    return save_all(figures, plots_of(run_folder, figures))
+
+
+def plots_of(run_folder: str | os.PathLike[str], names: Iterable[str]) -> Path:
+    """Return the folder of a run's pictures, for these of them; raise DataError if one is a link, or lies elsewhere."""
+    for name in names:
+        own_file(run_folder, f"plots/{name}.png")
+    return Path(run_folder) / "plots"
 
 
 def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
@@ -100,30 +110,30 @@ def read_rows(run_folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     DataError
         If there is no such file, or a line of it is no JSON object.
     """
-    path = Path(run_folder) / "metrics.jsonl"
+    path = own_file(run_folder, "metrics.jsonl")
     if not path.is_file():
         came = "none" if Path(run_folder).is_dir() else "no such folder"
         expected = "a run folder with metrics.jsonl in it"
         message = f"{run_folder}: expected {expected}, got {came}; give one of portanet train"
         raise DataError(message)
     try:
-        with path.open(encoding="utf-8") as file:
-            lines = file.read(_LARGEST).splitlines()
+        lines = read(path, _LARGEST, follow=False).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: expected lines of JSON, cannot be read ({error}); restore the file"
+        why = getattr(error, "strerror", None) or error
+        message = f"{path}: expected lines of JSON, cannot be read ({why}); restore the file"
         raise DataError(message) from None
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict) or not all(isinstance(value, int | float | None) for value in row.values()):
+            row = parsed(line)
+            check_numbers("it", row, NUMBER_OR_NONE)
+            check("epoch", row.get("epoch", 0), WHOLE)
+        except ValueError:
             place = f"{path}, line {number}"
             message = f"{place}: expected a JSON object, an epoch a line, got {line[:60]!r}; remove that line"
-            raise DataError(message)
+            raise DataError(message) from None
         rows.append(row)
     if not rows:
         message = f"{path}: expected a line for each epoch, got an empty file; train the run for an epoch at least"

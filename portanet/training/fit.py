@@ -31,6 +31,9 @@ MOST = 64  # epochs that may do so: few enough for Ctrl-C to be heard soon
 class Fits(TrainerView, Protocol):
     """A trainer, as a fit sees it."""
 
+    def check_resumed(self) -> None:
+        """Raise DataError if the training was resumed and this is another fit."""
+
     def take_up(self) -> None:
         """Give schedule and callbacks what a checkpoint holds of them, if the training was resumed."""
 
@@ -83,6 +86,7 @@ class Fit:
         """
         trainer = self.trainer
         trainer.history.stopped = "error"  # what it says if an error ends the training
+        trainer.check_resumed()  # before a callback writes
         with contextlib.ExitStack() as last, contextlib.ExitStack() as begun:
             last.callback(self._refuse)
             for hook in self._called:

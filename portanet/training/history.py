@@ -10,6 +10,8 @@ from typing import Any, overload
 
 from portanet.backends import get
 from portanet.errors import unknown
+from portanet.files.plain import parsed
+from portanet.files.schema import NUMBER, WHOLE, check_numbers, check_values
 
 __all__ = ["History"]
 
@@ -71,12 +73,11 @@ class History:
         """
         rows: Any = state
         if isinstance(state, dict):
-            rows = _from_table(**state) if "table" in state else _parsed(state["json"].tobytes())
+            rows = _from_table(**state) if "table" in state else parsed(state["json"].tobytes())
         rows = [dict(row) for row in rows]
         for row in rows:
-            if not {"epoch", "loss"} <= set(row) or not all(isinstance(value, int | float) for value in row.values()):
-                message = f"the history has a row {row!r:.200}"
-                raise ValueError(message)
+            check_numbers("a row of the history", row)
+            check_values(row, {"epoch": WHOLE, "loss": NUMBER})
         self.rows = rows
 
     def __repr__(self) -> str:
@@ -90,14 +91,6 @@ def _is_number(value: Any) -> bool:
 
 def _plain(value: Any) -> float:
     return value if type(value) is float else int(value) if isinstance(value, Integral) else float(value)
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        message = "the history is nested too deeply"
-        raise ValueError(message) from None
 
 
 def _from_table(names: list[str], table: Any) -> list[dict[str, float]]:

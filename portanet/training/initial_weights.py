@@ -10,6 +10,7 @@ from pathlib import Path
 
 from portanet.errors import DataError, ShapeError
 from portanet.files import weights
+from portanet.files.regular import own_file
 from portanet.initializers import ShapesOnly
 from portanet.training.model import Model
 from portanet.typing import Shape
@@ -46,7 +47,7 @@ class LoadedWeights:
 
 def load_weights(model: Model, path: str | os.PathLike[str], *, strict: bool) -> LoadedWeights:
     """Give a network the parameters and buffers in a file; see :meth:`portanet.Trainer.load_weights`."""
-    place = Path(path) / OF_A_RUN if Path(path).is_dir() else Path(path)
+    place = own_file(path, OF_A_RUN) if Path(path).is_dir() else Path(path)
     with weights.opened(place) as file:
         known = _input_shape(file)
         shape = model.input_shape or known

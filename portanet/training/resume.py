@@ -6,22 +6,34 @@ what was measured in it, and the history. Random numbers need no state: seed, ep
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from portanet import checks
 from portanet.callbacks.base import Callback, TrainerView
+from portanet.callbacks.learning_rate import LearningRateSchedule
+from portanet.checks import Number, Validator
+from portanet.data.batching.batches import Batches
 from portanet.engine.state import TrainState
 from portanet.errors import DataError
 from portanet.files.checkpoint import read_checkpoint, write_checkpoint
-from portanet.files.description import as_text, check_shapes, describe
+from portanet.files.description import as_text, check_shapes, describe, differences, in_words
+from portanet.files.schema import LIST, OBJECT, TEXT, WHOLE, check_values
 from portanet.training.history import History
 
-__all__ = ["load", "restore", "save", "take_up"]
+__all__ = ["check", "load", "restore", "save", "take_up"]
 
-_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes", "schedule")
-"""Fields that may differ between a checkpoint and the trainer that resumes from it."""
+
+_STATE: dict[str, Validator] = {
+    **dict.fromkeys(("params", "buffers", "optimizer", "meter"), OBJECT),
+    **dict.fromkeys(("epoch", "position", "end"), WHOLE),
+    "seconds": Number(0),
+}
+_FIT: dict[str, Validator] = {"schedule": OBJECT, "finished": TEXT, "fitted": OBJECT, "callbacks": LIST}
 
 
 def save(trainer: TrainerView, path: str | os.PathLike[str]) -> None:
@@ -63,9 +75,7 @@ def load(trainer: TrainerView, path: str | os.PathLike[str]) -> dict[str, Any]:
         If there is none, it is damaged, or that of another training; the message lists what differs.
     """
     about, state = read_checkpoint(path)
-    now = json.loads(as_text(describe(trainer)))
-    known = [key for key in now if key not in _OF_THE_MOMENT and not (key == "input_shape" and not now[key])]
-    parts = _differences({key: about.get(key) for key in known}, {key: now[key] for key in known})
+    parts = differences(about, trainer)
     if parts:
         message = f"{path}: it is the checkpoint of another training: {'; '.join(parts)}; make the trainer as it was"
         raise DataError(message)
@@ -74,16 +84,26 @@ def load(trainer: TrainerView, path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def restore(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     """Give a trainer the weights, the optimizer's state, the history and the place within the epoch of a checkpoint."""
+    check_values(noted, _STATE)
+    if not 1 <= len(noted["input_shape"]) <= 8 or any(type(n) is not int for n in noted["input_shape"]):
+        message = f"input_shape is {noted['input_shape']!r:.40}"
+        raise ValueError(message)
     arrays = {**noted["params"], **noted["buffers"]}
     shapes = {name: tuple(a.shape) for name, a in arrays.items()}
     out_shape = check_shapes(trainer.net, shapes, list(noted["buffers"]), noted["input_shape"])
     meter, history, end = trainer.engine.meter(), History(), int(noted["end"])
     meter.load_state(noted["meter"])
     meter.seconds = float(noted["seconds"])
+    if noted["position"] and len(meter.sizes) != noted["position"]:
+        message = f"position is {noted['position']}, with the numbers of {len(meter.sizes)} batches"
+        raise ValueError(message)
     history.load_state(noted["history"])
+    if history.rows and noted["epoch"] > max(row["epoch"] for row in history.rows):
+        message = f"epoch is {noted['epoch']}, after a history of {len(history)}"
+        raise ValueError(message)
     state = TrainState(
         *(noted["params"], noted["buffers"], noted["optimizer"], meter, noted["epoch"], noted["position"]),
-        rate_factor=float(noted.get("rate_factor", 1.0)),  # files of 0.1.0 lack it
+        rate_factor=checks.check("rate_factor", noted.get("rate_factor", 1.0), Number(0)),  # files of 0.1.0 lack it
         schedule=noted["schedule"],
     )
     state.check_like(state._replace(opt_state=trainer.optimizer.init(noted["params"])))
@@ -93,16 +113,32 @@ def restore(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     trainer.history.rows, trainer.last_epoch = history.rows, end
 
 
-def take_up(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
-    """Give schedule and callbacks of a fit that has begun what they had noted.
+def check(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
+    """Compare a fit that is about to begin with the one in a checkpoint, and look at all that was noted of it.
 
     Raises
     ------
     DataError
-        If the fit is to other data, by other batches, or with other callbacks.
+        If the fit is to other data, by other batches, or with other callbacks, or the checkpoint was edited.
     """
+    with _reworded():
+        _check(trainer, noted)
+
+
+def take_up(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
+    """Give schedule and callbacks of a fit that has begun what they had noted; raise DataError as :func:`check`."""
+    with _reworded():
+        trainer.schedule.load_state(noted["schedule"])
+        for hook, own in zip(_with_state(trainer), noted["callbacks"], strict=True):
+            hook.load_state(own["state"])
+        if noted["finished"]:
+            trainer.stop(noted["finished"], finished=True)
+
+
+@contextlib.contextmanager
+def _reworded() -> Iterator[None]:
     try:
-        _take_up(trainer, noted)
+        yield
     except DataError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -111,10 +147,13 @@ def take_up(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
         raise DataError(message) from None
 
 
-def _take_up(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
+def _check(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     assert trainer.fit_info is not None
+    check_values(noted, _FIT)
+    train = trainer.fit_info.data
+    steps = len(train) if isinstance(train, Batches) else None
     now = trainer.fit_info.described() if noted["fitted"].get("data") else {}
-    parts = _differences({key: noted["fitted"].get(key) for key in now}, now)
+    parts = in_words({key: noted["fitted"].get(key) for key in now}, now)
     hooks = _with_state(trainer)
     kept, came = [c["type"] for c in noted["callbacks"]], [type(hook).__name__ for hook in hooks]
     if kept != came:
@@ -124,22 +163,14 @@ def _take_up(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
             f"fit: it cannot resume from its checkpoint, since it is another fit: {'; '.join(parts)}; fit as before"
         )
         raise DataError(message)
-    trainer.schedule.load_state(noted["schedule"])
+    if steps is not None and noted["position"] and noted["position"] >= steps:
+        message = f"position is {noted['position']}, of an epoch of {steps} steps"
+        raise ValueError(message)
+    schedules = [hook.schedule for hook in trainer.callbacks if isinstance(hook, LearningRateSchedule)]
+    copy.deepcopy(schedules[-1] if schedules else trainer.schedule).load_state(noted["schedule"])
     for hook, own in zip(hooks, noted["callbacks"], strict=True):
-        hook.load_state(own["state"])
-    if noted["finished"]:
-        trainer.stop(noted["finished"], finished=True)
+        hook.check_state(trainer, own["state"])
 
 
 def _with_state(trainer: TrainerView) -> list[Callback]:
     return [hook for hook in trainer.callbacks if type(hook).state is not Callback.state]
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return in words where two mappings of the same keys differ."""
-    return [f"{key} was {_short(before[key])}, is {_short(now[key])}" for key in now if before[key] != now[key]]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:197]}..."

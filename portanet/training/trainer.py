@@ -305,6 +305,11 @@ class Trainer(Model):
     def resumed(self) -> bool:
         return self._resumed is not None
 
+    def check_resumed(self) -> None:
+        """Raise DataError if the training was resumed and the fit is another one than before, or it was edited."""
+        if self._resumed is not None:
+            resume.check(self, self._resumed)
+
     def take_up(self) -> None:
         """Give schedule and callbacks what a checkpoint holds of them, if the training was resumed."""
         if self._resumed is not None:
@@ -336,7 +341,7 @@ class Trainer(Model):
             next fit raises it where data, batch size or callbacks are others.
         """
         noted = resume.load(self, path)
-        place = Path(path)
+        place = Path(os.path.realpath(path))
         if self.strategy.writes:
             sweep(place.parent, place.name)  # the training may have been killed while it wrote
         try:

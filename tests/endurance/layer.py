@@ -79,7 +79,7 @@ class Layer:
             if set(mode) <= set("rbt") or not self.below(file):
                 return real_open(file, mode, buffering, *rest, **more)
             self.call("open", file)
-            raw = _Raw(self, file, mode)
+            raw = _Raw(self, file, mode, more.get("opener"))
             if "b" in mode:
                 return raw if buffering == 0 else io.BufferedWriter(raw)
             return io.TextIOWrapper(io.BufferedWriter(raw), *rest, **more)
@@ -119,8 +119,8 @@ class Layer:
 class _Raw(io.FileIO):
     """A file whose writes and whose closing may fail: a write has then done half of what it should."""
 
-    def __init__(self, layer: Layer, path: Any, mode: str) -> None:
-        super().__init__(path, mode.replace("b", "").replace("t", ""))
+    def __init__(self, layer: Layer, path: Any, mode: str, opener: Any = None) -> None:
+        super().__init__(path, mode.replace("b", "").replace("t", ""), opener=opener)
         self.layer = layer
 
     def write(self, data: Any, /) -> int:

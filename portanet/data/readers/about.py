@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 from portanet.data.dataset import Dataset
 from portanet.data.readers.labels import Task
 from portanet.errors import DataError
+from portanet.files.plain import parsed
+from portanet.files.regular import read
 
 ABOUT = "portanet.json"
 
@@ -24,12 +25,11 @@ def about(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as file:
-            found = json.loads(file.read(_LARGEST))
+        found = parsed(read(path, _LARGEST))
         names = [*found["classes"], *found["features"]]
         if not all(isinstance(name, str) for name in names) or not isinstance(found["scale"], float | None):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         message = f"{path}: expected what portanet convert writes, got another or a damaged file; "
         raise DataError(message + "convert the table again") from None
     return dict(found)
