@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from portanet.data.dataset import Dataset
 from portanet.data.files import head, reworded
@@ -100,12 +99,8 @@ def load(
 def _read(path: Path, source: object, target: str | int | None, task: Task | None, stream: bool | None) -> Dataset:
     reader = _reader(path, source)
     on_disk = streams(path, reader.in_memory, stream)
-    _refuse_options(str(path), *(None if own in reader.takes else value for own, value in _named(target, task)))
+    _refuse_options(str(path), None if "target" in reader.takes else target, None if "task" in reader.takes else task)
     return reader.read(path, target, task, on_disk)
-
-
-def _named(target: str | int | None, task: Task | None) -> tuple[tuple[str, Any], ...]:
-    return ("target", target), ("task", task)
 
 
 def _refuse_options(name: str, target: str | int | None, task: Task | None) -> None:

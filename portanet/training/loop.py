@@ -1,9 +1,9 @@
-"""The loop over the batches of an epoch: the only one."""
+"""The loop over the batches of an epoch, the only one, and the loop over the epochs of a fit."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from portanet.engine.state import TrainState
 from portanet.engine.strategy import TakeStep
 from portanet.random import epoch_word
 
-__all__ = ["Epoch", "Ran", "run_epoch"]
+__all__ = ["Epoch", "Ran", "drive", "run_epoch"]
 
 TOGETHER = 16  # steps in one call where the backend can: few enough for Ctrl-C to be heard soon
 
@@ -121,3 +121,19 @@ def run_epoch(epoch: Epoch) -> Ran:
     if state.step == n:
         epoch.state = state._replace(epoch=state.epoch + 1, step=0)
     return Ran(epoch.state, lr)
+
+
+def drive(epochs: Generator[Epoch, Ran, None], run: Callable[[Epoch], Ran]) -> None:
+    """Run the epochs of a fit one after the other; an error in one is raised within the fit."""
+    ran: Ran | None = None
+    while True:
+        try:
+            epoch = epochs.send(ran)  # type: ignore[arg-type]  # None begins
+        except StopIteration:
+            return
+        ran = None  # its arrays are the fit's
+        try:
+            ran = run(epoch)
+        except BaseException as error:
+            epochs.throw(error)
+            raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,7 +35,7 @@ from portanet.training.fit_inputs import check_least, in_batches
 from portanet.training.history import History
 from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
-from portanet.training.loop import Epoch, Ran
+from portanet.training.loop import drive
 from portanet.training.model import Model, part_of
 from portanet.typing import Params, Shape
 
@@ -409,19 +409,3 @@ class Trainer(Model):
         vars(self).update(state)
         self._compile()
         self.restore_state(self.state)
-
-
-def drive(epochs: Generator[Epoch, Ran, None], run: Callable[[Epoch], Ran]) -> None:
-    """Run the epochs of a fit one after the other; an error in one is raised within the fit."""
-    ran: Ran | None = None
-    while True:
-        try:
-            epoch = epochs.send(ran)  # type: ignore[arg-type]  # None begins
-        except StopIteration:
-            return
-        ran = None  # its arrays are the fit's
-        try:
-            ran = run(epoch)
-        except BaseException as error:
-            epochs.throw(error)
-            raise
