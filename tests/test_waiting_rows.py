@@ -146,6 +146,20 @@ def test_a_divergence_in_a_row_that_waits(backend, last, epoch, keeps, monkeypat
         np.testing.assert_allclose(waited.snapshot()["params"][name], array, rtol=1e-12)
 
 
+def test_the_weights_that_are_named_are_those_after_the_epoch():
+    """Not those of epochs later, which had overflowed by then."""
+    messages, seen = [], Seen()
+    x, y = blobs()
+    for hooks in ([pn.Callback()], [seen]):
+        model = trainer([pn.Dense(3)], optimizer=pn.SGD(30.0), loss="mean_squared_error", dtype="float32")
+        with np.errstate(all="ignore"), pytest.raises(DivergedError) as told:
+            model.fit(x, np.eye(3)[y], epochs=60, batch_size=None, callbacks=hooks, verbose=False)
+        messages.append(str(told.value))
+    assert seen.at[0] > len(seen.at) + 1  # later epochs had been trained when the first was read
+    assert "the first weights that are not finite" not in messages[0]
+    assert messages[0] == messages[1]
+
+
 class Breaks(pn.Callback):
     acts = False
 

@@ -9,6 +9,7 @@ from portanet.callbacks.base import TrainerView
 from portanet.engine.meter import Meter
 from portanet.layers.tree import in_order, place
 from portanet.optimizers.base import is_weight
+from portanet.typing import Params
 
 HELP = (
     "a smaller learning rate, clip_norm=1, or inputs scaled to about 1 usually help; "
@@ -16,13 +17,15 @@ HELP = (
 )
 
 
-def in_words(trainer: TrainerView, row: dict[str, float], meter: Meter, *, finite: bool) -> str:
+def in_words(trainer: TrainerView, row: dict[str, float], meter: Meter, params: Params, *, finite: bool) -> str:
     """Return what is not finite in an epoch's row or in the weights after it; empty if everything is.
 
     Parameters
     ----------
     meter : Meter
         Of that epoch.
+    params : dict
+        The parameters after that epoch, as far as they are known.
     finite : bool
         Whether all weights are known to be finite: the last step's overflow is in no loss yet.
     """
@@ -32,18 +35,18 @@ def in_words(trainer: TrainerView, row: dict[str, float], meter: Meter, *, finit
     found = [
         bad[0] if bad else "there are weights that are not finite",
         *_first_step(meter, trainer.strategy.size),
-        *_first_parameter(trainer),
+        *_first_parameter(trainer, params),
     ]
     rate = row.get("lr", trainer.optimizer.lr)
     return f"training diverged in epoch {row['epoch']:g} (learning rate {rate:g}): {'; '.join(found)}"
 
 
-def _first_parameter(trainer: TrainerView) -> list[str]:
+def _first_parameter(trainer: TrainerView, params: Params) -> list[str]:
     """Return the first parameter, in the order of the layers, that is not finite: ``weight of Dense 2``."""
     xp, backend = trainer.backend.xp, trainer.backend
     with backend.activate(trainer.dtype):
-        for name in in_order(trainer.net, sorted(trainer.params, key=lambda n: (not is_weight(n), n))):
-            if not bool(backend.to_numpy(xp.all(xp.isfinite(trainer.params[name])))):
+        for name in in_order(trainer.net, sorted(params, key=lambda n: (not is_weight(n), n))):
+            if not bool(backend.to_numpy(xp.all(xp.isfinite(params[name])))):
                 return [f"the first weights that are not finite: {place(trainer.net, name)}"]
     return []
 

@@ -19,6 +19,7 @@ from portanet.schedules import Schedule
 from portanet.training import divergence
 from portanet.training.evaluation import evaluated
 from portanet.training.loop import Epoch, Ran, run_epoch
+from portanet.typing import Params
 
 __all__ = ["Fit"]
 
@@ -207,16 +208,24 @@ class Fit:
         for i, (ran, row) in enumerate(zip(waiting, rows, strict=True)):
             last = ran is waiting[-1]
             finite = not last or (trainer.finite() if ran.finite is None else ran.finite)
-            message = divergence.in_words(trainer, row, ran.state.meter, finite=finite)
-            if message and not i:
+            message = divergence.in_words(trainer, row, ran.state.meter, trainer.params, finite=finite)
+            if message and last and not i:
                 return i, message, None
-            if message:  # nobody has looked at the weights after the epochs before it
-                good = self._started(int(row["epoch"]) - 1)
+            if message:  # the weights are those after the last epoch, and nobody has looked at those before it
+                good, params = self._again(self._started(int(row["epoch"]) - 1))
                 first = i if good is None else good.epoch + 1 - int(rows[0]["epoch"])
-                if first < i:
-                    message = divergence.in_words(trainer, rows[first], waiting[first].state.meter, finite=False)
-                return first, message, good
+                meter = waiting[first].state.meter
+                return first, divergence.in_words(trainer, rows[first], meter, params, finite=False), good
         return None, "", None
+
+    def _again(self, good: TrainState | None) -> tuple[TrainState | None, Params]:
+        """Return a copy of a state at the start of an epoch, and the parameters after that epoch, taken once more."""
+        if good is None:
+            return None, {}
+        kept = good.to_host(self.trainer.backend)
+        with contextlib.suppress(OutOfMemoryError):
+            return kept, run_epoch(self._epoch(good, self._only_stop)).state.params
+        return kept, {}
 
     def _rows(self, waiting: Sequence[Ran]) -> list[dict[str, float]]:
         """Return a row of the history for each; the time that it takes to read them is shared by them."""
