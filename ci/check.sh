@@ -21,7 +21,7 @@ sh -euc "$tests --cov --cov-report="
 
 echo "== slow tests, and coverage of all tests"
 "$PYTHON" -m pytest -q -n auto --dist worksteal -m slow --cov --cov-append --cov-report=
-"$PYTHON" -m coverage report --format=total --fail-under=90
+"$PYTHON" -m coverage report --format=total --fail-under=85
 
 echo "== scikit-learn's checks with array API dispatch, which SciPy allows where it is imported with this"
 SCIPY_ARRAY_API=1 "$PYTHON" -m pytest -q tests/sklearn/test_checks.py -k array_api

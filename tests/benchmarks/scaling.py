@@ -60,7 +60,7 @@ def computation(kind: str, rows: tuple[int, ...], steps: int, threads: int, roun
         for n in rows:
             seen = []
             for _ in range(rounds):
-                words = [sys.executable, "-m", "tests.benchmarks.mpi", "--work", kind, str(n), str(steps), "0"]
+                words = [sys.executable, "-m", "tests.benchmarks.mpi", "--work", kind, str(n), str(steps)]
                 names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
                 env = {**os.environ, **dict.fromkeys(names, str(threads))}
                 pipes: Any = {"cwd": ROOT, "env": env, "stdout": subprocess.PIPE, "text": True}
