@@ -91,7 +91,7 @@ def collected(module: str, *plugins: object) -> int:
     )
     hypothesis.settings.load_profile("quick")
     tests = [str(ROOT / "tests" / test) for test in TESTS[module]]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--tb=no", "--assert=plain"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--assert=plain"]
     options += ["-m", "", "-k", OTHER_BACKENDS]
     return int(pytest.main([*options, *tests], plugins=list(plugins)))
 
