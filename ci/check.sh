@@ -1,6 +1,6 @@
 #!/bin/sh
-# All that CI runs, also by hand: lint, format, types, the README's own test command, the wheel in an empty folder, and
-# known holes in what it depends on.
+# All that CI runs, also by hand: lint, format, types, the README's own test command, the slow tests, coverage, the wheel
+# in an empty folder, and known holes in what it depends on.
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python}
@@ -13,11 +13,15 @@ echo "== mypy"
 "$PYTHON" -m mypy
 
 echo "== tests, by the README's own command"
-# The line behind the marker is what a newcomer types; it is run as it stands there.
+# The line after the marker is what a newcomer types; it is run as it stands there, with coverage.
 tests=$(sed -n '/<!-- test command -->/,/^```$/p' README.md | grep -v -e '^<!--' -e '^```')
 [ -n "$tests" ] || { echo "README.md has no test command behind its marker" >&2; exit 1; }
 echo "$tests"
-sh -euc "$tests"
+sh -euc "$tests --cov --cov-report="
+
+echo "== slow tests, and coverage of all tests"
+"$PYTHON" -m pytest -q -n auto --dist worksteal -m slow --cov --cov-append --cov-report=
+"$PYTHON" -m coverage report --format=total --fail-under=85
 
 echo "== scikit-learn's checks with array API dispatch, which SciPy allows where it is imported with this"
 SCIPY_ARRAY_API=1 "$PYTHON" -m pytest -q tests/sklearn/test_checks.py -k array_api

@@ -39,7 +39,7 @@ train() { "$PYTHON" -m portanet train "$@" --backend cupy --out "$work/$1" && "$
 mnist() { # three epochs, and what they take beside PyTorch's
     "$PYTHON" -m portanet train mnist --layers 500,150 --activation relu --optimizer sgd --lr 0.1 --batch-size 128 --epochs 3 --backend "$1" --out "$work/mnist-$1"
 }
-tests() { JAX_PLATFORMS=cpu "$PYTHON" -m pytest -q -p no:cacheprovider -p no:benchmark -n "$WORKERS" --maxfail 60 --tb short -k "cupy" tests --ignore tests/mpi; }
+tests() { JAX_PLATFORMS=cpu "$PYTHON" -m pytest -q -p no:cacheprovider -p no:benchmark -m "" -n "$WORKERS" --maxfail 60 --tb short -k "cupy" tests --ignore tests/mpi; }
 bench() { "$PYTHON" -m tests.benchmarks.gpu --rounds 3 --seconds 0.3 "$@"; }
 export PYTHON WORKERS work
 export -f train mnist bench tests

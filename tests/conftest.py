@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import pytest
 
 from tests.backends.at_hand import BACKENDS, require
+
+
+def pytest_configure(config):
+    """Set a compilation cache for JAX, for all processes of this run and for later runs."""
+    cache = getattr(config, "cache", None)  # none with "-p no:cacheprovider"
+    if cache is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.mkdir("jax")))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config, specs):
+    """Give each of several worker processes one thread: they share the processors already."""
+    if len(specs) > 1:
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
 
 
 @pytest.fixture(params=BACKENDS)
@@ -22,7 +40,7 @@ def dtype(request):
 
 @pytest.fixture(scope="session")
 def loky():
-    """Workers of joblib's loky, which end with the tests: left to themselves they complain behind the last line."""
+    """Workers of joblib's loky, shut down after the tests: otherwise they print warnings at exit."""
     yield
     from joblib.externals.loky import get_reusable_executor
 
@@ -30,7 +48,7 @@ def loky():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Tell why tests were skipped, a line a reason and not a line a test."""
+    """Print why tests were skipped: a line for each reason, not for each test."""
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"skipped {count}: {reason}")

@@ -15,18 +15,21 @@ from portanet.errors import ConfigError
 from portanet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from portanet.optimizers.rules import one_minus_power
 from portanet.verify.agreement import TOLERANCE, _difference, run_optimizer
+from tests.backends.at_hand import on_every_device
 from tests.cases import OPTIMIZER_CASES
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZER_CASES)
 
 
 @every_optimizer
+@on_every_device
 def test_agrees_with_numpy_in_float64(optimizer, backend, dtype):
     expected = run_optimizer(optimizer, get("numpy"), "float64")
     assert _difference(run_optimizer(optimizer, backend, dtype), expected) <= TOLERANCE[dtype]
 
 
 @every_optimizer
+@on_every_device
 def test_state_and_parameters_keep_dtype_and_shape(optimizer, backend, dtype):
     with backend.activate(dtype):
         params = {"0.weight": backend.xp.asarray(backend.asarray(np.ones((2, 3)), dtype), copy=True)}

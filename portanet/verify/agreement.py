@@ -109,8 +109,10 @@ def _cases() -> Iterator[tuple[str, str, Run]]:
     yield "training", "MLP with dropout, Adam, 100 steps", run_training
 
 
-def run_layer(case: cases.LayerCase, backend: Backend, dtype: str, batch: int = 5) -> dict[str, Array]:
-    """Return output, dx and gradients of a layer on a backend, as host arrays."""
+def run_layer(
+    case: cases.LayerCase, backend: Backend, dtype: str, batch: int = 5, *, host: bool = True
+) -> dict[str, Array]:
+    """Return output, dx and gradients of a layer on a backend, as host arrays unless `host` is False."""
     rng = generator(0, "agree")
     params, out_shape = case.layer.init(rng, case.shape)
     x, dy = case.samples(rng, batch), rng.normal(size=(batch, *out_shape))
@@ -124,11 +126,11 @@ def run_layer(case: cases.LayerCase, backend: Backend, dtype: str, batch: int = 
 
         # Compiled where training is: JAX takes five times as long one operation after another.
         found = backend.compile(both)(on_device, backend.asarray(x, dtype), backend.asarray(dy, dtype))
-        return _download(found, backend)
+        return _download(found, backend) if host else found
 
 
-def run_loss(case: cases.LossCase, backend: Backend, dtype: str) -> dict[str, Array]:
-    """Return a loss's value and gradient on a backend, with and without sample weights, as host arrays."""
+def run_loss(case: cases.LossCase, backend: Backend, dtype: str, *, host: bool = True) -> dict[str, Array]:
+    """Return a loss's value and gradient, with and without sample weights, as host arrays unless `host` is False."""
     prediction, target, weight = case.arrays()
     with backend.activate(dtype):
         target = backend.asarray(target, None if target.dtype.kind == "i" else dtype)
@@ -136,7 +138,7 @@ def run_loss(case: cases.LossCase, backend: Backend, dtype: str) -> dict[str, Ar
         for name, w in (("plain", None), ("weighted", backend.asarray(weight, dtype))):
             value, cache = case.loss.forward(backend.asarray(prediction, dtype), target, w)
             found.update({f"{name} value": value, f"{name} gradient": case.loss.backward(cache)})
-        return _download(found, backend)
+        return _download(found, backend) if host else found
 
 
 def run_optimizer(optimizer: Optimizer, backend: Backend, dtype: str, steps: int = 5) -> dict[str, Array]:

@@ -9,7 +9,13 @@ import pytest
 from portanet.backends import Backend, get
 from portanet.errors import BackendError
 
-BACKENDS = ["numpy", "strict", "strict:device1", "torch", "jax", "cupy"]
+DEVICES = ["numpy", "strict", "strict:device1", "torch", "jax", "cupy"]
+"""For tests of where arrays are: `strict:device1` is a device beside the host's."""
+
+BACKENDS = [pytest.param(name, marks=pytest.mark.slow) if ":" in name else name for name in DEVICES]
+"""For all other tests."""
+
+on_every_device = pytest.mark.parametrize("backend", DEVICES, indirect=True)
 
 
 def require(name: str) -> Backend:

@@ -1,14 +1,14 @@
-"""The backends at hand, one after the other; and none chosen yet."""
+"""Each backend and device, and none chosen yet."""
 
 from __future__ import annotations
 
 import pytest
 
 from portanet.backends import select
-from tests.backends.at_hand import BACKENDS, require
+from tests.backends.at_hand import DEVICES, require
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=DEVICES)
 def backend(request):
     return require(request.param)
 

@@ -9,7 +9,7 @@ from portanet.backends import get
 from portanet.backends.base import DTYPES, dtype_name
 from portanet.backends.host import host_array, to_host
 from portanet.errors import ConfigError, DataError
-from tests.backends.at_hand import BACKENDS, require
+from tests.backends.at_hand import DEVICES, require
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float32", "float64"])
@@ -55,7 +55,7 @@ def test_arrays_lie_on_the_device(backend):
     assert type(backend.xp.asarray(x)) is type(x)
 
 
-@pytest.mark.parametrize("source", BACKENDS)
+@pytest.mark.parametrize("source", DEVICES)
 def test_arrays_of_another_library_come_by_way_of_the_host(backend, source):
     foreign = require(source).asarray([[1.5, -2.0]], "float32")
     got = backend.asarray(foreign, "float32")

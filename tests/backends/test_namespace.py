@@ -7,10 +7,10 @@ import pytest
 from array_api_compat import array_namespace
 
 from portanet.backends.namespace import namespace, sign
-from tests.backends.at_hand import BACKENDS, require
+from tests.backends.at_hand import DEVICES, require
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", DEVICES)
 def test_namespace_is_that_of_array_api_compat(name):
     x = require(name).asarray(np.ones(3, "float32"))
     for _ in range(2):  # looked up, and remembered
@@ -23,7 +23,7 @@ def test_what_is_no_array_is_refused():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", DEVICES)
 def test_sign(name, dtype):
     backend = require(name)
     numbers = [-np.inf, -2.5, -np.finfo(dtype).tiny, -0.0, 0.0, np.finfo(dtype).tiny, 7.0, np.inf, np.nan]

@@ -60,7 +60,7 @@ def computation(kind: str, rows: tuple[int, ...], steps: int, threads: int, roun
         for n in rows:
             seen = []
             for _ in range(rounds):
-                words = [sys.executable, "-m", "tests.benchmarks.mpi", "--work", kind, str(n), str(steps), "0"]
+                words = [sys.executable, "-m", "tests.benchmarks.mpi", "--work", kind, str(n), str(steps)]
                 names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
                 env = {**os.environ, **dict.fromkeys(names, str(threads))}
                 pipes: Any = {"cwd": ROOT, "env": env, "stdout": subprocess.PIPE, "text": True}
@@ -138,7 +138,7 @@ def main() -> int:
                 guess = predicted(models[kind], batch, n, alpha, betas[size[kind]], shared=max(1.0, n / CORES))
             with tempfile.TemporaryDirectory() as folder:
                 seen = statistics.median(
-                    measured(n, kind, batch, steps, None, f"{folder}/w.npz")["step"] for _ in range(args.rounds)
+                    measured(n, kind, batch, steps, f"{folder}/w.npz")["step"] for _ in range(args.rounds)
                 )
             print(
                 f"{TITLES[kind]:18}  {n:5}  {batch // n:9}  {1e3 * guess:12.2f}  {1e3 * seen:11.2f}  "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -49,15 +48,15 @@ def wait_for(path, process, seconds=60):
     assert Path(path).exists(), process.communicate()[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_and_resumed(cli, number):
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+def test_killed_and_resumed(cli, end):
     assert cli(*WORDS, "--epochs", "12", "--out", "whole").code == 0
     process = start("--epochs", "12", "--out", "run", "--checkpoint-every", "50")
     wait_for("run/checkpoint/training.safetensors", process)
     time.sleep(0.15)
-    process.send_signal(number)
+    getattr(process, end)()
     process.communicate(timeout=60)
-    assert process.returncode in (-9, 143)
+    assert process.returncode in ((-9, 143) if os.name == "posix" else (1,))
     done = cli("train", "--resume", "run")
     assert done.code == 0, done.err
     same("whole", "run")

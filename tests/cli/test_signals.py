@@ -18,6 +18,9 @@ import pytest
 import portanet as pn
 from portanet.cli.signals import Interrupts
 
+if not hasattr(signal, "SIGHUP"):
+    pytest.skip("signals of POSIX", allow_module_level=True)
+
 # The tests themselves may run behind nohup. (A preexec_fn would fork beside JAX's threads.)
 HEARD = """
 import os, signal, sys

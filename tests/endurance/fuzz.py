@@ -17,7 +17,6 @@ import importlib
 import io
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -201,6 +200,8 @@ def work(name: str, args: argparse.Namespace) -> int:
         with contextlib.suppress(ImportError):
             importlib.import_module("sklearn.metrics")  # where an unknown metric is looked for
         if STATUS.exists():
+            import resource
+
             most = resource.getrlimit(resource.RLIMIT_AS)[1]
             resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + ROOM, most))
         if args.examples:

@@ -96,7 +96,8 @@ def collected(module: str, *plugins: object) -> int:
     )
     hypothesis.settings.load_profile("quick")
     tests = [str(ROOT / "tests" / test) for test in TESTS[module]]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=no", "--assert=plain", "-k", OTHER_BACKENDS]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--assert=plain"]
+    options += ["-m", "", "-k", OTHER_BACKENDS]
     return int(pytest.main([*options, *tests], plugins=list(plugins)))
 
 

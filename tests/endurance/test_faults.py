@@ -20,6 +20,7 @@ from tests.endurance.layer import Layer
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_fault_at_every_write_of_a_training():
     command = [sys.executable, "-m", "tests.endurance.faults", "--epochs", "1", "--quick"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = 25
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded by Linux' means")
 def test_damaged_files_are_read_or_refused():
     command = [sys.executable, "-m", "tests.endurance.fuzz", "--here", "--examples", str(EXAMPLES)]

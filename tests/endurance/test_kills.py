@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork here")
 def test_killed_at_random_moments():
     command = [sys.executable, "-m", "tests.endurance.kills", "--kills", "5", "--twice", "0.5"]

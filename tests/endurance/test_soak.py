@@ -15,6 +15,7 @@ MOST = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_does_not_grow_with_fits():
     command = [sys.executable, "-m", "tests.endurance.soak", "--first", "50", "--fits", "300"]
