@@ -202,7 +202,10 @@ def sweep_checkpoint(cli, runs, every):  # noqa: F811
     return tried
 
 
-def sweep(cli, runs, every, file, read, write, words, odd=ODD, codes=(0, 3)):  # noqa: F811
+def sweep(cli, runs, every, name):  # noqa: F811
+    file, read, write, words = FILES[name]
+    toml = name.startswith("options")
+    odd, codes = (OF_TOML, (0, 3, 4)) if toml else (ODD, (0, 3))  # 4 for a backend that is none
     good, tried = read(runs / "whole" / file), 0
     shutil.copytree(runs / "whole", "run")
     for leaf, name in drawn(list(leaves(good)), list(odd), every):
@@ -265,14 +268,62 @@ OF_TOML = {name: ODD[name] for name in sorted(ODD.keys() - {"None", "half a pair
 
 @pytest.mark.parametrize("name", FILES)
 def test_file(cli, runs, name):  # noqa: F811
-    odd = OF_TOML if name.startswith("options") else ODD
-    codes = (0, 3, 4) if name.startswith("options") else (0, 3)  # 4 for a backend that is none
-    assert sweep(cli, runs, False, *FILES[name], odd, codes) >= 7
+    assert sweep(cli, runs, False, name) >= 7
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_file_each_value(cli, runs, name):  # noqa: F811
-    odd = OF_TOML if name.startswith("options") else ODD
-    codes = (0, 3, 4) if name.startswith("options") else (0, 3)
-    assert sweep(cli, runs, True, *FILES[name], odd, codes) >= 60
+    assert sweep(cli, runs, True, name) >= 60
+
+
+def best_of(change):
+    """Return what puts another file in the place of the best weights, which are those of the first epoch."""
+
+    def edit(runs):
+        noted = about(Path("run") / CHECKPOINT)
+        for hook in noted["training"]["callbacks"]:
+            if hook["type"] == "Recorder":
+                hook["state"]["best"] = json.loads(hook["state"]["lines"][0])
+        describe(Path("run") / CHECKPOINT, noted)
+        change(runs, Path("run/best.safetensors"))
+
+    return edit
+
+
+def other_training(*words):
+    def change(runs, best):
+        from portanet.cli.main import run
+
+        assert run((*WORDS, "--epochs", "1", *words, "--out", "other")) == 0
+        shutil.copy("other/best.safetensors", best)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda runs, best: None, None),
+        (other_training("--layers", "5"), "it is not of this training: net was"),
+        (other_training("--seed", "1"), "it is not of this training: seed was 1, is 0"),
+        (lambda runs, best: describe(best, about(best) | {"epoch": 0}), "its epoch is 0, and the best one was 1"),
+        (lambda runs, best: describe(best, about(best) | {"epoch": "7"}), "its epoch is '7'"),
+        (lambda runs, best: describe(best, about(best) | {"buffers": ["x"]}), "best.safetensors: "),
+        (lambda runs, best: describe(best, about(best) | {"buffers": 7}), "it is damaged or was edited"),
+        (lambda runs, best: shutil.copy(runs / "run" / CHECKPOINT, best), "best.safetensors: "),
+        (lambda runs, best: best.unlink(), "the best one, found none; put the file back, or take those of the last"),
+    ],
+)
+def test_best_weights_of_another_training_are_found_before_this_one_goes_on(cli, runs, change, says):  # noqa: F811
+    shutil.copytree(runs / "run", "run")
+    best_of(change)(runs)
+    before = content(Path("run"))
+    told = cli("train", "--resume", "run", "--quiet")
+    if says is None:
+        assert told.code == 0
+        return
+    assert told.code == 3
+    assert says in told.err
+    one_line(told)
+    assert content(Path("run")) == before
