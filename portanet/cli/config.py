@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,18 @@ def _resume(ctx: click.Context, param: click.Parameter, value: Path | None) -> P
     return value
 
 
-def given_by_hand(ctx: click.Context) -> bool:
-    """Return whether an option that a file may hold, beside the number of epochs, stands on the command line."""
+@contextlib.contextmanager
+def from_file(ctx: click.Context, run: Path | None) -> Iterator[None]:
+    """Raise what is wrong in the block as that of a resumed run's file, if its options come from there alone."""
     others = [name for name in ctx.params if name not in (*_NOT_IN_FILES, "epochs")]
-    return any(ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE for name in others)
+    by_hand = any(ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE for name in others)
+    try:
+        yield
+    except ConfigError as error:
+        if run is None or by_hand or isinstance(error, DataError):
+            raise
+        message = f"{run / 'config.toml'}: {error}"
+        raise DataError(message) from None
 
 
 def read_toml(

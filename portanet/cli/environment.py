@@ -51,7 +51,8 @@ def resumed(folder: Path, trainer: Trainer, arguments: Sequence[str]) -> Iterato
             message = "its list of starts is none"
             raise TypeError(message)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        logger.warning("%s: it cannot be read (%s); this start is not added", file, error)
+        why = getattr(error, "strerror", None) or error
+        logger.warning("%s: it cannot be read (%s); this start is not added", file, why)
         yield
         return
     write_json(file, {**about, "resumed": [*starts, {"epoch": trainer.epoch, **_machine(trainer, arguments)}]})

@@ -135,6 +135,9 @@ def best_weights(folder: Path, trainer: TrainerView, epoch: int) -> dict[str, Pa
         If they are not there, or the file is that of another training or of an earlier epoch.
     """
     path = own_file(folder, BEST)
+    if not path.is_file():
+        message = f"{path}: expected the weights of epoch {epoch}, the best one, found none; put the file back, "
+        raise DataError(message + f"or take those of the last epoch: cp {folder / LAST} {path}")
     arrays, about = read(path)
     parts = differences(about, trainer)
     found = about.get("epoch")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from portanet.cli.config import ConfigurableCommand, config_option, given_by_hand, resume_option
+from portanet.cli.config import ConfigurableCommand, config_option, from_file, resume_option
 from portanet.cli.output import numbers, print_json, say
 from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
-from portanet.errors import ConfigError, DataError, DivergedError
+from portanet.errors import ConfigError, DivergedError
 
 if TYPE_CHECKING:
     from portanet.cli.group import State
@@ -46,27 +46,24 @@ def train(
 
     keep_memory()
     if isinstance(given["layers"], list):
-        _refuse_idle_options(ctx)
+        with from_file(ctx, resume):
+            _refuse_idle_options(ctx)
     if given["model"] == "cnn":
         for name, value in (("layers", (128,)), ("dropout", 0.5)):
             if ctx.get_parameter_source(name) == ParameterSource.DEFAULT:
                 given[name] = value
     if resume is not None:  # the run has weights and a folder
         given["init_from"] = None
-        if given["out"] is not None:
-            message = "--out: a resumed run continues in its own folder; leave it out"
-            raise ConfigError(message)
+        with from_file(ctx, resume):
+            if given["out"] is not None:
+                message = "--out: a resumed run continues in its own folder; leave it out"
+                raise ConfigError(message)
     options = Options(**given)
     with joined(options.batch_norm) as ranks:
         if resume is None:
             on_first(ranks, lambda: run_folder.refuse_taken(options.out))
-        try:
+        with from_file(ctx, resume):
             training = Training(options, ranks)
-        except ConfigError as error:
-            if resume is None or isinstance(error, DataError) or given_by_hand(ctx):
-                raise
-            message = f"{resume / run_folder.CONFIG}: {error}"  # the run's own file, and no option of the user's
-            raise DataError(message) from None
         _train(ctx, training, resume, print_config=print_config, json_wanted=json_wanted, quiet=quiet)
 
 

@@ -107,7 +107,7 @@ def sweep(folder: str | os.PathLike[str], name: str | None = None) -> None:
 def _target(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
     """Return the place that a new file takes, and what is there already; raise DataError if that must stay.
 
-    The system itself refuses to follow a link that another user has put into a folder for all, such as /tmp.
+    Linux itself refuses to follow a link that another user has put into a folder for all, such as /tmp.
     """
     try:
         found = os.stat(path)

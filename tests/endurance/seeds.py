@@ -110,7 +110,7 @@ def trained() -> None:
     layers_ = ('type = "Dense"\nunits = 4', 'type = "ReLU"', 'type = "Dense"\nunits = 1')
     listed = "".join(f"[[layers]]\n{words}\n" for words in layers_)
     put("config/layers", run__toml=f"epochs = 2\n{listed}")
-    for name in (".lock", "best.safetensors", "last.safetensors", "environment.json", "report.json", "metrics.jsonl"):
+    for name in (".lock", "last.safetensors", "environment.json", "report.json", "metrics.jsonl"):
         (out / name).unlink()
 
 

@@ -230,7 +230,8 @@ HEADERS = {
 
 DESCRIPTIONS = {
     "nested too deeply": raw(deep_description, DAMAGED),
-    "layers nested 200 deep": net([nested(200)], "nested at most 50 deep"),
+    "layers nested 60 deep": net([nested(60)], "nested at most 50 deep"),
+    "layers nested 200 deep": net([nested(200)], "nested more than 200 deep"),
     "10,000 layers that are not known": net([{"type": "Own"}] * 10_000, "unknown layer 'Own'"),
     "100,000 layers": net([{"type": "ReLU"}] * 100_000, "header"),
     "another format": says_about("expected format 1, got 99", format=99),
