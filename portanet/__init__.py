@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from portanet.verify.gradient_check import *
 
 __version__ = "0.1.0"
+
+if not os.path.isdir(os.path.join(__path__[0], "backends")):  # a clone without links: the folder lies beside this one
+    __path__.append(os.path.dirname(__path__[0]))
 
 _PUBLIC = {
     "layers": "Augment AvgPool2D BatchNorm Conv2D CustomActivation Dense Dropout ELU Embedding Flatten GELU "
