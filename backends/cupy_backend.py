@@ -16,11 +16,13 @@ from portanet.backends.host import Memory
 from portanet.errors import PortanetError
 from portanet.typing import Array
 
-# Statuses after which CUDA refuses everything in this process (illegal address, launch timeout or failure, assertion…).
-_FATAL = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719})
+# Statuses after which CUDA refuses everything in this process (uncorrectable memory, a lost link, an illegal address, a
+# launch that failed or took too long, an assertion…), and those by which cuBLAS reports such a failure.
+_FATAL = frozenset({214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721})
+_CUBLAS_FATAL = frozenset({13, 14})
 _NO_MEMORY = 2
 _FORKED = 3  # not initialised: a GPU that works otherwise says so in a fork alone
-_CUBLAS_NO_MEMORY = 3
+_CUBLAS_NO_MEMORY = frozenset({1, 3})  # no room for its handle, or for its workspace
 _SLICE = 1 << 26
 """Bytes of an array that are sent at a time. On an H100, 2 GB take 0.3 s in slices of this size, 1.1 s as a whole."""
 
@@ -93,6 +95,9 @@ class CupyBackend(Backend):
                 return self._forked()
             if status == _NO_MEMORY:
                 return self._out_of_memory(error)
-        if isinstance(error, cupy.cuda.cublas.CUBLASError) and status == _CUBLAS_NO_MEMORY:  # its workspace did not fit
-            return self._out_of_memory(error)
+        if isinstance(error, cupy.cuda.cublas.CUBLASError):
+            if status in _CUBLAS_FATAL:
+                return self._dead(error)
+            if status in _CUBLAS_NO_MEMORY:
+                return self._out_of_memory(error)
         return super()._translate(error)

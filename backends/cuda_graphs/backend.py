@@ -29,14 +29,18 @@ class GraphBackend(CupyBackend):
         with self._scope("float32"):
             copying, slots = cupy.cuda.Stream(non_blocking=True), (_Slot(), _Slot())
         waiting: tuple[_Slot, _Batch] | None = None
-        for i, arrays in enumerate(batches):
-            with self.activate():
-                sent = slots[i % 2], slots[i % 2].send(arrays, copying)
+        try:
+            for i, arrays in enumerate(batches):
+                with self.activate():
+                    sent = slots[i % 2], slots[i % 2].send(arrays, copying)
+                if waiting is not None:
+                    yield self._arrived(*waiting)
+                waiting = sent
             if waiting is not None:
                 yield self._arrived(*waiting)
-            waiting = sent
-        if waiting is not None:
-            yield self._arrived(*waiting)
+        finally:  # where it is closed early, a copy may be under way into memory that is about to be free
+            for slot in slots:
+                slot.done.synchronize()
 
     def _arrived(self, slot: _Slot, arrays: _Batch) -> _Batch:
         """Let what is computed from here on wait for the arrays; the host does not."""

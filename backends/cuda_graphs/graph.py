@@ -239,4 +239,8 @@ def _fill(arrays: Sequence[Array], leaves: Sequence[Any]) -> None:
 
 
 def _same(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and bool(cupy.allclose(a, b, rtol=1e-5, atol=1e-7, equal_nan=True))
+    """Whether all numbers but one in a thousand are near: where a gradient is only rounding, Adam's step is ± lr."""
+    if a.shape != b.shape:
+        return False
+    apart = int(cupy.count_nonzero(~cupy.isclose(a, b, rtol=1e-5, atol=1e-7, equal_nan=True)))
+    return apart <= a.size // 1000

@@ -267,6 +267,24 @@ def test_it_is_for_steps_alone_and_can_be_switched_off(backend, monkeypatch):
     assert require("cupy").compile(function, donate=(0,)) is not function
 
 
+def test_an_upload_that_is_closed_early_waits_for_what_is_under_way(backend, monkeypatch):
+    import cupy
+
+    waited = []
+
+    class Noted(cupy.cuda.Event):
+        def synchronize(self):
+            waited.append(self)
+            super().synchronize()
+
+    monkeypatch.setattr(cupy.cuda, "Event", Noted)
+    sending = backend.upload((np.full((4, 3), i), None) for i in range(9))
+    next(sending)
+    before = len(waited)
+    sending.close()
+    assert len(set(waited[before:])) == 2  # of both halves of the memory that is sent from
+
+
 def test_batches_that_are_sent_ahead_arrive_whole_and_in_order(backend):
     batches = [(rng.normal(size=(n, 3)), None, np.arange(n)) for n in (4, 4, 7, 2, 0)]  # the memory grows, and is kept
     got = [

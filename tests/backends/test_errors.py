@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from portanet.errors import BackendError, OutOfMemoryError, ShapeError
@@ -45,13 +47,27 @@ def _jax_dead():
     return jax.errors.JaxRuntimeError("INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access")
 
 
-def _cupy_dead():
+def _cupy_error(kind, status):
     import cupy
 
-    return cupy.cuda.runtime.CUDARuntimeError(700)
+    return {"runtime": cupy.cuda.runtime.CUDARuntimeError, "cublas": cupy.cuda.cublas.CUBLASError}[kind](status)
 
 
-@pytest.mark.parametrize(("name", "dead"), [("torch", _torch_dead), ("jax", _jax_dead), ("cupy", _cupy_dead)])
+CUPY_DEAD = [("runtime", 214), ("runtime", 220), ("runtime", 226), ("runtime", 700), ("runtime", 721)]
+CUPY_DEAD += [("cublas", 13), ("cublas", 14)]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("runtime", 2), ("cublas", 1), ("cublas", 3)])
+def test_memory_that_cuda_or_cublas_lacks(kind, status):
+    backend = require("cupy")
+    with pytest.raises(OutOfMemoryError, match="GiB free"), backend.activate():
+        raise _cupy_error(kind, status)
+
+
+@pytest.mark.parametrize(
+    ("name", "dead"),
+    [("torch", _torch_dead), ("jax", _jax_dead), *(("cupy", partial(_cupy_error, *case)) for case in CUPY_DEAD)],
+)
 def test_a_dead_context_asks_for_a_restart(name, dead):
     backend = require(name)
     with pytest.raises(BackendError, match=r"context is dead: .* must be restarted"), backend.activate():
