@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from portanet.verify.agreement import agree as agree
     from portanet.verify.gradient_check import *
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if not os.path.isdir(os.path.join(__path__[0], "backends")):  # a clone without links: the folder lies beside this one
     __path__.append(os.path.dirname(__path__[0]))
