@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 from typing import Any
 
 import cupy
@@ -66,7 +67,7 @@ def cuda_sum(backend: Any, ranks: Any, size: int, dtype: str) -> FlatSum:
 
 def _nccl(backend: Any, ranks: Any) -> Any:
     """Return NCCL's sum by cupyx.distributed, or None where two processes would share a GPU or it is missing."""
-    places = ranks.gather((os.uname().nodename, backend.index))
+    places = ranks.gather((platform.node(), backend.index))
     if len(set(places)) < len(places):  # NCCL wants one process a GPU
         return None
     found: Any = None

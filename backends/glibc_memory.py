@@ -37,7 +37,7 @@ def _huge_pages_are_given() -> bool:
     try:
         import resource
 
-        asked = "[madvise]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+        asked = "[madvise]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text("ascii")
         return asked and resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
     except (ImportError, OSError):
         return False

@@ -97,8 +97,8 @@ def _container_memory() -> tuple[int, int]:
         ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         try:
-            limit, used = (int((Path(folder) / name).read_text()) for name in (most, now))
-            lines = (line.split() for line in (Path(folder) / "memory.stat").read_text().splitlines())
+            limit, used = (int((Path(folder) / name).read_text("ascii")) for name in (most, now))
+            lines = (line.split() for line in (Path(folder) / "memory.stat").read_text("ascii").splitlines())
             return limit - used + next((int(n) for name, n in lines if name == cache), 0), limit
         except (OSError, ValueError):  # no such file, or "max": no limit
             continue

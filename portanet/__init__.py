@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from typing import TYPE_CHECKING, Any
 
 from portanet.public import PUBLIC
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
     from portanet.verify.agreement import agree as agree
     from portanet.verify.gradient_check import *
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+if not os.path.isdir(os.path.join(__path__[0], "backends")):  # a clone without links: the folder lies beside this one
+    __path__.append(os.path.dirname(__path__[0]))
 
 _MODULE_OF = {name: module for module, names in PUBLIC.items() for name in names.split()}
 

@@ -62,7 +62,7 @@ def held_back(library: str, architecture: str, flags: frozenset[str]) -> str:
 def processor_flags() -> frozenset[str]:
     """Return what an x86 processor under Linux says that it can do; empty elsewhere."""
     cpuinfo = Path("/proc/cpuinfo")
-    for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
+    for line in cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else ():
         if line.startswith("flags"):
             return frozenset(line.partition(":")[2].split())
     return frozenset()

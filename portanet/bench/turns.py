@@ -68,7 +68,7 @@ def measure(workload: str, peers: Sequence[str], rounds: int = 7, seconds: float
 def _worker(workload: str, peer: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "portanet.bench.worker", workload, peer]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as worker:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, encoding="utf-8") as worker:
         try:
             yield worker
         finally:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
+import os
+import platform
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import portanet
 from portanet.cli.config import read_toml
 from portanet.cli.output import print_json, print_table, say
 from portanet.cli.parameters import json_option
@@ -67,10 +72,23 @@ def bench(
             _show(timings, others)
         beyond += _beyond(found[-1], limits)
     if json_wanted:
-        print_json({"blas": vars(kernels), "rounds": rounds, "workloads": found})
+        print_json({**_machine(installed), "blas": vars(kernels), "rounds": rounds, "workloads": found})
     if beyond:
         message = f"{len(beyond)} ratios are beyond their limits in {check}:\n  " + "\n  ".join(beyond)
         raise CheckError(message)
+
+
+def _machine(installed: list[str]) -> dict[str, Any]:
+    """Return what the figures depend on beside the code: kept with them, they can be compared with later ones."""
+    packages = {"sklearn": "scikit-learn"}
+    return {
+        "portanet": portanet.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "libraries": {name: metadata.version(packages.get(name, name)) for name in ("numpy", *installed)},
+        "began": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _listed(option: str, given: str | None, default: list[str], known: list[str] | None) -> list[str]:

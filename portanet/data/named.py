@@ -81,8 +81,11 @@ def mnist_like(name: str) -> Dataset:
     -----
     Source: LeCun, Cortes & Burges, the MNIST database; Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747.
     """
+    import platformdirs
+
     download = DOWNLOADS[name]
-    cache = Path(os.environ.get("PORTANET_CACHE") or Path.home() / ".cache" / "portanet").expanduser() / name
+    usual = platformdirs.user_cache_dir("portanet", appauthor=False)
+    cache = Path(os.environ.get("PORTANET_CACHE") or usual).expanduser() / name
     places = [cache]
     if os.environ.get("PORTANET_DATA"):
         root = Path(os.environ["PORTANET_DATA"]).expanduser()

@@ -132,7 +132,7 @@ class BaseMLP(FittedMLP):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, X_val: Any = None, y_val: Any = None
     ) -> Self:
-        self._validate_params()
+        self._check_arguments()
         given = self.hidden_layer_sizes
         sizes = list(given) if isinstance(given, Iterable) else [given]
         if any(size <= 0 for size in sizes):
@@ -151,8 +151,8 @@ class BaseMLP(FittedMLP):
                 self._progress.random_state, self._progress.order = check_random_state(self.random_state), None
         trainer = self._ready_trainer(place, keep=incremental or self.warm_start == "exact")
         told = None
-        if hasattr(self, "_skl_callbacks") and not incremental:
-            context = self._init_callback_context(max_subtasks=int(self.max_iter) if by_epochs(self) else 0)
+        context = None if incremental else self._callback_context(int(self.max_iter) if by_epochs(self) else 0)
+        if context is not None:
             about = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
             told = SklearnCallbackAdapter(self, context, self._as_attributes, about)
         if by_epochs(self):

@@ -90,9 +90,23 @@ class BaseClassifier(ClassifierMixin, BaseMLP):
             return array_namespace(p).log(p)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        return self._score(X, y, sample_weight)
+        """Return the accuracy on these samples.
 
-    score.__doc__ = ClassifierMixin.score.__doc__
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            Share of the samples whose labels are all predicted.
+        """
+        return self._score(X, y, sample_weight)
 
     def _proba(self, X: Any, method: str) -> Array:
         p = self._outputs(X, method)

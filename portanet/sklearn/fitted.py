@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from portanet import backends
@@ -24,13 +24,13 @@ from portanet.sklearn.convergence import NOT_FINITE, Progress
 from portanet.sklearn.losses import public
 from portanet.sklearn.network import Network
 from portanet.sklearn.parameters import Arguments
-from portanet.sklearn.protocol import CallbackSupportMixin
+from portanet.sklearn.private import ScikitEstimator
 from portanet.training.model import Model
 from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 
 
-class FittedMLP(Arguments, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FittedMLP(Arguments, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScikitEstimator):
     """What both estimators do once they are fitted.
 
     ``coefs_`` and ``intercepts_`` are what predicts, as in scikit-learn, and live where the samples of the fit lived;

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from sklearn.neural_network import MLPClassifier as Scikit
-
 from portanet.backends import Backend
 from portanet.layers import Layer
 from portanet.losses import LOSSES, Loss
 from portanet.optimizers import OPTIMIZERS, Optimizer
 from portanet.schedules import Schedule
-from portanet.sklearn.private import Interval, StrOptions
+from portanet.sklearn.private import SCIKIT_CONSTRAINTS, Interval, StrOptions
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -51,7 +49,7 @@ class Arguments:
 
 
 CONSTRAINTS: dict[str, Any] = {
-    **Scikit._parameter_constraints,
+    **SCIKIT_CONSTRAINTS,
     "activation": [str, Layer, "array-like"],  # an unknown name is told with the nearest known one
     "warm_start": ["boolean", StrOptions({"exact"})],
     "backend": [None, str, Backend],

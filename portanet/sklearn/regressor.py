@@ -73,9 +73,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     categorical_features: Any = None
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        return self._score(X, y, sample_weight)
+        """Return the coefficient of determination, R², of the predictions.
 
-    score.__doc__ = RegressorMixin.score.__doc__
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 for a model that always predicts the mean of `y`, and less for a worse one.
+        """
+        return self._score(X, y, sample_weight)
 
     def _decoded(self, outputs: Array) -> Array:
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs

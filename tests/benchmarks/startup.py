@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import re
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,16 @@ def seconds(*command: str) -> float:
 def megabytes(name: str) -> float:
     files = importlib.metadata.files(name) or []
     return sum(p.stat().st_size for f in files if (p := Path(str(f.locate()))).is_file()) / 1e6
+
+
+def needed(name: str) -> list[str]:
+    """Return the packages that one needs without any extra, those that these need among them."""
+    found: list[str] = []
+    for line in importlib.metadata.requires(name) or ():
+        package = re.split(r"[^\w.-]", line, maxsplit=1)[0]
+        if ";" not in line:
+            found += [package, *needed(package)]
+    return found
 
 
 def main() -> None:
@@ -45,8 +56,7 @@ def main() -> None:
     for name, times in found.items():
         ratio = statistics.median(a / b for a, b in zip(times, found["import numpy"], strict=True))
         print(f"{name:34} {1000 * statistics.median(times):6.0f} ms   {ratio:5.2f} of import numpy")
-    core = ("numpy", "array-api-compat", "safetensors", "click", "rich", "pygments", "markdown-it-py", "mdurl")
-    sizes = {name: megabytes(name) for name in core}
+    sizes = {name: megabytes(name) for name in dict.fromkeys(needed("portanet"))}
     print("installed core, MB:", ", ".join(f"{n} {s:.1f}" for n, s in sizes.items()), f"= {sum(sizes.values()):.1f}")
 
 

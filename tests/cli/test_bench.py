@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+import portanet
 from portanet.bench.turns import Timings
 from portanet.bench.workloads import KNOWN, WORKLOADS
-from tests.benchmarks import gpu
+from tests.benchmarks import gpu, page
 
 QUICK = ("--backends", "numpy", "--peers", "limit", "--rounds", "2", "--seconds", "0")
 
@@ -24,6 +26,24 @@ def test_json(cli):
         # A step holds the products and more, but two rounds on a busy machine have been seen to say 0.97.
         assert 0.1 < one["ratios"]["numpy"]["limit"] < 100
     assert found["blas"]["library"]
+    assert found["portanet"] == portanet.__version__
+    assert found["libraries"]["numpy"] == np.__version__
+
+
+def test_the_tables_of_the_page_are_those_of_the_files():
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert text == page.written(text, page.read()), "run python -m tests.benchmarks.page"
+
+
+def test_releases_are_put_side_by_side(cli, tmp_path):
+    done = cli("bench", "--workloads", "moons", *QUICK, "--json")
+    (tmp_path / "0.9.0.json").write_text(done.out)
+    other = {"workloads": [{"workload": "moons", "ratios": {"numpy": {"limit": 2.5}, "jax": {"jax": 1.25}}}]}
+    (tmp_path / "0.10.0.json").write_text(json.dumps(other))
+    text = page.tables(page.read(tmp_path))
+    ratio = json.loads(done.out)["workloads"][0]["ratios"]["numpy"]["limit"]
+    assert "| moons | 2.50 | - | - | - | - | 1.25 | - |\n" in text
+    assert f"| NumPy of limit | 0.9.0 | 0.10.0 |\n|---|---|---|\n| moons | {ratio:.2f} | 2.50 |\n" in text
 
 
 def test_table(cli):

@@ -103,6 +103,16 @@ def test_named_folder_and_cache(tmp_path, monkeypatch, name, place):
     assert len(data.classes) == 10
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems name their cache in other ways")
+def test_the_cache_lies_where_the_system_has_its_own(tmp_path, monkeypatch):
+    for name in ("PORTANET_DATA", "PORTANET_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for path in idx_folder(tmp_path / "portanet" / "mnist", X, Y, X, Y).iterdir():
+        path.rename(path.with_name(path.name + ".gz"))
+    np.testing.assert_array_equal(load("mnist").x, X)
+
+
 def test_fashion_is_not_taken_for_the_mnist_that_lies_there(tmp_path, monkeypatch):
     idx_folder(tmp_path / "data", X, Y)
     monkeypatch.setenv("PORTANET_DATA", str(tmp_path / "data"))
