@@ -34,13 +34,14 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "layers": "Augment AvgPool2D BatchNorm Conv2D CustomActivation Dense Dropout ELU Embedding Flatten GELU "
-    "GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Parallel ReLU Rescale Reshape Residual Sequential Sigmoid "
+    "GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Mish NTKDense OneHot Parallel Parametric "
+    "PeriodicEmbedding ReLU Rescale Reshape Residual RobustScale SELU Scale Sequential Sigmoid SmoothClip "
     "Softmax Softplus Standardize Swish Tanh custom_activation",
     "losses": "BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson SoftmaxCrossEntropy "
     "SumSquaredError",
     "optimizers": "Adagrad Adam AdamW Lion Optimizer RMSprop SGD",
     "initializers": "Initializer initializer",
-    "schedules": "Constant Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp",
+    "schedules": "Constant CosLog Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp",
     "metrics": "Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix",
     "training.trainer": "Trainer",
     "training.history": "History",

@@ -10,15 +10,22 @@ from portanet.layers.dense import Dense
 from portanet.layers.dropout import Dropout
 from portanet.layers.embedding import Embedding
 from portanet.layers.norm import BatchNorm, LayerNorm
+from portanet.layers.ntk import NTKDense
+from portanet.layers.onehot import OneHot
 from portanet.layers.parallel import Parallel
+from portanet.layers.parametric import Parametric
+from portanet.layers.periodic import PeriodicEmbedding
 from portanet.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
-from portanet.layers.preprocess import Rescale, Standardize
+from portanet.layers.preprocess import Rescale, RobustScale, Standardize
 from portanet.layers.reshape import Flatten, Reshape
+from portanet.layers.scale import Scale
 from portanet.layers.sequential import Residual, Sequential
+from portanet.layers.smooth import SELU, Mish, SmoothClip
 
 __all__ = [
     "ELU",
     "GELU",
+    "SELU",
     "Augment",
     "AvgPool2D",
     "BatchNorm",
@@ -33,13 +40,21 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "MaxPool2D",
+    "Mish",
+    "NTKDense",
+    "OneHot",
     "Parallel",
+    "Parametric",
+    "PeriodicEmbedding",
     "ReLU",
     "Rescale",
     "Reshape",
     "Residual",
+    "RobustScale",
+    "Scale",
     "Sequential",
     "Sigmoid",
+    "SmoothClip",
     "Softmax",
     "Softplus",
     "Standardize",
