@@ -20,7 +20,7 @@ class PeriodicEmbedding(RatedLayer):
 
     Forward   z  = 2π c x + φ,   p = cos z,   u = p W + b  for each feature;   y = [u of all features, x]
               without a phase: z = 2π c x,   p = [cos z, sin z];   without skip: y = u of all features
-    Backward  du = the first part of dy,   dW = pᵀ du,   db = Σ_rows du,   dp = du Wᵀ,   dz = -dp sin z  (and + dp cos z)
+    Backward  du = the first part of dy,   dW = pᵀ du,   db = Σ_rows du,   dp = du Wᵀ,   dz = -dp sin z (+ dp cos z)
               dc = Σ_rows 2π x dz,   dφ = Σ_rows dz,   dx = Σ 2π c dz + the last part of dy
     Shapes    x (*stack, n, f), c and φ (*stack, f, k), W (*stack, f, k or 2 k, units), b (*stack, f, units),
               y (*stack, n, f units + f)

@@ -178,6 +178,8 @@ def fixed(arrays: Params, in_shape: Shape, made_by: str) -> Params:
         raise ShapeError(message)
     for value in arrays.values():
         if value.shape != in_shape:
-            message = f"was made of samples of shape {value.shape}, got {in_shape}; make it of this data by {made_by}(x)"
+            message = (
+                f"was made of samples of shape {value.shape}, got {in_shape}; make it of this data by {made_by}(x)"
+            )
             raise ShapeError(message)
     return arrays
