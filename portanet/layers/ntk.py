@@ -38,13 +38,12 @@ class NTKDense(Dense):
     bias_factor: Positive = 0.1
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        y, cache = super().forward(self.effective(params), x, train=train, key=key)
-        return y, cache
+        return super().forward(self.effective(params), x, train=train, key=key)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         # dx is Dense's own: it is taken from the weights that took effect, which the cache holds.
         dx, grads = super().backward(params, dy, cache, need_dx=need_dx)
-        return dx, {**grads, **self.effective(grads)}
+        return dx, self.effective(grads)
 
     def effective(self, params: Params) -> Params:
         """Return the weight W / √in and the bias β b of the same map as a Dense."""
