@@ -14,13 +14,14 @@ PUBLIC = {
     "fleet": """Ensemble Fleet""",
     "initializers": """Initializer initializer""",
     "layers": """Augment AvgPool2D BatchNorm Conv2D CustomActivation Dense Dropout ELU Embedding Flatten GELU
-        GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Parallel ReLU Rescale Reshape Residual
-        Sequential Sigmoid Softmax Softplus Standardize Swish Tanh custom_activation""",
+        GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Mish NTKDense OneHot Parallel Parametric
+        PeriodicEmbedding ReLU Rescale Reshape Residual RobustScale SELU Scale Sequential Sigmoid
+        SmoothClip Softmax Softplus Standardize Swish Tanh custom_activation""",
     "losses": """BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson SoftmaxCrossEntropy
         SumSquaredError""",
     "metrics": """Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix""",
     "optimizers": """Adagrad Adam AdamW Lion Optimizer RMSprop SGD""",
-    "schedules": """Constant Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp""",
+    "schedules": """Constant CosLog Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp""",
     "training.history": """History""",
     "training.load": """load""",
     "training.trainer": """Trainer""",
@@ -33,6 +34,6 @@ KNOWN = {
     "loss": """binary_cross_entropy softmax_cross_entropy huber mean_absolute_error mean_squared_error poisson
         sum_squared_error""",
     "optimizer": """sgd adagrad adam adamw lion rmsprop""",
-    "schedule": """constant step exponential cosine one-cycle warm-up plateau""",
+    "schedule": """constant step exponential cosine coslog one-cycle warm-up plateau""",
 }
 """The names that options of the command line take; ``--help`` lists them."""

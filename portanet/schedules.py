@@ -19,7 +19,7 @@ from portanet.registry import Registry
 if TYPE_CHECKING:
     from portanet.metrics import Metric
 
-__all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
+__all__ = ["Constant", "CosLog", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
 
 MODE = one_of("auto", "min", "max")  # what :func:`direction` takes
 _NUMBER = Is("a number or None", lambda value: isinstance(value, int | float | None) and not isinstance(value, bool))
@@ -105,6 +105,22 @@ class Cosine(Schedule):
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(epoch / epochs, 1.0))) / 2
+
+
+@dataclass(frozen=True)
+class CosLog(Schedule):
+    """Cosine cycles, each twice as long as the one before: (1 - cos(2π log₂(1 + (2^cycles - 1) t))) / 2.
+
+    t is epoch / epochs. It starts at 0, and falls to 0 between the cycles and at the end. `cycles` is 1 to 30.
+
+    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.3 ("coslog4": 4 cycles).
+    """
+
+    cycles: Annotated[int, Number(1, 30, whole=True)] = 4
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        done = min(epoch / epochs, 1.0)
+        return (1 - math.cos(2 * math.pi * math.log2(1 + (2**self.cycles - 1) * done))) / 2
 
 
 @dataclass(frozen=True)
@@ -257,6 +273,7 @@ SCHEDULES: Registry[Schedule] = Registry(
         "step": StepDecay,
         "exponential": Exponential,
         "cosine": Cosine,
+        "coslog": CosLog,
         "one-cycle": OneCycle,
         "warm-up": WarmUp,
         "plateau": Plateau,

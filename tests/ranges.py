@@ -21,7 +21,7 @@ NUMBERS = {
     ),
     (0, INF, "[)"): (
         "Dense.rate Conv2D.rate Embedding.rate BatchNorm.rate LayerNorm.rate Sequential.rate Residual.rate "
-        "Parallel.rate "
+        "Parallel.rate Scale.rate NTKDense.rate Parametric.rate PeriodicEmbedding.rate "
         "ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
         + EVERY_OPTIMIZER.format("lr")
         + " "
@@ -29,24 +29,35 @@ NUMBERS = {
     ),
     (0, INF, "()"): (
         "BatchNorm.eps LayerNorm.eps RMSprop.eps Adagrad.eps Adam.eps AdamW.eps Huber.delta StepDecay.every "
-        "WarmUp.epochs " + EVERY_OPTIMIZER.format("clip_norm") + " " + EVERY_OPTIMIZER.format("clip_value")
+        "WarmUp.epochs SmoothClip.limit NTKDense.bias_factor PeriodicEmbedding.sigma "
+        + EVERY_OPTIMIZER.format("clip_norm")
+        + " "
+        + EVERY_OPTIMIZER.format("clip_value")
     ),
     (0, 180, "[]"): "Augment.rotate",
     (-INF, INF, "()"): "Rescale.scale Rescale.offset",
 }
 LAYER_COUNTS = (
     "Dense.units Dense.in_features Embedding.categories Embedding.units Conv2D.units Conv2D.groups Conv2D.kernel "
-    "Conv2D.stride Conv2D.dilation MaxPool2D.kernel MaxPool2D.stride AvgPool2D.kernel AvgPool2D.stride"
+    "Conv2D.stride Conv2D.dilation MaxPool2D.kernel MaxPool2D.stride AvgPool2D.kernel AvgPool2D.stride "
+    "NTKDense.units NTKDense.in_features PeriodicEmbedding.units PeriodicEmbedding.frequencies"
 )
-COUNTS = f"{LAYER_COUNTS} TopK.k Plateau.patience"
+COUNTS = f"{LAYER_COUNTS} TopK.k Plateau.patience CosLog.cycles"
 OPTIONAL = {"clip_norm", "clip_value", "in_features", "MaxPool2D.stride", "AvgPool2D.stride"}
 OTHERS = {
-    "flags": "Dense.bias Conv2D.bias Augment.flip SGD.nesterov",
-    "initializers": "Dense.weight_init Dense.bias_init Conv2D.weight_init Conv2D.bias_init Embedding.weight_init",
+    "flags": (
+        "Dense.bias Conv2D.bias Augment.flip SGD.nesterov NTKDense.bias Embedding.flat PeriodicEmbedding.phase "
+        "PeriodicEmbedding.skip"
+    ),
+    "initializers": (
+        "Dense.weight_init Dense.bias_init Conv2D.weight_init Conv2D.bias_init Embedding.weight_init Scale.scale_init "
+        "NTKDense.weight_init NTKDense.bias_init"
+    ),
+    "layer": "Parametric.activation",
     "layers": "Sequential.layers Residual.layers Parallel.layers",
     "paddings": "Conv2D.padding MaxPool2D.padding AvgPool2D.padding",
-    "sizes": "Reshape.shape Parallel.sizes",
-    "arrays": "Standardize.mean Standardize.inverse_std",
+    "sizes": "Reshape.shape Parallel.sizes OneHot.categories",
+    "arrays": "Standardize.mean Standardize.inverse_std RobustScale.median RobustScale.factor",
     "names": (
         "CustomActivation.name Plateau.monitor Accuracy.name MeanAbsoluteErrorMetric.name R2.name ScikitMetric.name"
     ),
@@ -58,6 +69,7 @@ OTHERS = {
 NEEDED = {
     "layers": [pn.Dense(2)],
     "sizes": [1],
+    "activation": pn.Tanh(),
     "shape": (2, 2),
     "rate": 0.1,
     "scale": 2.0,

@@ -21,6 +21,7 @@ from tests.ranges import COUNTS, INF, NUMBERS, OPTIONAL, OTHERS, TINY, make, nam
 OUTSIDE: dict[str, list[Any]] = {
     "flags": ["yes", None, 2, 1.0],
     "initializers": ["he_norml", None, 3, ["he_normal"], "normal:nan"],
+    "layer": [5, None, "mish", pn.Mish, [pn.Mish()]],
     "layers": [5, None, [], pn.Dense(2), [pn.Dense], [pn.Dense(2), "relu"]],
     "paddings": ["smae", "", None, -1, 1.0, True, (1, 1), 2**31],
     "sizes": ["ab", 4, (), (0,), (2, -1), (2, 1.5), (True,), (2**31,)],
@@ -122,6 +123,10 @@ def test_what_depends_on_two_fields():
         (
             lambda: pn.Standardize(np.ones(2)),
             "Standardize: mean and inverse_std must have the same shape, got (2,) and",
+        ),
+        (
+            lambda: pn.RobustScale(np.ones(2), np.ones(3)),
+            "RobustScale: median and factor must have the same shape, got",
         ),
         (lambda: pn.Standardize(np.ones(2), np.ones(3)), "must have the same shape, got (2,) and (3,)"),
     ):

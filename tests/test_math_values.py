@@ -38,6 +38,13 @@ ACTIVATIONS = {
     pn.Softplus(): (lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))), 0.5),
     pn.GELU(): (_gelu, 0.5),
     pn.Swish(): (lambda x: x * _logistic(x), 0.5),
+    pn.Mish(): (lambda x: x * math.tanh(max(x, 0.0) + math.log1p(math.exp(-abs(x)))), 0.6),
+    pn.SELU(): (
+        lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x)),
+        1.7580993408473766,
+    ),
+    pn.SmoothClip(): (lambda x: x / math.sqrt(1 + (x / 3) ** 2), 1.0),
+    pn.SmoothClip(0.5): (lambda x: x / math.sqrt(1 + (2 * x) ** 2), 1.0),
 }
 
 
@@ -50,7 +57,7 @@ def test_activations(layer):
     dx, grads = layer.backward({}, np.ones_like(x), cache)
     assert (dx[0, 3], grads) == (pytest.approx(slope_at_0), {})  # at a kink the slope from the left, as everywhere
     assert np.isfinite(dx).all()
-    assert layer.kinks == ((0.0,) if type(layer).__name__ in ("ReLU", "LeakyReLU", "ELU") else ())
+    assert layer.kinks == ((0.0,) if type(layer).__name__ in ("ReLU", "LeakyReLU", "ELU", "SELU") else ())
 
 
 @pytest.mark.parametrize("layer", ACTIVATIONS, ids=str)

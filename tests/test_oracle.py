@@ -22,6 +22,28 @@ LAYERS = [
     (layers.Softplus(), lambda p, x: F.softplus(x, threshold=1e9)),  # torch turns linear at 20
     (layers.GELU(), lambda p, x: F.gelu(x, approximate="tanh")),
     (layers.Swish(), lambda p, x: F.silu(x)),
+    (layers.Mish(), lambda p, x: F.mish(x)),
+    (layers.SELU(), lambda p, x: F.selu(x)),
+    (layers.Scale("normal"), lambda p, x: x * p["scale"]),
+    (layers.Parametric(layers.Mish()), lambda p, x: torch.lerp(x, F.mish(x), p["strength"])),
+    (
+        layers.NTKDense(3, bias_factor=0.2),
+        lambda p, x: F.linear(x, p["weight"].T / x.shape[1] ** 0.5, 0.2 * p["bias"]),
+    ),
+    (
+        layers.PeriodicEmbedding(2, 4),
+        lambda p, x: torch.cat(
+            [
+                torch.einsum(
+                    "nfk,fku->nfu", torch.cos(2 * torch.pi * x[..., None] * p["frequency"] + p["phase"]), p["weight"]
+                )
+                .add(p["bias"])
+                .flatten(1),
+                x,
+            ],
+            dim=1,
+        ),
+    ),
     (layers.Softmax(), lambda p, x: F.softmax(x, dim=-1)),
     (layers.Flatten(), lambda p, x: torch.flatten(x, 1)),
     (layers.Rescale(0.25, 2.0), lambda p, x: 0.25 * x + 2.0),

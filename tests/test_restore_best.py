@@ -81,6 +81,13 @@ def same_state(model, state, *, optimizer=True):
                 np.testing.assert_array_equal(array, np.asarray(state.opt_state[slot][name]), err_msg=f"{slot} {name}")
 
 
+def test_without_a_patience_all_epochs_are_trained_and_the_best_is_kept():
+    model, kept = make(), Kept()
+    fit(model, 7, pn.EarlyStopping("lr", None, mode="max"), kept)
+    assert (len(kept.states), model.history.stopped, model.epoch) == (7, "epochs", 7)
+    same_state(model, kept.states[BEST - 1])
+
+
 @pytest.mark.usefixtures("_pythons_own_handler")
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize("how", ["stop", "interrupt", "error", "time limit"])

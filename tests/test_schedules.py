@@ -12,7 +12,7 @@ import pytest
 import portanet as pn
 from portanet import metrics, schedules
 from portanet.errors import ConfigError
-from portanet.schedules import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
+from portanet.schedules import Constant, Cosine, CosLog, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 from tests.small import blobs, trainer
 
 VALUES = [
@@ -22,6 +22,8 @@ VALUES = [
     (Exponential(0.9), {0: 1, 1: 0.9, 2: 0.81, 0.5: math.sqrt(0.9)}),
     (Cosine(), {0: 1, 5: 0.5 + math.sqrt(0.125), 10: 0.5, 20: 0, 25: 0}),
     (Cosine(final=0.2), {0: 1, 10: 0.6, 20: 0.2}),
+    (CosLog(), {0: 0, 20 / 15: 0, 4: 0, 28 / 3: 0, 20: 0, 25: 0, (2**0.5 - 1) * 4 / 3: 1, (2**3.5 - 1) * 4 / 3: 1}),
+    (CosLog(1), {0: 0, 20 * (2**0.5 - 1): 1, 20 * (2**0.25 - 1): 0.5, 20: 0}),
     (OneCycle(start=0.1, rise=0.25, final=0.01), {0: 0.1, 2.5: 0.55, 5: 1, 12.5: 0.505, 20: 0.01, 30: 0.01}),
     (OneCycle(rise=0.0), {0: 1, 20: 1e-4}),
     (WarmUp(4), {0: 0, 1: 0.25, 4: 1, 20: 1}),
@@ -53,6 +55,7 @@ def test_rises_and_falls(schedule, turns):
 def test_what_schedules_begin_with():
     assert StepDecay() == StepDecay(every=10.0, gamma=0.1)
     assert Exponential() == Exponential(gamma=0.95)
+    assert CosLog() == CosLog(cycles=4)
     assert OneCycle() == OneCycle(start=0.04, rise=0.3, final=1e-4)
     assert WarmUp() == WarmUp(epochs=1.0, then=Constant())
     assert Plateau() == Plateau("val_loss", gamma=0.1, patience=5, min_delta=0.0)

@@ -21,8 +21,8 @@ class EarlyStopping(Callback):
     ----------
     monitor : str
         A column of the history.
-    patience : int
-        Number of epochs to wait for an improvement.
+    patience : int or None
+        Number of epochs to wait for an improvement; with None training is never stopped, and its best epoch is kept.
     min_delta : float
         Smallest change that counts as one.
     restore_best : bool
@@ -40,14 +40,15 @@ class EarlyStopping(Callback):
     def __init__(
         self,
         monitor: str = "val_loss",
-        patience: int = 5,
+        patience: int | None = 5,
         min_delta: float = 0.0,
         *,
         restore_best: bool = True,
         mode: str = "auto",
     ) -> None:
         check_text("EarlyStopping: monitor", monitor)
-        check_count("EarlyStopping: patience", patience, 1)
+        if patience is not None:
+            check_count("EarlyStopping: patience", patience, 1)
         check_number("EarlyStopping: min_delta", min_delta, 0)
         check_flag("EarlyStopping: restore_best", restore_best)
         check("EarlyStopping: mode", mode, MODE)
@@ -68,7 +69,7 @@ class EarlyStopping(Callback):
         if improved(value, self.best, sign, self.min_delta):
             self.best, self.best_epoch = value, trainer.epoch
             self._kept = trainer.copy_state() if self.restore_best else None
-        elif trainer.epoch - self.best_epoch >= self.patience:
+        elif self.patience is not None and trainer.epoch - self.best_epoch >= self.patience:
             reason = f"no better {self.monitor} for {self.patience} epochs (best in epoch {self.best_epoch})"
             trainer.stop(reason, finished=True)
 

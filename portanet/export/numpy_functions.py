@@ -35,6 +35,19 @@ def swish(x: np.ndarray) -> np.ndarray:
     return x * sigmoid(x)
 
 
+def mish(x: np.ndarray) -> np.ndarray:
+    e = np.exp(np.minimum(x, 20))  # held below 20, where the gate is 1: exp cannot overflow
+    return x * (e * (e + 2) / (e * (e + 2) + 2))
+
+
+def selu(x: np.ndarray) -> np.ndarray:
+    return 1.0507009873554805 * (np.maximum(x, 0) + 1.6732632423543772 * np.expm1(np.minimum(x, 0)))
+
+
+def smooth_clip(x: np.ndarray, limit: float) -> np.ndarray:
+    return x / np.sqrt(1 + (x / limit) ** 2)
+
+
 def softmax(x: np.ndarray) -> np.ndarray:
     e = np.exp(x - x.max(axis=-1, keepdims=True))  # the largest exponential is 1: exp cannot overflow
     return e / e.sum(axis=-1, keepdims=True)
@@ -55,6 +68,21 @@ def embedding(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     index = np.round(x).astype(int)
     known = (index >= 0) & (index < len(weight))
     return weight[np.where(known, index, 0)] * known[..., None].astype(weight.dtype)  # zeros for unknown categories
+
+
+def one_hot(x: np.ndarray, categories: tuple[int, ...]) -> np.ndarray:
+    found = [np.round(x[..., i : i + 1]) == np.arange(k) for i, k in enumerate(categories)]
+    return np.concatenate(found, axis=-1).astype(x.dtype)
+
+
+def periodic_embedding(
+    x: np.ndarray, frequency: np.ndarray, phase: np.ndarray | None, weight: np.ndarray, bias: np.ndarray, skip: bool
+) -> np.ndarray:
+    z = x[..., None] * (2 * math.pi * frequency)
+    waves = np.concatenate([np.cos(z), np.sin(z)], axis=-1) if phase is None else np.cos(z + phase)
+    vectors = (waves[..., None, :] @ weight)[..., 0, :] + bias
+    vectors = vectors.reshape(len(x), -1)
+    return np.concatenate([vectors, x], axis=1) if skip else vectors
 
 
 def taps(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -111,6 +112,11 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
             yield from _forward(step.chain, depth + 1)
             yield f"x = skip{depth} + x"
             continue
+        if kind is layers.Parametric:
+            yield f"straight{depth} = x{note}"
+            yield from _forward(step.chain, depth + 1)
+            yield f"x = straight{depth} + {_array(step, 'strength')} * (x - straight{depth})"
+            continue
         if kind is layers.Parallel:
             yield f"whole{depth}, sides{depth} = x, []{note}"
             start = 0
@@ -132,6 +138,21 @@ def _array(step: Step, name: str) -> str:
 
 def _dense(step: Step) -> str:
     return f"x @ {_array(step, 'weight')}" + (f" + {_array(step, 'bias')}" if "bias" in step.arrays else "")
+
+
+def _ntk_dense(step: Step) -> str:
+    factor = 1 / math.sqrt(step.arrays["weight"].shape[0])
+    bias = f" + {_array(step, 'bias')} * {step.layer.bias_factor!r}" if "bias" in step.arrays else ""
+    return f"x @ {_array(step, 'weight')} * {factor!r}{bias}"
+
+
+def _embedding(step: Step) -> str:
+    return f"embedding(x, {_array(step, 'weight')})" + (".reshape(len(x), -1)" if step.layer.flat else "")
+
+
+def _periodic(step: Step) -> str:
+    arrays = ", ".join(_array(step, name) for name in ("frequency", "phase", "weight", "bias"))
+    return f"periodic_embedding(x, {arrays}, skip={step.layer.skip})"
 
 
 def _rescale(step: Step) -> str:
@@ -184,17 +205,25 @@ _LINES: dict[type[Layer], Callable[[Step], str]] = {
     layers.Conv2D: _conv,
     layers.Dense: _dense,
     layers.ELU: _function("elu", "alpha"),
-    layers.Embedding: _function("embedding", arrays=("weight",)),
+    layers.Embedding: _embedding,
     layers.Flatten: _reshape,
     layers.GELU: _function("gelu"),
     layers.GlobalAvgPool2D: lambda step: "x.mean(axis=(1, 2))",
     layers.LayerNorm: _function("layer_norm", "eps", arrays=("gamma", "beta")),
     layers.LeakyReLU: _function("leaky_relu", "slope"),
     layers.MaxPool2D: _pool("max_pool"),
+    layers.Mish: _function("mish"),
+    layers.NTKDense: _ntk_dense,
+    layers.OneHot: lambda step: f"one_hot(x, {tuple(step.layer.categories)})",
+    layers.PeriodicEmbedding: _periodic,
     layers.ReLU: _function("relu"),
     layers.Rescale: _rescale,
     layers.Reshape: _reshape,
+    layers.RobustScale: lambda step: f"(x - {_array(step, 'median')}) * {_array(step, 'factor')}",
+    layers.SELU: _function("selu"),
+    layers.Scale: lambda step: f"x * {_array(step, 'scale')}",
     layers.Sigmoid: _function("sigmoid"),
+    layers.SmoothClip: _function("smooth_clip", "limit"),
     layers.Softmax: _function("softmax"),
     layers.Softplus: _function("softplus"),
     layers.Standardize: lambda step: f"(x - {_array(step, 'mean')}) * {_array(step, 'inverse_std')}",

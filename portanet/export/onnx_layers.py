@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,27 @@ def _dense(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Gemm", [*inputs, graph.weight(step, "bias")], step.prefix)
 
 
+def _ntk_dense(graph: Graph, step: Step, x: str) -> str:
+    return _dense(graph, replace(step, arrays=step.layer.effective(step.arrays)), x)
+
+
+def _mish(graph: Graph, step: Step, x: str) -> str:
+    gate = graph.node("Tanh", [graph.node("Softplus", [x], step.prefix)], step.prefix)
+    return graph.node("Mul", [x, gate], step.prefix)
+
+
+def _smooth_clip(graph: Graph, step: Step, x: str) -> str:
+    u = graph.node("Mul", [x, graph.number(1 / step.layer.limit)], step.prefix)
+    square = graph.node("Mul", [u, u], step.prefix)
+    root = graph.node("Sqrt", [graph.node("Add", [square, graph.number(1.0)], step.prefix)], step.prefix)
+    return graph.node("Div", [x, root], step.prefix)
+
+
+def _parametric(graph: Graph, step: Step, x: str) -> str:
+    bend = graph.node("Sub", [graph.add(step.chain, x), x], step.prefix)
+    return graph.node("Add", [x, graph.node("Mul", [bend, graph.weight(step, "strength")], step.prefix)], step.prefix)
+
+
 def _gelu(graph: Graph, step: Step, x: str) -> str:
     def times(a: str, b: str) -> str:
         return graph.node("Mul", [a, b], step.prefix)
@@ -117,9 +139,12 @@ def _rescale(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Add", [x, graph.number(step.layer.offset)], step.prefix) if step.layer.offset else x
 
 
-def _standardize(graph: Graph, step: Step, x: str) -> str:
-    x = graph.node("Sub", [x, graph.weight(step, "mean")], step.prefix)
-    return graph.node("Mul", [x, graph.weight(step, "inverse_std")], step.prefix)
+def _standardize(middle: str, factor: str) -> _Write:
+    def write(graph: Graph, step: Step, x: str) -> str:
+        x = graph.node("Sub", [x, graph.weight(step, middle)], step.prefix)
+        return graph.node("Mul", [x, graph.weight(step, factor)], step.prefix)
+
+    return write
 
 
 def _reshape(graph: Graph, step: Step, x: str) -> str:
@@ -135,7 +160,35 @@ def _embedding(graph: Graph, step: Step, x: str) -> str:
     x = graph.node("Clip", [x, graph.number(-1), graph.number(len(weight))], step.prefix)
     x = graph.node("Add", [x, graph.number(1)], step.prefix)
     x = graph.node("Cast", [x], step.prefix, to=graph.onnx.TensorProto.INT64)
-    return graph.node("Gather", [table, x], step.prefix)
+    x = graph.node("Gather", [table, x], step.prefix)
+    return graph.node("Flatten", [x], step.prefix, axis=1) if step.layer.flat else x
+
+
+def _one_hot(graph: Graph, step: Step, x: str) -> str:
+    sizes = step.layer.categories
+    columns = graph.array(f"{step.prefix}columns", np.repeat(np.arange(len(sizes)), sizes))
+    codes = graph.array(f"{step.prefix}codes", np.concatenate([np.arange(k, dtype="float32") for k in sizes]))
+    x = graph.node("Gather", [graph.node("Round", [x], step.prefix), columns], step.prefix, axis=-1)
+    found = graph.node("Equal", [x, codes], step.prefix)
+    return graph.node("Cast", [found], step.prefix, to=graph.onnx.TensorProto.FLOAT)
+
+
+def _periodic(graph: Graph, step: Step, x: str) -> str:
+    turn = graph.array(f"{step.prefix}turn", (2 * math.pi * step.arrays["frequency"]).astype("float32"))
+    last = graph.array("axis -1", np.asarray([-1], dtype="int64"))
+    z = graph.node("Mul", [graph.node("Unsqueeze", [x, last], step.prefix), turn], step.prefix)  # (n, f, k)
+    if step.layer.phase:
+        waves = graph.node("Cos", [graph.node("Add", [z, graph.weight(step, "phase")], step.prefix)], step.prefix)
+    else:
+        both = [graph.node(wave, [z], step.prefix) for wave in ("Cos", "Sin")]
+        waves = graph.node("Concat", both, step.prefix, axis=-1)
+    before = graph.array("axis -2", np.asarray([-2], dtype="int64"))
+    u = graph.node(
+        "MatMul", [graph.node("Unsqueeze", [waves, before], step.prefix), graph.weight(step, "weight")], step.prefix
+    )
+    u = graph.node("Add", [graph.node("Squeeze", [u, before], step.prefix), graph.weight(step, "bias")], step.prefix)
+    u = graph.node("Flatten", [u], step.prefix, axis=1)
+    return graph.node("Concat", [u, x], step.prefix, axis=-1) if step.layer.skip else u
 
 
 def _conv(graph: Graph, step: Step, x: str) -> str:
@@ -187,15 +240,24 @@ STEPS: dict[type[Layer], _Write] = {
     layers.LayerNorm: _plain("LayerNormalization", "gamma", "beta", settings=_EPS, axis=-1),
     layers.LeakyReLU: _plain("LeakyRelu", settings={"alpha": "slope"}),
     layers.MaxPool2D: _channels_first(_pool("MaxPool")),
+    layers.Mish: _mish,
+    layers.NTKDense: _ntk_dense,
+    layers.OneHot: _one_hot,
     layers.Parallel: _parallel,
+    layers.Parametric: _parametric,
+    layers.PeriodicEmbedding: _periodic,
     layers.ReLU: _plain("Relu"),
     layers.Rescale: _rescale,
     layers.Reshape: _reshape,
     layers.Residual: _residual,
+    layers.RobustScale: _standardize("median", "factor"),
+    layers.SELU: _plain("Selu"),
+    layers.Scale: _plain("Mul", "scale"),
     layers.Sigmoid: _plain("Sigmoid"),
+    layers.SmoothClip: _smooth_clip,
     layers.Softmax: _plain("Softmax", axis=-1),
     layers.Softplus: _plain("Softplus"),
-    layers.Standardize: _standardize,
+    layers.Standardize: _standardize("mean", "inverse_std"),
     layers.Swish: _swish,
     layers.Tanh: _plain("Tanh"),
     Exp: _plain("Exp"),

@@ -226,6 +226,8 @@ _LAYERS: dict[str, Callable[[Any, Shape], Layer]] = {
     "MaxPool2d": _max_pool,
     "ReLU": _same(layers.ReLU),
     "Rescale": _same(layers.Rescale, "scale", "offset"),
+    "Mish": _same(layers.Mish),
+    "SELU": _same(layers.SELU),
     "SiLU": _same(layers.Swish),
     "Sigmoid": _same(layers.Sigmoid),
     "Softmax": _softmax,

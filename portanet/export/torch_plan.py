@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -209,7 +210,23 @@ def _embedding(step: Step, prefix: str, state: _State) -> Made:
     if state.order is not None:
         raise cannot(step, "torch", "flattened images stand in another order there")
     shape = step.arrays["weight"].shape
+    if step.layer.flat:
+        raise cannot(step, "torch", "torch's Embedding has no flat form; take flat=False, and Flatten() after it")
     return Call("Embedding", shape), [Entry(f"{step.prefix}weight", f"{prefix}weight", shape, _same, _same)]
+
+
+def _ntk_dense(step: Step, prefix: str, state: _State) -> Made:
+    call, entries = _dense(step, prefix, state)
+    factors = {"weight": 1 / math.sqrt(step.arrays["weight"].shape[0]), "bias": step.layer.bias_factor}
+    return call, [_scaled(entry, factors[entry.ours.rpartition(".")[2]]) for entry in entries]
+
+
+def _scaled(entry: Entry, factor: float) -> Entry:
+    return replace(entry, forth=lambda a: entry.forth(a * factor), back=lambda a: entry.back(a / factor))
+
+
+def _of_a_table(step: Step, prefix: str, state: _State) -> Made:
+    raise cannot(step, "torch", "torch.nn has no such module; export it to ONNX")
 
 
 def _residual(step: Step, prefix: str, state: _State) -> Made:
@@ -238,11 +255,20 @@ _MODULES: dict[type[Layer], Callable[[Step, str, _State], Made]] = {
     layers.LayerNorm: _layer_norm,
     layers.LeakyReLU: _without_arrays("LeakyReLU", "slope"),
     layers.MaxPool2D: _pool("MaxPool2d", float("-inf")),
+    layers.Mish: _without_arrays("Mish"),
+    layers.NTKDense: _ntk_dense,
+    layers.OneHot: _of_a_table,
     layers.Parallel: _parallel,
+    layers.Parametric: _of_a_table,
+    layers.PeriodicEmbedding: _of_a_table,
     layers.ReLU: _without_arrays("ReLU"),
     layers.Rescale: _without_arrays("Rescale", "scale", "offset"),
     layers.Reshape: _reshape,
     layers.Residual: _residual,
+    layers.RobustScale: _of_a_table,
+    layers.SELU: _without_arrays("SELU"),
+    layers.Scale: _of_a_table,
+    layers.SmoothClip: _of_a_table,
     layers.Sigmoid: _without_arrays("Sigmoid"),
     layers.Softmax: _softmax,
     layers.Softplus: _without_arrays("Softplus"),

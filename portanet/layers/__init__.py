@@ -10,11 +10,17 @@ from portanet.layers.dense import *
 from portanet.layers.dropout import *
 from portanet.layers.embedding import *
 from portanet.layers.norm import *
+from portanet.layers.ntk import *
+from portanet.layers.onehot import *
 from portanet.layers.parallel import *
+from portanet.layers.parametric import *
+from portanet.layers.periodic import *
 from portanet.layers.pool import *
 from portanet.layers.preprocess import *
 from portanet.layers.reshape import *
+from portanet.layers.scale import *
 from portanet.layers.sequential import *
+from portanet.layers.smooth import *
 from portanet.registry import subclasses_in
 
 LAYERS.update(subclasses_in(globals(), Layer))

@@ -75,7 +75,7 @@ class Dense(RatedLayer):
             )
             raise ShapeError(message)
         if x.ndim > weight.ndim:  # places as rows: one product in place of one for each sample
-            y, cache = self.forward(params, as_rows(x, weight.ndim))
+            y, cache = Dense.forward(self, params, as_rows(x, weight.ndim))  # not a subclass's: it came from there
             return namespace(y).reshape(y, (*x.shape[:-1], y.shape[-1])), cache
         y = x @ weight
         if self.bias:
@@ -86,10 +86,14 @@ class Dense(RatedLayer):
         x, weight = cache
         xp = namespace(dy)
         if dy.ndim > weight.ndim:
-            dx, grads = self.backward(params, as_rows(dy, weight.ndim), cache, need_dx=need_dx)
+            dx, grads = Dense.backward(self, params, as_rows(dy, weight.ndim), cache, need_dx=need_dx)
             return (None if dx is None else xp.reshape(dx, (*dy.shape[:-1], dx.shape[-1]))), grads
         grads = {"weight": product(x.mT, dy)}
         if self.bias:
             grads["bias"] = sum_rows(dy, xp)
         dx = sum_leading(product(dy, weight.mT), x.ndim, xp) if need_dx else None
         return dx, grads
+
+    def effective(self, params: Params) -> Params:
+        """Return the weight W and the bias b that x is multiplied by and shifted by."""
+        return params

@@ -13,7 +13,7 @@ from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Rescale", "Standardize"]
+__all__ = ["Rescale", "RobustScale", "Standardize"]
 
 
 def statistics(value: Any) -> Any:
@@ -91,14 +91,7 @@ class Standardize(Layer):
         return cls(x.mean(axis=0, dtype="float64"), 1.0 / std)
 
     def init_buffers(self, in_shape: Shape) -> Params:
-        if self.mean is None:
-            message = "it has no mean and deviation yet; make it by Standardize.of(x), with the training data"
-            raise ShapeError(message)
-        if self.mean.shape != in_shape:
-            made = f"was made of samples of shape {self.mean.shape}"
-            message = f"{made}, got {in_shape}; make it of this data by Standardize.of(x)"
-            raise ShapeError(message)
-        return {"mean": self.mean, "inverse_std": self.inverse_std}
+        return fixed({"mean": self.mean, "inverse_std": self.inverse_std}, in_shape, "Standardize.of")
 
     def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
         return {"mean": tuple(in_shape), "inverse_std": tuple(in_shape)}  # known without the arrays themselves
@@ -113,3 +106,82 @@ class Standardize(Layer):
 
     def config(self) -> dict[str, Any]:
         return {"type": "Standardize"}
+
+
+@dataclass(frozen=True)
+class RobustScale(Layer):
+    """Each feature with median 0 and quartiles 1 apart, by the training data's own: outliers do not shrink the rest.
+
+    Forward   y  = (x - median) factor,   factor = 1 / (third quartile - first quartile)
+    Backward  dx = dy factor
+    Shapes    x, y: (..., n, features); median, factor: (features,), buffers
+    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.1
+
+    Make it by :meth:`of`; the two arrays are saved with the network's parameters, not in its description. SmoothClip
+    belongs after it.
+    """
+
+    median: Annotated[Any, statistics] = field(default=None, repr=False, compare=False)
+    factor: Annotated[Any, statistics] = field(default=None, repr=False, compare=False)
+    stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shapes = [None if value is None else value.shape for value in (self.median, self.factor)]
+        if shapes[0] != shapes[1]:
+            message = f"RobustScale: median and factor must have the same shape, got {shapes[0]} and {shapes[1]}"
+            raise ConfigError(message)
+
+    @classmethod
+    def of(cls, x: Any) -> RobustScale:
+        """Return the layer for the host array `x`, (n, features).
+
+        Where the quartiles are equal, half of the range takes the place of their distance; a feature that never changes
+        becomes 0.
+        """
+        ordered = x.astype("float64")
+        ordered.sort(axis=0)
+        low, median, high = (_quantile(ordered, q) for q in (0.25, 0.5, 0.75))
+        spread = high - low
+        spread = spread + (spread == 0) * 0.5 * (ordered[-1] - ordered[0])
+        constant = spread == 0
+        return cls(median, (1.0 - constant) / (spread + constant))
+
+    def init_buffers(self, in_shape: Shape) -> Params:
+        return fixed({"median": self.median, "factor": self.factor}, in_shape, "RobustScale.of")
+
+    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
+        return {"median": tuple(in_shape), "factor": tuple(in_shape)}
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        y = x - params["median"]
+        y *= params["factor"]
+        return y, params["factor"]
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        return dy * cache, {}
+
+    def config(self) -> dict[str, Any]:
+        return {"type": "RobustScale"}
+
+
+def _quantile(ordered: Any, q: float) -> Any:
+    """Return the quantile q of each column of sorted rows, interpolated between the two rows beside it."""
+    at = q * (len(ordered) - 1)
+    first, last = math.floor(at), math.ceil(at)
+    return ordered[first] + (at - first) * (ordered[last] - ordered[first])
+
+
+def fixed(arrays: Params, in_shape: Shape, made_by: str) -> Params:
+    """Return a layer's fixed arrays, one number a feature; raise ShapeError if there are none, or for other samples."""
+    if any(value is None for value in arrays.values()):
+        message = f"it has no {' and '.join(arrays)} yet; make it by {made_by}(x), with the training data"
+        raise ShapeError(message)
+    for value in arrays.values():
+        if value.shape != in_shape:
+            message = (
+                f"was made of samples of shape {value.shape}, got {in_shape}; make it of this data by {made_by}(x)"
+            )
+            raise ShapeError(message)
+    return arrays

@@ -2,6 +2,7 @@
 
 :class:`MLPClassifier` and :class:`MLPRegressor` take every argument of scikit-learn's own, with the same meaning, and
 have every fitted attribute; and then some. :class:`CNNClassifier` classifies images by the same arguments.
+:class:`TabularClassifier` and :class:`TabularRegressor` are for tables, with settings tuned on many.
 :class:`FleetGridSearchCV` and :class:`FleetRandomizedSearchCV` are its searches, with many fits trained at once.
 """
 
@@ -16,6 +17,7 @@ from portanet.sklearn.classifier import MLPClassifier
 from portanet.sklearn.cnn import CNNClassifier
 from portanet.sklearn.regressor import MLPRegressor
 from portanet.sklearn.search import FleetBackend, FleetGridSearchCV, FleetRandomizedSearchCV
+from portanet.sklearn.tabular import TabularClassifier, TabularRegressor
 
 __all__ = [
     "CNNClassifier",
@@ -24,4 +26,6 @@ __all__ = [
     "FleetRandomizedSearchCV",
     "MLPClassifier",
     "MLPRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
 ]

@@ -87,6 +87,13 @@ LAYERS: dict[str, list[LayerCase]] = {
     "Softplus": [LayerCase(layers.Softplus(), (7,))],
     "GELU": [LayerCase(layers.GELU(), (7,))],
     "Swish": [LayerCase(layers.Swish(), (7,))],
+    "Mish": [LayerCase(layers.Mish(), (7,))],
+    "SELU": [LayerCase(layers.SELU(), (7,))],
+    "SmoothClip": [LayerCase(layers.SmoothClip(), (7,)), LayerCase(layers.SmoothClip(0.5), (3, 2))],
+    "Parametric": [
+        LayerCase(layers.Parametric(layers.Mish()), (7,)),
+        LayerCase(layers.Parametric(layers.SELU(), rate=0.1), (3, 4)),
+    ],
     "Softmax": [LayerCase(layers.Softmax(), (7,)), LayerCase(layers.Softmax(), (1,))],
     "Dropout": [
         LayerCase(layers.Dropout(0.4), (50,)),
@@ -116,7 +123,24 @@ LAYERS: dict[str, list[LayerCase]] = {
     "GlobalAvgPool2D": [LayerCase(layers.GlobalAvgPool2D(), (3, 4, 2))],
     "BatchNorm": [LayerCase(layers.BatchNorm(), (4,)), LayerCase(layers.BatchNorm(0.5, 1e-3), (3, 2, 4))],
     "LayerNorm": [LayerCase(layers.LayerNorm(), (6,)), LayerCase(layers.LayerNorm(), (3, 6))],
-    "Embedding": [LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5)],
+    "Embedding": [
+        LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5),
+        LayerCase(layers.Embedding(4, 2, flat=True), (3,), whole_numbers=5),
+    ],
+    "OneHot": [
+        LayerCase(layers.OneHot((3, 1, 4)), (3,), whole_numbers=5),
+        LayerCase(layers.OneHot((2,)), (2, 1), whole_numbers=2),
+    ],
+    "PeriodicEmbedding": [
+        LayerCase(layers.PeriodicEmbedding(2, 5), (4,)),
+        LayerCase(layers.PeriodicEmbedding(3, 2, sigma=1.0, phase=False, skip=False), (1,)),
+    ],
+    "Scale": [LayerCase(layers.Scale(), (5,)), LayerCase(layers.Scale("normal:2", rate=6.0), (2, 3))],
+    "NTKDense": [
+        LayerCase(layers.NTKDense(3), (4,)),
+        LayerCase(layers.NTKDense(2, bias=False), (1,)),
+        LayerCase(layers.NTKDense(3, bias_factor=0.5), (2, 5)),
+    ],
     "Parallel": [
         LayerCase(layers.Parallel((layers.Dense(3), layers.Flatten(), layers.LayerNorm()), (2, 1, 3)), (6,)),
         LayerCase(
@@ -128,6 +152,7 @@ LAYERS: dict[str, list[LayerCase]] = {
     ],
     "Rescale": [LayerCase(layers.Rescale(1 / 255, -0.5), (4, 4))],
     "Standardize": [LayerCase(layers.Standardize.of(generator(0, "cases").normal(2.0, 3.0, (20, 6))), (6,))],
+    "RobustScale": [LayerCase(layers.RobustScale.of(generator(0, "cases").normal(2.0, 3.0, (20, 6))), (6,))],
     "CustomActivation": [
         LayerCase(layers.CustomActivation("square", lambda x: x * x, lambda x: 2.0 * x), (5,)),
     ],

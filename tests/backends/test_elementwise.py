@@ -33,6 +33,9 @@ def layer_calls():
         pn.Softplus(),
         pn.GELU(),
         pn.Swish(),
+        pn.Mish(),
+        pn.SELU(),
+        pn.SmoothClip(0.7),
     ):
         yield layer, "forward", lambda x, dy, layer=layer: (layer, {}, x - 1.0)
         yield layer, "backward", lambda x, dy, layer=layer: (layer, {}, dy, layer.forward({}, x - 1.0)[1])

@@ -12,12 +12,17 @@ pytest.importorskip("sklearn", reason='scikit-learn is not installed: pip instal
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from portanet.sklearn import CNNClassifier, MLPClassifier, MLPRegressor
+from portanet.sklearn import CNNClassifier, MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 from tests.backends.at_hand import require
 
 
 @pytest.mark.filterwarnings("ignore")  # of small numbers of iterations, and of the data that the checks make up
-@parametrize_with_checks([MLPClassifier(max_iter=50), MLPRegressor(max_iter=50), CNNClassifier((4,), max_iter=50)])
+@parametrize_with_checks(
+    [
+        *(MLPClassifier(max_iter=50), MLPRegressor(max_iter=50), CNNClassifier((4,), max_iter=50)),
+        *(TabularClassifier(epochs=40), TabularRegressor(epochs=40)),
+    ]
+)
 def test_estimator(estimator, check):
     check(estimator)
 
