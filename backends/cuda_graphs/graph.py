@@ -243,4 +243,4 @@ def _same(a: Array, b: Array) -> bool:
     if a.shape != b.shape:
         return False
     apart = int(cupy.count_nonzero(~cupy.isclose(a, b, rtol=1e-5, atol=1e-7, equal_nan=True)))
-    return apart <= a.size // 1000
+    return apart <= int(a.size) // 1000

@@ -272,7 +272,7 @@ def test_an_upload_that_is_closed_early_waits_for_what_is_under_way(backend, mon
 
     waited = []
 
-    class Noted(cupy.cuda.Event):
+    class Noted(cupy.cuda.Event):  # type: ignore[misc]
         def synchronize(self):
             waited.append(self)
             super().synchronize()

@@ -44,8 +44,9 @@ def test_the_network_of_realmlp():
     assert isinstance(front, pn.Parallel)
     numbers, few, many, flag = front.layers
     assert list(front.sizes) == [3, 1, 1, 1]
-    for part in (numbers, few, flag):
-        assert isinstance(part, pn.Sequential)
+    assert isinstance(numbers, pn.Sequential)
+    assert isinstance(few, pn.Sequential)
+    assert isinstance(flag, pn.Sequential)
     assert numbers.layers[1:] == (pn.SmoothClip(3.0), pn.PeriodicEmbedding(3, 16, sigma=0.1, rate=0.1))
     assert (few.layers[0], flag.layers[0]) == (pn.OneHot((3,)), pn.OneHot((2,)))
     assert many == pn.Embedding(12, 8, "normal:1", flat=True)
