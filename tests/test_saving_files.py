@@ -89,6 +89,7 @@ DAMAGED = {
     "an unknown loss": (with_("hinge", "loss", "name"), "unknown loss 'hinge'"),
     "a loss's unknown option": (with_(1, "loss", "options", "x"), "unknown option 'x'"),
     "options in options": (with_({"name": "huber"}, "loss", "options"), "unknown option 'name'"),
+    "an epoch beyond all counts": (with_(2**63, "epoch"), "expected a whole number from 0 to 2^53"),
     "a shape of words": (with_(["a"], "input_shape"), "description is incomplete or of another kind"),
     "another shape": (
         with_([5, 5], "input_shape"),

@@ -141,7 +141,7 @@ def best_weights(folder: Path, trainer: TrainerView, epoch: int) -> dict[str, Pa
     arrays, about = read(path)
     parts = differences(about, trainer)
     found = about.get("epoch")
-    if not isinstance(found, int) or found < epoch:  # a later one was saved after the checkpoint
+    if not isinstance(found, int) or not epoch <= found <= 2**53:  # a later one was saved after the checkpoint
         parts.append(f"its epoch is {found!r:.40}, and the best one was {epoch}")
     if parts:
         message = f"{path}: it is not of this training: {'; '.join(parts)}; put the run's own file back"

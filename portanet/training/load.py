@@ -140,8 +140,8 @@ def _remedy(missing: Sequence[str]) -> str:
 
 
 def _whole(value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        message = f"expected a whole number of {least} or more, got {value!r:.60}"
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 2**53:
+        message = f"expected a whole number from {least} to 2^53, got {value!r:.60}"
         raise ValueError(message)
     return value
 
