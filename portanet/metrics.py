@@ -18,7 +18,7 @@ from array_api_compat import device
 from portanet.backends.host import host_array
 from portanet.backends.namespace import namespace
 from portanet.checks import Count, Name, check_fields
-from portanet.errors import ConfigError, DataError, unknown
+from portanet.errors import ConfigError, DataError, install, unknown
 from portanet.layers import Sigmoid
 from portanet.losses import Loss
 from portanet.losses.base import aligned, weighted_mean
@@ -275,7 +275,7 @@ def get(spec: MetricLike) -> Metric:
         if first in ("y_true", "y1"):  # it compares targets and predictions; clusterings and distances do not
             return ScikitMetric(spec)
     except ImportError:
-        hint = '; more come from scikit-learn, which is not installed: pip install "portanet[sklearn]"'
+        hint = f"; more come from scikit-learn, which is not installed; {install('sklearn')}"
     raise ConfigError(unknown("metric", spec, [*METRICS, "top_5"]) + hint, missing=(spec,))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from portanet.cli.output import echo, numbers, print_json, print_table
-from portanet.cli.parameters import json_option, which_option
+from portanet.cli.parameters import any_size_option, json_option, which_option
 from portanet.errors import DataError
 
 __all__ = ["info"]
@@ -21,10 +21,11 @@ _LARGEST = 1 << 20  # bytes of a report
 @click.command()
 @click.argument("what", metavar="RUN|FILE|DATA")
 @which_option
+@any_size_option
 @click.option("--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last.")
 @click.option("--task", type=click.Choice(["classification", "regression"]), help="Tables and arrays: what to learn.")
 @json_option
-def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: bool) -> None:
+def info(what: str, which: str, target: str | None, task: Any, *, any_size: bool, json_wanted: bool) -> None:
     """Describe a run, a model's file, or data.
 
     Of a network its layers, classes and size are printed; of data their samples and classes; of what is exported, and
@@ -36,7 +37,7 @@ def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: b
     if exported is not None:
         found, show = exported, foreign.show
     elif stored.is_stored(what):
-        found = _of_model(stored.find(what, which), Path(what))
+        found = _of_model(stored.find(what, which), Path(what), any_size=any_size)
         show = _show_model
     else:
         found = _of_data(what, target, task)
@@ -47,12 +48,12 @@ def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: b
         show(found)
 
 
-def _of_model(file: Path, place: Path) -> dict[str, Any]:
+def _of_model(file: Path, place: Path, *, any_size: bool) -> dict[str, Any]:
     from portanet.cli.describe import count, layer_rows
     from portanet.cli.run_folder import REPORT
     from portanet.training.load import load
 
-    net = load(file)
+    net = load(file, any_size=any_size)
     report = place / REPORT
     return {
         "kind": "model",

@@ -17,6 +17,9 @@ from portanet.errors import DataError, PortanetError
 _FREE = 16 << 20
 """Bytes that any packed file may unpack to."""
 
+_FREE_TEXT = 4 << 20
+"""The same for text, of which a reader makes some ten times as much."""
+
 _RATIO = 200
 """How many times its size a larger one may unpack to. Deflate packs zeros 1032 times; MNIST, CSV and the like 5 to
 50."""
@@ -134,8 +137,10 @@ def exactly(stream: IO[bytes], expected: int, capacity: Capacity, place: object)
 
 
 def read(path: Path) -> bytearray:
-    """Return all that a file holds, unpacked if it is gzip; raise DataError if that is implausibly much."""
+    """Return the text that a file holds, unpacked if it is gzip; raise DataError if that is implausibly much."""
     with opened(path) as (stream, capacity):
+        if capacity.packed:
+            capacity = Capacity(max(_FREE_TEXT, _RATIO * path.stat().st_size), packed=True)
         data = take(stream, capacity.bytes + 1, path)
         if len(data) > capacity.bytes and capacity.packed:  # a plain file that grows meanwhile is cut where it was
             capacity.refuse(path, "more text came out of it")

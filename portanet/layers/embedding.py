@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -46,6 +47,9 @@ class Embedding(RatedLayer):
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         weight = initializer(self.weight_init)(rng, (self.categories, self.units))
         return {"weight": weight}, (*in_shape, self.units)
+
+    def scratch(self, in_shape: Shape) -> int:
+        return math.prod(in_shape) * self.categories  # one-hot rows
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(params["weight"])

@@ -12,6 +12,7 @@ import numpy as np
 from portanet.data.dataset import Dataset
 from portanet.data.readers.labels import Task
 from portanet.errors import DataError
+from portanet.names import is_safe
 
 ABOUT = "portanet.json"
 
@@ -27,7 +28,11 @@ def about(folder: Path) -> dict[str, Any] | None:
         with path.open("rb") as file:
             found = json.loads(file.read(_LARGEST))
         names = [*found["classes"], *found["features"]]
-        if not all(isinstance(name, str) for name in names) or not isinstance(found["scale"], float | None):
+        if (
+            not all(isinstance(name, str) for name in names)
+            or not all(map(is_safe, found["classes"]))
+            or not isinstance(found["scale"], float | None)
+        ):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         message = f"{path}: expected what portanet convert writes, got another or a damaged file; "
