@@ -13,7 +13,8 @@ def told(found: dict[str, list[dict[str, object]]]) -> str:
     skipped = [str(one["name"]) for one in packages if "skip_reason" in one]
     holes = sum(len(one.get("vulns", ())) for one in packages)  # type: ignore[arg-type]
     line = f"{len(packages) - len(skipped)} packages audited, {holes} known vulnerabilities"
-    return line + (f"; {len(skipped)} could not be audited: {', '.join(skipped)}" if skipped else "")
+    names = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+    return line + (f"; {len(skipped)} could not be audited: {names}" if skipped else "")
 
 
 if __name__ == "__main__":

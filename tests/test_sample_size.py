@@ -83,7 +83,12 @@ def test_a_prediction_of_large_samples_takes_few_at_a_time(wide, monkeypatch):
     trainer, _ = wide
     rows = []
     forward = trainer.engine.outputs
-    monkeypatch.setattr(trainer.engine, "outputs", lambda params, x: rows.append(len(x)) or forward(params, x))
+
+    def watched(params, x):
+        rows.append(len(x))
+        return forward(params, x)
+
+    monkeypatch.setattr(trainer.engine, "outputs", watched)
     trainer.predict(np.ones((3, 2)))
     assert rows == [1, 1, 1]
 

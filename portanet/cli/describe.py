@@ -47,8 +47,8 @@ def layer_rows(net: Layer, input_shape: Shape, params: Mapping[str, Any]) -> lis
 
     A container that does not tell the shapes within it is one layer.
     """
-    shapes = net.child_shapes(input_shape)
-    layers = {f"{name}.": (net.children()[name], shape) for name, shape in shapes.items()} or {"": (net, input_shape)}
+    shapes, children = net.child_shapes(input_shape), net.children()
+    layers = {f"{name}.": (children[name], shape) for name, shape in shapes.items()} or {"": (net, input_shape)}
     sizes: Counter[str] = Counter()
     for name, array in params.items():
         sizes[f"{name.partition('.')[0]}." if shapes else ""] += math.prod(array.shape)

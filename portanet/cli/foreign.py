@@ -17,6 +17,8 @@ from portanet.files.onnx_counts import check_onnx
 _TOLD = {"input_shape": "samples", "output": "gives", "portanet": "portanet", "portanet_version": "portanet"}
 """What exporters write into the metadata, and what it is called here."""
 
+_AXES = 32  # of an array: more are not shown
+
 
 def describe(path: Path) -> dict[str, Any] | None:
     """Return what is in an ``.onnx`` file, a ``.safetensors`` file not of trainer.save, or an ``.npz`` without samples.
@@ -122,4 +124,4 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _shape(shape: list[Any]) -> str:
-    return f"({', '.join(map(str, shape))})"
+    return f"({', '.join(map(str, shape[:_AXES]))}{', ...' if len(shape) > _AXES else ''})"

@@ -11,6 +11,9 @@ from portanet.errors import DataError
 MOST = 1 << 18
 """Messages in a file: a network of 10,000 nodes has some 100,000. A parser takes 100 to 400 bytes for each."""
 
+MOST_FIELDS = 1 << 20
+"""Fields of these messages."""
+
 _FIELDS: dict[str, dict[int, str]] = {
     "Model": {7: "Graph", 8: "Leaf", 14: "Leaf", 20: "Training", 25: "Function", 26: "Leaf"},
     "Training": {1: "Graph", 2: "Graph", 3: "Leaf", 4: "Leaf"},
@@ -33,7 +36,7 @@ _FIELDS: dict[str, dict[int, str]] = {
 
 def check_onnx(data: bytes, place: object) -> None:
     """Raise DataError if a file has more parts than a network has, or breaks off."""
-    count = 0
+    count = fields_seen = 0
     rest = [("Model", 0, len(data))]
     while rest:
         kind, at, end = rest.pop()
@@ -43,6 +46,7 @@ def check_onnx(data: bytes, place: object) -> None:
         while at < end:
             key, at = _varint(data, at, end, place)
             wire = key & 7
+            fields_seen += 1
             if wire == 2:
                 size, at = _varint(data, at, end, place)
                 if size > end - at:
@@ -50,10 +54,9 @@ def check_onnx(data: bytes, place: object) -> None:
                 inner = fields.get(key >> 3)
                 if inner is not None:
                     count += 1
-                    if count > MOST:
-                        message = f"{place}: refused: it has more than {MOST} nodes, arrays and other parts; "
-                        raise DataError(message + "look at it with onnx itself, if you trust it")
                     rest.append((inner, at, at + size))
+                elif (kind, key >> 3) == ("Tensor", 1):  # sizes, packed: a number has a byte or more
+                    fields_seen += size
                 at += size
             elif wire == 0:
                 _, at = _varint(data, at, end, place)
@@ -61,6 +64,11 @@ def check_onnx(data: bytes, place: object) -> None:
                 at += 8 if wire == 1 else 4
             else:
                 raise _damaged(place)
+            if count > MOST or fields_seen > MOST_FIELDS:
+                message = (
+                    f"{place}: refused: it has more nodes, arrays and other parts than a network of 10,000 layers; "
+                )
+                raise DataError(message + "look at it with onnx itself, if you trust it")
 
 
 def _varint(data: bytes, at: int, end: int, place: object) -> tuple[int, int]:

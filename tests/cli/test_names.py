@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from tests.cli.conftest import cli, shell  # noqa: F401  # fixtures
+from portanet.cli.output import print_table
+from tests.cli.conftest import cli  # noqa: F401  # fixtures
 from tests.hostile.model_files import good
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux")
@@ -116,3 +117,13 @@ def test_closed_streams(tmp_path, close, words, code, err):
     if words[0] == "train":
         report = json.loads((tmp_path / "run" / "report.json").read_text())  # nothing that was printed is in a file
         assert report["epochs"] == 1
+
+
+def test_a_long_table_is_printed_as_a_short_one(capsys):
+    rows = [(str(i), "猫" * (i % 3), "[red]\x1b", str(i * 7)) for i in range(1000)]
+    print_table(["#", "name", "third", "number"], rows, right=[3])
+    short = capsys.readouterr().out.splitlines()
+    print_table(["#", "name", "third", "number"], [*rows, ("1", "", "", "")], right=[3])
+    long = capsys.readouterr().out.splitlines()
+    assert [line.rstrip() for line in long[:-1]] == [line.rstrip() for line in short]
+    assert len(long) == 1002

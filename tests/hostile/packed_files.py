@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tests.hostile.make import BOMB, plain, repeated
+from tests.hostile.make import BOMB, MB, arrays_zip, member, npy, plain, repeated, tree, zeros
 from tests.hostile.model_files import Case
 
 
@@ -84,6 +85,9 @@ ONNX = {
     "ONNX of 5 million inputs": onnx(lambda: graph(part(11, b"") * MILLIONS), MANY),
     "ONNX of 5 million functions": onnx(lambda: part(25, b"") * MILLIONS, MANY),
     "ONNX of 5 million metadata": onnx(lambda: part(14, b"") * MILLIONS, MANY),
+    "ONNX of 5 million descriptions": onnx(lambda: graph(part(10, b"") * MILLIONS), MANY),
+    "ONNX of an array of 5 million axes": onnx(lambda: graph(part(5, b"\x08\x01" * MILLIONS)), MANY),
+    "ONNX of an array of 5 million axes, packed": onnx(lambda: graph(part(5, part(1, b"\x01" * MILLIONS))), MANY),
     "ONNX of graphs 100,000 deep": onnx(lambda: nested(20_000), "expected an ONNX file"),
     "ONNX that breaks off": onnx(lambda: graph(part(1, b"x" * 99))[:-20], "expected an ONNX file"),
     "ONNX of endless numbers": onnx(lambda: b"\xff" * 1000, "expected an ONNX file"),
@@ -103,7 +107,23 @@ def nested(depth: int) -> bytes:
     return graph(inner)
 
 
+def labels(rows: int, head: bytes) -> Callable[[], bytes]:
+    return lambda: zeros(rows // MB, head + rows.to_bytes(4, "big"))
+
+
+def archive(rows: int) -> bytes:
+    return arrays_zip(member("X.npy", npy(np.zeros((rows, 1), "u1"))), member("y.npy", npy(np.zeros(rows, "u1"))))()
+
+
 TABLES = {
+    "gzip of 15 million labels in 15 kB": tree(
+        "announces 15728640 rows, which take 471859200 bytes",
+        {
+            "train-images-idx3-ubyte.gz": lambda: zeros(15, bytes([0, 0, 8, 3]) + struct.pack(">3I", 15 * MB, 1, 1)),
+            "train-labels-idx1-ubyte.gz": labels(15 * MB, bytes([0, 0, 8, 1])),
+        },
+    ),
+    "npz of 15 million labels": plain("a.npz", lambda: archive(15 * MB), BOMB),
     "gzip of 15 MB of numbers in 15 kB": plain("a.csv.gz", lambda: repeated(b"0,1\n", 15, b"a,b\n1e0,1\n"), BOMB),
     "gzip of 15 MB of digits in 15 kB": plain("a.csv.gz", lambda: repeated(b"0,1\n", 15), BOMB),
     "a header of 6 MB": plain("a.csv", lambda: b",".join(b"c%d" % i for i in range(800_000)) + b"\n1,2\n", "at most"),
