@@ -29,6 +29,7 @@ from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from portanet.errors import ConfigError
+from portanet.names import is_safe
 
 LARGEST_INDEX = 2**31 - 1  # no axis of an array is longer
 TINY = 2.0**-126  # the smallest normal number of float32: devices may take what is less for 0
@@ -160,8 +161,16 @@ def flag(value: Any) -> bool:
     return bool(value)
 
 
+def name(value: Any) -> str:
+    """Return a text that is not empty and can be printed, stored and put into a script: the validator of names."""
+    expected = "a name" if not isinstance(value, str) or not value else "a name without control characters"
+    if not isinstance(value, str) or not value or not is_safe(value):
+        raise ConfigError(expected)
+    return value
+
+
 COUNT = Number(1, LARGEST_INDEX, whole=True)
-NAME = Is("a name", lambda value: isinstance(value, str) and bool(value))
+NAME: Validator = name
 
 Count: TypeAlias = Annotated[int, COUNT]
 Share: TypeAlias = Annotated[float, Number(0, below=1)]

@@ -99,11 +99,24 @@ def need(module: str, extra: str, what: str, *, exit_code: int = 2) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        mend = f'pip install "portanet[{extra}]"'
-        message = f"{what} needs {package}, which is not installed or is broken ({error}); install it: {mend}"
+        message = f"{what} needs {package}, which is not installed or is broken ({error}); {install(extra)}"
         missing = MissingPackageError(message)
         missing.exit_code = exit_code
         raise missing from error
+
+
+def install(extra: str) -> str:
+    """Return how an extra is installed, as the end of a message.
+
+    "portanet" is named to pip only where pip knows this installation: from an index it might get a stranger's package.
+    """
+    from importlib import metadata  # takes 10 ms
+
+    try:
+        metadata.version("portanet")
+    except metadata.PackageNotFoundError:
+        return f"install it: pip install -e '.[{extra}]' in the folder of portanet's source"
+    return f'install it: pip install "portanet[{extra}]"'
 
 
 class Gathered:

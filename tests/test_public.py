@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
 import portanet
 from portanet import layers, losses, optimizers
-from portanet.errors import need
+from portanet.errors import install, need
 from portanet.verify.cases import LAYERS, LOSSES, OPTIMIZERS
 from tests import surface
 
@@ -144,9 +145,20 @@ def test_a_package_that_is_not_installed(options, code, caught_as):
     assert need("json", "data", "a test") is json
 
 
+def test_an_extra_is_named_to_pip_only_where_pip_knows_portanet(monkeypatch):
+    assert install("data") == 'install it: pip install "portanet[data]"'
+
+    def unknown(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", unknown)  # as in a folder that is not installed
+    assert install("data") == "install it: pip install -e '.[data]' in the folder of portanet's source"
+
+
 def test_the_estimators_without_scikit_learn():
     code = """
 import sys
+from importlib import metadata
 sys.modules["sklearn"] = None
 try:
     import portanet.sklearn

@@ -27,9 +27,17 @@ class Progress(Callback):
             from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TaskProgressColumn(),
+                TimeRemainingColumn(),
+            )
             self._bar = Bar(
-                *columns, TextColumn("{task.fields[numbers]}"), console=Console(stderr=True), transient=True
+                *columns,
+                TextColumn("{task.fields[numbers]}", markup=False),
+                console=Console(stderr=True),
+                transient=True,
             )
             self._task = self._bar.add_task("epoch", total=1.0, numbers="")
             self._bar.start()
@@ -57,7 +65,7 @@ class Progress(Callback):
             with contextlib.suppress(OSError):  # a log on a full disk is no reason to stop
                 print(line, file=sys.stderr, flush=True)
         else:
-            self._bar.console.print(line, highlight=False)
+            self._bar.console.print(line, highlight=False, markup=False)
 
     def on_fit_end(self, trainer: TrainerView) -> None:
         if self._bar is not None:

@@ -108,7 +108,14 @@ def as_toml(values: Mapping[str, Any]) -> str:
     """Return `values` as TOML that :func:`read_toml` reads back as it was; what is None is left out."""
     import tomli_w
 
-    return tomli_w.dumps(_without_none(values))
+    text = tomli_w.dumps(_without_none(values))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        bad = text.count("\n", 0, error.start)
+        message = f"{text.splitlines()[bad]}: it cannot be written into config.toml: it is not UTF-8; rename it"
+        raise ConfigError(message) from None
+    return text
 
 
 def _without_none(value: Any) -> Any:

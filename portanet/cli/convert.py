@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from portanet.cli.output import say
+from portanet.cli.output import echo, say
 from portanet.cli.parameters import FILE, OUT, column_option, task_option
 
 
@@ -33,13 +33,14 @@ def convert(table: Path, out: Path | None, target: str | None, task: Any) -> Non
         folder = convert_table(table, out or folder_beside(table), target=target, task=task, progress=progress)
     size = sum(file.stat().st_size for file in folder.iterdir())
     say(f"{folder}: {size / 1e6:.1f} MB; train on it: portanet train {folder}")
-    click.echo(folder)
+    echo(str(folder))
 
 
 @contextlib.contextmanager
 def _ended_in_order() -> Iterator[None]:
     """Let SIGTERM end the block as Ctrl-C does, so that what is half done is removed."""
-    if threading.current_thread() is not threading.main_thread():  # no other thread may set a handler
+    main = threading.current_thread() is threading.main_thread()  # no other thread may set a handler
+    if not main or signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
         yield
         return
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -47,11 +47,14 @@ def layer_rows(net: Layer, input_shape: Shape, params: Mapping[str, Any]) -> lis
 
     A container that does not tell the shapes within it is one layer.
     """
-    shapes = net.child_shapes(input_shape)
-    layers = {f"{name}.": (net.children()[name], shape) for name, shape in shapes.items()} or {"": (net, input_shape)}
+    shapes, children = net.child_shapes(input_shape), net.children()
+    layers = {f"{name}.": (children[name], shape) for name, shape in shapes.items()} or {"": (net, input_shape)}
+    sizes: Counter[str] = Counter()
+    for name, array in params.items():
+        sizes[f"{name.partition('.')[0]}." if shapes else ""] += math.prod(array.shape)
     rows = []
     for i, (prefix, (layer, shape)) in enumerate(layers.items()):
-        size = count({name: array for name, array in params.items() if name.startswith(prefix)})
+        size = sizes[prefix]
         out_shape = list(layer.init(ShapesOnly(), shape)[1])
         rows.append({"index": i, "layer": layer_words(layer), "output_shape": out_shape, "parameters": size})
     return rows

@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from portanet.cli.output import numbers, print_json, say
-from portanet.cli.parameters import backend_option, json_option, part_option, stream_option, target_option, which_option
+from portanet.cli.parameters import (
+    any_size_option,
+    backend_option,
+    json_option,
+    part_option,
+    stream_option,
+    target_option,
+    which_option,
+)
 
 
 @click.command()
@@ -16,6 +24,7 @@ from portanet.cli.parameters import backend_option, json_option, part_option, st
 @target_option
 @stream_option
 @backend_option
+@any_size_option
 @json_option
 def evaluate(
     run: str,
@@ -26,6 +35,7 @@ def evaluate(
     backend: str,
     *,
     stream: bool | None,
+    any_size: bool,
     json_wanted: bool,
 ) -> None:
     """Print loss and metrics of a trained network on DATA.
@@ -34,7 +44,7 @@ def evaluate(
     """
     from portanet.cli import stored
 
-    net = stored.model(run, which, backend)
+    net = stored.model(run, which, backend, any_size=any_size)
     dataset = stored.data_for(net, run, data, target, stream=stream)
     name, x, y = stored.part_of(dataset, part)
     found = net.evaluate(stored.shaped(x, net, dataset.name), y)

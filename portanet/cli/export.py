@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from portanet.cli.output import echo, print_json, say
-from portanet.cli.parameters import OUT, json_option, which_option
+from portanet.cli.parameters import OUT, any_size_option, json_option, which_option
 from portanet.errors import ConfigError
 
 _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy": "_predict.py"}
@@ -28,12 +28,23 @@ _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy
 @click.option("--raw", is_flag=True, help="Let logits come out instead of probabilities (onnx, numpy).")
 @click.option("--force", is_flag=True, help="Replace what is there already.")
 @which_option
+@any_size_option
 @json_option
-def export(run: str, form: str, out: Path | None, which: str, *, raw: bool, force: bool, json_wanted: bool) -> None:
+def export(
+    run: str,
+    form: str,
+    out: Path | None,
+    which: str,
+    *,
+    raw: bool,
+    force: bool,
+    any_size: bool,
+    json_wanted: bool,
+) -> None:
     """Write a trained network for ONNX, torch, or NumPy alone.
 
-    RUN is a run folder or a .safetensors file. torch's file is a state_dict, whose torch.nn.Sequential `portanet info
-    FILE` prints. numpy writes a script and its weights beside it. The paths of what is written are printed.
+    RUN is a run folder or a .safetensors file. torch's file is a state_dict; the torch.nn.Sequential that it belongs to
+    is printed on stderr. numpy writes a script and its weights beside it. The paths of what is written are printed.
     """
     from portanet import export as to
     from portanet.cli import stored
@@ -44,7 +55,7 @@ def export(run: str, form: str, out: Path | None, which: str, *, raw: bool, forc
     if raw and form not in ("onnx", "numpy"):
         message = f"--raw: --to {form} has no use for it: there the network ends in front of the loss; leave it out"
         raise ConfigError(message)
-    net = stored.model(run, which)
+    net = stored.model(run, which, any_size=any_size)
     place = Path(run)
     beside = own_file(place, f"model{_ENDING[form]}") if place.is_dir() else place.with_name(place.stem + _ENDING[form])
     file = out or beside
@@ -65,6 +76,8 @@ def export(run: str, form: str, out: Path | None, which: str, *, raw: bool, forc
     for path in written:
         echo(str(path))
     if form == "torch":
-        say(f"its torch.nn.Sequential: portanet info {file}")
+        say("its torch.nn.Sequential:")
+        for line in to.torch_code(net).splitlines():
+            say(line)
     elif form == "numpy":
         say(f"to predict: python {file} SAMPLES.npy")

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from portanet.cli.output import echo, print_table
+from portanet.data.files import reworded
 from portanet.errors import DataError, need
+from portanet.files.onnx_counts import check_onnx
 
 _TOLD = {"input_shape": "samples", "output": "gives", "portanet": "portanet", "portanet_version": "portanet"}
 """What exporters write into the metadata, and what it is called here."""
+
+_AXES = 32  # of an array: more are not shown
 
 
 def describe(path: Path) -> dict[str, Any] | None:
@@ -54,11 +58,17 @@ def _npz(path: Path) -> dict[str, Any] | None:
 
 def _onnx(path: Path) -> dict[str, Any]:
     onnx = need("onnx", "onnx", f"{path}: telling what is in an ONNX file")
+    with reworded(path):
+        data = path.read_bytes()
+    check_onnx(data, path)
     try:
-        model = onnx.load_model(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's errors are of several kinds
-        message = f"{path}: expected an ONNX file, got one that is damaged or another ({error}); export it again"
-        raise DataError(message) from None
+        return _of_graph(onnx.load_model_from_string(data), onnx)
+    except Exception as error:  # protobuf's errors are of several kinds; texts are decoded when they are looked at
+        message = f"{path}: expected an ONNX file, got another or a damaged one ({error!s:.100}); "
+        raise DataError(message + "export it again") from None
+
+
+def _of_graph(model: Any, onnx: Any) -> dict[str, Any]:
     graph = model.graph
     dtypes = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
     shapes = {array.name: (dtypes.get(array.data_type, "?"), tuple(array.dims)) for array in graph.initializer}
@@ -85,15 +95,19 @@ def _rows(shapes: dict[str, tuple[str, tuple[int, ...]]]) -> list[dict[str, Any]
 
 
 def show(found: dict[str, Any]) -> None:
-    """Print what :func:`describe` found."""
+    """Print what :func:`describe` found. Of the metadata, perhaps a stranger's, a few entries in a line each.
+
+    Code that is to be pasted is never printed out of a file.
+    """
     about = found["metadata"]
     kind = {"onnx": "an ONNX network", "safetensors": "arrays", "npz": "arrays"}[found["kind"]]
-    if "torch" in about:
+    if about.get("format") == "pt":
         kind = "a state_dict for torch"
     echo(f"{found['file']}: {kind}, {found['bytes'] / 1e6:.2f} MB")
     rows = [(row["name"], _shape(row["shape"]), row["dtype"]) for row in found["arrays"]]
     numbers = sum(math.prod(row["shape"]) for row in found["arrays"])
-    print_table(["array", "shape", "type"], [*rows, ("all", f"{numbers:,} numbers", "")])
+    told = f"{numbers:,} numbers" if 0 <= numbers < 1 << 63 else "more numbers than a file can hold"
+    print_table(["array", "shape", "type"], [*rows, ("all", told, "")])
     for name in ("inputs", "outputs"):
         for value in found.get(name, ()):
             echo(f"{name[:-1]:8} {value['name']} {_shape(value['shape'])} {value['dtype']}")
@@ -103,13 +117,11 @@ def show(found: dict[str, Any]) -> None:
     for name, word in _TOLD.items():
         if name in about:
             echo(f"{word:8} {about[name]}")
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         classes = json.loads(about.get("classes", "[]"))
         if classes and isinstance(classes, list):
             echo(f"classes  {', '.join(map(str, classes))}")
-    if "torch" in about:
-        echo(f"\n{about['torch']}")
 
 
 def _shape(shape: list[Any]) -> str:
-    return f"({', '.join(map(str, shape))})"
+    return f"({', '.join(map(str, shape[:_AXES]))}{', ...' if len(shape) > _AXES else ''})"

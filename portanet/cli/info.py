@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from portanet.cli.output import echo, numbers, print_json, print_table
-from portanet.cli.parameters import column_option, json_option, task_option, which_option
+from portanet.cli.parameters import any_size_option, column_option, json_option, task_option, which_option
 from portanet.errors import DataError
 from portanet.files.plain import parsed
 from portanet.files.regular import own_file, read
@@ -23,10 +23,11 @@ _LARGEST = 1 << 20  # bytes of a report
 @click.command()
 @click.argument("what", metavar="RUN|FILE|DATA")
 @which_option
+@any_size_option
 @column_option
 @task_option
 @json_option
-def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: bool) -> None:
+def info(what: str, which: str, target: str | None, task: Any, *, any_size: bool, json_wanted: bool) -> None:
     """Describe a run, a model's file, or data.
 
     Of a network its layers, classes and size are printed; of data their samples and classes; of what is exported, and
@@ -38,7 +39,7 @@ def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: b
     if exported is not None:
         found, show = exported, foreign.show
     elif stored.is_stored(what):
-        found = _of_model(stored.find(what, which), Path(what))
+        found = _of_model(stored.find(what, which), Path(what), any_size=any_size)
         show = _show_model
     else:
         found = _of_data(what, target, task)
@@ -49,12 +50,12 @@ def info(what: str, which: str, target: str | None, task: Any, *, json_wanted: b
         show(found)
 
 
-def _of_model(file: Path, place: Path) -> dict[str, Any]:
+def _of_model(file: Path, place: Path, *, any_size: bool) -> dict[str, Any]:
     from portanet.cli.describe import count, layer_rows
     from portanet.cli.run_folder import REPORT
     from portanet.training.load import load
 
-    net = load(file)
+    net = load(file, any_size=any_size)
     report = own_file(place, REPORT) if place.is_dir() else None
     return {
         "kind": "model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -15,7 +16,7 @@ from portanet.cli.output import logging_to_stderr, say
 from portanet.cli.ranks import begun
 from portanet.errors import DataError, OutOfMemoryError, PortanetError
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         What follows the program's name; that of this process if it is not given.
     """
+    _open_closed()
     words = list(sys.argv[1:] if arguments is None else arguments)
     state = State(words)
     with begun(), logging_to_stderr():
@@ -34,7 +36,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # a reader that has gone is found out here, not while the interpreter shuts down
             return code if isinstance(code, int) else 0
         except click.ClickException as error:
-            error.show()
+            text = io.StringIO()
+            error.show(text)
+            for line in text.getvalue().splitlines():  # it quotes what the user has typed, or a file
+                say(line)
             return error.exit_code
         except (click.Abort, KeyboardInterrupt):
             click.echo("portanet: interrupted", err=True)
@@ -44,8 +49,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return 1
         except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else 1
-        except DataError as error:  # what it quotes of a file may have lines of its own
-            return _tell(error, str(error).replace("\n", "\\n"), error.exit_code, debug=state.debug)
         except PortanetError as error:
             custom = any(name[:1].isupper() for name in getattr(error, "missing", ()))
             hint = "; a class of your own is known by --import MODULE" if custom else ""
@@ -57,15 +60,29 @@ def run(arguments: Sequence[str] | None = None) -> int:
             if error.errno not in _NO_ROOM:
                 return _internal(error, debug=state.debug)
             _close_stdout()
-            words_ = f"{error.filename or 'standard output'}: cannot be written ({error.strerror}); make room"
+            place = error.filename or "standard output"
+            words_ = f"{place}: cannot be written ({error.strerror}); make room, or let it go elsewhere"
             return _tell(error, words_, DataError.exit_code, debug=state.debug)
         except Exception as error:
             return _internal(error, debug=state.debug)
 
 
 def _internal(error: Exception, *, debug: bool) -> int:
-    words = f"internal error, {type(error).__name__}: {error}\nRun it again with --debug for the traceback."
-    return _tell(error, words, 1, debug=debug)
+    code = _tell(error, f"internal error, {type(error).__name__}: {error}", 1, debug=debug)
+    say("Run it again with --debug for the traceback.")
+    return code
+
+
+def _open_closed() -> None:
+    """Open the standard streams that the process was started without (``>&-``): Python has None in their place.
+
+    The first file that is opened would take the number of such a stream, and what is printed would end up in it. What
+    goes to a closed stdout is an error, as on a full disk; what goes to a closed stderr is not.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            setattr(sys, name, open(handle, mode, encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
 
 
 def _close_stdout() -> None:
@@ -75,6 +92,7 @@ def _close_stdout() -> None:
 
 def _tell(error: BaseException, message: str, code: int, *, debug: bool) -> int:
     if debug:
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            say(line)
     say(f"Error: {message}")
     return code

@@ -100,6 +100,9 @@ part_option = click.option(
 which_option = click.option(
     "--which", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Which weights of a run."
 )
+any_size_option = click.option(
+    "--any-size", is_flag=True, help="Load a network also if its layers make implausibly many numbers of a sample."
+)
 target_option = click.option(
     "--target", metavar="COLUMN", help="Tables: the target's column. Default: the one that the run was trained on."
 )

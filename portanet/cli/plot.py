@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portanet.cli.output import print_json, say
+from portanet.cli.output import echo, print_json, say
 from portanet.cli.parameters import FILE, OUT, column_option, json_option
 from portanet.errors import ConfigError
 
@@ -59,7 +59,8 @@ def plot(runs: tuple[Path, ...], data: str | None, target: str | None, out: Path
     if json_wanted:
         print_json({"files": [str(path) for path in written]})
     else:
-        click.echo("\n".join(map(str, written)))
+        for path in written:
+            echo(str(path))
 
 
 def _named(runs: tuple[Path, ...]) -> dict[str, Path]:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from portanet.cli.output import say
-from portanet.cli.parameters import backend_option, part_option, stream_option, target_option, which_option
+from portanet.cli.parameters import (
+    any_size_option,
+    backend_option,
+    part_option,
+    stream_option,
+    target_option,
+    which_option,
+)
 from portanet.errors import ConfigError
 
 if TYPE_CHECKING:
     from portanet.training.model import Model
+
+_ROWS = 4096  # turned into text at once: as Python's numbers and text they take ten times the memory
 
 
 @click.command()
@@ -28,11 +37,17 @@ if TYPE_CHECKING:
     help="File to write. Default, or -: standard output.",
 )
 @click.option("--proba", is_flag=True, help="A column of probabilities a class, instead of the label.")
+@click.option(
+    "--escape-formulas",
+    is_flag=True,
+    help="Put an apostrophe before names that a spreadsheet would run as a formula (=, +, -, @ in front).",
+)
 @part_option
 @which_option
 @target_option
 @stream_option
 @backend_option
+@any_size_option
 def predict(
     run: str,
     data: str,
@@ -43,35 +58,51 @@ def predict(
     backend: str,
     *,
     stream: bool | None,
+    any_size: bool,
     proba: bool,
+    escape_formulas: bool,
 ) -> None:
     """Write a trained network's predictions for DATA as CSV.
 
     A row a sample, numbered from 0: its label, or the predicted numbers. RUN is a run folder or a .safetensors file.
-    A table may lack the target's column.
+    A table may lack the target's column. Open the file of a stranger's network in a spreadsheet only if it was written
+    with --escape-formulas: its names may be formulas.
     """
     from portanet.cli import stored, unlabelled
-    from portanet.files.atomic import write
+    from portanet.files.atomic import replacing
 
-    net = stored.model(run, which, backend)
+    net = stored.model(run, which, backend, any_size=any_size)
     x = None if target is not None or stream else unlabelled.read(data, net)
     if x is None:
         dataset = stored.data_for(net, run, data, target, stream=stream)
         _, x, _ = stored.part_of(dataset, part)
-    header, rows = _table(net, stored.shaped(x, net, data), proba=proba)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", *header])
-    writer.writerows([i, *row] for i, row in enumerate(rows))
+    pieces = _csv(*_table(net, stored.shaped(x, net, data), proba=proba, inert=escape_formulas))
     if out is None or str(out) == "-":
-        click.echo(text.getvalue(), nl=False)
+        for piece in pieces:
+            click.echo(piece, nl=False)
         return
-    write(out, text.getvalue())
+    with replacing(out) as file:
+        for piece in pieces:
+            file.write(piece.encode())
     say(f"{out}: {len(x)} predictions")
 
 
-def _table(net: Model, x: Any, *, proba: bool) -> tuple[list[str], Iterable[list[Any]]]:
-    """Return the names of the columns and the rows."""
+def _csv(header: list[str], values: Any, row: Callable[[Any], list[str]]) -> Iterator[str]:
+    """Yield a table as text, some rows at a time: each row is what `row` makes of one of the values."""
+    for start in range(0, len(values), _ROWS):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if not start:
+            writer.writerow(["row", *header])
+        writer.writerows([i, *row(value)] for i, value in enumerate(values[start : start + _ROWS].tolist(), start))
+        yield text.getvalue()
+
+
+def _table(net: Model, x: Any, *, proba: bool, inert: bool) -> tuple[list[str], Any, Callable[[Any], list[str]]]:
+    """Return the names of the columns, the values (n, ...), and what makes the cells of a row of one of them.
+
+    With `inert`, names that a spreadsheet would run as a formula have an apostrophe in front.
+    """
     if net.places:
         expected, shape = "a network with a row of outputs for each sample", (*net.places, net.outputs)
         message = f"RUN: expected {expected}, got outputs of shape {shape}; use portanet.load(...).predict(x)"
@@ -81,16 +112,28 @@ def _table(net: Model, x: Any, *, proba: bool) -> tuple[list[str], Iterable[list
         message = "--proba: expected a network that was trained on classes; this one predicts numbers: leave it out"
         raise ConfigError(message)
     names = list(net.classes) or [str(i) for i in range(max(net.outputs, 2))]
+    names = [_inert(name) for name in names] if inert else names
     if classifies and not proba:
-        return ["label"], ([names[i]] for i in net.predict_classes(x).tolist())
-    values = net.predict(x).tolist()
+        return ["label"], net.predict_classes(x), lambda i: [names[i]]
+    values = net.predict(x)
     if not classifies:
         header = ["value"] if net.outputs == 1 else [f"value_{i}" for i in range(net.outputs)]
-        return header, (_texts(row) for row in values)
-    if net.outputs == 1:
-        values = [[1.0 - p, p] for (p,) in values]
-    return names, (_texts(row) for row in values)
+        return header, values, _texts
+    return names, values, _texts if net.outputs > 1 else lambda row: _texts([1.0 - row[0], row[0]])
+
+
+def _inert(name: str) -> str:
+    """Return a name that a spreadsheet shows as it is: as a formula it could start programs or send data away."""
+    return f"'{name}" if name.lstrip()[:1] in tuple("=+-@") and not _is_number(name) else name
 
 
 def _texts(row: list[float]) -> list[str]:
     return [f"{value:.9g}" for value in row]  # nine digits name every float32
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True

@@ -19,8 +19,9 @@ _NOTICE = b"\nportanet: interrupted; finishing this batch, then saving (once mor
 class Interrupts(Callback):
     """A block in which signals stop the trainer after its current batch.
 
-    SIGHUP, of a terminal that was closed, is left alone if it is ignored already (``nohup``). It may come twice, from
-    the shell and from the system: a second one changes nothing.
+    A signal that is ignored already is left alone: SIGHUP under ``nohup``, and SIGINT in a job that a script has
+    started in the background, which Ctrl-C is not meant for. SIGHUP, of a terminal that was closed, may come twice,
+    from the shell and from the system: a second one changes nothing.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -36,7 +37,7 @@ class Interrupts(Callback):
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():  # no other thread may set a handler
             for number in (signal.SIGINT, signal.SIGTERM, _HANGUP):
-                if number is not None and (number != _HANGUP or signal.getsignal(number) is not signal.SIG_IGN):
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._handle)
         return self
 

@@ -45,9 +45,9 @@ def find(path: str, which: str = "best") -> Path:
     return file
 
 
-def model(path: str, which: str = "best", backend: str = "numpy") -> Model:
-    """Return the network that `path` means (see :func:`find`) on a backend."""
-    return load_model(find(path, which), backend=backend)
+def model(path: str, which: str = "best", backend: str = "numpy", *, any_size: bool = False) -> Model:
+    """Return the network that `path` means (see :func:`find`) on a backend; see :func:`portanet.load`."""
+    return load_model(find(path, which), backend=backend, any_size=any_size)
 
 
 def target_of(path: str, data: str) -> str | None:

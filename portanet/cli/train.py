@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from portanet.cli.config import ConfigurableCommand, config_option, from_file, resume_option
-from portanet.cli.output import numbers, print_json, say
+from portanet.cli.output import echo, numbers, print_json, say
 from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
@@ -100,7 +100,7 @@ def _train(
     if report["stopped"] != "epochs":
         tell(f"stopped  {report['stopped']}")
     if not json_wanted:
-        click.echo(f"{folder}  epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
+        echo(f"{folder}  epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
     ctx.exit(code)
 
 

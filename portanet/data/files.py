@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import stat
 import zipfile
@@ -17,9 +18,15 @@ from portanet.errors import DataError, PortanetError
 _FREE = 16 << 20
 """Bytes that any packed file may unpack to."""
 
+_FREE_TEXT = 4 << 20
+"""The same for text, of which a reader makes some ten times as much."""
+
 _RATIO = 200
 """How many times its size a larger one may unpack to. Deflate packs zeros 1032 times; MNIST, CSV and the like 5 to
 50."""
+
+_ROW = 30
+"""Bytes of memory that a sample with its label takes at least, however few it has in its file."""
 
 _CHUNK = 1 << 20
 
@@ -34,6 +41,13 @@ class Capacity(NamedTuple):
     def of_packed(cls, size: int) -> Capacity:
         """Return what a packed file of that size may hold."""
         return cls(max(_FREE, _RATIO * size), packed=True)
+
+    def check_rows(self, shape: tuple[int, ...], itemsize: int, place: object) -> None:
+        """Refuse more samples, or labels, than are plausible for a packed file: each takes memory beyond its bytes."""
+        rows = shape[0] if shape else 0
+        need = rows * max(math.prod(shape[1:]) * itemsize, _ROW)
+        if self.packed and need > self.bytes:
+            self.refuse(place, f"its header announces {rows} rows, which take {need} bytes")
 
     def refuse(self, place: object, came: str) -> NoReturn:
         """Raise the error that `came` is more than this."""
@@ -134,8 +148,10 @@ def exactly(stream: IO[bytes], expected: int, capacity: Capacity, place: object)
 
 
 def read(path: Path) -> bytearray:
-    """Return all that a file holds, unpacked if it is gzip; raise DataError if that is implausibly much."""
+    """Return the text that a file holds, unpacked if it is gzip; raise DataError if that is implausibly much."""
     with opened(path) as (stream, capacity):
+        if capacity.packed:
+            capacity = Capacity(max(_FREE_TEXT, _RATIO * path.stat().st_size), packed=True)
         data = take(stream, capacity.bytes + 1, path)
         if len(data) > capacity.bytes and capacity.packed:  # a plain file that grows meanwhile is cut where it was
             capacity.refuse(path, "more text came out of it")

@@ -15,12 +15,19 @@ from portanet.engine.outputs import without_output
 from portanet.engine.state import TrainState
 from portanet.engine.step import Step, as_float, drawn, total
 from portanet.layers import Layer
+from portanet.layers.tree import output_shapes, scratches
 from portanet.losses import Loss
 from portanet.metrics import Metric, ScikitMetric
 from portanet.optimizers import Optimizer
-from portanet.typing import Array, Params
+from portanet.typing import Array, Params, Shape
 
 __all__ = ["Engine", "Program"]
+
+
+def numbers_of(body: Layer, shape: Shape) -> tuple[int, int, int]:
+    """Return the three numbers of :attr:`Engine.numbers`."""
+    outputs = sum(map(math.prod, output_shapes(body, shape)))
+    return math.prod(shape), outputs, max(scratch for _, scratch in scratches(body, shape))
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,9 @@ class Engine:
         The same, compiled; parameters and the optimizer's state are donated.
     least_batch : callable
         From the shape of a sample to the least number of samples that a batch must have to be trained on.
+    numbers : callable
+        From the shape of a sample to how many numbers it is, how many all layers make of it, and how many one of them
+        makes beside its output at most.
     outputs : callable
         The compiled forward pass, from parameters, buffers and samples to raw outputs; engines of one network may
         share it.
@@ -72,6 +82,7 @@ class Engine:
         self._scan = backend.scan(drawn(self.function))
         self._total = backend.compile(total)
         self.least_batch = functools.cache(p.net.least_batch)
+        self.numbers = functools.cache(functools.partial(numbers_of, body))
 
         def outputs(everything: Params, x: Array) -> Array:
             return body.forward(everything, as_float(x, p.dtype))[0]

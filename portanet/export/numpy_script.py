@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -18,6 +19,7 @@ from portanet.export.source import Exp, Source, Step, cannot, read
 from portanet.files.atomic import write
 from portanet.layers import Layer
 from portanet.layers.windows import Axis, pair
+from portanet.names import escaped
 
 _INDENT = "    "
 
@@ -106,7 +108,7 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
         kind = type(step.layer)
         if kind in (layers.Dropout, layers.Augment):
             continue
-        note = f"  # {step.place}, {step.out_shape}"
+        note = f"  # {escaped(step.place)}, {step.out_shape}"
         if kind is layers.Residual:
             yield f"skip{depth} = x{note}"
             yield from _forward(step.chain, depth + 1)
@@ -133,7 +135,7 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
 
 
 def _array(step: Step, name: str) -> str:
-    return f'W["{step.prefix}{name}"]' if name in step.arrays else "None"
+    return f"W[{json.dumps(step.prefix + name)}]" if name in step.arrays else "None"
 
 
 def _dense(step: Step) -> str:

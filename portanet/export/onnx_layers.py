@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ class Graph:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         self._known: set[str] = set()
+        self._taken: Counter[str] = Counter()
 
     def add(self, steps: Sequence[Step], x: str) -> str:
         """Add the nodes of layers, one after the other; return the name of what comes out."""
@@ -36,7 +38,8 @@ class Graph:
     def node(self, operator: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         """Add a node; return the name of its output."""
         name = f"{name}{operator}"
-        taken = sum(node.name == name or node.name.startswith(f"{name}_") for node in self.nodes)
+        taken = self._taken[name]
+        self._taken[name] += 1
         name = f"{name}_{taken}" if taken else name
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,7 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     model.check_weights(what)
     snapshot = model.snapshot()
     arrays = {**snapshot["params"], **snapshot["buffers"]}
-    steps = list(_laid_flat(model.body, "", "", arrays, model.input_shape))
+    steps = list(_laid_flat(model.body, "", "", arrays, sorted(arrays), model.input_shape))
     link, output = (None, "logits") if raw else _link(model.loss, what)
     if raw and model.loss.output is None and not isinstance(model.loss, losses.Poisson):
         output = "values"
@@ -100,22 +101,31 @@ def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
     raise ConfigError(message + "export them as they are, raw=True, and bring them to that scale behind it")
 
 
-def _laid_flat(layer: Layer, prefix: str, place: str, arrays: Params, shape: Shape) -> Iterator[Step]:
-    """Yield the steps of a layer; those of a Sequential one by one."""
+def _laid_flat(
+    layer: Layer, prefix: str, place: str, arrays: Params, names: Sequence[str], shape: Shape
+) -> Iterator[Step]:
+    """Yield the steps of a layer; those of a Sequential one by one. `names` are those of all arrays, sorted."""
     shapes, children = layer.child_shapes(shape), layer.children()
     flat = type(layer) is Sequential
     front = f"{place} > " if place else "" if flat else f"{type(layer).__name__} > "
     inner = tuple(
-        tuple(_laid_flat(own, f"{prefix}{name}.", f"{front}{type(own).__name__} {name}", arrays, shapes[name]))
+        tuple(_laid_flat(own, f"{prefix}{name}.", f"{front}{type(own).__name__} {name}", arrays, names, shapes[name]))
         for name, own in (children.items() if shapes else ())
     )
     if flat:
         yield from itertools.chain(*inner)
         return
-    own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+    own = {key.removeprefix(prefix): arrays[key] for key in _within(names, prefix)}
     own = {key: array for key, array in own.items() if not inner or key.partition(".")[0] not in children}
     out = layer.init(ShapesOnly(), shape)[1]
     yield Step(place or type(layer).__name__, prefix, layer, own, shape, tuple(out), inner)
+
+
+def _within(names: Sequence[str], prefix: str) -> Sequence[str]:
+    """Return those of the sorted names that begin with a prefix."""
+    start = bisect.bisect_left(names, prefix)
+    stop = bisect.bisect_right(names, prefix, start, key=lambda name: name[: len(prefix)])
+    return names[start:stop]
 
 
 def cannot(step: Step, to: str, why: str = "") -> ConfigError:

@@ -17,6 +17,7 @@ from portanet.files import weights as weights_file
 from portanet.files.atomic import write
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
+from portanet.names import check_names
 from portanet.typing import Shape
 
 __all__ = ["save"]
@@ -28,6 +29,7 @@ _OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes",
 def describe(model: Any) -> dict[str, Any]:
     """Return all but the arrays of a trained network as plain values."""
     optimizer = getattr(model, "optimizer", None)
+    check_names("save: classes", model.classes)
     return {
         "format": weights_file.FORMAT,
         "net": model.net.config(),

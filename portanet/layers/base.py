@@ -65,6 +65,13 @@ class Layer:
         inner = (layer.least_batch(shapes[name]) for name, layer in self.children().items() if name in shapes)
         return max(inner, default=1)
 
+    def scratch(self, in_shape: Shape) -> int:
+        """Return how many numbers :meth:`forward` makes of one sample of `in_shape` beside its output.
+
+        These are padded images or gathered windows, for example. Children are not counted.
+        """
+        return 0
+
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Return the output and the cache that :meth:`backward` needs; `params` also holds the buffers.
 

@@ -12,7 +12,7 @@ from portanet.checks import Count, NotNegative
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import RatedLayer, as_rows, sum_rows
-from portanet.layers.windows import Axis, Padding, Sizes, axis, padded, pair, spread, way_back
+from portanet.layers.windows import Axis, Padding, Sizes, axis, check_padding, padded, pair, spread, way_back
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -37,7 +37,7 @@ class Conv2D(RatedLayer):
     stride, dilation : int or (int, int)
         All 1 or more.
     padding : "valid", "same", or int
-        An int is 0 or more; see :func:`portanet.layers.windows.axis`.
+        An int is 0 or more and below the kernel's size, dilation included; see :func:`portanet.layers.windows.axis`.
     groups : int
         Number of groups of channels, 1 or more, each convolved by itself; as many as channels is depthwise.
     bias : bool
@@ -64,6 +64,8 @@ class Conv2D(RatedLayer):
         if self.units % self.groups:
             message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
             raise ConfigError(message)
+        reaches = (d * (k - 1) + 1 for k, d in zip(pair(self.kernel), pair(self.dilation), strict=True))
+        check_padding("Conv2D", self.padding, min(reaches))
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
@@ -88,6 +90,11 @@ class Conv2D(RatedLayer):
         sizes = zip((height, width), pair(self.kernel), pair(self.stride), pair(self.dilation), strict=True)
         rows, columns = (axis(size, k, s, self.padding, d) for size, k, s, d in sizes)
         return rows, columns
+
+    def scratch(self, in_shape: Shape) -> int:
+        rows, columns = self.axes(in_shape[0], in_shape[1])
+        lines = columns.padded + columns.out * columns.kernel  # of each row: the images, and their lines
+        return rows.padded * lines * in_shape[2]
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -59,6 +60,9 @@ class Embedding(RatedLayer):
             message = f"flat=True makes rows of rows of features, got samples of shape {tuple(in_shape)}; add Flatten()"
             raise ShapeError(message)
         return {"weight": weight}, (in_shape[0] * self.units,)
+
+    def scratch(self, in_shape: Shape) -> int:
+        return math.prod(in_shape) * self.categories  # one-hot rows
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(params["weight"])

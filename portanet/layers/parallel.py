@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -100,5 +101,4 @@ class Parallel(Container):
 
 def parted(x: Array, sizes: Sequence[int]) -> list[Array]:
     """Return `x` in parts of these sizes along its last axis."""
-    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    return [x[..., end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    return [x[..., end - size : end] for size, end in zip(sizes, itertools.accumulate(sizes), strict=True)]

@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, Padding, Sizes, axis, holders_table, padded, pair, with_blank
+from portanet.layers.windows import Axis, Padding, Sizes, axis, check_padding, holders_table, padded, pair, with_blank
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 __all__ = ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D"]
+
+_TAPS = 1 << 14  # pixels of a window, which are gone through one by one: 128 × 128
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,10 @@ class _Pool(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        name, least = type(self).__name__, min(pair(self.kernel))
-        if not isinstance(self.padding, str) and self.padding >= least:
-            message = (
-                f"{name}: padding must be below the kernel's {least}, or windows hold padding alone; got {self.padding}"
-            )
+        name, (height, width) = type(self).__name__, pair(self.kernel)
+        check_padding(name, self.padding, min(height, width))
+        if height * width > _TAPS:
+            message = f"{name}: kernel must have at most {_TAPS} pixels, got {height} × {width}; take GlobalAvgPool2D"
             raise ConfigError(message)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
@@ -51,6 +52,12 @@ class _Pool(Layer):
         sizes = zip((height, width), kernel, stride, strict=True)
         rows, columns = (axis(size, k, s, self.padding) for size, k, s in sizes)
         return rows, columns
+
+    def scratch(self, in_shape: Shape) -> int:
+        rows, columns = self.axes(in_shape[0], in_shape[1])
+        # Each window's pixels are gone through, which bounds the time, too.
+        taps = rows.kernel * columns.kernel * rows.out * columns.out
+        return (rows.padded * columns.padded + taps) * in_shape[2]
 
     def taps(self, x: Array, rows: Axis, columns: Axis) -> Iterator[Array]:
         """Yield, tap by tap, the pixels under it at all places: arrays of the output's shape."""

@@ -56,6 +56,14 @@ def output_shapes(net: Layer, in_shape: Shape) -> Iterator[Shape]:
         yield net.init(ShapesOnly(), in_shape)[1]
 
 
+def scratches(net: Layer, in_shape: Shape, path: str = "") -> Iterator[tuple[str, int]]:
+    """Yield the path of each layer and its :meth:`Layer.scratch` for a sample of `in_shape`."""
+    shapes = net.child_shapes(in_shape)
+    for name, layer in net.children().items() if shapes else ():
+        yield from scratches(layer, shapes[name], f"{path}.{name}" if path else name)
+    yield path, net.scratch(in_shape)
+
+
 def report_repeats(net: Layer, names: Iterable[str]) -> None:
     """Log a warning, once, if one layer object has parameters, of these flat names, at several places: none is tied."""
     layers = dict(walk(net))

@@ -13,7 +13,7 @@ from array_api_compat import device
 
 from portanet.backends.namespace import namespace
 from portanet.checks import COUNT, Either, Number, Several, one_of
-from portanet.errors import ShapeError
+from portanet.errors import ConfigError, ShapeError
 from portanet.typing import Array
 
 Pair = tuple[int, int]
@@ -39,6 +39,11 @@ class Axis(NamedTuple):
         """How many pixels a window spans."""
         return self.dilation * (self.kernel - 1) + 1
 
+    @property
+    def padded(self) -> int:
+        """How many pixels the axis has with its padding, at most."""
+        return max(self.before, 0) + self.size + max(self.after, 0)
+
     def under(self, tap: int) -> slice:
         """Return where the pixels under a tap of all places lie on the :func:`padded` axis."""
         first = tap * self.dilation
@@ -59,8 +64,15 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
     Raises
     ------
     ShapeError
-        If the window is larger than the padded axis; with the arithmetic and the mend.
+        If the window is larger than the padded axis, or so dilated that it holds one pixel at most; with the arithmetic
+        and the fix.
     """
+    if kernel > 1 and dilation > 1 and 1 <= size <= dilation:
+        message = (
+            f"a dilation of {dilation} lets no window hold two of {size} pixels; take a dilation below {size}, or a "
+            "kernel of 1"
+        )
+        raise ShapeError(message)
     reach = dilation * (kernel - 1) + 1
     if padding == "same":
         out = -(-size // stride)
@@ -76,6 +88,13 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
         )
         raise ShapeError(message)
     return Axis(size, out, kernel, stride, dilation, before, after)
+
+
+def check_padding(layer: str, padding: int | str, reach: int) -> None:
+    """Raise ConfigError if windows of `reach` pixels would hold nothing but padding at the edges."""
+    if not isinstance(padding, str) and padding >= reach:
+        message = f"{layer}: padding must be below the kernel's {reach}, or windows hold padding alone; got {padding}"
+        raise ConfigError(message)
 
 
 def way_back(a: Axis) -> Axis:

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import TypeAlias
 
-from portanet.errors import ConfigError, unknown
+from portanet.errors import ConfigError, install, unknown
 from portanet.metrics import running, scikit
 from portanet.metrics.base import Metric
 from portanet.registry import Registry, subclasses_in
@@ -54,7 +54,7 @@ def get(spec: MetricLike) -> Metric:
         if first in ("y_true", "y1"):  # it compares targets and predictions; clusterings and distances do not
             return scikit.ScikitMetric(spec)
     except ImportError:
-        hint = '; more come from scikit-learn, which is not installed: pip install "portanet[sklearn]"'
+        hint = f"; more come from scikit-learn, which is not installed; {install('sklearn')}"
     raise ConfigError(unknown("metric", spec, [*METRICS, "top_5"]) + hint, missing=(spec,))
 
 

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from portanet.data.batching.batches import Batches
 from portanet.errors import OutOfMemoryError
-from portanet.layers.tree import output_shapes
 
 __all__ = [
     "Need",
@@ -24,9 +23,8 @@ __all__ = [
     "usual_batch_size",
 ]
 
-FEW = 4  # samples that are predicted at once whatever they take
 SHARE = 2  # no more than one part in so many of the free memory is taken at a time
-LARGE = 1 << 30  # bytes of a prediction at a time: beyond that nothing gets faster
+LARGE = 1 << 27  # bytes of a prediction at a time on the host, 8 times that on a device: more is no faster
 
 STEPS, LEAST, MOST = 64, 16, 256  # of batch_size="auto"
 
@@ -76,13 +74,13 @@ def auto_batch_size(trainer: Any, n: int) -> int:
 
 def rows_at_a_time(model: Any, n: int, most: int) -> int:
     """Return how many of `n` samples are to be predicted at a time, at most `most`, so that they fit."""
-    if n <= FEW or model.input_shape is None:
+    if model.input_shape is None:
         return min(n, most)
     need = of_a_prediction(model)
-    if need.of(min(n, most)) <= LARGE >> 4:
+    if need.of(min(n, most)) <= LARGE // 2:
         return most
-    memory = model.backend.memory()
-    free = LARGE if memory is None else min(LARGE, memory.free // (2 * SHARE))
+    memory, free = model.backend.memory(), LARGE if model.backend.rows else 8 * LARGE
+    free = free if memory is None else min(free, memory.free // (2 * SHARE))
     return max(1, min(most, need.fits(free)))
 
 
@@ -99,11 +97,11 @@ def by_fewer(rows: int, run: Callable[[int], T]) -> T:
 
 
 def of_a_prediction(model: Any) -> Need:
-    """Return what the network's forward pass takes: a sample and each layer's output for it.
+    """Return what the network's forward pass takes: a sample, each layer's output for it, and one layer's scratch.
 
-    Backward needs most of these, and forward lets go of none of them before its end.
+    Backward needs most of the outputs, and forward lets go of none of them before its end.
     """
-    return Need(0, _itemsize(model) * sum(_numbers(model)))
+    return Need(0, _itemsize(model) * sum(model.engine.numbers(model.input_shape)))
 
 
 def of_a_step(trainer: Any) -> Need:
@@ -114,18 +112,12 @@ def of_a_step(trainer: Any) -> Need:
     """
     sizes = [math.prod(p.shape) for p in trainer.params.values()]
     update = 2 * max(sizes, default=0) if trainer.optimizer.slots else 0
-    sample, outputs = _numbers(trainer)
+    sample, outputs, _ = trainer.engine.numbers(trainer.input_shape or ())
     return Need(*(_itemsize(trainer) * numbers for numbers in (sum(sizes), sample + 2 * outputs, update)))
 
 
 def _itemsize(model: Any) -> int:
     return int(model.dtype.removeprefix("float")) // 8
-
-
-def _numbers(model: Any) -> tuple[int, int]:
-    """Return how many numbers a sample is, and how many all layers make of it."""
-    shape = model.input_shape or ()
-    return math.prod(shape), sum(map(math.prod, output_shapes(model.body, shape)))
 
 
 def explained(error: OutOfMemoryError, trainer: Any, train: Batches) -> OutOfMemoryError:

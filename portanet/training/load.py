@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from portanet import backends, losses, metrics, optimizers, schedules
 from portanet.errors import ConfigError, DataError, Gathered, ModelFileError
 from portanet.files import weights
 from portanet.files.description import check_shapes, named_right
+from portanet.files.sample_size import check_sample_size
 from portanet.layers import Layer
 from portanet.layers.config import layers_from
 from portanet.registry import Custom, Registry
@@ -26,6 +28,7 @@ def load(
     *,
     backend: str | backends.Backend = "numpy",
     custom: Custom | None = None,
+    any_size: bool = False,
 ) -> Trainer:
     """Return the network in `path`, ready to predict, to be evaluated and to be trained further.
 
@@ -38,11 +41,15 @@ def load(
     custom : dict, optional
         Custom layers, losses, optimizers, metrics and schedules by their names, ``{"MyLoss": MyLoss}``: classes,
         functions that make one, or ready ones. Nothing is ever imported or run from the file.
+    any_size : bool
+        Load a network also if its layers make more numbers of a sample than is plausible for its size: more than 2^25
+        and more than 8 times its parameters.
 
     Raises
     ------
     DataError
-        If the file is missing, no safetensors file of portanet's, or holds other arrays than its description says.
+        If the file is missing, no safetensors file of portanet's, or holds other arrays than its description says, or
+        its layers make implausibly many numbers of a sample.
     ModelFileError
         If it holds classes that are not known here, with the `custom` for all of them, or invalid arguments. A schedule
         alone that is not known is left out, with a warning.
@@ -73,6 +80,8 @@ def load(
             if not named_right(trainer.classes, out_shape[-1]):
                 message = f"expected names of classes for {out_shape[-1]} outputs, got {len(trainer.classes)}"
                 raise DataError(message)
+            if not any_size:
+                check_sample_size(net, input_shape, sum(map(math.prod, file.shapes.values())))
             # Now that all sizes are known to be those of the network, the arrays may take memory.
             arrays = file.arrays()
             trainer.adopt(arrays, {name: arrays.pop(name) for name in buffers}, input_shape, out_shape)

@@ -19,6 +19,7 @@ from portanet.files.description import save
 from portanet.layers import Layer
 from portanet.layers.tree import report_repeats
 from portanet.metrics import Metric
+from portanet.names import check_names
 from portanet.random import generator
 from portanet.training import batch_size as memory
 from portanet.training.evaluation import evaluated, predicted
@@ -88,6 +89,7 @@ class Model:
         classes: Sequence[str] = (),
     ) -> None:
         self.program, self.backend, self.classes = program, backend, tuple(classes)
+        check_names("classes", self.classes)
         self.strategy = SingleProcess() if strategy is None else strategy
         self.input_shape: Shape | None = None
         self.outputs, self.places = 0, tuple[int, ...]()

@@ -125,6 +125,19 @@ def trainer():
 X, Y = np.zeros((40, 3)), np.zeros(40, dtype=int)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_ignored_stays_so(number):
+    before = signal.signal(number, signal.SIG_IGN)  # as SIGINT is in a background job of a script
+    try:
+        t = trainer()
+        with Interrupts(t) as interrupts:
+            history = t.fit(X, Y, epochs=3, batch_size=10, callbacks=[interrupts, Batches(number)], verbose=False)
+        assert (history.stopped, len(history), interrupts.received) == ("epochs", 3, 0)
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 def test_a_hangup_that_is_ignored_stays_so_and_a_second_one_changes_nothing(monkeypatch):
     monkeypatch.setattr("portanet.cli.signals._leave_terminal", lambda: None)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -16,7 +16,7 @@ TABLES = {
     "bytes": "".join(f"{i % 10}," + ",".join(str((i * j) % 256) for j in range(16)) + "\n" for i in range(200)),
     "wide": "".join(f"{i % 2},{i % 200}\n" for i in range(150)) + "1,-7.25\n" * 20,
     "measured": "p;q;target\n" + "".join(f"{i};{i * i % 11};{i * 0.37 + 0.1}\n" for i in range(120)),
-    "quoted": "a,label\n" + "".join(f'{i},"{"one" if i % 2 else "a, b"}\nc"\n' for i in range(120)),
+    "quoted": "a,label\n" + "".join(f'{i},"{"one" if i % 2 else "a, b"}\n"\n' for i in range(120)),
 }
 
 

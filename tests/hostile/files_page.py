@@ -7,48 +7,63 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.data_files import DATA
-from tests.hostile.model_files import MODELS, Case
-from tests.hostile.test_files import asked
+from tests.hostile.test_files import GROUPS, asked
 
 PAGE = Path(__file__).parents[2] / "docs" / "hostile-files.md"
 
 HEAD = """# Hostile files, and the answer that each got
 
-Written by `python -m tests.hostile.files_page` from runs of `portanet {}`.
-`tests/hostile/test_files.py` asks the same files, also by `portanet info`, and holds them to exit code 3, one line,
-less than 5 seconds and less than 200 MB. Memory is the peak of the whole process, of which the imports take {:.0f} MB.
-Folders are cut from the answers.
+Written by `python -m tests.hostile.files_page`. `tests/hostile/test_files.py` asks the same files in the same way, and
+holds each answer to its exit code, one line, less than 5 seconds of processor time, less than 200 MB, and nothing on
+stdout or stderr that steers a terminal. Memory is the peak of the whole process, of which the imports take {:.0f} MB. A
+cell is exit code, MB and seconds. Networks are given to `predict`, `export` and `info`; data to `train`, `predict`
+(with a good network) and `info`: `export` reads no data. The answer is that of the first of them. Files of other
+programs are read by `info` alone. Folders are cut from the answers.
 
-Most memory of {} files: {:.0f} MB. Longest: {:.1f} s.
+{} files. Most memory: {}. Longest: {}.
 """
 
 
 def page() -> str:
     """Return the page."""
     with tempfile.TemporaryDirectory() as folder:
-        kinds: dict[str, tuple[str, Mapping[str, Case]]] = {"predict": ("Networks", MODELS), "train": ("Data", DATA)}
-        answers: dict[str, dict[str, Any]] = {}
-        for command, (title, cases) in kinds.items():
-            (Path(folder) / title).mkdir()
-            found = asked(cases, [command], Path(folder) / title)
-            answers[command] = {name: found[name, command] for name in cases}
-        every = [answer for own in answers.values() for answer in own.values()]
-        peaks = [answer["peak"] / 1e6 for answer in every]
-        commands = "` and `portanet ".join(kinds)
-        parts = [HEAD.format(commands, min(peaks), len(every), max(peaks), max(answer["seconds"] for answer in every))]
-        for command, (title, _) in kinds.items():
+        answers: dict[str, dict[Any, Any]] = {}
+        for i, (title, (cases, commands, packages)) in enumerate(GROUPS.items()):
+            (Path(folder) / f"part{i}").mkdir()
+            answers[title] = asked(cases, commands, Path(folder) / f"part{i}", packages)
+        parts = [_head(answers)]
+        for title, (cases, commands, _) in GROUPS.items():
+            found = answers[title]
             rows = [
-                f"| {name} | {_said(answer['err'], folder)} | {answer['code']} | {answer['peak'] / 1e6:.0f} |"
-                for name, answer in answers[command].items()
+                f"| {name} | {_said(found[name, commands[0]]['err'], folder)} | "
+                + " | ".join(_cell(found[name, command]) for command in commands)
+                + " |"
+                for name in cases
             ]
-            head = f"## {title} ({len(rows)})\n\n| file | answer | exit | MB |\n|---|---|---|---|"
+            columns = [command.removesuffix(" on") for command in commands]
+            head = f"## {title} ({len(rows)})\n\n| file | answer | {' | '.join(columns)} |\n|---|---|---|---|---|"
             parts.append("\n".join([head, *rows, ""]))
     return "\n".join(parts)
+
+
+def _head(answers: dict[str, dict[Any, Any]]) -> str:
+    every: dict[str, list[Any]] = {}
+    for found in answers.values():
+        for (_, command), answer in found.items():
+            every.setdefault(command.removesuffix(" on"), []).append(answer)
+    least = min(answer["peak"] for own in every.values() for answer in own) / 1e6
+    most, longest = (
+        ", ".join(f"`{command}` {form.format(max(of(answer) for answer in own))}" for command, own in every.items())
+        for form, of in (("{:.0f} MB", lambda a: a["peak"] / 1e6), ("{:.1f} s", lambda a: a["seconds"]))
+    )
+    return HEAD.format(least, sum(len(cases) for cases, *_ in GROUPS.values()), most, longest)
+
+
+def _cell(answer: dict[str, Any]) -> str:
+    return f"{answer['code']}, {answer['peak'] / 1e6:.0f}, {answer['seconds']:.1f}"
 
 
 def _said(text: str, folder: str) -> str:

@@ -23,11 +23,16 @@ OTHER = "description is incomplete or of another kind"
 
 
 class Case(NamedTuple):
-    """A hostile file: `make` writes it into a folder and returns the path to give; `says` is in the answer."""
+    """A hostile file: `make` writes it into a folder and returns the path to give; `says` is in the answer.
+
+    ``portanet info`` may tell what another program's file holds, with exit code 0, or say something else of it.
+    """
 
     make: Callable[[Path], Path]
     says: str
     code: int = 3
+    info: int = 3
+    info_says: str | None = None
 
 
 PROOF = Path(tempfile.gettempdir()) / f"portanet-ran-what-a-file-said-{os.getpid()}"

@@ -1,13 +1,14 @@
-"""Runs command lines one after the other in one process and tells of each: exit code, stderr, seconds, peak memory.
+"""Runs command lines one after the other in one process and tells of each: exit code, stderr, processor time, memory.
 
-``python -m tests.hostile.watch`` reads a JSON list of command lines on stdin and prints a JSON object for each. No more
-than `ROOM` can be allocated beyond what the imports take: a larger block is refused by the system, even one that would
-never be touched.
+``python -m tests.hostile.watch [MODULE ...]`` imports the modules, reads a JSON list of command lines on stdin and
+prints a JSON object for each. No more than `ROOM` can be allocated beyond what the imports take: a larger block is
+refused by the system, even one that would never be touched.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -32,13 +33,20 @@ def main() -> None:
 
     import portanet.backends
     import portanet.cli.evaluate
+    import portanet.cli.export
+    import portanet.cli.foreign
     import portanet.cli.info
     import portanet.cli.predict
     import portanet.cli.stored
     import portanet.cli.train
     import portanet.cli.training
-    import portanet.cli.unlabelled  # all that the commands import is there before memory is measured
+    import portanet.cli.unlabelled
+    import portanet.export.onnx_file
     from portanet.cli.main import run
+    from portanet.names import escaped
+
+    for name in sys.argv[1:]:
+        importlib.import_module(name)  # all that the commands import is there before memory is measured
 
     run(["predict", "no.safetensors", "moons"])
     portanet.backends.keep_memory = lambda: False  # else a command's peak would be that of all before it
@@ -50,7 +58,8 @@ def main() -> None:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run(words)
         told = {"code": code, "err": err.getvalue(), "seconds": time.process_time() - began, "peak": status("VmHWM")}
-        print(json.dumps(told), flush=True)
+        safe = all(escaped(line) == line for line in (out.getvalue() + err.getvalue()).split("\n"))
+        print(json.dumps({**told, "safe": safe}), flush=True)
 
 
 if __name__ == "__main__":

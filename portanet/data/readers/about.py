@@ -13,6 +13,7 @@ from portanet.data.readers.labels import Task
 from portanet.errors import DataError
 from portanet.files.plain import parsed
 from portanet.files.regular import read
+from portanet.names import is_safe
 
 ABOUT = "portanet.json"
 
@@ -27,7 +28,11 @@ def about(folder: Path) -> dict[str, Any] | None:
     try:
         found = parsed(read(path, _LARGEST))
         names = [*found["classes"], *found["features"]]
-        if not all(isinstance(name, str) for name in names) or not isinstance(found["scale"], float | None):
+        if (
+            not all(isinstance(name, str) for name in names)
+            or not all(map(is_safe, found["classes"]))
+            or not isinstance(found["scale"], float | None)
+        ):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError):
         message = f"{path}: expected what portanet convert writes, got another or a damaged file; "

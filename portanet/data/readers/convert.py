@@ -138,6 +138,8 @@ def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, b
     """Yield the table's form, the target's column, a piece of whole rows, and how many bytes of the file are done."""
     with opened(path) as (stream, room), reworded(path):
         data = take(stream, _SAMPLE, path)
+        while data.count(b"\n") < 2 and len(data) < 2 * LINE and (more := take(stream, _SAMPLE, path)):
+            data += more  # a long header
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             message = f"{path}: a table in UTF-16 is converted whole or not at all; save it as UTF-8"
             raise DataError(message)

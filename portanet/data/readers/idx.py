@@ -103,6 +103,7 @@ def read_idx_array(path: Path) -> HostArray:
         if not all(shape):
             message = f"{path}: expected at least one sample, got the shape {shape}; write the file again, with samples"
             raise DataError(message)
+        capacity.check_rows(shape, dtype.itemsize, path)
         data = exactly(stream, math.prod(shape) * dtype.itemsize, capacity, path)
     values = np.frombuffer(data, dtype=dtype).reshape(shape)
     return values.astype(dtype.newbyteorder("="), copy=False)

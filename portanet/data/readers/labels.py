@@ -11,6 +11,7 @@ import numpy as np
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import shown
 from portanet.errors import DataError
+from portanet.names import is_safe
 
 Labels: TypeAlias = list[str] | HostArray
 """Labels of ``n`` samples as they were read: text, or numbers of shape ``(n,)``, ``(n, 1)`` or ``(n, outputs)``."""
@@ -67,7 +68,7 @@ def encode(
     y_test = None if test is None else _numbers(test, test_where, task)
     if y is None or (test is not None and y_test is None):
         # A mixture of numbers and text is text: every label stays as it is written.
-        return _text_classes(_text(train), None if test is None else _text(test), test_where)
+        return _text_classes(_text(train), None if test is None else _text(test), where, test_where)
     parts = [y] if y_test is None else [y, y_test]
     if task != "regression" and all(map(_is_onehot, parts)) and len({part.shape[1] for part in parts}) == 1:
         names = tuple(str(i) for i in range(y.shape[1]))
@@ -143,8 +144,14 @@ def _number_classes(y: HostArray, y_test: HostArray | None, where: Where, test_w
     return np.searchsorted(values, y).astype(np.int64), y_test, classes
 
 
-def _text_classes(train: list[str], test: list[str] | None, test_where: Where) -> Targets:
+def _text_classes(train: list[str], test: list[str] | None, where: Where, test_where: Where) -> Targets:
     classes = tuple(sorted(set(train)))
+    for name in classes:
+        if not is_safe(name):  # it would be printed, saved, and put into scripts
+            message = (
+                f"{where(train.index(name))}: expected a label without control characters, in characters that exist, "
+            )
+            raise DataError(message + f"got {shown(name)}; rename it")
     index = {name: i for i, name in enumerate(classes)}
     for sample, name in enumerate(test or ()):
         if name not in index:

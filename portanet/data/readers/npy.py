@@ -53,6 +53,7 @@ def read_array(opener: Callable[[], AbstractContextManager[tuple[IO[bytes], Capa
     with opener() as (stream, room):
         shape, fortran, dtype = npy_header(stream, place)
         _refuse_objects(dtype, place)
+        room.check_rows(shape, dtype.itemsize, place)
         data = exactly(stream, math.prod(shape) * dtype.itemsize, room, place)
     if not dtype.itemsize:
         message = f"{place}: expected real numbers, got the type {dtype}, which has no size; convert them"

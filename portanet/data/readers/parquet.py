@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from portanet.data.dataset import Dataset, HostArray
+from portanet.data.files import Capacity, regular, reworded
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.labels import Part, Task, dataset
 from portanet.data.readers.reader import Reader
 from portanet.data.readers.table import chosen_target, pixel_scale, target_by_name
 from portanet.errors import DataError, need
+
+_FOOTER = 8 << 20  # bytes: 1,000 row groups of 80 columns
 
 
 class ParquetSamples(Samples):
@@ -26,6 +30,8 @@ class ParquetSamples(Samples):
         with _opened(path) as file:
             self._file, about, schema = file, file.metadata, file.schema_arrow
             sizes = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
+            for i in range(about.num_row_groups):
+                _check_group(path, i, about.row_group(i), len(columns))
         if not sum(sizes) or not self.columns:
             message = f"{path}: expected rows of features, got {sum(sizes)} rows of {len(self.columns)} columns"
             raise DataError(message)
@@ -48,9 +54,10 @@ class ParquetSamples(Samples):
 
     @staticmethod
     def size(path: Path) -> int:
-        """Return the bytes that all columns of a file take as numbers."""
+        """Return the bytes that all columns of a file take as numbers; 0 if that is implausible: it will be refused."""
         with _opened(path) as file:
-            return int(file.metadata.num_rows * file.metadata.num_columns * 8)
+            need = int(file.metadata.num_rows * file.metadata.num_columns * 8)
+        return need if need <= Capacity.of_packed(path.stat().st_size).bytes else 0
 
     def _read(self, start: int, stop: int) -> HostArray:
         first = int(np.searchsorted(self._groups, start, side="right")) - 1
@@ -86,19 +93,22 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
     last one.
     """
     with _opened(path) as file:
-        schema = file.schema_arrow
+        schema, about = file.schema_arrow, file.metadata
+    if not stream:
+        _check_room(path, path.stat().st_size, about.num_rows, about.num_columns)
     name = _target(list(schema.names), schema.types, target, path)
     features = [column for column in schema.names if column != name]
     x = ParquetSamples(path, features)
-    with _opened(path) as file:
+    # As a dictionary, which many rows may share: a text of its own for each could take any amount of memory.
+    shared = [name] if _is_text(schema.field(name).type) else None
+    with _opened(path, shared) as file:
         # Not read_table, whose threads end the process if memory is short: here that is an error like any other.
         column = file.read(columns=[name], use_threads=False).column(name)
     place = f"{path}, column {name!r}"
     if not _is_text(column.type) and not _is_number(column.type):
         message = f"{place}: expected numbers or text as targets, got {column.type}; convert it"
         raise DataError(message)
-    values = _values(column, place)
-    labels = [str(value) for value in values.tolist()] if _is_text(column.type) else values
+    labels = _texts(column, place) if _is_text(column.type) else _values(column, place)
     train = Part(x, labels, lambda i: f"{path}, row {i}, {name!r}")
     found = dataset(path, train, None, task, features=tuple(features), scale=pixel_scale(x))
     return found if stream else replace(found, x=x.read(0, len(x)))
@@ -116,10 +126,44 @@ def _target(names: list[str], kinds: list[Any], target: str | int | None, path: 
 
 
 def _values(column: Any, place: str) -> HostArray:
+    _refuse_gaps(column, place)
+    return np.asarray(column.to_numpy())
+
+
+def _texts(column: Any, place: str) -> list[str]:
+    """Return the texts of a column; equal ones are one object."""
+    _refuse_gaps(column, place)
+    found: list[str] = []
+    for chunk in column.chunks:
+        if not str(chunk.type).startswith("dictionary"):
+            chunk = chunk.dictionary_encode()
+        names = [str(name) for name in chunk.dictionary.to_pylist()]
+        found += [names[i] for i in chunk.indices.to_numpy().tolist()]
+    return found
+
+
+def _refuse_gaps(column: Any, place: str) -> None:
     if column.null_count:
         message = f"{place}: a value is missing; fill it in or drop the row: no mean is filled in for you"
         raise DataError(message)
-    return np.asarray(column.to_numpy())
+
+
+def _check_group(path: Path, i: int, group: Any, columns: int) -> None:
+    """Refuse a row group that takes far more memory than its part of the file: as it unpacks, or as numbers."""
+    chunks = [group.column(j) for j in range(group.num_columns)]
+    packed = min(sum(chunk.total_compressed_size for chunk in chunks), path.stat().st_size)
+    place = f"{path}, row group {i}"
+    room, unpacked = Capacity.of_packed(packed), sum(chunk.total_uncompressed_size for chunk in chunks)
+    if unpacked > room.bytes:
+        room.refuse(place, f"it announces {unpacked} bytes of data")
+    _check_room(place, packed, group.num_rows, columns)
+
+
+def _check_room(place: object, packed: int, rows: int, columns: int) -> None:
+    """Refuse more numbers than a file, or a part of it, can be expected to hold: equal ones may be packed any times."""
+    room, need = Capacity.of_packed(packed), 8 * rows * columns
+    if need > room.bytes:
+        room.refuse(place, f"{rows} rows of {columns} columns take {need} bytes")
 
 
 def _is_text(kind: Any) -> bool:
@@ -132,11 +176,27 @@ def _is_number(kind: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a Parquet file; what pyarrow raises on a damaged one becomes a `DataError`."""
+def _opened(path: Path, shared: list[str] | None = None) -> Iterator[Any]:
+    """Open a Parquet file, with these columns to be read as dictionaries.
+
+    What pyarrow raises on a damaged one becomes a `DataError`.
+    """
     parquet = need("pyarrow.parquet", "data", "reading Parquet", exit_code=3)
+    _check_footer(path)
     with _reworded(path):
-        yield parquet.ParquetFile(path)
+        yield parquet.ParquetFile(path, read_dictionary=shared)
+
+
+def _check_footer(path: Path) -> None:
+    """Refuse a description of row groups and columns that is too long: each of them becomes an object."""
+    regular(path)
+    with reworded(path), path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 8, 0))
+        length, end = int.from_bytes(file.read(4), "little"), file.read(4)
+    if length > _FOOTER and end == b"PAR1":
+        message = f"{path}: refused: its description of columns takes {length} bytes, where at most {_FOOTER}; "
+        raise DataError(message + "write it again, with fewer row groups")
 
 
 @contextlib.contextmanager

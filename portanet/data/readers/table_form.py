@@ -92,9 +92,14 @@ def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
             data[:] = data.decode("utf-16").encode()
         elif data.startswith(codecs.BOM_UTF8):
             del data[:3]
-    beginning = _beginning(data)
-    if len(beginning) > _SAMPLE + LINE:
-        refuse_line(path, 1 + beginning.count(b"\n", 0, _SAMPLE))
+    return _sniffed(data, path, 0)
+
+
+def _sniffed(data: bytearray, path: Path, known: int) -> tuple[Form, list[list[str]]]:
+    """Return the same, told from some more than the `known` first bytes."""
+    beginning = _beginning(data, known)
+    if len(beginning) > known + _SAMPLE + LINE:
+        refuse_line(path, 1 + beginning.count(b"\n", 0, known + _SAMPLE))
     text = decode(beginning, path)
     if not text.strip():
         message = f"{path}: expected a table, got an empty file"
@@ -104,6 +109,8 @@ def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
         message = f"{path}: expected at least two columns, features and a target, got one; "
         raise DataError(message + "columns are separated by a comma, a semicolon or a tab")
     rows, lines = _rows(text, delimiter)
+    if len(rows) < 2 and len(beginning) < len(data):  # a long header alone
+        return _sniffed(data, path, len(beginning))
     columns = len(rows[0])
     header = tuple(cell.strip() for cell in rows[0]) if _is_header(rows) else ()
     if header:
@@ -119,11 +126,12 @@ def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
     return Form(delimiter, header, columns, start, first_line if header else 1, numbered), rows
 
 
-def _beginning(data: bytearray) -> bytearray:
-    """Return the first lines, some `_SAMPLE` bytes, never a part of a line."""
-    if len(data) <= _SAMPLE:
+def _beginning(data: bytearray, known: int) -> bytearray:
+    """Return the first lines, some `_SAMPLE` bytes more than are `known`, never a part of a line."""
+    size = known + _SAMPLE
+    if len(data) <= size:
         return data
-    return data[: (data.rfind(b"\n", 0, _SAMPLE) + 1) or (data.find(b"\n", _SAMPLE) + 1) or len(data)]
+    return data[: (data.rfind(b"\n", known, size) + 1) or (data.find(b"\n", size) + 1) or len(data)]
 
 
 def _rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:

@@ -17,6 +17,8 @@ from portanet.data.readers.labels import Part, Where
 from portanet.data.readers.table_form import LINE, MISSING, Form, decode, is_number, refuse_line, resembles_number
 from portanet.errors import DataError
 
+_COMMON = 1000  # distinct labels that are kept once each: there are few, unless they are measured
+
 _BLOCK = 1 << 20  # bytes that the quick pass takes at once: its arrays stay in the processor's cache
 
 
@@ -32,7 +34,7 @@ def parse(data: bytearray, form: Form, target: int, path: Path) -> Part:
     if values is not None:
         place = _places(path, form, target, range(form.first_line, form.first_line + len(values)))
         return Part(values[:, form.features(target)], values[:, target], place)
-    return _exact(decode(data, path, form.above), form, target, path)
+    return _exact(data, form, target, path)
 
 
 def _quick(data: bytearray, form: Form) -> HostArray | None:
@@ -72,12 +74,13 @@ def _digits(text: bytes, form: Form) -> HostArray | None:
     return value[:-1][stop[1:]].reshape(-1, form.columns)
 
 
-def _exact(text: str, form: Form, target: int, path: Path) -> Part:
+def _exact(data: bytearray, form: Form, target: int, path: Path) -> Part:
     """Read row by row with the csv module; slower by ten, takes all that a table may be, and knows where it is."""
     features = form.features(target)
-    convert = _strict if "_" in text else float  # float would read 1_000
-    reader = csv.reader(_lines(text, path, form.above), delimiter=form.delimiter, skipinitialspace=True, strict=True)
+    convert = _strict if b"_" in data else float  # float would read 1_000
+    reader = csv.reader(_lines(data, path, form.above), delimiter=form.delimiter, skipinitialspace=True, strict=True)
     labels, lines, values = [], array("q"), array("d")
+    common: dict[str, str] = {}  # equal labels are one object: a text takes 50 bytes
     line = form.above + 1
     try:
         for row in reader:
@@ -86,7 +89,8 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Part:
                     reference = "as the header has" if form.header else "as the first row has"
                     message = f"{path}, line {line}: expected {form.columns} cells, {reference}, got {len(row)}; "
                     raise DataError(message + f"complete the row, or quote a text that holds {form.delimiter!r}")
-                labels.append(row.pop(target).strip())
+                label = row.pop(target).strip()
+                labels.append(common.setdefault(label, label) if len(common) < _COMMON else common.get(label, label))
                 lines.append(line)
                 if not labels[-1]:
                     _refuse_cell("", f"{path}, line {line}, {form.column(target)}")
@@ -110,11 +114,16 @@ def _exact(text: str, form: Form, target: int, path: Path) -> Part:
     return Part(x, labels, _places(path, form, target, lines))
 
 
-def _lines(text: str, path: Path, above: int) -> Iterator[str]:
-    for number, line in enumerate(io.StringIO(text, newline=""), above + 1):
-        if len(line) > LINE:
-            refuse_line(path, number)
-        yield line
+def _lines(data: bytearray, path: Path, above: int) -> Iterator[str]:
+    """Yield the lines of text, decoded as they are needed: as a whole they would take four bytes a character."""
+    try:
+        for number, line in enumerate(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), above + 1):
+            if len(line) > LINE:
+                refuse_line(path, number)
+            yield line
+    except UnicodeDecodeError:
+        decode(data, path, above)  # says on which line
+        raise
 
 
 def _strict(cell: str) -> float:
