@@ -12,7 +12,12 @@ from tests.backends.at_hand import BACKENDS, require
 
 
 def pytest_configure(config):
-    """Set a compilation cache for JAX, for all processes of this run and for later runs."""
+    """Set a compilation cache for JAX, for all processes of this run and for later runs; let SIGINT be heard.
+
+    In a background job it is ignored, by the processes that tests start too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     cache = getattr(config, "cache", None)  # none with "-p no:cacheprovider"
     if cache is not None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.mkdir("jax")))
@@ -37,12 +42,6 @@ def backend(request):
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
-
-
-def pytest_configure(config):
-    """Let SIGINT be heard, by the tests that send it and by the processes they start, in a background job too."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
