@@ -11,7 +11,7 @@ from portanet.layers.dropout import Dropout
 from portanet.layers.embedding import Embedding
 from portanet.layers.norm import BatchNorm, LayerNorm
 from portanet.layers.ntk import NTKDense
-from portanet.layers.onehot import OneHot
+from portanet.layers.one_hot import OneHot
 from portanet.layers.parallel import Parallel
 from portanet.layers.parametric import Parametric
 from portanet.layers.periodic import PeriodicEmbedding
