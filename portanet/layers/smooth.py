@@ -55,7 +55,7 @@ class SELU(Layer):
 
     Forward   y  = λ (max(x, 0) + α (exp(min(x, 0)) - 1)),   λ = 1.0507…, α = 1.6732…
     Backward  dx = λ dy where y > 0, else dy (y + λ α)
-    Source    Klambauer, Unterthiner, Mayr & Hochreiter 2017, arXiv:1706.02515, eq. 2 and 14
+    Source    Klambauer, Unterthiner, Mayr & Hochreiter 2017, arXiv:1706.02515
     """
 
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
@@ -84,7 +84,7 @@ class SmoothClip(Layer):
 
     Forward   y  = x r,   r = 1 / √(1 + (x / limit)²)
     Backward  dx = dy r³
-    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.1 (limit 3)
+    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 (limit 3)
 
     Parameters
     ----------

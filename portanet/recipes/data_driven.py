@@ -18,8 +18,8 @@ def data_driven(net: Layer, params: Params, x: Any, rng: Any) -> Params:
     random convex combination of SIMPLEX of these outputs, so that units bend at places where there are rows.
     The layers of a Sequential, also of nested ones, are taken one after the other; others stay as they were drawn.
 
-    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.2 and app. A ("std" weights and "he+5"
-    biases, after Steinwart 2019, arXiv:1910.09752).
+    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 ("std" weights and "he+5" biases,
+    after Steinwart 2019, arXiv:1903.11482).
 
     Parameters
     ----------

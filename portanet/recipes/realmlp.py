@@ -55,7 +55,7 @@ def realmlp(
     squared error, of targets with mean 0 and deviation 1); the epoch with the smallest loss on the validation rows is
     kept.
 
-    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, table A.1 ("RealMLP-TD"); the numbers beside
+    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 ("RealMLP-TD"); the numbers beside
     those of the authors' implementation, github.com/dholzmueller/pytabkit, of which nothing is copied. What differs:
     there, dropout and decay fall to 0 along a cosine in the second half of the training, two categories are one column,
     the factors on the rate also act on the decay a second time, Scale and the activations' strengths decay, and for

@@ -18,7 +18,7 @@ from portanet.schedules import Schedule
 from portanet.training.trainer import Trainer
 
 ROWS = 4096
-"""Most rows that initial weights are fitted to: a mean over more differs by less than 2 %."""
+"""Most rows that initial weights are fitted to: the deviation over more differs by about 1 %."""
 
 STEPS = 4000
 """Number of steps after which most tables are learned."""
