@@ -11,6 +11,7 @@ from portanet.checks import Name
 from portanet.errors import CheckError, ConfigError
 from portanet.layers import activations as a
 from portanet.layers.base import Layer
+from portanet.layers.smooth import SELU, Mish
 from portanet.random import Key, generator
 from portanet.typing import Array, Params
 
@@ -23,6 +24,8 @@ ACTIVATIONS: dict[str, Layer] = {
     "softplus": a.Softplus(),
     "gelu": a.GELU(),
     "swish": a.Swish(),
+    "mish": Mish(),
+    "selu": SELU(),
     "softmax": a.Softmax(),
 }
 """The activations that a configuration can name; :func:`custom_activation` adds to them."""
