@@ -30,7 +30,7 @@ PUBLIC = {
 """The names in the ``__all__`` of each module."""
 
 KNOWN = {
-    "activation": """elu gelu leaky_relu relu sigmoid softmax softplus swish tanh linear""",
+    "activation": """elu gelu leaky_relu relu sigmoid softmax softplus swish tanh mish selu linear""",
     "loss": """binary_cross_entropy softmax_cross_entropy huber mean_absolute_error mean_squared_error poisson
         sum_squared_error""",
     "optimizer": """sgd adagrad adam adamw lion rmsprop""",

@@ -113,7 +113,7 @@ class CosLog(Schedule):
 
     t is epoch / epochs. It starts at 0, and falls to 0 between the cycles and at the end. `cycles` is 1 to 30.
 
-    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.3 ("coslog4": 4 cycles).
+    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 ("coslog4": 4 cycles).
     """
 
     cycles: Annotated[int, Number(1, 30, whole=True)] = 4

@@ -46,8 +46,7 @@ COUNTS = f"{LAYER_COUNTS} TopK.k Plateau.patience CosLog.cycles"
 OPTIONAL = {"clip_norm", "clip_value", "in_features", "MaxPool2D.stride", "AvgPool2D.stride"}
 OTHERS = {
     "flags": (
-        "Dense.bias Conv2D.bias Augment.flip SGD.nesterov NTKDense.bias Embedding.flat PeriodicEmbedding.phase "
-        "PeriodicEmbedding.skip"
+        "Dense.bias Conv2D.bias Augment.flip SGD.nesterov NTKDense.bias PeriodicEmbedding.phase PeriodicEmbedding.skip"
     ),
     "initializers": (
         "Dense.weight_init Dense.bias_init Conv2D.weight_init Conv2D.bias_init Embedding.weight_init Scale.scale_init "
@@ -56,7 +55,7 @@ OTHERS = {
     "layer": "Parametric.activation",
     "layers": "Sequential.layers Residual.layers Parallel.layers",
     "paddings": "Conv2D.padding MaxPool2D.padding AvgPool2D.padding",
-    "sizes": "Reshape.shape Parallel.sizes OneHot.categories",
+    "sizes": "Reshape.shape Parallel.sizes OneHot.sizes",
     "arrays": "Standardize.mean Standardize.inverse_std RobustScale.median RobustScale.factor",
     "names": (
         "CustomActivation.name Plateau.monitor Accuracy.name MeanAbsoluteErrorMetric.name R2.name ScikitMetric.name"

@@ -15,10 +15,9 @@ from textwrap import fill
 from typing import Any, get_origin
 
 import portanet as pn
-from portanet.layers import activations
+from portanet.layers.custom import ACTIVATIONS
 from portanet.losses import LOSSES
 from portanet.optimizers import OPTIMIZERS
-from portanet.registry import snake_case
 from portanet.schedules import SCHEDULES
 
 PAGE = Path(__file__).with_suffix(".txt")
@@ -39,7 +38,7 @@ INTERFACES = ("Callback", "Fleet", "History", "Layer", "Loss", "Metric", "Optimi
 def table() -> str:
     """Return the text of portanet/public.py."""
     known = {
-        "activation": [*map(snake_case, activations.__all__), "linear"],
+        "activation": [*ACTIVATIONS, "linear"],
         "loss": list(LOSSES),
         "optimizer": list(OPTIMIZERS),
         "schedule": list(SCHEDULES),

@@ -49,6 +49,7 @@ def test_gradients_are_right_for_all_numbers(kind, field, bounds):
         case = data.draw(st.sampled_from(LAYERS[kind.__name__]))
         number = data.draw(inside(bounds))
         assume(field != "scale" or abs(number) > 1e-6)
+        assume(field != "sigma" or number < 10)  # else the waves are shorter than the steps of the differences
         check_gradients(dataclasses.replace(case.layer, **{field: number}), case)
 
     holds()

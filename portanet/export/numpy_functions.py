@@ -70,9 +70,9 @@ def embedding(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return weight[np.where(known, index, 0)] * known[..., None].astype(weight.dtype)  # zeros for unknown categories
 
 
-def one_hot(x: np.ndarray, categories: tuple[int, ...]) -> np.ndarray:
-    found = [np.round(x[..., i : i + 1]) == np.arange(k) for i, k in enumerate(categories)]
-    return np.concatenate(found, axis=-1).astype(x.dtype)
+def one_hot(x: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    places = np.repeat(np.arange(len(sizes)), sizes)
+    return (x[:, places] == np.concatenate([np.arange(size) for size in sizes])).astype(x.dtype)
 
 
 def periodic_embedding(

@@ -148,10 +148,6 @@ def _ntk_dense(step: Step) -> str:
     return f"x @ {_array(step, 'weight')} * {factor!r}{bias}"
 
 
-def _embedding(step: Step) -> str:
-    return f"embedding(x, {_array(step, 'weight')})" + (".reshape(len(x), -1)" if step.layer.flat else "")
-
-
 def _periodic(step: Step) -> str:
     arrays = ", ".join(_array(step, name) for name in ("frequency", "phase", "weight", "bias"))
     return f"periodic_embedding(x, {arrays}, skip={step.layer.skip})"
@@ -207,7 +203,7 @@ _LINES: dict[type[Layer], Callable[[Step], str]] = {
     layers.Conv2D: _conv,
     layers.Dense: _dense,
     layers.ELU: _function("elu", "alpha"),
-    layers.Embedding: _embedding,
+    layers.Embedding: _function("embedding", arrays=("weight",)),
     layers.Flatten: _reshape,
     layers.GELU: _function("gelu"),
     layers.GlobalAvgPool2D: lambda step: "x.mean(axis=(1, 2))",
@@ -216,7 +212,7 @@ _LINES: dict[type[Layer], Callable[[Step], str]] = {
     layers.MaxPool2D: _pool("max_pool"),
     layers.Mish: _function("mish"),
     layers.NTKDense: _ntk_dense,
-    layers.OneHot: lambda step: f"one_hot(x, {tuple(step.layer.categories)})",
+    layers.OneHot: lambda step: f"one_hot(x, {tuple(step.layer.sizes)})",
     layers.PeriodicEmbedding: _periodic,
     layers.ReLU: _function("relu"),
     layers.Rescale: _rescale,

@@ -163,17 +163,16 @@ def _embedding(graph: Graph, step: Step, x: str) -> str:
     x = graph.node("Clip", [x, graph.number(-1), graph.number(len(weight))], step.prefix)
     x = graph.node("Add", [x, graph.number(1)], step.prefix)
     x = graph.node("Cast", [x], step.prefix, to=graph.onnx.TensorProto.INT64)
-    x = graph.node("Gather", [table, x], step.prefix)
-    return graph.node("Flatten", [x], step.prefix, axis=1) if step.layer.flat else x
+    return graph.node("Gather", [table, x], step.prefix)
 
 
 def _one_hot(graph: Graph, step: Step, x: str) -> str:
-    sizes = step.layer.categories
-    columns = graph.array(f"{step.prefix}columns", np.repeat(np.arange(len(sizes)), sizes))
-    codes = graph.array(f"{step.prefix}codes", np.concatenate([np.arange(k, dtype="float32") for k in sizes]))
-    x = graph.node("Gather", [graph.node("Round", [x], step.prefix), columns], step.prefix, axis=-1)
-    found = graph.node("Equal", [x, codes], step.prefix)
-    return graph.node("Cast", [found], step.prefix, to=graph.onnx.TensorProto.FLOAT)
+    sizes = step.layer.sizes
+    places = [i for i, size in enumerate(sizes) for _ in range(size)]
+    numbers = [float(number) for size in sizes for number in range(size)]
+    x = graph.node("Gather", [x, graph.array(f"{step.prefix}places", np.asarray(places))], step.prefix, axis=1)
+    x = graph.node("Equal", [x, graph.array(f"{step.prefix}numbers", np.asarray(numbers, "float32"))], step.prefix)
+    return graph.node("Cast", [x], step.prefix, to=graph.onnx.TensorProto.FLOAT)
 
 
 def _periodic(graph: Graph, step: Step, x: str) -> str:

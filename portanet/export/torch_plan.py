@@ -210,8 +210,6 @@ def _embedding(step: Step, prefix: str, state: _State) -> Made:
     if state.order is not None:
         raise cannot(step, "torch", "flattened images stand in another order there")
     shape = step.arrays["weight"].shape
-    if step.layer.flat:
-        raise cannot(step, "torch", "torch's Embedding has no flat form; take flat=False, and Flatten() after it")
     return Call("Embedding", shape), [Entry(f"{step.prefix}weight", f"{prefix}weight", shape, _same, _same)]
 
 

@@ -11,7 +11,7 @@ from portanet.layers.dropout import *
 from portanet.layers.embedding import *
 from portanet.layers.norm import *
 from portanet.layers.ntk import *
-from portanet.layers.onehot import *
+from portanet.layers.one_hot import *
 from portanet.layers.parallel import *
 from portanet.layers.parametric import *
 from portanet.layers.periodic import *

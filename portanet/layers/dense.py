@@ -93,7 +93,3 @@ class Dense(RatedLayer):
             grads["bias"] = sum_rows(dy, xp)
         dx = sum_leading(product(dy, weight.mT), x.ndim, xp) if need_dx else None
         return dx, grads
-
-    def effective(self, params: Params) -> Params:
-        """Return the weight W and the bias b that x is multiplied by and shifted by."""
-        return params

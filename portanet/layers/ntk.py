@@ -22,7 +22,7 @@ class NTKDense(Dense):
     Forward   y  = x W / √in + β b
     Backward  dx = dy Wᵀ / √in,   dW = xᵀ dy / √in,   db = β Σ_rows dy
     Shapes    those of Dense
-    Source    Jacot, Gabriel & Hongler 2018, arXiv:1806.07572, sec. 2
+    Source    Jacot, Gabriel & Hongler 2018, arXiv:1806.07572
 
     W has the same size whatever the number of inputs, so one learning rate of Adam suits all widths. By Adam, which
     does not see the size of a gradient, β is a factor on the learning rate of the bias β b that takes effect.

@@ -25,7 +25,7 @@ class Parametric(RatedLayer):
     Forward   y  = x + a (f(x) - x)
     Backward  dx = (1 - a) dy + (f's dx for a dy),   da = Σ_rows dy (f(x) - x)
     Shapes    x, y (*stack, n, *places, features), a (*stack, features)
-    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.2 (a rate of 0.1)
+    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 (a rate of 0.1)
 
     Parameters
     ----------

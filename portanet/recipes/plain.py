@@ -27,8 +27,8 @@ def plain(
     sizes = tuple(int(k) for k in categories)
     checked_rows(x, sizes, "plain")
     numbers = x.shape[1] - len(sizes)
-    parts: list[tuple[Layer, int]] = [(Standardize.of(x[:, :numbers]), numbers)] if numbers else []
-    parts += [(OneHot(sizes), len(sizes))] if sizes else []
+    parts: list[tuple[Layer, int]] = [(OneHot(sizes), len(sizes))] if sizes else []
+    parts += [(Standardize.of(x[:, len(sizes) :]), numbers)] if numbers else []
     layers: list[Layer] = [joined(parts)]
     for units in hidden:
         layers += [Dense(int(units), weight_init="he_normal"), ReLU()]

@@ -8,8 +8,8 @@ from typing import Any
 
 from portanet.layers import (
     SELU,
+    Dense,
     Dropout,
-    Embedding,
     Layer,
     Mish,
     NTKDense,
@@ -27,7 +27,10 @@ from portanet.recipes.recipe import Recipe, checked_rows, joined, sampled, usual
 from portanet.schedules import CosLog
 
 LARGEST_ONE_HOT = 9
-EMBEDDING = 8
+"""Categories of more values than this become vectors."""
+
+VECTOR = 8
+"""Length of these vectors."""
 
 
 def realmlp(
@@ -52,7 +55,7 @@ def realmlp(
     squared error, of targets with mean 0 and deviation 1); the epoch with the smallest loss on the validation rows is
     kept.
 
-    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, table A.1 ("RealMLP-TD"); the numbers beside
+    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 ("RealMLP-TD"); the numbers beside
     those of the authors' implementation, github.com/dholzmueller/pytabkit, of which nothing is copied. What differs:
     there, dropout and decay fall to 0 along a cosine in the second half of the training, two categories are one column,
     the factors on the rate also act on the decay a second time, Scale and the activations' strengths decay, and for
@@ -61,13 +64,13 @@ def realmlp(
     Parameters
     ----------
     x : host array, shape (rows, columns)
-        Training rows without gaps: numbers first, then categories as codes 0 … k - 1.
+        Training rows without gaps: categories as codes 0 … k - 1 first, then numbers.
     classes : int
         Number of classes, or 0 for a regression.
     outputs : int
         Number of targets of a regression.
     categories : sequence of int
-        Number of categories of each of the last columns.
+        Number of categories of each of the first columns.
     hidden : sequence of int
         Units of the hidden layers.
     epochs : int, optional
@@ -90,15 +93,15 @@ def realmlp(
 
 def _front(x: Any, sizes: tuple[int, ...]) -> Iterator[tuple[Layer, int]]:
     """Yield the layers that make features of the columns, and how many columns each takes."""
-    first = x.shape[1] - len(sizes)
-    if first:
-        yield Sequential([RobustScale.of(x[:, :first]), SmoothClip(), PeriodicEmbedding(rate=0.1)]), first
     for small, group in itertools.groupby(range(len(sizes)), key=lambda i: sizes[i] <= LARGEST_ONE_HOT):
         columns = list(group)
         if small:
             indicators = OneHot([sizes[i] for i in columns])
-            made, _ = indicators.forward({}, x[:, [first + i for i in columns]])
+            made, _ = indicators.forward({}, x[:, columns])
             yield Sequential([indicators, RobustScale.of(made), SmoothClip()]), len(columns)
-        else:
-            for i in columns:
-                yield Embedding(sizes[i], EMBEDDING, "normal:1", flat=True), 1
+            continue
+        for i in columns:
+            yield Sequential([OneHot([sizes[i]]), Dense(VECTOR, bias=False, weight_init="normal")]), 1
+    numbers = x[:, len(sizes) :]
+    if numbers.shape[1]:
+        yield Sequential([RobustScale.of(numbers), SmoothClip(), PeriodicEmbedding(rate=0.1)]), numbers.shape[1]

@@ -18,7 +18,7 @@ from portanet.schedules import Schedule
 from portanet.training.trainer import Trainer
 
 ROWS = 4096
-"""Most rows that initial weights are fitted to: a mean over more differs by less than 2 %."""
+"""Most rows that initial weights are fitted to: the deviation over more differs by about 1 %."""
 
 STEPS = 4000
 """Number of steps after which most tables are learned."""
@@ -39,7 +39,7 @@ class Recipe:
     Attributes
     ----------
     net : Sequential
-        Takes rows: the numbers first, then the categories' codes 0 … k - 1; any other code is an unknown category.
+        Takes rows: the codes 0 … k - 1 of the categories first, then the numbers. Another code is an unknown category.
     loss, optimizer, schedule
         Arguments of :class:`portanet.Trainer` and :class:`portanet.Fleet`.
     epochs, batch_size : int
@@ -75,7 +75,7 @@ class Recipe:
 def checked_rows(x: Any, categories: tuple[int, ...], what: str) -> None:
     """Raise DataError if `x` is no array of rows with so many columns of categories at least."""
     if getattr(x, "ndim", 0) != 2 or not len(x) or x.shape[1] < max(len(categories), 1):
-        expected = f"rows of numbers and {len(categories)} categories"
+        expected = f"rows of {len(categories)} categories and numbers"
         message = f"{what}: expected {expected}, got an array of shape {tuple(getattr(x, 'shape', ()))}"
         raise DataError(message + "; give a host array of shape (rows, columns)")
 

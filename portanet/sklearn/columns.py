@@ -1,4 +1,4 @@
-"""The columns of a numeric table as a recipe takes them: numbers without gaps first, then categories as codes."""
+"""The columns of a numeric table as a recipe takes them: categories as codes first, then numbers without gaps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Columns:
     Attributes
     ----------
     categories : tuple of int
-        Number of categories of each of the last columns.
+        Number of categories of each of the first columns that come out.
     width : int
         Number of columns that come out.
     """
@@ -50,4 +50,4 @@ class Columns:
             codes.append(np.where(known[place] == x[:, i], place, -1) if len(known) else np.full(len(x), -1))
         flags = gaps[:, self._flagged].T.astype(np.float64)
         filled = np.where(gaps, self._fill, numbers)
-        return np.column_stack([filled, *codes, *flags]).astype(np.float64)
+        return np.column_stack([*codes, *flags, filled]).astype(np.float64)

@@ -123,13 +123,10 @@ LAYERS: dict[str, list[LayerCase]] = {
     "GlobalAvgPool2D": [LayerCase(layers.GlobalAvgPool2D(), (3, 4, 2))],
     "BatchNorm": [LayerCase(layers.BatchNorm(), (4,)), LayerCase(layers.BatchNorm(0.5, 1e-3), (3, 2, 4))],
     "LayerNorm": [LayerCase(layers.LayerNorm(), (6,)), LayerCase(layers.LayerNorm(), (3, 6))],
-    "Embedding": [
-        LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5),
-        LayerCase(layers.Embedding(4, 2, flat=True), (3,), whole_numbers=5),
-    ],
+    "Embedding": [LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5)],
     "OneHot": [
-        LayerCase(layers.OneHot((3, 1, 4)), (3,), whole_numbers=5),
-        LayerCase(layers.OneHot((2,)), (2, 1), whole_numbers=2),
+        LayerCase(layers.OneHot((5,)), (1,), whole_numbers=6),
+        LayerCase(layers.OneHot((2, 4)), (2,), whole_numbers=4),
     ],
     "PeriodicEmbedding": [
         LayerCase(layers.PeriodicEmbedding(2, 5), (4,)),

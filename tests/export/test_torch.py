@@ -33,7 +33,6 @@ def refused(case):
     """Return whether the case has no counterpart in torch."""
     none = layers.CustomActivation | layers.Parallel | layers.OneHot | layers.Parametric | layers.PeriodicEmbedding
     alone = isinstance(case.layer, none | layers.RobustScale | layers.Scale | layers.SmoothClip)
-    alone = alone or getattr(case.layer, "flat", False)
     return alone or (len(case.shape) == 3 and isinstance(case.layer, layers.LayerNorm))
 
 

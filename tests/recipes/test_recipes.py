@@ -24,7 +24,7 @@ def table(n=300, seed=0):
     numbers = rng.standard_t(2, size=(n, 3)) * [1, 100, 0.01] + [0, 5, 1]
     codes = np.stack([rng.integers(0, k, n) for k in CATEGORIES], axis=1)
     value = np.tanh(numbers[:, 0]) * (codes[:, 0] - 1) + 0.1 * codes[:, 1]
-    return np.concatenate([numbers, codes], axis=1), (value - value.mean()) / value.std(), (value > 0.5).astype("int32")
+    return np.concatenate([codes, numbers], axis=1), (value - value.mean()) / value.std(), (value > 0.5).astype("int32")
 
 
 def trained(recipe, x, y, *, epochs=None, **options):
@@ -42,14 +42,14 @@ def test_the_network_of_realmlp():
     recipe = realmlp(x, categories=CATEGORIES, hidden=(8, 4), classes=3)
     front, scale, *hidden, last = recipe.net.layers
     assert isinstance(front, pn.Parallel)
-    numbers, few, many, flag = front.layers
-    assert list(front.sizes) == [3, 1, 1, 1]
+    few, many, flag, numbers = front.layers
+    assert list(front.sizes) == [1, 1, 1, 3]
     assert isinstance(numbers, pn.Sequential)
     assert isinstance(few, pn.Sequential)
     assert isinstance(flag, pn.Sequential)
     assert numbers.layers[1:] == (pn.SmoothClip(3.0), pn.PeriodicEmbedding(3, 16, sigma=0.1, rate=0.1))
     assert (few.layers[0], flag.layers[0]) == (pn.OneHot((3,)), pn.OneHot((2,)))
-    assert many == pn.Embedding(12, 8, "normal:1", flat=True)
+    assert many == pn.Sequential([pn.OneHot((12,)), pn.Dense(8, bias=False, weight_init="normal")])
     block = [pn.Parametric(pn.SELU(), rate=0.1), pn.Dropout(0.15)]
     assert [scale, *hidden, last] == [
         pn.Scale(rate=6.0),
@@ -141,7 +141,7 @@ def test_is_saved_and_exported_whole(tmp_path):
     recipe = realmlp(x, categories=CATEGORIES, hidden=(8,), epochs=2)
     trainer = trained(recipe, x, y)
     rows = x[:20].copy()
-    rows[3, 3:] = -1  # unknown categories
+    rows[3, :3] = -1  # unknown categories
     expected = trainer.predict(rows)
     trainer.save(tmp_path / "net.safetensors")
     np.testing.assert_array_equal(pn.load(tmp_path / "net.safetensors").predict(rows), expected)
@@ -166,5 +166,5 @@ def test_usual_epochs(rows, epochs):
 @every_recipe
 def test_rows_that_are_none(make):
     for x in (np.ones(3), np.ones((0, 2)), np.ones((4, 1))):
-        with pytest.raises(DataError, match=r"expected rows of numbers and 2 categories, got an array of shape \("):
+        with pytest.raises(DataError, match=r"expected rows of 2 categories and numbers, got an array of shape \("):
             make(x, categories=(2, 2))

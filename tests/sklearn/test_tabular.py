@@ -20,7 +20,7 @@ SMALL = {"hidden_layer_sizes": (24, 24), "epochs": 40, "batch_size": 64, "random
 def data(seed=0):
     """Return a table with gaps, categories in its first and last column by any whole numbers, and its targets."""
     x, y, labels = table(500, seed)
-    x = x[:, [3, 0, 1, 2, 5, 4]].copy()
+    x = x[:, [0, 3, 4, 5, 2, 1]].copy()
     x[:, 0] = 10 - 3 * x[:, 0]
     x[::7, 2] = np.nan
     x[::11, 0] = np.nan
