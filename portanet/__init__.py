@@ -34,8 +34,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "layers": "Augment AvgPool2D BatchNorm Conv2D CustomActivation Dense Dropout ELU Embedding Flatten GELU "
-    "GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Parallel ReLU Rescale Reshape Residual Sequential Sigmoid "
-    "Softmax Softplus Standardize Swish Tanh custom_activation",
+    "GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D OneHot Parallel ReLU Rescale Reshape Residual Sequential "
+    "Sigmoid Softmax Softplus Standardize Swish Tanh custom_activation",
     "losses": "BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson SoftmaxCrossEntropy "
     "SumSquaredError",
     "optimizers": "Adagrad Adam AdamW Lion Optimizer RMSprop SGD",

@@ -57,6 +57,11 @@ def embedding(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return weight[np.where(known, index, 0)] * known[..., None].astype(weight.dtype)  # zeros for unknown categories
 
 
+def one_hot(x: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    places = np.repeat(np.arange(len(sizes)), sizes)
+    return (x[:, places] == np.concatenate([np.arange(size) for size in sizes])).astype(x.dtype)
+
+
 def taps(
     x: np.ndarray,
     kernel: tuple[int, int],

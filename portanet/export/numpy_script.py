@@ -191,6 +191,7 @@ _LINES: dict[type[Layer], Callable[[Step], str]] = {
     layers.LayerNorm: _function("layer_norm", "eps", arrays=("gamma", "beta")),
     layers.LeakyReLU: _function("leaky_relu", "slope"),
     layers.MaxPool2D: _pool("max_pool"),
+    layers.OneHot: lambda step: f"one_hot(x, {tuple(step.layer.sizes)})",
     layers.ReLU: _function("relu"),
     layers.Rescale: _rescale,
     layers.Reshape: _reshape,

@@ -138,6 +138,15 @@ def _embedding(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Gather", [table, x], step.prefix)
 
 
+def _one_hot(graph: Graph, step: Step, x: str) -> str:
+    sizes = step.layer.sizes
+    places = [i for i, size in enumerate(sizes) for _ in range(size)]
+    numbers = [float(number) for size in sizes for number in range(size)]
+    x = graph.node("Gather", [x, graph.array(f"{step.prefix}places", np.asarray(places))], step.prefix, axis=1)
+    x = graph.node("Equal", [x, graph.array(f"{step.prefix}numbers", np.asarray(numbers, "float32"))], step.prefix)
+    return graph.node("Cast", [x], step.prefix, to=graph.onnx.TensorProto.FLOAT)
+
+
 def _conv(graph: Graph, step: Step, x: str) -> str:
     layer = step.layer
     weight = transposed(step.arrays["weight"].astype("float32"), (3, 2, 0, 1))
@@ -187,6 +196,7 @@ STEPS: dict[type[Layer], _Write] = {
     layers.LayerNorm: _plain("LayerNormalization", "gamma", "beta", settings=_EPS, axis=-1),
     layers.LeakyReLU: _plain("LeakyRelu", settings={"alpha": "slope"}),
     layers.MaxPool2D: _channels_first(_pool("MaxPool")),
+    layers.OneHot: _one_hot,
     layers.Parallel: _parallel,
     layers.ReLU: _plain("Relu"),
     layers.Rescale: _rescale,

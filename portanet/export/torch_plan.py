@@ -223,6 +223,10 @@ def _parallel(step: Step, prefix: str, state: _State) -> Made:
     raise cannot(step, "torch", "torch.nn has no module that parts the features among others; export it to ONNX")
 
 
+def _one_hot(step: Step, prefix: str, state: _State) -> Made:
+    raise cannot(step, "torch", "torch.nn has no module for it; export it to ONNX")
+
+
 _MODULES: dict[type[Layer], Callable[[Step, str, _State], Made]] = {
     layers.Augment: _without_arrays("Identity"),
     layers.AvgPool2D: _pool("AvgPool2d", 0.0),
@@ -238,6 +242,7 @@ _MODULES: dict[type[Layer], Callable[[Step, str, _State], Made]] = {
     layers.LayerNorm: _layer_norm,
     layers.LeakyReLU: _without_arrays("LeakyReLU", "slope"),
     layers.MaxPool2D: _pool("MaxPool2d", float("-inf")),
+    layers.OneHot: _one_hot,
     layers.Parallel: _parallel,
     layers.ReLU: _without_arrays("ReLU"),
     layers.Rescale: _without_arrays("Rescale", "scale", "offset"),

@@ -43,6 +43,7 @@ def describe(model: Any) -> dict[str, Any]:
         "classes": list(model.classes) if named_right(model.classes, model.outputs) else [],
         "buffers": sorted(model.buffers),
         "epoch": getattr(model, "epoch", 0),
+        **({} if model.columns is None else {"columns": model.columns.as_dict()}),
     }
 
 

@@ -10,6 +10,7 @@ from portanet.layers.dense import Dense
 from portanet.layers.dropout import Dropout
 from portanet.layers.embedding import Embedding
 from portanet.layers.norm import BatchNorm, LayerNorm
+from portanet.layers.one_hot import OneHot
 from portanet.layers.parallel import Parallel
 from portanet.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from portanet.layers.preprocess import Rescale, Standardize
@@ -33,6 +34,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "MaxPool2D",
+    "OneHot",
     "Parallel",
     "ReLU",
     "Rescale",

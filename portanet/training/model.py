@@ -9,6 +9,7 @@ from typing import Any
 from portanet import backends, losses
 from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
+from portanet.data.plan import Plan
 from portanet.engine.engine import Engine, Program
 from portanet.engine.outputs import class_indices
 from portanet.engine.state import TrainState, copier
@@ -59,6 +60,8 @@ class Model:
         The axes of the outputs but the last: tokens, or rows and columns of an image; empty where there are none.
     classes : tuple of str
         Names of the classes.
+    columns : Plan or None
+        What the inputs are made of, if the samples are those of a table.
     net, loss, metrics, dtype, seed, l1, l2, penalty_per_sample
         Parts of the program.
     body, step
@@ -89,6 +92,7 @@ class Model:
     ) -> None:
         self.program, self.backend, self.classes = program, backend, tuple(classes)
         self.strategy = SingleProcess() if strategy is None else strategy
+        self.columns: Plan | None = None
         self.input_shape: Shape | None = None
         self.outputs, self.places = 0, tuple[int, ...]()
         self._compile()

@@ -20,7 +20,7 @@ from portanet.training.history import History
 
 __all__ = ["load", "restore", "save", "take_up"]
 
-_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes", "schedule")
+_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes", "schedule", "columns")
 """Fields that may differ between a checkpoint and the trainer that resumes from it."""
 
 

@@ -117,6 +117,10 @@ LAYERS: dict[str, list[LayerCase]] = {
     "BatchNorm": [LayerCase(layers.BatchNorm(), (4,)), LayerCase(layers.BatchNorm(0.5, 1e-3), (3, 2, 4))],
     "LayerNorm": [LayerCase(layers.LayerNorm(), (6,)), LayerCase(layers.LayerNorm(), (3, 6))],
     "Embedding": [LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5)],
+    "OneHot": [
+        LayerCase(layers.OneHot((5,)), (1,), whole_numbers=6),
+        LayerCase(layers.OneHot((2, 4)), (2,), whole_numbers=4),
+    ],
     "Parallel": [
         LayerCase(layers.Parallel((layers.Dense(3), layers.Flatten(), layers.LayerNorm()), (2, 1, 3)), (6,)),
         LayerCase(
@@ -163,9 +167,17 @@ LOSSES: dict[str, list[LossCase]] = {
     "MeanSquaredError": [
         LossCase(losses.MeanSquaredError(), (6, 3), "numbers"),
         LossCase(losses.MeanSquaredError(), (2, 6, 3), "numbers"),
+        LossCase(losses.MeanSquaredError(unit=2.5), (6, 1), "numbers"),
     ],
-    "MeanAbsoluteError": [LossCase(losses.MeanAbsoluteError(), (6, 3), "numbers")],
-    "Huber": [LossCase(losses.Huber(), (6, 3), "numbers"), LossCase(losses.Huber(0.7), (6, 3), "numbers")],
+    "MeanAbsoluteError": [
+        LossCase(losses.MeanAbsoluteError(), (6, 3), "numbers"),
+        LossCase(losses.MeanAbsoluteError((0.5, 2.0, 3.0)), (6, 3), "numbers"),
+    ],
+    "Huber": [
+        LossCase(losses.Huber(), (6, 3), "numbers"),
+        LossCase(losses.Huber(0.7), (6, 3), "numbers"),
+        LossCase(losses.Huber(unit=3.0), (6, 3), "numbers"),
+    ],
     "Poisson": [LossCase(losses.Poisson(), (6, 3), "counts")],
 }
 

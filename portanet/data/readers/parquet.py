@@ -154,7 +154,7 @@ def _reworded(place: object) -> Iterator[None]:
 
 READERS = (
     Reader(
-        *(4, "Parquet", lambda path, target, task, stream: read_parquet(path, target, task, stream=stream)),
+        *(4, "Parquet", lambda path, target, task, stream, reading: read_parquet(path, target, task, stream=stream)),
         is_file=lambda path, start: start.startswith(b"PAR1"),
         in_memory=ParquetSamples.size,
         takes=("target", "task"),
