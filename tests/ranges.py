@@ -45,7 +45,8 @@ OTHERS = {
     "initializers": "Dense.weight_init Dense.bias_init Conv2D.weight_init Conv2D.bias_init Embedding.weight_init",
     "layers": "Sequential.layers Residual.layers Parallel.layers",
     "paddings": "Conv2D.padding MaxPool2D.padding AvgPool2D.padding",
-    "sizes": "Reshape.shape Parallel.sizes",
+    "sizes": "Reshape.shape Parallel.sizes OneHot.sizes",
+    "units": "SumSquaredError.unit MeanSquaredError.unit MeanAbsoluteError.unit Huber.unit",
     "arrays": "Standardize.mean Standardize.inverse_std",
     "names": (
         "CustomActivation.name Plateau.monitor Accuracy.name MeanAbsoluteErrorMetric.name R2.name ScikitMetric.name"

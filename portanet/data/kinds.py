@@ -64,11 +64,13 @@ def number_form(values: Sequence[str], decimal: str | None) -> str | None:
 
 
 def yes_or_no(values: Sequence[str]) -> tuple[str, str] | None:
-    """Return two values in the order no, yes; None if they are none."""
+    """Return two values in the order no, yes; None if they are none. True or False alone is enough."""
     lower = {value.lower(): value for value in values}
-    if len(values) != 2:
-        return None
-    return next(((lower[no], lower[yes]) for no, yes in _PAIRS if {no, yes} == set(lower)), None)
+    for no, yes in _PAIRS:
+        alone = no == "false" and bool(values) and set(lower) < {no, yes}
+        if len(values) == len(lower) and (set(lower) == {no, yes} or alone):
+            return lower.get(no, no), lower.get(yes, yes)
+    return None
 
 
 def date_form(values: Sequence[str]) -> str | None:

@@ -118,10 +118,10 @@ def _column(name: str, cells: Cells, wishes: Wishes, kind: str | None, *, pixels
         message = f"expected finite numbers, got {infinite[0]}; correct it, or leave the column out by --drop"
         raise ValueError(message)
     if (pair := yes_or_no(used)) is not None:
+        if len(used) == 1 and n == len(gaps):
+            return Column(name, OUT, f"always {used[0]!r}")
         values = read(Column(name, BOOLEAN, categories=pair), cells)[~gaps]
         return Column(name, BOOLEAN, "", pair, fill=float(np.mean(values) > 0.5), flag=flag)
-    if len(used) == 1 and used[0].lower() in ("true", "false", "yes", "no") and n == len(gaps):
-        return Column(name, OUT, f"always {used[0]!r}")
     try:
         form = number_form(used, wishes.decimal)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -17,13 +18,14 @@ from portanet.engine.step import Step
 from portanet.engine.strategy import SingleProcess, Strategy
 from portanet.errors import ConfigError
 from portanet.files.description import save
-from portanet.layers import Layer
+from portanet.layers import Layer, Sequential
 from portanet.layers.tree import report_repeats
 from portanet.metrics import Metric
 from portanet.random import generator
 from portanet.training import batch_size as memory
 from portanet.training.evaluation import evaluated, predicted
 from portanet.training.fit_inputs import CHUNK, to_batches
+from portanet.training.tables import as_inputs
 from portanet.typing import Array, Params, Shape
 
 
@@ -102,6 +104,13 @@ class Model:
         self.engine = Engine(self.program, self.backend)
         self.take = self.strategy.step(self.engine)
 
+    def put_in_front(self, layer: Layer) -> None:
+        """Let the network begin with this layer; weights are drawn again."""
+        layers = self.net.layers if isinstance(self.net, Sequential) else (self.net,)
+        self.program = dataclasses.replace(self.program, net=Sequential((layer, *layers)))
+        self._compile()
+        self.state = TrainState({}, {}, {}, self.engine.meter())
+
     def init(self, input_shape: Shape) -> None:
         """Draw the initial weights for samples of `input_shape` and put them on the device."""
         params, out_shape = self.net.init(generator(self.seed, "weights"), tuple(input_shape))
@@ -160,7 +169,8 @@ class Model:
             Return a host array; else an array on the backend's device.
         """
         self.check_weights("predict")
-        x = prepare.samples(x.x if isinstance(x, Dataset) else x, self.dtype, self.input_shape)
+        x = as_inputs(self, x.x if isinstance(x, Dataset) else x, "x")
+        x = prepare.samples(x, self.dtype, self.input_shape)
         rows = memory.rows_at_a_time(self, x.shape[0], CHUNK)
         return predicted(self.engine, self.state, x, rows, raw=raw, to_numpy=to_numpy)
 

@@ -80,6 +80,14 @@ def labelled(table: Table, target: Text, place: str, where: Where, reading: Read
     return _part(table, labels, lambda i: where(int(kept[i])))
 
 
+def numbered(table: Table, target: HostArray, place: str, where: Where) -> Part:
+    """Return the same as :func:`labelled` for labels that are numbers, NaN where one is missing."""
+    kept = np.flatnonzero(~np.isnan(target))
+    texts = Text(np.where(np.isnan(target), -1, 0).astype(np.int32), ["0"])
+    part = labelled(table, texts, place, where, Reading())  # leaves out the rows, and says so
+    return part._replace(labels=target[kept])
+
+
 def _part(table: Table, labels: Labels, where: Where) -> Part:
     numbers: HostArray | None = table.array()
     return Part(table if numbers is None else numbers, labels, where)
