@@ -17,6 +17,9 @@ from portanet.errors import DataError
 
 logger = logging.getLogger("portanet")
 
+_ENOUGH, _FAR = 10, 50.0
+"""Rows, and standard deviations, from which on another scale is warned of."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -105,7 +108,9 @@ class Plan:
         """
         if not isinstance(x, Table) and self.plain:
             places = self._places(names, bool(names), x.shape[1], what)
-            return x if places == list(range(x.shape[1])) else np.ascontiguousarray(x[:, places])
+            found = x if places == list(range(x.shape[1])) else np.ascontiguousarray(x[:, places])
+            self._check_scale(found, what)
+            return found
         table = x if isinstance(x, Table) else Table.of_array(x, names)
         places = self._places(table.names, table.header, len(table.names), what)
         parts, wrong = [], []
@@ -124,7 +129,29 @@ class Plan:
         found = np.empty((len(table), len(parts)))
         for j, part in enumerate(parts):
             found[:, j] = part
+        self._check_scale(found, what)
         return found
+
+    def _check_scale(self, x: HostArray, what: str) -> None:
+        """Log a warning for columns of numbers on another scale than the training rows': metres for millimetres."""
+        if len(x) < _ENOUGH:
+            return
+        if self.pixels:
+            if float(x.max()) <= 1.0:
+                logger.warning(
+                    "%s: pixels were 0 to 255 in training, and are at most 1 here; bring them to one scale", what
+                )
+            return
+        places = {name: i for i, (name, standardised) in enumerate(self.names()) if standardised}
+        odd = []
+        for c in self.kept:
+            if c.kind == NUMBER and c.std > 0:
+                own = x[:, places[c.name]]
+                mean, std = float(own.mean()), float(own.std())
+                if 0 < std < c.std / _FAR or std > _FAR * c.std or abs(mean - c.mean) > _FAR * c.std:
+                    odd.append(f"{c.name} (mean {mean:.3g}, in training {c.mean:.3g})")
+        if odd:
+            logger.warning("%s: on another scale than in training: %s; is it another unit?", what, _listed(odd))
 
     def _places(self, names: Sequence[str], header: bool, width: int, what: str) -> list[int]:
         """Return where each of the kept columns stands in a table."""

@@ -232,3 +232,26 @@ def test_a_category_that_is_a_number_is_the_same_in_text(tmp_path):
     assert plan.columns[0].categories == ("1", "10", "2.5")
     data = read(tmp_path, 'a,b,label\n"1.0",2,0\nten,3,1\n2.5,3,0\n')
     assert plan.encode(data.x, "t")[:, 0].tolist() == [0, -1, 2]
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset", "warned"), [(1, 0, 0), (0.001, 0, 1), (1000, 0, 1), (1, 1e6, 1), (2, 1, 0)]
+)
+def test_another_scale_is_warned_of(tmp_path, caplog, factor, offset, warned):
+    rows = [(i % 7 + 0.5, i % 5, i % 2) for i in range(40)]
+    plan = plan_of(read(tmp_path, "a,b,label\n" + "".join(f"{a},{b},{y}\n" for a, b, y in rows)))
+    later = "".join(f"{a * factor + offset},{b},{y}\n" for a, b, y in rows)
+    encoded(read(tmp_path, "a,b,label\n" + later), plan)
+    assert caplog.text.count("on another scale than in training: a (mean") == warned
+
+
+def test_pixels_on_another_scale_are_warned_of(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (30, 16))
+    head = ",".join([*(f"p{i}" for i in range(16)), "label"]) + "\n"
+    plan = plan_of(read(tmp_path, head + "".join(",".join(map(str, [*row, i % 2])) + "\n" for i, row in enumerate(x))))
+    assert plan.pixels
+    assert plan.plain
+    small = read(tmp_path, head + "".join(",".join(map(str, [*row, i % 2])) + "\n" for i, row in enumerate(x / 255)))
+    assert encoded(small, plan).x.shape == (30, 16)
+    assert "pixels were 0 to 255 in training" in caplog.text

@@ -31,7 +31,7 @@ def theirs(net, x):
 
 def refused(case):
     """Return whether the case has no counterpart in torch."""
-    alone = isinstance(case.layer, layers.CustomActivation | layers.Parallel)
+    alone = isinstance(case.layer, layers.CustomActivation | layers.OneHot | layers.Parallel)
     return alone or (len(case.shape) == 3 and isinstance(case.layer, layers.LayerNorm))
 
 

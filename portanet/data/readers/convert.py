@@ -166,9 +166,12 @@ def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, b
 def _end(data: bytearray) -> int:
     """Return where the last complete row ends: after a newline with as many quotes before it as close."""
     end = data.rfind(b"\n") + 1
-    # Within a cell in quotes: the row before begins where the number of quotes was last even.
-    while end > 0 and data.count(b'"', 0, end) % 2:
-        end = data.rfind(b"\n", 0, data.rfind(b'"', 0, end)) + 1
+    quotes = data.count(b'"', 0, end)
+    # Within a cell in quotes: the row before begins where the number of quotes was last even. Each byte is seen once.
+    while end > 0 and quotes % 2:
+        before = data.rfind(b"\n", 0, data.rfind(b'"', 0, end)) + 1
+        quotes -= data.count(b'"', before, end)
+        end = before
     return end
 
 
