@@ -13,6 +13,7 @@ import numpy as np
 from portanet.data.cells import Table, missing
 from portanet.data.columns import CATEGORY, DATE, NUMBER, ONE_HOT, OUT, Column, inputs
 from portanet.data.dataset import HostArray
+from portanet.data.readers.reading import Reading
 from portanet.errors import DataError
 
 logger = logging.getLogger("portanet")
@@ -81,6 +82,7 @@ class Plan:
         """Return the plan of :meth:`as_dict`; raise ValueError, TypeError or KeyError if it is none."""
         columns = tuple(Column.from_dict(own) for own in found["columns"])
         plan = cls(**{**found, "columns": columns, "reading": dict(found["reading"])})
+        Reading(**plan.reading)  # raises where it is none
         texts, flags = (plan.target, plan.missing), (plan.header, plan.pixels)
         names = [c.name for c in columns]
         sound = all(type(own) is str for own in texts) and all(type(own) is bool for own in flags)

@@ -69,7 +69,8 @@ def find(
         With all columns that cannot be decided and how to settle them, or if none is left.
     """
     wishes = wishes or Wishes()
-    table = x if isinstance(x, Table) else Table.of_array(x, names)
+    # By columns in memory: each of them is read several times.
+    table = x if isinstance(x, Table) else Table.of_array(x if pixels else np.asfortranarray(x), names)
     for option, wanted in (("--drop", wishes.drop), ("--categorical", wishes.categorical)):
         for name in wanted:
             if name not in table.names and name != about.get("target"):
@@ -99,14 +100,14 @@ def find(
 def _column(name: str, cells: Cells, wishes: Wishes, kind: str | None, *, pixels: bool) -> Column:
     if name in wishes.drop:
         return Column(name, OUT, "asked for by --drop")
+    if pixels:
+        return Column(name, NUMBER)
     gaps = missing(cells)
     n = int(len(gaps) - gaps.sum())
     flag = n < len(gaps) and wishes.missing in ("auto", "drop")
     if wishes.missing == "error" and n < len(gaps):
         message = f"{len(gaps) - n} values are missing; fill them in, or allow gaps by --missing auto"
         raise ValueError(message)
-    if pixels:
-        return Column(name, NUMBER)
     if n == 0:
         return Column(name, OUT, "no value in it")
     if name in wishes.categorical or kind == CATEGORY:

@@ -255,3 +255,30 @@ def test_pixels_on_another_scale_are_warned_of(tmp_path, caplog):
     small = read(tmp_path, head + "".join(",".join(map(str, [*row, i % 2])) + "\n" for i, row in enumerate(x / 255)))
     assert encoded(small, plan).x.shape == (30, 16)
     assert "pixels were 0 to 255 in training" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"columns": 3},
+        {"columns": []},
+        {"columns": [{"name": "a"}]},
+        {"columns": [{"name": "a", "kind": "nmber"}]},
+        {"columns": [{"name": "a", "kind": "number"}, {"name": "a", "kind": "number"}]},
+        {"columns": [{"name": "a", "kind": "number", "fill": float("nan")}]},
+        {"columns": [{"name": "a", "kind": "category", "categories": [["x"]]}]},
+        {"columns": [{"name": "a", "kind": "category"}]},
+        {"columns": [{"name": "a", "kind": "date", "parts": ["century"]}]},
+        {"target": 3},
+        {"place": "0"},
+        {"header": "yes"},
+        {"reading": {"delimiter": ";;"}},
+        {"reading": {"more": 1}},
+        {"more": 1},
+    ],
+)
+def test_a_damaged_plan_is_refused(tmp_path, change):
+    about = plan_of(read(tmp_path, "a,b,label\n1,x,0\n2,y,1\n")).as_dict()
+    assert Plan.from_dict(about).as_dict() == about
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        Plan.from_dict({**about, **change})

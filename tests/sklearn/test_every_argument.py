@@ -133,7 +133,7 @@ def _standardize_target(task, kind):
     y = 3e5 + 1e5 * X[:, 0]
     with pytest.warns(ConvergenceWarning, match=r"the targets' mean size is 8.84e.05"):
         hopeless = kind(**FAST).fit(X, y)
-    found = kind(standardize_target=True, **{**FAST, "max_iter": 60}).fit(X, y)
+    found = kind(standardize_target=True, **{**FAST, "max_iter": 200, "learning_rate_init": 0.02}).fit(X, y)
     assert hopeless.score(X, y) < 0 < 0.5 < found.score(X, y)
     assert found.loss_ < 1
 
