@@ -25,6 +25,7 @@ OUTSIDE: dict[str, list[Any]] = {
     "layers": [5, None, [], pn.Dense(2), [pn.Dense], [pn.Dense(2), "relu"]],
     "paddings": ["smae", "", None, -1, 1.0, True, (1, 1), 2**31],
     "sizes": ["ab", 4, (), (0,), (2, -1), (2, 1.5), (True,), (2**31,)],
+    "units": ["a", None, 0, -1.0, math.nan, (), (1.0, 0), True],
     "arrays": [3.0, [1.0], "mean", np.array([math.nan]), np.array([INF]), np.array(["a"])],
     "names": ["", 3, None, b"x"],
     "functions": [None, "f", 3],

@@ -29,26 +29,26 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     """Cross-validate a network on DATA.
 
     Each of the folds holds its share of every class. A network is trained on the others and evaluated on it, all of
-    them together, with one seed. A table is standardized by each network's own training rows; pixels by all of them.
+    them together, with one seed. A table is standardized by each network's own training rows; pixels by all of them,
+    and so is found what categories there are and what gaps are filled with.
     Where DATA brings a test part, that is left alone. Nothing is written.
     """
     from portanet.backends import keep_memory
-    from portanet.cli import network
+    from portanet.cli import columns, network
     from portanet.cli.describe import data_in_words, network_in_words
-    from portanet.data import load
     from portanet.fleet.folds import split
 
     keep_memory()
     options = Options(**OF_A_RUN, **given)
     began = time.perf_counter()
-    whole = load(options.data, target=options.target, task=options.task)
+    whole, plan = columns.load_encoded(options)
     dataset = dataclasses.replace(whole, x=whole.x.reshape(len(whole.x), -1), x_test=None, y_test=None)
     pairs = split(dataset.y, folds, options.seed, names=dataset.classes, what=dataset.name)
 
     def net(options: Options, dataset: Any, loss: Any, i: int) -> Any:
         rows = slice(None) if dataset.scale is not None else pairs[i][0]
         part = dataclasses.replace(dataset, x=dataset.x[rows], y=dataset.y[rows])
-        return network.build(options, part, loss)
+        return network.build(options, part, loss, plan)
 
     fleet = fleets.fleet([options] * folds, dataset, net)
     if not quiet:

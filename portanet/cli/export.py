@@ -56,6 +56,12 @@ def export(
         message = f"--raw: --to {form} has no use for it: there the network ends in front of the loss; leave it out"
         raise ConfigError(message)
     net = stored.model(run, which, any_size=any_size)
+    if net.columns is not None and not net.columns.plain:
+        message = (
+            f"{run}: exports do not hold what the columns of a table with text, dates or gaps are turned into; predict "
+            "with portanet predict, or with portanet.load and its columns.encode"
+        )
+        raise ConfigError(message)
     place = Path(run)
     beside = own_file(place, f"model{_ENDING[form]}") if place.is_dir() else place.with_name(place.stem + _ENDING[form])
     file = out or beside

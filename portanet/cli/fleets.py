@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 from portanet.cli.train_options import Options
 
 if TYPE_CHECKING:
-    from portanet.data import Dataset
+    from portanet.data import Dataset, Plan
     from portanet.fleet import Fleet
     from portanet.losses import Loss
 
 
 def fleet(
-    each: Sequence[Options], dataset: Dataset, net: Callable[[Options, Dataset, Loss, int], Any] | None = None
+    each: Sequence[Options],
+    dataset: Dataset,
+    net: Callable[[Options, Dataset, Loss, int], Any] | None = None,
+    plan: Plan | None = None,
 ) -> Fleet:
     """Return the fleet that options ask for, one member each; they may differ in their rates and decays alone.
 
-    `net` returns a member's network from the options, the data, the loss and its number; by default all are the same.
+    `net` returns a member's network from the options, the data, the loss and its number; by default all are the same,
+    for the columns of `plan`.
     """
     from portanet.cli import network, schedule, training
     from portanet.fleet import Fleet
@@ -26,7 +30,7 @@ def fleet(
     options, optimizers = each[0], [training.optimizer(one) for one in each]
     loss = network.choose_loss(options, dataset)
     return Fleet(
-        network.build(options, dataset, loss) if net is None else lambda i: net(options, dataset, loss, i),
+        network.build(options, dataset, loss, plan) if net is None else lambda i: net(options, dataset, loss, i),
         len(each),
         loss,
         optimizers[0],

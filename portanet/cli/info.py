@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from portanet.cli import columns
 from portanet.cli.output import echo, numbers, print_json, print_table
 from portanet.cli.parameters import any_size_option, column_option, json_option, task_option, which_option
 from portanet.errors import DataError
 from portanet.files.plain import parsed
 from portanet.files.regular import own_file, read
 from portanet.files.schema import NUMBER_OR_NONE, OBJECT, TEXT, WHOLE, check_numbers, check_values
+
+if TYPE_CHECKING:
+    from portanet.data import Plan
 
 __all__ = ["info"]
 
@@ -26,11 +31,15 @@ _LARGEST = 1 << 20  # bytes of a report
 @any_size_option
 @column_option
 @task_option
+@columns.table_options
 @json_option
-def info(what: str, which: str, target: str | None, task: Any, *, any_size: bool, json_wanted: bool) -> None:
+def info(
+    what: str, which: str, target: str | None, task: Any, *, any_size: bool, json_wanted: bool, **table: Any
+) -> None:
     """Describe a run, a model's file, or data.
 
-    Of a network its layers, classes and size are printed; of data their samples and classes; of what is exported, and
+    Of a network its layers, classes and size are printed; of data their samples and classes, and what the columns of a
+    table are taken for; of what is exported, and
     of other programs' files (.onnx, .safetensors, .npz), what comes in and out, and the arrays.
     """
     from portanet.cli import foreign, stored
@@ -42,10 +51,10 @@ def info(what: str, which: str, target: str | None, task: Any, *, any_size: bool
         found = _of_model(stored.find(what, which), Path(what), any_size=any_size)
         show = _show_model
     else:
-        found = _of_data(what, target, task)
+        found = _of_data(what, target, task, SimpleNamespace(**table))
         show = _show_data
     if json_wanted:
-        print_json(found)
+        print_json({key: value for key, value in found.items() if key != "lines"})
     else:
         show(found)
 
@@ -69,6 +78,7 @@ def _of_model(file: Path, place: Path, *, any_size: bool) -> dict[str, Any]:
         "loss": type(net.loss).__name__,
         "dtype": net.dtype,
         "seed": net.seed,
+        **_columns(net.columns),
         "layers": layer_rows(net.net, net.input_shape or (), net.params),
         **({"report": _report(report)} if report is not None and report.is_file() else {}),
     }
@@ -86,11 +96,19 @@ def _report(path: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
+def _columns(plan: Plan | None) -> dict[str, Any]:
+    """Return what the columns of a table are, as plain values, with the lines that say it."""
+    return {} if plan is None else {"columns": plan.as_dict()["columns"], "lines": columns.plan_lines(plan)}
+
+
+def _of_data(source: str, target: str | None, task: Any, options: Any) -> dict[str, Any]:
     from portanet.cli.describe import class_counts
     from portanet.data import fingerprint, load
+    from portanet.data.planned import plan_of
 
-    data = load(source, target=target, task=task)
+    data = load(source, target=target, task=task, reading=columns.reading(options))
+    plan = plan_of(data, None, columns.wishes(options), columns.reading(options))
+    columns.check_table(options, data, plan)
 
     def part(x: Any, y: Any) -> dict[str, Any]:
         summary: dict[str, Any] = {"samples": len(x)}
@@ -108,6 +126,7 @@ def _of_data(source: str, target: str | None, task: Any) -> dict[str, Any]:
         "dtype": str(data.x.dtype),
         "scale": data.scale,
         "features": list(data.features),
+        **_columns(plan),
         "train": part(data.x, data.y),
         "test": None if data.x_test is None else part(data.x_test, data.y_test),
         "sha256": fingerprint(data),
@@ -124,6 +143,8 @@ def _show_model(found: dict[str, Any]) -> None:
         for row in found["layers"]
     ]
     print_table(["#", "layer", "output", "parameters"], [*rows, ("", "all", "", f"{found['parameters']:,}")], right=[3])
+    for line in found.get("lines", ()):
+        echo(f"column   {line}")
     echo(f"loss     {found['loss']}")
     if found["classes"]:
         echo(f"classes  {', '.join(found['classes'])}")
@@ -147,5 +168,7 @@ def _show_data(found: dict[str, Any]) -> None:
         of = ("min", "mean", "max")
         rows += [(f"target {word}", *(f"{found[name]['target'][word]:.6g}" for name in parts)) for word in of]
     print_table(["", *parts], rows, right=[1, 2])
-    if found["features"]:
+    for line in found.get("lines", ()):
+        echo(f"column   {line}")
+    if found["features"] and not found.get("lines"):
         echo(f"features {', '.join(found['features'])}")

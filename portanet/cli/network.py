@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from portanet import layers, losses
 from portanet.cli.train_options import Options
-from portanet.data import Dataset
+from portanet.data import Dataset, Plan
+from portanet.data.front import front
 from portanet.errors import ConfigError, DataError
-from portanet.layers import Dense, Dropout, Flatten, Layer, Rescale, Sequential, Standardize
+from portanet.layers import Dense, Dropout, Flatten, Layer, Parallel, Rescale, Sequential, Standardize
 from portanet.layers.config import activation, layers_from
 from portanet.losses import LOSSES, Loss
 
@@ -44,7 +46,7 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     if wrong:
         raise ConfigError(f"--loss {name}: " + wrong)
     if options.label_smoothing is None:
-        return losses.get(name)
+        return _in_units(losses.get(name), options, dataset)
     smooth = [other for other, kind in LOSSES.items() if hasattr(kind, "label_smoothing")]
     if name not in smooth:
         message = f"--label-smoothing: {name} has none; it belongs to {' and '.join(smooth)}"
@@ -52,43 +54,58 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     return LOSSES.make(name, {"label_smoothing": options.label_smoothing})
 
 
+def _in_units(loss: Loss, options: Options, dataset: Dataset) -> Loss:
+    """Return a loss of errors in units of the targets' standard deviation, if these are to be standardised."""
+    if dataset.classes or not options.standardize_target or not hasattr(loss, "unit"):
+        return loss
+    layers_end = isinstance(options.layers, list) and not isinstance(layers_from(options.layers)[-1], Dense)
+    if layers_end or activation(options.output_activation or "linear") is not None:
+        return loss  # the outputs have a range of their own
+    units = [float(unit) or 1.0 for unit in dataset.y.reshape(len(dataset.y), -1).std(axis=0, dtype="float64")]
+    return dataclasses.replace(loss, unit=units[0] if len(units) == 1 else tuple(units))  # type: ignore[type-var]
+
+
 def metrics(dataset: Dataset) -> list[str]:
     """Return the metrics that are shown beside the loss."""
     return ["accuracy"] if dataset.classes else ["mae", "r2"]
 
 
-def build(options: Options, dataset: Dataset, loss: Loss) -> Sequential:
+def build(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None = None) -> Sequential:
     """Return the network for the training part of a data set, with its preprocessing in front.
 
-    Both bring the training part to mean 0 and standard deviation 1: pixels all together, columns of a table one by one.
+    That brings the training part to mean 0 and standard deviation 1: pixels all together, columns of a table one by
+    one. If the loss is in units of the targets' deviation, a last layer brings the outputs to the targets' scale.
     """
     x = dataset.x
+    before = _preprocessing(dataset, plan)
+    last: list[Layer] = []
+    if getattr(loss, "unit", 1.0) != 1.0:
+        last = [Standardize.back_to(dataset.y.reshape(len(dataset.y), -1))]
     if isinstance(options.layers, list):
         own = list(layers_from(options.layers))
-        front: list[Layer] = [] if isinstance(own[0], Rescale | Standardize) else [_preprocessing(dataset)]
+        first: list[Layer] = [] if isinstance(own[0], Rescale | Standardize) else [before]
         if isinstance(own[0], Standardize):  # its numbers are in no configuration: they are the data's
-            own[0] = Standardize.of(x)
-        place = next((i for i, layer in enumerate(own) if not isinstance(layer, _IN_FRONT)), len(own))
+            own[0] = Standardize.of(x) if plan is None else before
+        place = next((i for i, layer in enumerate(own) if not isinstance(layer, (*_IN_FRONT, Parallel))), len(own))
         if x.ndim > 2 and place < len(own) and isinstance(own[place], Dense):
             own.insert(place, Flatten())
         if x.ndim == 3 and place < len(own) and isinstance(own[place], layers.Conv2D):
             own.insert(place, layers.Reshape((*x.shape[1:], 1)))
-        return Sequential((*front, *own))
-    front = [_preprocessing(dataset), *_images(options, dataset)]
+        return Sequential((*first, *own, *last))
+    start = [before, *_images(options, dataset)]
     hidden, init = activation(options.activation), _init(options, options.activation)
     after = [hidden] if hidden else []
     if options.model == "cnn":  # the convolutions of Keras's MNIST example of 2015
-        first, second = (layers.Conv2D(units, 3, bias=options.bias, weight_init=init) for units in (32, 64))
-        front += [first, *after, second, *after, layers.MaxPool2D(2), Dropout(0.25)]
-    if options.model == "cnn" or x.ndim > 2 or len(front) > 1:
-        front.append(Flatten())
+        one, two = (layers.Conv2D(units, 3, bias=options.bias, weight_init=init) for units in (32, 64))
+        start += [one, *after, two, *after, layers.MaxPool2D(2), Dropout(0.25)]
+    if options.model == "cnn" or x.ndim > 2 or len(start) > 1:
+        start.append(Flatten())
     after += [Dropout(options.dropout)] if options.dropout else []
     dense = [layer for size in options.layers for layer in (Dense(size, options.bias, init), *after)]
     # Without an activation of the output where the loss takes logits; else classes lie between 0 and 1.
     ending = options.output_activation or ("sigmoid" if dataset.classes and loss.output is None else "linear")
-    last = activation(ending)
-    output = Dense(_outputs(dataset, loss), options.bias, _init(options, ending))
-    return Sequential((*front, *dense, output, *([last] if last else [])))
+    output, link = Dense(_outputs(dataset, loss), options.bias, _init(options, ending)), activation(ending)
+    return Sequential((*start, *dense, output, *([link] if link else []), *last))
 
 
 def _images(options: Options, dataset: Dataset) -> list[Layer]:
@@ -139,8 +156,10 @@ def _init(options: Options, after: str) -> str:
     return options.init if options.init != "auto" else "he_normal" if after in _LIKE_RELU else "glorot_uniform"
 
 
-def _preprocessing(dataset: Dataset) -> Layer:
-    return Standardize.of(dataset.x) if dataset.scale is None else Rescale.of(dataset.x)
+def _preprocessing(dataset: Dataset, plan: Plan | None) -> Layer:
+    if dataset.scale is not None:
+        return Rescale.of(dataset.x)
+    return Standardize.of(dataset.x) if plan is None else front(plan, dataset.x)
 
 
 def _outputs(dataset: Dataset, loss: Loss) -> int:

@@ -26,6 +26,7 @@ logger = logging.getLogger("portanet")
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 CONFIG, METRICS, ENVIRONMENT, REPORT = "config.toml", "metrics.jsonl", "environment.json", "report.json"
+COLUMNS = "columns.json"
 
 CHECKPOINT = "checkpoint/training.safetensors"
 
@@ -111,7 +112,7 @@ def begun(folder: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         with contextlib.suppress(OSError):
-            for name in (CONFIG, ENVIRONMENT, _LOCK):
+            for name in (CONFIG, COLUMNS, ENVIRONMENT, _LOCK):
                 (folder / name).unlink(missing_ok=True)
             (folder / CHECKPOINT).parent.rmdir()
             folder.rmdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ from portanet import backends
 from portanet.cli.config import read_toml
 from portanet.cli.describe import shape_words
 from portanet.cli.run_folder import BEST, CONFIG, LAST
-from portanet.data import Dataset, load
+from portanet.data import Dataset, Reading, Table, load
+from portanet.data.planned import encoded
 from portanet.errors import ConfigError, DataError
 from portanet.files.regular import own_file
 from portanet.training.load import load as load_model
 from portanet.training.model import Model
+
+_TABLE = re.compile(r"\.(csv|tsv|txt|data)(\.gz)?$", re.IGNORECASE)
 
 
 def is_stored(path: str) -> bool:
@@ -72,12 +76,26 @@ def data_for(net: Model, path: str, source: str, target: str | None, *, stream: 
     DataError
         If it cannot be read, or has classes that the network does not know.
     """
+    plan = net.columns
+    if target is None and plan is not None and plan.target and is_table(source):
+        target = plan.target
     target = target if target is not None else target_of(path, source)
     named = net.classes or net.loss.output is not None
-    found = load(source, target=target, task="classification" if named else None, stream=stream)
+    # Labels of classes that are not known are refused below, whatever they look like.
+    task: Any = "classification" if named else None if plan is None else "regression"
+    reading = Reading(**plan.reading) if plan is not None and is_table(source) else None
+    found = load(source, target=target, task=task, stream=stream, reading=reading)
+    if plan is not None and (found.features or isinstance(found.x, Table)):
+        found = encoded(found, plan)
     if net.classes:
         return found.with_classes(net.classes)
     return found if named or not found.classes or net.outputs > 1 else _as_numbers(found)
+
+
+def is_table(source: str) -> bool:
+    """Whether data is a table of text, by its name."""
+    path = Path(source).expanduser()
+    return path.is_file() and _TABLE.search(path.name) is not None
 
 
 def _as_numbers(dataset: Dataset) -> Dataset:

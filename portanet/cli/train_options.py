@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from portanet.cli import columns as c
 from portanet.cli import parameters as p
 from portanet.public import KNOWN
 
@@ -46,6 +47,14 @@ class Options:
     data: str
     target: str | None = _option(p.column_option)
     task: Any = _option(p.task_option)  # noqa: RUF009  # it returns a field
+    drop: str | None = _option(c.drop_option)
+    categorical: str | None = _option(c.categorical_option)
+    missing: str = _option(c.missing_option)
+    header: bool | None = _option(c.header_option)
+    delimiter: str | None = _option(c.delimiter_option)
+    decimal: str | None = _option(c.decimal_option)
+    encoding: str | None = _option(c.encoding_option)
+    comment: str | None = _option(c.comment_option)
     stream: bool | None = _option(p.stream_option, fleet=False)
     model: str = _option(
         fleet="mlp",
@@ -95,6 +104,14 @@ class Options:
     flip: bool = _option(fleet=False, is_flag=True, help="Images: mirror half of them in training, left to right.")
     loss: str | None = _option(
         metavar="NAME", help=f"{_known('loss')}. Default: cross-entropy for classes, mean_squared_error for numbers."
+    )
+    standardize_target: bool = _option(
+        click.option(
+            "--standardize-target/--no-standardize-target",
+            default=True,
+            show_default=True,
+            help="Numbers to predict: learn them with mean 0 and deviation 1; predictions are on their own scale.",
+        )
     )
     label_smoothing: float | None = _option(type=float, metavar="SHARE", help="Of the cross-entropies.")
     class_weight: str | None = _option(

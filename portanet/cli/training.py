@@ -13,7 +13,7 @@ from typing import Any
 
 from portanet import losses, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit, TrainingCheckpoint
-from portanet.cli import environment, network, run_folder, schedule
+from portanet.cli import columns, environment, network, run_folder, schedule
 from portanet.cli.config import as_toml
 from portanet.cli.describe import data_in_words, network_in_words
 from portanet.cli.parameters import seconds
@@ -21,6 +21,7 @@ from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples, load
 from portanet.data.batching import prepare
+from portanet.data.planned import encoded, plan_of, without_gaps
 from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
 from portanet.files.atomic import write
@@ -46,18 +47,24 @@ class Training:
             raise ConfigError(message)
         fraction = fraction if fraction is not None else VAL_FRACTION if watched else 0.0
         self.ranks = ranks
-        self.dataset = load(options.data, target=options.target, task=options.task, stream=options.stream)
-        if options.class_weight and not self.dataset.classes:
+        reading, wishes = columns.reading(options), columns.wishes(options)
+        dataset = load(options.data, target=options.target, task=options.task, stream=options.stream, reading=reading)
+        dataset = without_gaps(dataset, wishes) if options.missing == "drop" else dataset
+        if options.class_weight and not dataset.classes:
             message = "--class-weight balanced: the targets are numbers, not classes; leave it out"
             raise ConfigError(message)
-        loss = network.choose_loss(options, self.dataset)
+        rows = prepare.split(dataset.y, fraction, options.seed, stratify=bool(dataset.classes)) if fraction else None
+        # Before the network is built: what a column is, and what it is standardized by, is the training part's alone.
+        self.plan = plan_of(dataset, rows and rows[0], wishes, reading)
+        columns.check_table(options, dataset, self.plan)
+        self.dataset = encoded(dataset, self.plan)
         self._part, self._validation = self.dataset, None
-        if fraction:  # before the network is built: what it is standardized by is the training part's alone
-            rows = prepare.split(self.dataset.y, fraction, options.seed, stratify=bool(self.dataset.classes))
+        if rows:
             parts = [(prepare.take_rows(self.dataset.x, r), prepare.take_rows(self.dataset.y, r)) for r in rows]
             self._part, self._validation = dataclasses.replace(self.dataset, x=parts[0][0], y=parts[0][1]), parts[1]
+        loss = network.choose_loss(options, self._part)
         self.trainer = Trainer(
-            network.build(options, self._part, loss),
+            network.build(options, self._part, loss, self.plan),
             loss,
             optimizer(options),
             network.metrics(self.dataset),
@@ -66,6 +73,7 @@ class Training:
             ranks=ranks,
             **{name: getattr(options, name) for name in ("backend", "dtype", "seed", "l1", "l2", "class_weight")},
         )
+        self.trainer.columns = self.plan
         rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         self.trainer.init(self.dataset.x.shape[1:])
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
@@ -96,6 +104,7 @@ class Training:
         processes = "" if self.ranks is None else f", by {self.ranks.size} processes"
         return [
             f"data     {data_in_words(self.dataset)}",
+            *(f"column   {line}" for line in ([] if self.plan is None else columns.plan_lines(self.plan))),
             f"network  {network_in_words(trainer.net, trainer.params)}",
             f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}{processes}",
         ]
@@ -114,6 +123,8 @@ class Training:
         run_folder.refuse_taken(str(folder))  # again: now no other process can take it
         with run_folder.begun(folder):
             write(folder / run_folder.CONFIG, self.config())
+            if self.plan is not None:
+                run_folder.write_json(folder / run_folder.COLUMNS, self.plan.as_dict())
             about = environment.environment(self.trainer, self.dataset, arguments)
             run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
 

@@ -51,7 +51,7 @@ def tune(
     long. Where DATA brings a test part, that is left alone.
     """
     from portanet.backends import keep_memory
-    from portanet.data import load
+    from portanet.cli import columns
     from portanet.data.batching import prepare
     from portanet.fleet import search as searching
     from portanet.plot import style
@@ -69,12 +69,12 @@ def tune(
     found = read_toml(space)
     searching.check_space(found, str(space))
     found = {key: [_choice(space, key, v) for v in own] if isinstance(own, list) else own for key, own in found.items()}
-    whole = load(options.data, target=options.target, task=options.task)
+    whole, plan = columns.load_encoded(options, val_fraction)
     x = whole.x.reshape(len(whole.x), -1)
     rows = prepare.split(whole.y, val_fraction, options.seed, stratify=bool(whole.classes))
     part, held = (dataclasses.replace(whole, x=x[r], y=whole.y[r], x_test=None, y_test=None) for r in rows)
     drawn = searching.draw(found, trials, options.seed)
-    plan = [(trials, options.epochs)] if search == "random" else searching.rungs(trials, options.epochs)
+    rungs = [(trials, options.epochs)] if search == "random" else searching.rungs(trials, options.epochs)
 
     def fit(fleet: Fleet, trial: Trial, epochs: int) -> None:
         own = dataclasses.replace(options, **trial.settings)
@@ -83,9 +83,9 @@ def tune(
 
     best = searching.run(
         drawn,
-        lambda own: fleets.fleet([dataclasses.replace(options, **trial.settings) for trial in own], part),
+        lambda own: fleets.fleet([dataclasses.replace(options, **trial.settings) for trial in own], part, plan=plan),
         fit,
-        plan,
+        rungs,
         None if quiet else lambda count, epochs: say(f"{count} trials to epoch {epochs}"),
     )
     if not best[0].result:

@@ -22,9 +22,10 @@ class Dataset:
     ----------
     name : str
         What the data is called: a known name, or the path it came from.
-    x : ndarray or Samples, shape (n, ...)
+    x : ndarray, Samples or Table, shape (n, ...)
         Training samples, rows first. Images stay ``uint8`` as they were read: ``(n, h, w)`` or ``(n, h, w, channels)``.
-        If they were left on disk (``load(..., stream=True)``), they are :class:`~portanet.data.Samples`.
+        If they were left on disk (``load(..., stream=True)``), they are :class:`~portanet.data.Samples`; columns with
+        gaps, or of more than numbers, are a :class:`~portanet.data.Table`.
     y : ndarray
         Targets: class indices ``(n,)`` in int64 for a classification, floats ``(n,)`` or ``(n, outputs)``
         for a regression.
@@ -34,6 +35,8 @@ class Dataset:
         Names of the classes in the order of their indices; empty for a regression.
     features : tuple of str
         Names of the columns, if the data has them.
+    target, place : str, int
+        Name and index of the target's column, if it was one of a table's.
     scale : float or None
         Largest value that the format defines: 255 for images and pixels, 16 for scikit-learn's digits, 1 for text
         digits, None for tables and points. Readers leave `x` as it was read; whoever builds the network divides by it.
@@ -47,6 +50,8 @@ class Dataset:
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = field(default=(), repr=False)
     scale: float | None = None
+    target: str = ""
+    place: int = -1
 
     def __post_init__(self) -> None:
         for part, x, y in (("training", self.x, self.y), ("test", self.x_test, self.y_test)):
@@ -79,7 +84,7 @@ class Dataset:
 
     def flat(self) -> Dataset:
         """Return the same data with each sample as one row of features."""
-        x, x_test = (None if x is None else x.reshape(len(x), -1) for x in (self.x, self.x_test))
+        x, x_test = (x if x is None or x.ndim == 2 else x.reshape(len(x), -1) for x in (self.x, self.x_test))
         return replace(self, x=x, x_test=x_test)
 
     def with_classes(self, classes: Sequence[str]) -> Dataset:
@@ -93,6 +98,8 @@ class Dataset:
             If the data has no classes, or one that is not in `classes`.
         """
         place = {name: index for index, name in enumerate(classes)}
+        same = {_as_number(name): index for name, index in place.items()}
+        place |= {own: same[n] for own in self.classes if own not in place and (n := _as_number(own)) in same}
         strange = [name for name in self.classes if name not in place]
         if strange or not self.classes:
             came = f"the class {strange[0]!r}" if strange else "targets that are no classes"
@@ -101,6 +108,14 @@ class Dataset:
         number = np.asarray([place[name] for name in self.classes], dtype=np.int64)
         y_test = None if self.y_test is None else number[self.y_test]
         return replace(self, y=number[self.y], y_test=y_test, classes=tuple(classes))
+
+
+def _as_number(name: str) -> str | float:
+    """Return the name of a class as a number if it is one: 1 and 1.0 are one class, as is 01."""
+    try:
+        return float(name)
+    except ValueError:
+        return name
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -11,6 +11,7 @@ from portanet.data.files import head, reworded
 from portanet.data.named import DOWNLOADS, digits, mnist_like
 from portanet.data.readers.labels import Task
 from portanet.data.readers.reader import Reader, readers
+from portanet.data.readers.reading import Reading
 from portanet.data.sizes import streams
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
@@ -44,6 +45,7 @@ def load(
     task: Task | None = None,
     shuffle_seed: int = 0,
     stream: bool | None = False,
+    reading: Reading | None = None,
 ) -> Dataset:
     """Read a data set, by its name or from a path.
 
@@ -65,11 +67,14 @@ def load(
         Leave the samples on disk: of a pair of .npy, a Parquet file, a folder of images by class, or a table, which is
         written as .npy next to itself first (:func:`portanet.data.convert_table`). They are then read while they are
         trained on. None does so if they would not fit into half of the free memory, and logs which and why.
+    reading : Reading, optional
+        For tables of text: header, delimiter, decimal separator, encoding, comments, where they are not found out.
 
     Returns
     -------
     Dataset
-        On the host, nothing rescaled; with `stream` its samples are :class:`~portanet.data.Samples`.
+        On the host, nothing rescaled; with `stream` its samples are :class:`~portanet.data.Samples`. A table with
+        gaps, or with more than numbers in it, is a :class:`~portanet.data.Table`.
 
     Raises
     ------
@@ -83,32 +88,39 @@ def load(
     try:
         name = str(source).lower().replace("_", "-") if isinstance(source, str) else ""
         if name in NAMES:
-            _refuse_options(name, target, task)
+            _refuse_options(name, target, task, reading)
             if stream:
                 message = f"{name}: it is read whole; samples stay on disk for files and folders alone"
                 raise ConfigError(message)
             return _MADE[name](shuffle_seed) if name in _MADE else mnist_like(name)
         path = Path(source).expanduser()
         with reworded(path):
-            return _read(path, source, target, task, stream)
+            return _read(path, source, target, task, stream, reading or Reading())
     except MemoryError as error:
         message = f"{source}: it does not fit into memory ({error}); read a part of it, or use a machine with more"
         raise OutOfMemoryError(message) from error
 
 
-def _read(path: Path, source: object, target: str | int | None, task: Task | None, stream: bool | None) -> Dataset:
+def _read(
+    path: Path, source: object, target: str | int | None, task: Task | None, stream: bool | None, reading: Reading
+) -> Dataset:
     reader = _reader(path, source)
     on_disk = streams(path, reader.in_memory, stream)
-    _refuse_options(str(path), None if "target" in reader.takes else target, None if "task" in reader.takes else task)
-    return reader.read(path, target, task, on_disk)
+    given = {"target": target, "task": task, "reading": reading}
+    options: list[Any] = [None if name in reader.takes else value for name, value in given.items()]
+    _refuse_options(str(path), *options)
+    return reader.read(path, target, task, on_disk, reading)
 
 
-def _refuse_options(name: str, target: str | int | None, task: Task | None) -> None:
+def _refuse_options(name: str, target: Any, task: Any, reading: Reading | None) -> None:
     if target is not None:
         message = f"{name}: a target is chosen for tables (CSV, TSV) alone; leave out target={target!r}"
         raise ConfigError(message)
     if task == "regression":
         message = f"{name}: its labels are classes; leave out task='regression'"
+        raise ConfigError(message)
+    if reading is not None and (said := reading.said()):
+        message = f"{name}: {', '.join(f'--{own}' for own in said)}: for tables of text alone (CSV, TSV); leave it out"
         raise ConfigError(message)
 
 

@@ -22,7 +22,7 @@ from portanet.typing import Shape
 
 __all__ = ["save"]
 
-_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes", "schedule")
+_OF_THE_MOMENT = ("format", "epoch", "buffers", "outputs", "metrics", "classes", "schedule", "columns")
 """Fields that may differ between a file of a training and the trainer that resumes it."""
 
 
@@ -33,7 +33,7 @@ def describe(model: Any) -> dict[str, Any]:
     return {
         "format": weights_file.FORMAT,
         "net": model.net.config(),
-        "loss": losses.LOSSES.describe(model.loss),
+        "loss": _loss(model.loss),
         "optimizer": None if optimizer is None else optimizers.OPTIMIZERS.describe(optimizer),
         "schedule": _schedule(getattr(model, "schedule", None)),
         "metrics": [_metric(metric) for metric in model.metrics],
@@ -48,6 +48,7 @@ def describe(model: Any) -> dict[str, Any]:
         "classes": list(model.classes) if named_right(model.classes, model.outputs) else [],
         "buffers": sorted(model.buffers),
         "epoch": getattr(model, "epoch", 0),
+        **({} if model.columns is None else {"columns": model.columns.as_dict()}),
     }
 
 
@@ -143,6 +144,14 @@ def _schedule(schedule: schedules.Schedule | None) -> dict[str, Any] | None:
         about: dict[str, Any] = json.loads(as_text(schedules.SCHEDULES.describe(schedule)))
     except (ConfigError, ValueError):
         return None
+    return about
+
+
+def _loss(loss: losses.Loss) -> dict[str, Any]:
+    """Return a loss's description, without a unit of 1: files of 0.1.0 know of none."""
+    about = losses.LOSSES.describe(loss)
+    if about["options"].get("unit") == 1.0:
+        del about["options"]["unit"]
     return about
 
 

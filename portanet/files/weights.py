@@ -16,7 +16,7 @@ from portanet.typing import Params, Shape
 
 FORMAT = 1
 
-_HEADER = 1 << 20
+_HEADER = 16 << 20
 """Bytes of the largest header: a network of a thousand layers has some 200 kB. A larger one is parsed into hundreds of
 times its size in memory."""
 

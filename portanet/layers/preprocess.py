@@ -90,6 +90,16 @@ class Standardize(Layer):
         std[std == 0] = 1.0
         return cls(x.mean(axis=0, dtype="float64"), 1.0 / std)
 
+    @classmethod
+    def back_to(cls, y: Any) -> Standardize:
+        """Return the layer that brings standardised numbers back to the scale of the host array `y`, (n, outputs).
+
+        As the last layer of a regression it lets the network learn targets of any size: (z + mean / std) std.
+        """
+        std = y.std(axis=0, dtype="float64")
+        std[std == 0] = 1.0
+        return cls(-y.mean(axis=0, dtype="float64") / std, std)
+
     def init_buffers(self, in_shape: Shape) -> Params:
         return fixed({"mean": self.mean, "inverse_std": self.inverse_std}, in_shape, "Standardize.of")
 

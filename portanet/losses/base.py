@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from array_api_compat import device
 
-from portanet.checks import check_fields
+from portanet.checks import Either, Number, Several, check_fields
 from portanet.errors import ShapeError
 from portanet.layers import Layer
 from portanet.typing import Array
@@ -60,6 +60,18 @@ def aligned(prediction: Array, target: Array, xp: Any) -> Array:
             message += ", or one class index (an integer) a sample"
         raise ShapeError(message)
     return target if target.dtype == prediction.dtype else xp.astype(target, prediction.dtype)
+
+
+Unit: TypeAlias = Annotated[float | tuple[float, ...], Either((Number(above=0), Several(Number(above=0))))]
+"""The unit in which errors are measured: one for all outputs, or one for each."""
+
+
+def in_units(e: Array, unit: float | tuple[float, ...], xp: Any) -> Array:
+    """Return errors (..., outputs) divided by their unit; as they are where it is 1."""
+    if not isinstance(unit, tuple):
+        return e if unit == 1.0 else e * (1.0 / unit)
+    row = [xp.full((1,), 1.0 / own, dtype=e.dtype, device=device(e)) for own in unit]
+    return e * xp.concat(row)
 
 
 @functools.cache  # the question takes longer than an operation on a small batch

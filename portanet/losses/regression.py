@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace, sign
 from portanet.checks import Positive
-from portanet.losses.base import Loss, aligned, weighted_mean
+from portanet.losses.base import Loss, Unit, aligned, in_units, weighted_mean
 from portanet.typing import Array
 
 __all__ = ["Huber", "MeanAbsoluteError", "MeanSquaredError", "Poisson", "SumSquaredError"]
@@ -21,17 +21,25 @@ class SumSquaredError(Loss):
     Forward   l  = ½ Σ (y - t)²
     Backward  dy = y - t
     Source    Rumelhart, Hinton & Williams 1986, Nature 323, eq. 3
+
+    Parameters
+    ----------
+    unit : float or tuple of float
+        What errors are measured in: e = (y - t) / unit, and dy is divided by it too. With the targets' standard
+        deviation, targets of any size are learned like standardised ones.
     """
+
+    unit: Unit = 1.0
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
-        e = prediction - aligned(prediction, target, xp)
+        e = in_units(prediction - aligned(prediction, target, xp), self.unit, xp)
         value, share = weighted_mean(0.5 * xp.vecdot(e, e), weight, xp)
         return value, (e, share)
 
     def backward(self, cache: Any) -> Array:
         e, share = cache
-        return e * share
+        return in_units(e * share, self.unit, namespace(e))
 
 
 @dataclass(frozen=True)
@@ -41,17 +49,25 @@ class MeanSquaredError(Loss):
     Forward   l  = Σ (y - t)² / m
     Backward  dy = 2 (y - t) / m
     Source    Bishop 2006, Pattern Recognition and Machine Learning, eq. 5.14
+
+    Parameters
+    ----------
+    unit : float or tuple of float
+        What errors are measured in: e = (y - t) / unit, and dy is divided by it too. With the targets' standard
+        deviation, targets of any size are learned like standardised ones.
     """
+
+    unit: Unit = 1.0
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
-        e = prediction - aligned(prediction, target, xp)
+        e = in_units(prediction - aligned(prediction, target, xp), self.unit, xp)
         value, share = weighted_mean(xp.mean(e * e, axis=-1), weight, xp)
         return value, (e, share)
 
     def backward(self, cache: Any) -> Array:
         e, share = cache
-        return (2.0 / e.shape[-1]) * e * share
+        return in_units((2.0 / e.shape[-1]) * e * share, self.unit, namespace(e))
 
 
 @dataclass(frozen=True)
@@ -61,17 +77,25 @@ class MeanAbsoluteError(Loss):
     Forward   l  = Σ |y - t| / m
     Backward  dy = sign(y - t) / m     (0 where they are equal)
     Source    Bishop 2006, Pattern Recognition and Machine Learning, sec. 1.5.5
+
+    Parameters
+    ----------
+    unit : float or tuple of float
+        What errors are measured in: e = (y - t) / unit, and dy is divided by it too. With the targets' standard
+        deviation, targets of any size are learned like standardised ones.
     """
+
+    unit: Unit = 1.0
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
-        e = prediction - aligned(prediction, target, xp)
+        e = in_units(prediction - aligned(prediction, target, xp), self.unit, xp)
         value, share = weighted_mean(xp.mean(xp.abs(e), axis=-1), weight, xp)
         return value, (e, share)
 
     def backward(self, cache: Any) -> Array:
         e, share = cache
-        return sign(e) * (1.0 / e.shape[-1]) * share
+        return in_units(sign(e) * (1.0 / e.shape[-1]) * share, self.unit, namespace(e))
 
 
 @dataclass(frozen=True)
@@ -86,20 +110,24 @@ class Huber(Loss):
     ----------
     delta : float
         Where the square passes into the line; above 0.
+    unit : float or tuple of float
+        What errors are measured in: e = (y - t) / unit, and dy is divided by it too. With the targets' standard
+        deviation, targets of any size are learned like standardised ones.
     """
 
     delta: Positive = 1.0
+    unit: Unit = 1.0
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
-        e = prediction - aligned(prediction, target, xp)
+        e = in_units(prediction - aligned(prediction, target, xp), self.unit, xp)
         g = xp.minimum(xp.maximum(e, -self.delta), self.delta)
         value, share = weighted_mean(xp.mean(g * (e - 0.5 * g), axis=-1), weight, xp)
         return value, (g, share)
 
     def backward(self, cache: Any) -> Array:
         g, share = cache
-        return (1.0 / g.shape[-1]) * g * share
+        return in_units((1.0 / g.shape[-1]) * g * share, self.unit, namespace(g))
 
 
 @dataclass(frozen=True)

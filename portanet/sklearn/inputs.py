@@ -116,6 +116,8 @@ def rows(x: Any, chosen: Any) -> Any:
     """Return the rows `chosen` of samples, targets or weights, where these live; None of None."""
     if x is None:
         return None
+    if issparse(x):
+        return x[chosen]
     return x.take(chosen) if isinstance(x, SparseRows) else take_rows(x, chosen)
 
 

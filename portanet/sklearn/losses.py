@@ -52,5 +52,5 @@ class HalfPoissonDeviance(Poisson):
 def public(loss: Loss) -> Loss:
     """Return the library's own loss of the same outputs, which a file can name, in the place of one of these."""
     if isinstance(loss, HalfSquaredError):
-        return SumSquaredError()
+        return SumSquaredError(loss.unit)
     return Poisson() if isinstance(loss, HalfPoissonDeviance) else loss

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+import warnings
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 
 from portanet import losses
-from portanet.layers import Layer, Sigmoid, Softmax
+from portanet.errors import ConfigError
+from portanet.layers import Layer, Sigmoid, Softmax, Standardize
 from portanet.losses import Loss, Poisson, SumSquaredError
 from portanet.sklearn import inputs
 from portanet.sklearn.base import BaseMLP, by_epochs
 from portanet.sklearn.losses import HalfPoissonDeviance, HalfSquaredError
 from portanet.sklearn.parameters import CONSTRAINTS, TABLES
 from portanet.typing import Array
+
+HOPELESS = 1e4
+"""Mean size of targets from which a network with steps of a thousandth is warned of: outputs grow too slowly."""
 
 
 @dataclass(eq=False, repr=False)
@@ -38,6 +45,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Validation part, decay rates and epsilon of 'adam', patience, and evaluations by 'lbfgs'.
     backend, dtype, dropout, batch_norm, optimizer, schedule, callbacks, categorical_features : as in MLPClassifier
         Where, precision, shares dropped, BatchNorm, what replaces `solver` and `learning_rate`, hooks and categories.
+    standardize_target : bool, default=False
+        Learn targets with mean 0 and standard deviation 1; predictions are on their own scale.
 
     Attributes
     ----------
@@ -64,13 +73,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     (442,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {**CONSTRAINTS, **TABLES}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**CONSTRAINTS, **TABLES, "standardize_target": ["boolean"]}
 
     loss: Any = "squared_error"
     hidden_layer_sizes: Any = (100,)
     activation: Any = "relu"
     _: KW_ONLY
     categorical_features: Any = None
+    standardize_target: Any = False
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination, R², of the predictions.
@@ -101,6 +111,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             message = f"expected targets for {self.n_outputs_} outputs, got some for {outputs}; fit anew"
             raise ValueError(message)
         self.n_outputs_ = outputs
+        if first:
+            self._targets = y
         return y, y
 
     def _make_loss(self) -> tuple[Loss, Layer | None]:
@@ -110,10 +122,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             loss = HalfSquaredError() if by_epochs(self) else SumSquaredError()
         else:
             loss = HalfPoissonDeviance() if self.loss == "poisson" else losses.get(self.loss)
+        y, self._targets = self._targets.reshape(len(self._targets), -1), None
+        last: Layer | None = None
+        if self.standardize_target:
+            last = Standardize.back_to(y)
+            if not hasattr(loss, "unit"):
+                message = f"standardize_target: {type(loss).__name__} has a scale of its own; leave it out"
+                raise ConfigError(message)
+            units = tuple(float(std) or 1.0 for std in y.std(axis=0))
+            loss = replace(loss, unit=units if len(units) > 1 else units[0])  # type: ignore[type-var]
+        elif hasattr(loss, "unit") and by_epochs(self) and (largest := float(np.abs(y).mean())) > HOPELESS:
+            message = (
+                f"the targets' mean size is {largest:.3g}, which {self.solver!r} cannot reach in a sensible number of "
+                "steps; use standardize_target=True, or scale them"
+            )
+            warnings.warn(message, ConvergenceWarning, stacklevel=5)
         names: dict[Any, str] = {Softmax: "softmax", Sigmoid: "logistic"}
         identity = "exp" if isinstance(loss, Poisson) else "identity"
         self.out_activation_ = names.get(loss.output, identity)
-        return loss, None
+        return loss, last
 
     def _score_outputs(self, outputs: Any, y: Any, weight: Any) -> float:
         return float(r2_score(y, self._decoded(outputs), sample_weight=weight))

@@ -20,6 +20,7 @@ from portanet.data.lazy.stored import Stored
 from portanet.engine.outputs import class_indices
 from portanet.errors import ConfigError
 from portanet.training import batch_size as memory
+from portanet.training.tables import as_inputs, is_table, of_table, targets
 
 logger = logging.getLogger("portanet")
 
@@ -48,6 +49,8 @@ def in_batches(
     if isinstance(x, Dataset):
         trainer.classes = trainer.classes or x.classes
         x, y = x.x, x.y
+    if is_table(x):
+        x, y, weight, validation_data, fraction = of_table(trainer, x, y, weight, validation_data, fraction)
     elif isinstance(x, Readable):
         trainer.classes = trainer.classes or tuple(getattr(x, "classes", ()))
     with trainer.backend.activate(trainer.dtype):
@@ -89,7 +92,8 @@ def to_batches(
         Stands in front of the arrays' names in errors.
     class_weight : "balanced", dict or sequence, optional
     """
-    x = prepare.samples(x, model.dtype, model.input_shape, what=f"{what}x")
+    x = prepare.samples(as_inputs(model, x, f"{what}x"), model.dtype, model.input_shape, what=f"{what}x")
+    y = y if model.columns is None else targets(model, y)
     n, strategy = x.shape[0], model.strategy
     size = batch_size or memory.rows_at_a_time(model, n, CHUNK)
     first, last = (0, n) if batch_size else strategy.rows(n)

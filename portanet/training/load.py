@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from portanet import backends, losses, metrics, optimizers, schedules
+from portanet.data.plan import Plan
 from portanet.errors import ConfigError, DataError, Gathered, ModelFileError
 from portanet.files import weights
 from portanet.files.description import check_shapes, named_right
@@ -73,6 +74,7 @@ def load(
                 penalty_per_sample=about.get("penalty_per_sample", False),  # files of 0.1.0 lack it
                 classes=_names(about["classes"]),
             )
+            trainer.columns = None if "columns" not in about else Plan.from_dict(about["columns"])
             input_shape = tuple(_whole(n, 1) for n in about["input_shape"])
             epoch = _whole(about["epoch"], 0)
             buffers = _names(about["buffers"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from portanet import backends, losses
 from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
+from portanet.data.plan import Plan
 from portanet.engine.engine import Engine, Program
 from portanet.engine.outputs import class_indices
 from portanet.engine.state import TrainState, copier
@@ -16,7 +18,7 @@ from portanet.engine.step import Step
 from portanet.engine.strategy import SingleProcess, Strategy
 from portanet.errors import ConfigError
 from portanet.files.description import save
-from portanet.layers import Layer
+from portanet.layers import Layer, Sequential
 from portanet.layers.tree import report_repeats
 from portanet.metrics import Metric
 from portanet.names import check_names
@@ -24,6 +26,7 @@ from portanet.random import generator
 from portanet.training import batch_size as memory
 from portanet.training.evaluation import evaluated, predicted
 from portanet.training.fit_inputs import CHUNK, to_batches
+from portanet.training.tables import as_inputs
 from portanet.typing import Array, Params, Shape
 
 
@@ -60,6 +63,8 @@ class Model:
         The axes of the outputs but the last: tokens, or rows and columns of an image; empty where there are none.
     classes : tuple of str
         Names of the classes.
+    columns : Plan or None
+        What the inputs are made of, if the samples are those of a table.
     net, loss, metrics, dtype, seed, l1, l2, penalty_per_sample
         Parts of the program.
     body, step
@@ -91,6 +96,7 @@ class Model:
         self.program, self.backend, self.classes = program, backend, tuple(classes)
         check_names("classes", self.classes)
         self.strategy = SingleProcess() if strategy is None else strategy
+        self.columns: Plan | None = None
         self.input_shape: Shape | None = None
         self.outputs, self.places = 0, tuple[int, ...]()
         self._compile()
@@ -99,6 +105,13 @@ class Model:
     def _compile(self) -> None:
         self.engine = Engine(self.program, self.backend)
         self.take = self.strategy.step(self.engine)
+
+    def put_in_front(self, layer: Layer) -> None:
+        """Let the network begin with this layer; weights are drawn again."""
+        layers = self.net.layers if isinstance(self.net, Sequential) else (self.net,)
+        self.program = dataclasses.replace(self.program, net=Sequential((layer, *layers)))
+        self._compile()
+        self.state = TrainState({}, {}, {}, self.engine.meter())
 
     def init(self, input_shape: Shape) -> None:
         """Draw the initial weights for samples of `input_shape` and put them on the device."""
@@ -158,7 +171,8 @@ class Model:
             Return a host array; else an array on the backend's device.
         """
         self.check_weights("predict")
-        x = prepare.samples(x.x if isinstance(x, Dataset) else x, self.dtype, self.input_shape)
+        x = as_inputs(self, x.x if isinstance(x, Dataset) else x, "x")
+        x = prepare.samples(x, self.dtype, self.input_shape)
         rows = memory.rows_at_a_time(self, x.shape[0], CHUNK)
         return predicted(self.engine, self.state, x, rows, raw=raw, to_numpy=to_numpy)
 

@@ -185,9 +185,17 @@ LOSSES: dict[str, list[LossCase]] = {
     "MeanSquaredError": [
         LossCase(losses.MeanSquaredError(), (6, 3), "numbers"),
         LossCase(losses.MeanSquaredError(), (2, 6, 3), "numbers"),
+        LossCase(losses.MeanSquaredError(unit=2.5), (6, 1), "numbers"),
     ],
-    "MeanAbsoluteError": [LossCase(losses.MeanAbsoluteError(), (6, 3), "numbers")],
-    "Huber": [LossCase(losses.Huber(), (6, 3), "numbers"), LossCase(losses.Huber(0.7), (6, 3), "numbers")],
+    "MeanAbsoluteError": [
+        LossCase(losses.MeanAbsoluteError(), (6, 3), "numbers"),
+        LossCase(losses.MeanAbsoluteError((0.5, 2.0, 3.0)), (6, 3), "numbers"),
+    ],
+    "Huber": [
+        LossCase(losses.Huber(), (6, 3), "numbers"),
+        LossCase(losses.Huber(0.7), (6, 3), "numbers"),
+        LossCase(losses.Huber(unit=3.0), (6, 3), "numbers"),
+    ],
     "Poisson": [LossCase(losses.Poisson(), (6, 3), "counts")],
 }
 

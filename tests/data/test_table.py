@@ -52,8 +52,8 @@ def test_quoted_cells_hold_separators_quotes_and_line_ends(tmp_path):
     assert data.classes == ("w", 'x, "y"', "z")
     assert data.features == ("a", "two\nlines")
     refused_path = tmp_path / "u.csv"
-    refused_path.write_text('a,b,label\n1,2,"two\nlines"\n3,oops,z\n')
-    refused(refused_path, "line 4, column 2 (b): expected a number, got 'oops'")
+    refused_path.write_text('a,b,label\n1,2,"two\nlines"\n3,z\n')
+    refused(refused_path, "line 4: expected 3 cells, as the header has, got 2")
 
 
 @pytest.mark.parametrize(

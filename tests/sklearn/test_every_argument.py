@@ -20,6 +20,7 @@ pytest.importorskip("sklearn", minversion="1.9", reason='scikit-learn 1.9 is not
 from sklearn import neural_network as scikit
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 
 import portanet as pn
 from portanet.sklearn import CNNClassifier, MLPClassifier, MLPRegressor
@@ -30,7 +31,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 X, SPECIES = load_iris(return_X_y=True)
 FAST: dict[str, Any] = {"hidden_layer_sizes": (5,), "max_iter": 12, "random_state": 3, "batch_size": 50}
-KINDS = {"classifier": (MLPClassifier, scikit.MLPClassifier), "regressor": (MLPRegressor, scikit.MLPRegressor)}
+KINDS: dict[str, Any] = {
+    "classifier": (MLPClassifier, scikit.MLPClassifier),
+    "regressor": (MLPRegressor, scikit.MLPRegressor),
+}
 TARGETS = {"classifier": SPECIES, "regressor": np.exp(X[:, 3])}
 SGD = {"solver": "sgd", "learning_rate_init": 0.01}
 STOPPED = {"max_iter": 60, "tol": 0.001, "n_iter_no_change": 3}
@@ -125,6 +129,15 @@ def _categorical_features(task, kind):
     assert [e.shape for e in found.embeddings_] == [(3, 3)]
 
 
+def _standardize_target(task, kind):
+    y = 3e5 + 1e5 * X[:, 0]
+    with pytest.warns(ConvergenceWarning, match=r"the targets' mean size is 8.84e.05"):
+        hopeless = kind(**FAST).fit(X, y)
+    found = kind(standardize_target=True, **{**FAST, "max_iter": 200, "learning_rate_init": 0.02}).fit(X, y)
+    assert hopeless.score(X, y) < 0 < 0.5 < found.score(X, y)
+    assert found.loss_ < 1
+
+
 def _changes(**options):
     def check(task, kind):
         with_it, without = (kind(**{**FAST, **given}).fit(X, TARGETS[task]) for given in (options, {}))
@@ -143,6 +156,7 @@ OURS = {
     "batch_norm": _changes(batch_norm=True),
     "optimizer": _changes(optimizer="lion"),
     "schedule": _changes(schedule="cosine"),
+    "standardize_target": _standardize_target,
 }
 
 
@@ -185,9 +199,12 @@ def test_of_images(name):
 
 
 def test_no_argument_is_without_a_test():
-    assert set(MLPClassifier().get_params()) == {*SCIKIT, *OURS}
+    assert set(MLPClassifier().get_params()) == {*SCIKIT, *OURS} - {"standardize_target"}
     assert set(MLPRegressor().get_params()) == {*SCIKIT, *OURS} - {"class_weight"}
-    assert set(CNNClassifier().get_params()) == {*SCIKIT, *OURS, *IMAGES} - {"categorical_features"}
+    assert set(CNNClassifier().get_params()) == {*SCIKIT, *OURS, *IMAGES} - {
+        "categorical_features",
+        "standardize_target",
+    }
 
 
 # What each fitted attribute is to be, for the three fits below; scikit-learn's own are compared with scikit-learn's.

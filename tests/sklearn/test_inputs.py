@@ -154,3 +154,9 @@ def test_foreign_samples_are_checked_where_they_live():
         found.predict(x / 0.0)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         classifier().fit(x, Y[:-1])
+
+
+def test_sparse_labels_of_several_classes_are_split_off_too():
+    several = (X[:, :3] > 0).astype(int)
+    found, wanted = (classifier(early_stopping=True).fit(X, y) for y in (sparse.csr_matrix(several), several))
+    np.testing.assert_array_equal(found.predict_proba(X), wanted.predict_proba(X))

@@ -174,12 +174,12 @@ def _size(path: Path) -> int:
 
 READERS = (
     Reader(
-        *(2, ".npz", lambda path, target, task, stream: read_npz(path, task)),
+        *(2, ".npz", lambda path, target, task, stream, reading: read_npz(path, task)),
         is_file=lambda path, start: start.startswith(b"PK") and zipfile.is_zipfile(path) and recognises_zip(path),
         takes=("task",),
     ),
     Reader(
-        *(3, "a pair of .npy", lambda path, target, task, stream: read_npy(path, task, stream=stream)),
+        *(3, "a pair of .npy", lambda path, target, task, stream, reading: read_npy(path, task, stream=stream)),
         is_file=lambda path, start: start.startswith(b"\x93NUMPY"),
         is_folder=recognises_folder,
         in_memory=_size,

@@ -22,10 +22,11 @@ from portanet.data.readers.about import ABOUT, about, is_of, source_of
 from portanet.data.readers.arrays import read_npy
 from portanet.data.readers.labels import LabelPieces, Task
 from portanet.data.readers.reader import Reader
+from portanet.data.readers.reading import Reading
 from portanet.data.readers.table import fits_bytes, looks_like_pixels, read_table, recognises_folder, target_column
 from portanet.data.readers.table_form import LINE, Form, refuse_line, sniff
-from portanet.data.readers.table_parse import parse
-from portanet.errors import DataError
+from portanet.data.readers.table_parse import CellError, parse
+from portanet.errors import ConfigError, DataError
 
 logger = logging.getLogger("portanet")
 
@@ -167,9 +168,12 @@ def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, b
 def _end(data: bytearray) -> int:
     """Return where the last complete row ends: after a newline with as many quotes before it as close."""
     end = data.rfind(b"\n") + 1
-    # Within a cell in quotes: the row before begins where the number of quotes was last even.
-    while end > 0 and data.count(b'"', 0, end) % 2:
-        end = data.rfind(b"\n", 0, data.rfind(b'"', 0, end)) + 1
+    quotes = data.count(b'"', 0, end)
+    # Within a cell in quotes: the row before begins where the number of quotes was last even. Each byte is seen once.
+    while end > 0 and quotes % 2:
+        before = data.rfind(b"\n", 0, data.rfind(b'"', 0, end)) + 1
+        quotes -= data.count(b'"', before, end)
+        end = before
     return end
 
 
@@ -248,8 +252,17 @@ def _size(path: Path) -> int:
     return 4 * sum(file.stat().st_size for file in tables)  # the text itself, and the numbers
 
 
-def _read(path: Path, target: str | int | None, task: Task | None, stream: bool) -> Dataset:
-    return converted(path, target, task) if stream else read_table(path, target, task)
+def _read(path: Path, target: str | int | None, task: Task | None, stream: bool, reading: Reading) -> Dataset:
+    if not stream:
+        return read_table(path, target, task, reading)
+    if reading.said():
+        message = f"{path}: {', '.join(f'--{own}' for own in reading.said())}: not for tables that are read from disk"
+        raise ConfigError(message)
+    try:
+        return converted(path, target, task)
+    except CellError as error:
+        message = f"{error}; a table that is read from disk may hold numbers alone: --no-stream reads it into memory"
+        raise DataError(message) from None
 
 
 def _is_text(path: Path, start: bytes) -> bool:
@@ -265,6 +278,6 @@ READERS = (
         is_file=_is_text,
         is_folder=recognises_folder,
         in_memory=_size,
-        takes=("target", "task"),
+        takes=("target", "task", "reading"),
     ),
 )

@@ -115,7 +115,7 @@ def _begins(path: Path, start: bytes) -> bool:
 
 READERS = (
     Reader(
-        *(0, "a folder of IDX files (MNIST)", lambda path, target, task, stream: read_idx(path)),
+        *(0, "a folder of IDX files (MNIST)", lambda path, target, task, stream, reading: read_idx(path)),
         is_file=_begins,
         is_folder=recognises_folder,
     ),

@@ -180,7 +180,7 @@ def _size(path: Path) -> int:
 
 READERS = (
     Reader(
-        *(5, "images by class", lambda path, target, task, stream: read_images(path, stream=stream)),
+        *(5, "images by class", lambda path, target, task, stream, reading: read_images(path, stream=stream)),
         is_folder=recognises_folder,
         in_memory=_size,
     ),

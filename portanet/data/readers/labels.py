@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
+from portanet.data.cells import name_of
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import shown
+from portanet.data.kinds import is_number
 from portanet.errors import DataError
 from portanet.names import is_safe
 
@@ -25,6 +28,7 @@ Where: TypeAlias = Callable[[int], str]
 """Says for a message where sample `i` stands: a file and a line, or an array and an index."""
 
 _EXACT = 2.0**53  # beyond it, neighbouring whole numbers are one float64
+_ZEROS = re.compile(r"0\d+")
 _MOST = 100_000  # distinct labels of text in a table read in pieces: more are no classes
 
 
@@ -52,8 +56,9 @@ def encode(
     """Return the targets of both parts and the names of the classes.
 
     Without `task`, labels that are no numbers are classes, and so are whole numbers, unless there are so many that they
-    are rather counted or measured: more than 100 distinct ones in more than a tenth of the samples, or more than 20 in
-    more than half of them. Other numbers are a regression. Rows of zeros with a single one (one-hot) are classes.
+    are rather counted or measured: more than 100 distinct ones in more than a tenth of the samples, or that are not
+    numbered one by one from 0 or 1; or more than 20 in more than half of the samples. Other numbers are a regression.
+    Rows of zeros with a single one (one-hot) are classes.
 
     Targets are indices ``(n,)`` in int64, or float64 for a regression. Classes are the distinct labels of the training
     part, numbers by size and text by letters; there are none for a regression.
@@ -78,22 +83,23 @@ def encode(
     if y.ndim > 1:
         message = f"{where(0)}: expected one label a sample, or one-hot rows, got {y.shape[1]} numbers; give one column"
         raise DataError(message)
-    return _number_classes(y, y_test, where, test_where)
+    written = {float(name): name for name in set(train) if _ZEROS.fullmatch(name)} if isinstance(train, list) else {}
+    return _number_classes(y, y_test, where, test_where, written)
 
 
 def _numbers(labels: Labels, where: Where, task: Task | None) -> HostArray | None:
     """Return the labels in float64, checked to be finite; None if they are text and not for a regression."""
     if isinstance(labels, list):
         number: dict[str, float] = {}
-        for name in set(labels):  # distinct labels are few: each is converted once
-            try:
+        for name in dict.fromkeys(labels):  # distinct labels are few: each is converted once
+            if is_number(name):
                 number[name] = float(name)
-            except ValueError as error:
-                if task != "regression":
-                    return None
+            elif task != "regression":
+                return None
+            else:
                 place = where(labels.index(name))
                 message = f"{place}: expected a number to regress, got {shown(name)}; "
-                raise DataError(message + "leave out the task or name another target") from error
+                raise DataError(message + "leave out the task or name another target")
         values = np.asarray([number[name] for name in labels], dtype=np.float64)
     else:
         values = labels.astype(np.float64)
@@ -108,12 +114,7 @@ def _numbers(labels: Labels, where: Where, task: Task | None) -> HostArray | Non
 
 
 def _text(labels: Labels) -> list[str]:
-    return labels if isinstance(labels, list) else [_name(value) for value in np.ravel(labels).tolist()]
-
-
-def _name(value: float) -> str:
-    """Return a number as the name of a class: 3 and not 3.0."""
-    return str(int(value)) if value == int(value) else repr(float(value))
+    return labels if isinstance(labels, list) else [name_of(value) for value in np.ravel(labels).tolist()]
 
 
 def _is_onehot(y: HostArray) -> bool:
@@ -124,18 +125,23 @@ def _is_measured(y: HostArray) -> bool:
     """Whether numbers are rather measured than names of classes."""
     if np.any(y != np.floor(y)):
         return True
-    distinct, n = len(np.unique(y)), len(y)
-    return (distinct > 100 and 10 * distinct > n) or (distinct > 20 and 2 * distinct > n)
+    values, n = np.unique(y), len(y)
+    distinct = len(values)
+    counted = values[0] in (0, 1) and values[-1] == values[0] + distinct - 1  # as classes are numbered
+    return (distinct > 100 and (10 * distinct > n or not counted)) or (distinct > 20 and 2 * distinct > n)
 
 
-def _number_classes(y: HostArray, y_test: HostArray | None, where: Where, test_where: Where) -> Targets:
+def _number_classes(
+    y: HostArray, y_test: HostArray | None, where: Where, test_where: Where, written: dict[float, str]
+) -> Targets:
+    """Return the classes of numbers, in their order; one written with zeros in front, as 01, keeps these."""
     values = np.unique(y)
     large = np.flatnonzero(np.abs(y) >= _EXACT)
     if len(large):
         place, value = where(int(large[0])), y[large[0]]
         message = f"{place}: the label is out of range: expected a number below 2**53, got {value:g}; "
         raise DataError(message + "number the classes from 0")
-    classes = tuple(_name(value) for value in values.tolist())
+    classes = tuple(written.get(value) or name_of(value) for value in values.tolist())
     if y_test is not None:
         strange = np.flatnonzero(~np.isin(y_test, values))
         if len(strange):

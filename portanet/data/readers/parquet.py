@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from portanet.data.cells import Table, Text
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import Capacity, regular, reworded
+from portanet.data.frames import table
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.labels import Part, Task, dataset
 from portanet.data.readers.reader import Reader
-from portanet.data.readers.table import chosen_target, pixel_scale, target_by_name
+from portanet.data.readers.reading import Reading
+from portanet.data.readers.table import chosen_target, fits_bytes, pixel_scale, target_by_name
+from portanet.data.readers.table_text import labelled, numbered
 from portanet.errors import DataError, need
 
 _FOOTER = 8 << 20  # bytes: 1,000 row groups of 80 columns
@@ -97,6 +101,8 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
     if not stream:
         _check_room(path, path.stat().st_size, about.num_rows, about.num_columns)
     name = _target(list(schema.names), schema.types, target, path)
+    if not stream and (found := _with_gaps(path, name, task)) is not None:
+        return found
     features = [column for column in schema.names if column != name]
     x = ParquetSamples(path, features)
     # As a dictionary, which many rows may share: a text of its own for each could take any amount of memory.
@@ -110,8 +116,42 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
         raise DataError(message)
     labels = _texts(column, place) if _is_text(column.type) else _values(column, place)
     train = Part(x, labels, lambda i: f"{path}, row {i}, {name!r}")
-    found = dataset(path, train, None, task, features=tuple(features), scale=pixel_scale(x))
-    return found if stream else replace(found, x=x.read(0, len(x)))
+    about = {"target": name, "place": schema.names.index(name), "features": tuple(features)}
+    found = dataset(path, train, None, task, scale=pixel_scale(x), **about)
+    return found if stream else _in_memory(found, x.read(0, len(x)))
+
+
+def _with_gaps(path: Path, target: str, task: Task | None) -> Dataset | None:
+    """Return the data of a file that holds gaps or other columns than numbers; None if it does not."""
+    with _opened(path) as file:
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+        whole = all(c.statistics is not None and c.statistics.null_count == 0 for c in columns)
+        if whole and all(_is_number(f.type) for f in file.schema_arrow if f.name != target):
+            return None
+        if len(set(file.schema_arrow.names)) < len(file.schema_arrow.names):
+            return None  # refused with all of them
+        with _reworded(path):
+            found = table(file.read(use_threads=False), str(path))
+    place, names = f"{path}, column {target!r}", list(found.names)
+    labels, features = found.column(target), found.without(target)
+
+    def where(i: int) -> str:
+        return f"{path}, row {i}, {target!r}"
+
+    if isinstance(labels, Text):
+        part = labelled(features, labels, place, where, Reading())
+    else:
+        part = numbered(features, labels, place, where)
+    about = {"target": target, "place": names.index(target), "features": features.names}
+    made = dataset(path, part, None, task, **about)
+    return made if isinstance(made.x, Table) else _in_memory(made, made.x)
+
+
+def _in_memory(found: Dataset, x: HostArray) -> Dataset:
+    """Return the data with these samples, in bytes if all of them are, as those of a table of text."""
+    x = x.astype(np.uint8) if fits_bytes(x) else x
+    return replace(found, x=x, scale=pixel_scale(x))
 
 
 def _target(names: list[str], kinds: list[Any], target: str | int | None, path: Path) -> str:
@@ -214,7 +254,7 @@ def _reworded(place: object) -> Iterator[None]:
 
 READERS = (
     Reader(
-        *(4, "Parquet", lambda path, target, task, stream: read_parquet(path, target, task, stream=stream)),
+        *(4, "Parquet", lambda path, target, task, stream, reading: read_parquet(path, target, task, stream=stream)),
         is_file=lambda path, start: start.startswith(b"PAR1"),
         in_memory=ParquetSamples.size,
         takes=("target", "task"),

@@ -6,15 +6,20 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from portanet.data.cells import Table
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import read
+from portanet.data.kinds import resembles_number
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.labels import Part, Task, dataset
-from portanet.data.readers.table_form import Form, resembles_number, sniff
-from portanet.data.readers.table_parse import parse
+from portanet.data.readers.reading import Reading
+from portanet.data.readers.table_form import Form, sniff
+from portanet.data.readers.table_parse import CellError, parse
+from portanet.data.readers.table_text import parse_text
 from portanet.errors import DataError, unknown
 
 logger = logging.getLogger("portanet")
@@ -38,7 +43,9 @@ def recognises_folder(folder: Path) -> bool:
     return bool(_training_files(folder))
 
 
-def read_table(path: Path, target: str | int | None = None, task: Task | None = None) -> Dataset:
+def read_table(
+    path: Path, target: str | int | None = None, task: Task | None = None, reading: Reading | None = None
+) -> Dataset:
     """Read a table, with the test part that is next to it: ``name_test.csv`` for ``name_train.csv``.
 
     Parameters
@@ -52,25 +59,62 @@ def read_table(path: Path, target: str | int | None = None, task: Task | None = 
         logged.
     task : {"classification", "regression"}, optional
         What is to be learned, if the labels do not show it (`portanet.data.readers.labels.encode`).
+    reading : Reading, optional
+        What is known about the file.
 
     Returns
     -------
     Dataset
-        Rows ``(n, features)`` in float64, or in uint8 if all values are whole numbers from 0 to 255.
+        Rows ``(n, features)`` in float64, or in uint8 if all values are whole numbers from 0 to 255; a
+        :class:`~portanet.data.cells.Table` if there are gaps, or columns of something else.
 
     Notes
     -----
     Source: RFC 4180, with the liberties that files take in practice.
     """
+    reading = reading or Reading()
     name, path, path_test = path, *_parts(path)
     data = read(path)
-    form, sample = sniff(data, path)
+    form, sample = sniff(data, path, reading)
     column = target_column(form, sample, target, path)
-    train = parse(data, form, column, path)
+    train = parsed(data, form, column, path, reading)
     del data  # the text of a large table: it is not needed together with the next one's
-    test = None if path_test is None else _test_part(path_test, form, column)
-    train, test = _compact(train, test)
-    return dataset(name, train, test, task, features=form.names(column), scale=pixel_scale(train.x))
+    test = None if path_test is None else _test_part(path_test, form, column, reading)
+    train, test = _compact(train, test, form.names_or_places(column), bool(form.header))
+    about = {"target": form.header[column] if form.header else "", "place": column - form.numbered}
+    return dataset(name, train, test, task, features=form.names(column), scale=pixel_scale(train.x), **about)
+
+
+def read_features(path: Path, target: str, reading: Reading | None = None) -> tuple[Any, tuple[str, ...]]:
+    """Return the columns of a table and their names, but for that of the target if it is there; no label is read.
+
+    They are a Table, or an array with the names of the header, if there is one.
+    """
+    reading = reading or Reading()
+    _, path = path, _parts(path)[0]
+    data = read(path)
+    form, _ = sniff(data, path, reading)
+    column = form.header.index(target) if target in form.header else None
+    names = form.names(-1 if column is None else column)
+    if reading.decimal != ",":
+        try:
+            return parse(data, form, column, path).x, names
+        except CellError:
+            pass  # in a feature or in the label, which nobody wants to know
+    x = parse_text(data, form, None, path, reading).x
+    if column is not None:
+        x = x.without(target) if isinstance(x, Table) else np.delete(x, form.features(-1).index(column), axis=1)
+    return x, names
+
+
+def parsed(data: bytearray, form: Form, target: int | None, path: Path, reading: Reading) -> Part:
+    """Return the features and labels of a table, numbers by the quick way."""
+    if reading.decimal != ",":
+        try:
+            return parse(data, form, target, path)
+        except CellError as error:
+            logger.debug("%s; reading it as a table of text", error)
+    return parse_text(data, form, target, path, reading)
 
 
 def _parts(path: Path) -> tuple[Path, Path | None]:
@@ -85,10 +129,10 @@ def _parts(path: Path) -> tuple[Path, Path | None]:
     return path, sibling if sibling != path and sibling.is_file() else None
 
 
-def _test_part(path: Path, train: Form, column: int) -> Part | None:
+def _test_part(path: Path, train: Form, column: int, reading: Reading) -> Part | None:
     """Read the test part, whose columns must be those of the training part; None where it has no target."""
     data = read(path)
-    form, _ = sniff(data, path)
+    form, _ = sniff(data, path, reading)
     unlabelled = tuple(name for i, name in enumerate(train.header) if i != column)
     if form.columns == train.columns - 1 and form.header == unlabelled:
         logger.warning("%s: it has no target column, and is not used as the test part", path)
@@ -100,7 +144,7 @@ def _test_part(path: Path, train: Form, column: int) -> Part | None:
         if expected != came:
             message = f"{path}, column {i + 1}: expected {expected!r} as in the training part, got {came!r}; "
             raise DataError(message + "give both the same columns")
-    return parse(data, form, column, path)
+    return parsed(data, form, column, path, reading)
 
 
 def target_column(form: Form, sample: list[list[str]], target: str | int | None, path: Path) -> int:
@@ -154,7 +198,7 @@ def _default_target(form: Form, sample: list[list[str]]) -> tuple[int, str]:
     return form.columns - 1, "it is the last one"
 
 
-def pixel_scale(x: HostArray | Samples) -> float | None:
+def pixel_scale(x: Any) -> float | None:
     """Return 255, the largest value of a pixel, for samples in bytes that look like pixels; else None."""
     if x.dtype != np.uint8:
         return None
@@ -173,12 +217,14 @@ def fits_bytes(x: HostArray) -> bool:
     return within and (x.dtype.kind in "iu" or bool(np.all(x == np.floor(x))))
 
 
-def _compact(train: Part, test: Part | None) -> tuple[Part, Part | None]:
-    """Return both parts in uint8 if all values fit, an eighth of the memory, else in float64."""
-    fit = fits_bytes(train.x) and (test is None or fits_bytes(test.x))
-
-    def compact(part: Part) -> Part:
+def _compact(train: Part, test: Part | None, names: tuple[str, ...], header: bool) -> tuple[Part, Part | None]:
+    """Return both parts as tables if one is; else in uint8 if all values fit, an eighth of the memory, or float64."""
+    parts = [train] if test is None else [train, test]
+    if any(isinstance(part.x, Table) for part in parts):
+        found = [part.x if isinstance(part.x, Table) else Table.of_array(part.x, names) for part in parts]
+        parts = [part._replace(x=Table(names, x.cells, header=header)) for part, x in zip(parts, found, strict=True)]
+    else:
         # In rows: chosen columns lie in memory column by column, and every fit would bring them into order again.
-        return part._replace(x=part.x.astype(np.uint8 if fit else np.float64, order="C", copy=False))
-
-    return compact(train), test and compact(test)
+        dtype = np.uint8 if all(fits_bytes(part.x) for part in parts) else np.float64
+        parts = [part._replace(x=part.x.astype(dtype, order="C", copy=False)) for part in parts]
+    return parts[0], None if test is None else parts[1]

@@ -6,15 +6,20 @@ import codecs
 import csv
 import io
 import itertools
+import logging
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from portanet.data.cells import MISSING
 from portanet.data.files import reworded
+from portanet.data.kinds import is_number, resembles_number
+from portanet.data.readers.reading import Reading
 from portanet.errors import DataError
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
-"""What stands, in small letters, in a cell whose value is not known."""
+logger = logging.getLogger("portanet")
 
 LINE = 4 << 20
 """Characters of the longest line: a row of a million numbers. Each cell becomes an object of 50 bytes."""
@@ -32,6 +37,7 @@ class Form:
     start: int  # offset of the first byte after the header
     first_line: int  # number of the line at that offset, from 1
     numbered: bool = False  # whether the first column, without a name, counts the rows: it is no feature
+    padded: bool = False  # whether numbers have zeros in front, which labels keep
     above: int = 0  # number of lines above the text at hand, if that is a piece of the file
 
     def features(self, target: int) -> list[int]:
@@ -42,23 +48,14 @@ class Form:
         """Return the names of these columns; none if there is no header."""
         return tuple(self.header[i] for i in self.features(target)) if self.header else ()
 
+    def names_or_places(self, target: int) -> tuple[str, ...]:
+        """Return the names of these columns, or their numbers from 1 for those that have none."""
+        named = dict(enumerate(self.header))
+        return tuple(named.get(i) or f"column {i + 1}" for i in self.features(target))
+
     def column(self, index: int) -> str:
         """Return how a message calls a column: by its number from 1, and its name."""
         return f"column {index + 1} ({self.header[index]})" if self.header else f"column {index + 1}"
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell holds a number as data files write them; Python's 1_000 is none."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
-
-
-def resembles_number(cell: str) -> bool:
-    """Whether a cell holds a number, perhaps with a decimal comma: that is an error, but neither a name nor a label."""
-    return is_number(cell.replace(",", "."))
 
 
 def decode(data: bytearray, path: Path, above: int = 0) -> str:
@@ -77,25 +74,31 @@ def refuse_line(path: Path, line: int) -> NoReturn:
     raise DataError(message)
 
 
-def sniff(data: bytearray, path: Path) -> tuple[Form, list[list[str]]]:
+def sniff(data: bytearray, path: Path, reading: Reading | None = None) -> tuple[Form, list[list[str]]]:
     """Return the form of a table and its first rows of data.
 
-    Byte order marks are taken off `data`, and UTF-16 (a spreadsheet's "Unicode text") becomes UTF-8, in place.
+    `data` is changed in place: byte order marks are taken off, other encodings (UTF-16 is a spreadsheet's "Unicode
+    text") become UTF-8, and comments empty lines.
 
     Raises
     ------
     DataError
         If the table is empty, has a header alone or a single column, or is no text.
     """
+    reading = reading or Reading()
     with reworded(path):
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             data[:] = data.decode("utf-16").encode()
         elif data.startswith(codecs.BOM_UTF8):
             del data[:3]
-    return _sniffed(data, path, 0)
+        elif reading.encoding is not None:
+            data[:] = data.decode(reading.encoding).encode()
+    return _sniffed(data, path, reading, _tidied(data, reading), 0)
 
 
-def _sniffed(data: bytearray, path: Path, known: int) -> tuple[Form, list[list[str]]]:
+def _sniffed(
+    data: bytearray, path: Path, reading: Reading, delimiter: str | None, known: int
+) -> tuple[Form, list[list[str]]]:
     """Return the same, told from some more than the `known` first bytes."""
     beginning = _beginning(data, known)
     if len(beginning) > known + _SAMPLE + LINE:
@@ -104,26 +107,57 @@ def _sniffed(data: bytearray, path: Path, known: int) -> tuple[Form, list[list[s
     if not text.strip():
         message = f"{path}: expected a table, got an empty file"
         raise DataError(message)
-    delimiter = _delimiter(text)
+    delimiter = delimiter or _delimiter(text)
+    if delimiter == " ":
+        data[:] = re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t]+", b" ", data.replace(b"\r\n", b"\n")))
+        text = decode(_beginning(data, known), path)
     if not delimiter:
         message = f"{path}: expected at least two columns, features and a target, got one; "
-        raise DataError(message + "columns are separated by a comma, a semicolon or a tab")
+        message += "columns are separated by a comma, a semicolon, a tab, | or spaces: name another by --delimiter"
+        first = text.lstrip()[:1]
+        raise DataError(message + (f", and skip lines that begin with # by --comment {first}" if first == "#" else ""))
     rows, lines = _rows(text, delimiter)
     if len(rows) < 2 and len(beginning) < len(data):  # a long header alone
-        return _sniffed(data, path, len(beginning))
+        return _sniffed(data, path, reading, delimiter, len(beginning))
     columns = len(rows[0])
-    header = tuple(cell.strip() for cell in rows[0]) if _is_header(rows) else ()
+    header = reading.header if reading.header is not None else _is_header(rows, path)
+    names = _distinct(cell.strip() for cell in rows[0]) if header else ()
     if header:
         rows, lines = rows[1:], lines[1:]
         if not rows:
-            message = f"{path}: expected rows of data, got a header alone ({', '.join(header[:5])})"
+            message = f"{path}: expected rows of data, got a header alone ({', '.join(names[:5])})"
             raise DataError(message)
     # The header ends with the line before the first row of data; the offset is counted in bytes.
     first_line = lines[0]
     before = itertools.islice(io.StringIO(text, newline=""), first_line - 1) if header else ()
     start = sum(len(line.encode()) for line in before)
-    numbered = columns > 2 and _is_numbered(header, rows)
-    return Form(delimiter, header, columns, start, first_line if header else 1, numbered), rows
+    numbered = columns > 2 and _is_numbered(names, rows)
+    padded = re.search(rf"(?m)(^|{re.escape(delimiter)})[ \"]*0[0-9]", text) is not None
+    return Form(delimiter, names, columns, start, first_line if header else 1, numbered, padded), rows
+
+
+def _tidied(data: bytearray, reading: Reading) -> str | None:
+    """Empty the lines that are no rows; return the delimiter that is known."""
+    delimiter = reading.delimiter
+    if found := re.match(rb"sep=(.)\r?\n", data):  # as spreadsheets write it
+        delimiter = delimiter or found[1].decode("latin-1")
+        del data[: found.start(1) + 1]
+    if reading.comment is not None:
+        mark = re.escape(reading.comment.encode())
+        data[:] = re.sub(rb"(?m)^[ \t]*" + mark + rb"[^\r\n]*", b"", data)
+    return delimiter
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of columns: ``x``, ``x.1`` for one that comes twice, as pandas calls them."""
+    found: list[str] = []
+    for name in names:
+        own, i = name, 0
+        while own and own in found:
+            i += 1
+            own = f"{name}.{i}"
+        found.append(own)
+    return tuple(found)
 
 
 def _beginning(data: bytearray, known: int) -> bytearray:
@@ -150,29 +184,56 @@ def _rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
 
 
 def _delimiter(text: str) -> str:
-    """Return the first of tab, semicolon and comma that splits the first two rows alike, else any that splits.
+    """Return the first of tab, semicolon, comma and | that splits the first two rows alike, else any that splits.
 
-    The order matters: where a semicolon separates, commas may be decimal points.
+    The order matters: where a semicolon separates, commas may be decimal points. Spaces separate where nothing else
+    does, and all of the first rows have as many cells.
     """
-    counts = {d: [len(row) for row in _rows(text[: 1 << 16], d)[0][:2]] for d in "\t;,"}
+    counts = {d: [len(row) for row in _rows(text[: 1 << 16], d)[0][:2]] for d in "\t;,|"}
     splits = [d for d, count in counts.items() if count and count[0] > 1]
-    return next((d for d in splits if len(set(counts[d])) == 1), splits[0] if splits else "")
+    found = next((d for d in splits if len(set(counts[d])) == 1), splits[0] if splits else "")
+    if found:
+        return found
+    lines = text.splitlines()[:20]
+    cells = {len(line.split()) for line in lines if line.strip()}
+    return " " if len(cells) == 1 and cells != {1} and len(lines) > 1 else ""
 
 
-def _is_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names the columns: no number stands in it, or text does above a column of numbers.
+def _is_header(rows: list[list[str]], path: Path) -> bool:
+    """Whether the first row names the columns.
 
-    A row with a fraction in it is data, whatever else it holds: a bad cell in it is to be found, not taken for a name.
+    It does if no number stands in it, unless its cells are found again below; if text stands above a column of numbers;
+    or if its numbers count the columns, as ``pandas.DataFrame(X).to_csv`` writes it. A row with a fraction in it is
+    data, whatever else it holds: a bad cell in it is to be found, not taken for a name.
     """
-    first = [cell.strip() for cell in rows[0]]
-    if not any(resembles_number(cell) for cell in first):
-        return True
-    if any(resembles_number(cell) and not cell.lstrip("+-").isdigit() for cell in first):
+    first, below = [cell.strip() for cell in rows[0]], rows[1:200]
+    if all(cell.lower() in MISSING for cell in first):
         return False
-    return any(
-        cell.lower() not in MISSING and not is_number(cell) and is_number(below)
-        for cell, below in zip(first, rows[1] if len(rows) > 1 else [], strict=False)
+    columns = [[row[i].strip() for row in below if i < len(row)] for i in range(len(first))]
+    numbers = {i: cell for i, cell in enumerate(first) if resembles_number(cell)}
+    if not numbers:
+        again = sum(cell in column for cell, column in zip(first, columns, strict=True) if cell)
+        return 2 * again < len(first)
+    if any(not cell.lstrip("+-").isdigit() for cell in numbers.values()):
+        return False
+    if any(
+        cell.lower() not in MISSING and not is_number(cell) and column and is_number(column[0])
+        for cell, column in zip(first, columns, strict=True)
+    ):
+        return True
+    places = list(numbers)
+    counted = [int(cell) for cell in numbers.values()] in (
+        list(range(len(places))),
+        [i + 1 for i in range(len(places))],
     )
+    texts = len(places) < len(first) and not any(first[i] in columns[i] for i in range(len(first)) if i not in numbers)
+    fractions = any(is_number(cell) and not cell.lstrip("+-").isdigit() for i in places for cell in columns[i])
+    if counted and below and ((len(places) > 1 and (texts or fractions)) or len(places) > 5):
+        logger.info(
+            "%s: the first row counts the columns and is taken for a header; --no-header takes it for data", path
+        )
+        return True
+    return False
 
 
 def _is_numbered(header: tuple[str, ...], rows: list[list[str]]) -> bool:

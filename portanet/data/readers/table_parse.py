@@ -11,10 +11,12 @@ from typing import NoReturn
 
 import numpy as np
 
+from portanet.data.cells import MISSING, MISSING_LABELS
 from portanet.data.dataset import HostArray
 from portanet.data.files import shown
+from portanet.data.kinds import is_number, resembles_number
 from portanet.data.readers.labels import Part, Where
-from portanet.data.readers.table_form import LINE, MISSING, Form, decode, is_number, refuse_line, resembles_number
+from portanet.data.readers.table_form import LINE, Form, decode, refuse_line
 from portanet.errors import DataError
 
 _COMMON = 1000  # distinct labels that are kept once each: there are few, unless they are measured
@@ -22,16 +24,24 @@ _COMMON = 1000  # distinct labels that are kept once each: there are few, unless
 _BLOCK = 1 << 20  # bytes that the quick pass takes at once: its arrays stay in the processor's cache
 
 
-def parse(data: bytearray, form: Form, target: int, path: Path) -> Part:
-    """Return the features ``(n, features)`` and the labels of a table.
+class CellError(DataError):
+    """A cell of a table is no finite number."""
+
+
+def parse(data: bytearray, form: Form, target: int | None, path: Path) -> Part:
+    """Return the features ``(n, features)`` and the labels of a table of numbers; no labels without a target.
 
     Raises
     ------
+    CellError
+        At the first feature that is missing, no number or not finite, and the first missing label.
     DataError
-        At the first cell that is missing, no number or not finite, or the first row with a cell too few or too many.
+        At the first row with a cell too few or too many.
     """
-    values = _quick(data, form)
-    if values is not None:
+    values = None if form.padded else _quick(data, form)
+    if values is not None and target is None:
+        return Part(values[:, form.features(-1)], [], lambda i: f"{path}, row {i}")
+    if values is not None and target is not None:
         place = _places(path, form, target, range(form.first_line, form.first_line + len(values)))
         return Part(values[:, form.features(target)], values[:, target], place)
     return _exact(data, form, target, path)
@@ -74,44 +84,57 @@ def _digits(text: bytes, form: Form) -> HostArray | None:
     return value[:-1][stop[1:]].reshape(-1, form.columns)
 
 
-def _exact(data: bytearray, form: Form, target: int, path: Path) -> Part:
+def _exact(data: bytearray, form: Form, target: int | None, path: Path) -> Part:
     """Read row by row with the csv module; slower by ten, takes all that a table may be, and knows where it is."""
-    features = form.features(target)
+    features = form.features(-1 if target is None else target)
     convert = _strict if b"_" in data else float  # float would read 1_000
-    reader = csv.reader(_lines(data, path, form.above), delimiter=form.delimiter, skipinitialspace=True, strict=True)
     labels, lines, values = [], array("q"), array("d")
     common: dict[str, str] = {}  # equal labels are one object: a text takes 50 bytes
-    line = form.above + 1
-    try:
-        for row in reader:
-            if row and line >= form.first_line:
-                if len(row) != form.columns:
-                    reference = "as the header has" if form.header else "as the first row has"
-                    message = f"{path}, line {line}: expected {form.columns} cells, {reference}, got {len(row)}; "
-                    raise DataError(message + f"complete the row, or quote a text that holds {form.delimiter!r}")
-                label = row.pop(target).strip()
-                labels.append(common.setdefault(label, label) if len(common) < _COMMON else common.get(label, label))
-                lines.append(line)
-                if not labels[-1]:
-                    _refuse_cell("", f"{path}, line {line}, {form.column(target)}")
-                if form.numbered:
-                    del row[0]
-                try:
-                    values.extend(map(convert, row))
-                except ValueError:
-                    bad = next(i for i, cell in enumerate(row) if not is_number(cell))
-                    _refuse_cell(row[bad].strip(), f"{path}, line {line}, {form.column(features[bad])}")
-            line = form.above + reader.line_num + 1
-    except csv.Error as error:
-        message = f"{path}, line {line}: expected cells in quotes to be closed and of a sensible length, got: {error}; "
-        raise DataError(message + "correct the row") from error
-    x = np.frombuffer(values, dtype=np.float64).reshape(len(labels), len(features))
+    for line, row in rows(data, form, path):
+        lines.append(line)
+        if target is not None:
+            label = row.pop(target).strip()
+            labels.append(common.setdefault(label, label) if len(common) < _COMMON else common.get(label, label))
+            if label.lower() in MISSING_LABELS:
+                _refuse_cell(label, f"{path}, line {line}, {form.column(target)}")
+        if form.numbered:
+            del row[0]
+        try:
+            values.extend(map(convert, row))
+        except ValueError:
+            bad = next(i for i, cell in enumerate(row) if not is_number(cell))
+            _refuse_cell(row[bad].strip(), f"{path}, line {line}, {form.column(features[bad])}")
+    x = np.frombuffer(values, dtype=np.float64).reshape(len(lines), len(features))
     finite = np.isfinite(x)
     if not finite.all():
         row_index, column_index = np.argwhere(~finite)[0]
         came = f"{x[row_index, column_index]:g}"
         _refuse_cell(came, f"{path}, line {lines[row_index]}, {form.column(features[column_index])}")
-    return Part(x, labels, _places(path, form, target, lines))
+    return Part(x, labels, _places(path, form, -1 if target is None else target, lines))
+
+
+def rows(data: bytearray, form: Form, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the line on which each row of a table begins, and its cells.
+
+    Raises
+    ------
+    DataError
+        At a row with a cell too few or too many, or a quote that is not closed.
+    """
+    reader = csv.reader(_lines(data, path, form.above), delimiter=form.delimiter, skipinitialspace=True, strict=True)
+    line = form.above + 1
+    try:
+        for row in reader:
+            if row and line >= form.first_line and (len(row) == form.columns or any(map(str.strip, row))):
+                if len(row) != form.columns:
+                    reference = "as the header has" if form.header else "as the first row has"
+                    message = f"{path}, line {line}: expected {form.columns} cells, {reference}, got {len(row)}; "
+                    raise DataError(message + f"complete the row, or quote a text that holds {form.delimiter!r}")
+                yield line, row
+            line = form.above + reader.line_num + 1
+    except csv.Error as error:
+        message = f"{path}, line {line}: expected cells in quotes to be closed and of a sensible length, got: {error}; "
+        raise DataError(message + "correct the row") from error
 
 
 def _lines(data: bytearray, path: Path, above: int) -> Iterator[str]:
@@ -142,8 +165,8 @@ def _refuse_cell(cell: str, place: str) -> NoReturn:
     elif is_number(cell):
         why = f"expected a finite number, got {cell}; correct it or drop the row"
     elif resembles_number(cell):
-        why = f"expected a number, got {shown(cell)}; write decimals with a point"
+        why = f"expected a number, got {shown(cell)}; say what a comma means by --decimal , or --decimal ."
     else:
         why = f"expected a number, got {shown(cell)}; correct it, or turn the column into numbers or drop it"
     message = f"{place}: {why}"
-    raise DataError(message)
+    raise CellError(message)

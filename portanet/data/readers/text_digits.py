@@ -122,7 +122,7 @@ def _faults(lines: list[bytes]) -> Iterator[str]:
 
 READERS = (
     Reader(
-        *(6, "text digits (folder or zip)", lambda path, target, task, stream: read_text_digits(path)),
+        *(6, "text digits (folder or zip)", lambda path, target, task, stream, reading: read_text_digits(path)),
         is_file=lambda path, start: start.startswith(b"PK"),
         is_folder=recognises_folder,
     ),
