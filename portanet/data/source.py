@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from portanet.data.dataset import Dataset
 from portanet.data.files import head, reworded
