@@ -39,7 +39,9 @@ class ParquetSamples(Samples):
                 raise DataError(message)
             kind = schema.field(column).type
             if not _is_number(kind):
-                message = f"{path}, column {column!r}: expected numbers, got {kind}; turn it into numbers or drop it"
+                message = (
+                    f"{path}, column {column!r}: expected numbers, got {kind}; drop it, or read it all (--no-stream)"
+                )
                 raise DataError(message)
         dtypes = [schema.field(column).type.to_pandas_dtype() for column in self.columns]
         common = np.result_type(*(np.uint8 if d == np.bool_ else d for d in dtypes))
@@ -157,7 +159,9 @@ def _target(names: list[str], kinds: list[Any], target: str | int | None, path: 
 
 def _values(column: Any, place: str) -> HostArray:
     if column.null_count:
-        message = f"{place}: a value is missing; fill it in or drop the row: no mean is filled in for you"
+        message = (
+            f"{place}: a value is missing; fill it in, or read the table into memory (--no-stream): gaps are filled"
+        )
         raise DataError(message)
     return np.asarray(column.to_numpy())
 
