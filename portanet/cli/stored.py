@@ -11,7 +11,7 @@ from portanet import backends
 from portanet.cli.config import read_toml
 from portanet.cli.describe import shape_words
 from portanet.cli.run_folder import BEST, CONFIG, LAST
-from portanet.data import Dataset, Reading, Table, load
+from portanet.data import Dataset, Table, load
 from portanet.data.planned import encoded
 from portanet.errors import ConfigError, DataError
 from portanet.files.regular import own_file
@@ -83,7 +83,7 @@ def data_for(net: Model, path: str, source: str, target: str | None, *, stream: 
     named = net.classes or net.loss.output is not None
     # Labels of classes that are not known are refused below, whatever they look like.
     task: Any = "classification" if named else None if plan is None else "regression"
-    reading = Reading(**plan.reading) if plan is not None and is_table(source) else None
+    reading = plan.as_read() if plan is not None and is_table(source) else None
     found = load(source, target=target, task=task, stream=stream, reading=reading)
     if plan is not None and (found.features or isinstance(found.x, Table)):
         found = encoded(found, plan)

@@ -27,9 +27,7 @@ def read(source: str, net: Model) -> Any:
     if not is_table(source):
         return None
     path, plan = Path(source).expanduser(), net.columns
-    x, names = read_features(
-        path, "" if plan is None else plan.target, Reading(**({} if plan is None else plan.reading))
-    )
+    x, names = read_features(path, *(("", Reading()) if plan is None else (plan.target, plan.as_read())))
     if plan is not None:
         return plan.encode(x, source, names)
     features, columns = math.prod(net.input_shape or ()), int(x.shape[1])

@@ -72,6 +72,11 @@ class Plan:
             if c.flag and c.kind != CATEGORY:
                 yield f"{c.name} is missing", False
 
+    def as_read(self) -> Reading:
+        """Return how later tables of text are read: as the first one, and its names are a header."""
+        names = tuple(c.name for c in self.columns) if self.header else ()
+        return Reading(**self.reading, names=names)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for files."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -157,3 +157,17 @@ def test_options_that_do_not_fit_the_data(cli):
     assert done.code == 3
     assert "'size': " in done.err
     assert "allow gaps by --missing auto" in done.err
+
+
+def test_numbers_as_names_of_columns(cli):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3))
+    kinds = np.where(x[:, 0] > x[:, 2], "left", "right")
+    text = "0,1,2,kind\n" + "".join(f"{a:.4f},{b:.4f},{c:.4f},{k}\n" for (a, b, c), k in zip(x, kinds, strict=True))
+    Path("numbers.csv").write_text(text)
+    assert cli("train", "numbers.csv", *QUICK, "--out", "run").code == 0
+    back = "2,1,0\n" + "".join(f"{c:.4f},{b:.4f},{a:.4f}\n" for a, b, c in x)
+    Path("reversed.csv").write_text(back)
+    found = labels(cli("predict", "run", "reversed.csv").out)
+    assert found == labels(cli("predict", "run", "numbers.csv").out)
+    assert np.mean(np.array(found) == kinds) > 0.9

@@ -9,6 +9,7 @@ import pytest
 
 from portanet.data import Plan, Reading, Table, Wishes, load
 from portanet.data.planned import encoded, plan_of, without_gaps
+from portanet.data.readers import table_form, table_text
 from portanet.errors import ConfigError, DataError
 
 HEAD = "size,city,new,sold,id,note,always,label\n"
@@ -282,3 +283,32 @@ def test_a_damaged_plan_is_refused(tmp_path, change):
     assert Plan.from_dict(about).as_dict() == about
     with pytest.raises((ValueError, TypeError, KeyError)):
         Plan.from_dict({**about, **change})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a,b,label\n1,"x,""y""",u\n\n2,"two\nlines",v\n,NA,u\n',
+        "a,b,label\r\n1, x ,u\r\n2,é,v\r\n",
+        "1;x;u\n2;;v\n",
+        "a\tb\tlabel\n1\tx y\tu\n2\t\tv",
+    ],
+)
+def test_pyarrow_and_the_standard_library_read_the_same(tmp_path, text, monkeypatch):
+    pytest.importorskip("pyarrow")
+    found = read(tmp_path, text, target="last")
+    data = bytearray(text.encode())
+    form, _ = table_form.sniff(data, tmp_path)
+    assert table_text._by_arrow(data, form) is not None
+    monkeypatch.setattr(table_text, "_by_arrow", lambda data, form: None)
+    wanted = read(tmp_path, text, target="last")
+    assert found.classes == wanted.classes
+    assert found.x.names == wanted.x.names
+    for own, other in zip(found.x.cells, wanted.x.cells, strict=True):
+        np.testing.assert_array_equal(own[0], other[0])
+        np.testing.assert_array_equal(own[1], other[1])
+
+
+def test_a_row_that_is_too_long_is_told_with_its_line(tmp_path):
+    with pytest.raises(DataError, match="line 3: expected 3 cells, as the header has, got 4"):
+        read(tmp_path, "a,b,label\n1,x,u\n2,y,v,w\n")

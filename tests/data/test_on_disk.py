@@ -195,10 +195,12 @@ def test_parquet_that_is_broken(tmp_path):
     pytest.importorskip("pyarrow", reason='pyarrow is not installed: pip install "portanet[data]"')
     x = np.arange(20.0)
     path = parquet(tmp_path / "a.parquet", {"p": [*x[:19], None], "label": x % 2}, 7)
-    refused(path, "row group 2, column 'p': a value is missing")
+    with pytest.raises(DataError, match="row group 2, column 'p': a value is missing"):
+        load(path, stream=True).x.read(0, 20)
     refused(
         parquet(tmp_path / "b.parquet", {"p": ["a"] * 4, "q": ["b"] * 4, "label": [0, 1, 0, 1]}, 2),
         "column 'p': expected numbers",
+        stream=True,
     )
     refused(parquet(tmp_path / "c.parquet", {"label": [0, 1]}, 2), "got 1; write features and target into one file")
     pa = importlib.import_module("pyarrow")

@@ -45,7 +45,9 @@ class ParquetSamples(Samples):
                 raise DataError(message)
             kind = schema.field(column).type
             if not _is_number(kind):
-                message = f"{path}, column {column!r}: expected numbers, got {kind}; turn it into numbers or drop it"
+                message = (
+                    f"{path}, column {column!r}: expected numbers, got {kind}; drop it, or read it all (--no-stream)"
+                )
                 raise DataError(message)
         dtypes = [schema.field(column).type.to_pandas_dtype() for column in self.columns]
         common = np.result_type(*(np.uint8 if d == np.bool_ else d for d in dtypes))
@@ -184,7 +186,9 @@ def _texts(column: Any, place: str) -> list[str]:
 
 def _refuse_gaps(column: Any, place: str) -> None:
     if column.null_count:
-        message = f"{place}: a value is missing; fill it in or drop the row: no mean is filled in for you"
+        message = (
+            f"{place}: a value is missing; fill it in, or read the table into memory (--no-stream): gaps are filled"
+        )
         raise DataError(message)
 
 

@@ -27,6 +27,8 @@ class Reading:
         As Python names it.
     comment : str or None
         What a line that is skipped begins with.
+    names : tuple of str
+        Of columns that the header names, if it is known: a first row that holds most of them is one.
     """
 
     header: bool | None = None
@@ -34,6 +36,7 @@ class Reading:
     decimal: str | None = None
     encoding: str | None = None
     comment: str | None = None
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.delimiter is not None:
@@ -55,4 +58,4 @@ class Reading:
 
     def said(self) -> dict[str, Any]:
         """Return what the user said, as plain values."""
-        return {f.name: own for f in fields(self) if (own := getattr(self, f.name)) is not None}
+        return {f.name: own for f in fields(self) if (own := getattr(self, f.name)) not in (None, ())}

@@ -120,7 +120,9 @@ def _sniffed(
     if len(rows) < 2 and len(beginning) < len(data):  # a long header alone
         return _sniffed(data, path, reading, delimiter, len(beginning))
     columns = len(rows[0])
-    header = reading.header if reading.header is not None else _is_header(rows, path)
+    known = len({cell.strip() for cell in rows[0]} & set(reading.names))
+    header = 2 * known > max(len(reading.names), 1) or _is_header(rows, path)
+    header = header if reading.header is None else reading.header
     names = _distinct(cell.strip() for cell in rows[0]) if header else ()
     if header:
         rows, lines = rows[1:], lines[1:]

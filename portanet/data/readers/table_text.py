@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,20 @@ def parse_text(data: bytearray, form: Form, target: int | None, path: Path, read
     DataError
         At the first row with a cell too few or too many, or if no row has a label.
     """
+    found = _by_arrow(data, form)
+    columns, lines = found or _by_csv(data, form, path)
+    features = form.features(-1 if target is None else target)
+    cells = [merged(*columns[i]) for i in features]
+    names = form.names_or_places(-1 if target is None else target)
+    table = Table(names, [own if reading.decimal == "," else plain(own) for own in cells], header=bool(form.header))
+    if target is None:
+        return _part(table, [], lambda i: f"{path}, line {lines(i)}")
+    place = form.column(target)
+    return labelled(table, columns[target], f"{path}, {place}", lambda i: f"{path}, line {lines(i)}, {place}", reading)
+
+
+def _by_csv(data: bytearray, form: Form, path: Path) -> tuple[list[Text], Callable[[int], int]]:
+    """Return the columns of a table, and what tells the line of a row, by the standard library."""
     known: list[dict[str, int]] = [{} for _ in range(form.columns)]
     codes, lines = [array("i") for _ in known], array("q")
     found = rows(data, form, path)
@@ -42,14 +58,45 @@ def parse_text(data: bytearray, form: Form, target: int | None, path: Path, read
             places = known[i]
             codes[i].extend([places.setdefault(cell, len(places)) for cell in column])
     columns = [Text(np.frombuffer(own, np.int32), list(places)) for own, places in zip(codes, known, strict=True)]
-    features = form.features(-1 if target is None else target)
-    cells = [merged(*columns[i]) for i in features]
-    names = form.names_or_places(-1 if target is None else target)
-    table = Table(names, [own if reading.decimal == "," else plain(own) for own in cells], header=bool(form.header))
-    if target is None:
-        return _part(table, [], lambda i: f"{path}, line {lines[i]}")
-    place = form.column(target)
-    return labelled(table, columns[target], f"{path}, {place}", lambda i: f"{path}, line {lines[i]}, {place}", reading)
+    return columns, lines.__getitem__
+
+
+def _by_arrow(data: bytearray, form: Form) -> tuple[list[Text], Callable[[int], int]] | None:
+    """Return the same by pyarrow, five times as fast; None where it is not installed, or something is unusual.
+
+    The standard library then reads it, and says what is wrong and on which line.
+    """
+    try:
+        import pyarrow as arrow
+        from pyarrow import csv
+    except ImportError:
+        return None
+    body = memoryview(data)[form.start :]
+    if form.above or re.search(
+        re.escape(form.delimiter.encode()) + rb" +\"", body
+    ):  # a quote after spaces is one of a cell
+        return None
+    names = [str(i) for i in range(form.columns)]
+    kinds = dict.fromkeys(names, arrow.dictionary(arrow.int32(), arrow.string()))
+    try:
+        found = csv.read_csv(
+            arrow.BufferReader(arrow.py_buffer(body)),
+            csv.ReadOptions(use_threads=False, column_names=names),
+            csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True),
+            csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
+        )
+    except (arrow.ArrowInvalid, arrow.ArrowKeyError):
+        return None
+    columns = []
+    for column in found.unify_dictionaries().columns:
+        codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in column.chunks]
+        values = column.chunk(0).dictionary.to_pylist() if codes else []
+        columns.append(Text(np.concatenate(codes).astype(np.int32) if codes else np.empty(0, np.int32), values))
+
+    def line(i: int) -> int:  # only for messages: it is found by reading again
+        return next(itertools.islice(rows(decode(data, Path()), form, Path()), i, None))[0]
+
+    return columns, line
 
 
 def labelled(table: Table, target: Text, place: str, where: Where, reading: Reading) -> Part:
