@@ -114,8 +114,8 @@ def test_what_is_no_number(kind, field, family):
 def test_what_depends_on_two_fields():
     for make_it, said in (
         (lambda: pn.Conv2D(4, groups=3), "Conv2D: units must be a multiple of groups, got 4 and 3"),
-        (lambda: pn.MaxPool2D((3, 2), padding=2), "MaxPool2D: padding must be below the kernel's 2"),
-        (lambda: pn.AvgPool2D(padding=2), "AvgPool2D: padding must be below the kernel's 2"),
+        (lambda: pn.MaxPool2D((3, 2), padding=2), "MaxPool2D: padding must be below 2"),
+        (lambda: pn.AvgPool2D(padding=2), "AvgPool2D: padding must be below 2"),
         (lambda: pn.SGD(nesterov=True), "SGD: nesterov needs a momentum above 0"),
         (
             lambda: pn.Parallel([pn.Dense(1), pn.Dense(1)], [3]),

@@ -42,7 +42,7 @@ from portanet.random import generator
         ),
         (lambda: pn.Embedding(0, 3), "Embedding: categories must be a whole number of 1 or more, got 0"),
         (lambda: pn.BatchNorm(momentum=1.0), "BatchNorm: momentum must be a number from 0 to 1 (1 excluded), got 1.0"),
-        (lambda: pn.MaxPool2D((3, 2), padding=2), "MaxPool2D: padding must be below the kernel's 2, or windows hold"),
+        (lambda: pn.MaxPool2D((3, 2), padding=2), "MaxPool2D: padding must be below 2, or windows hold"),
         (lambda: pn.Augment(shift=-1), "Augment: shift must be a finite number of 0 or more, got -1"),
         (lambda: pn.Augment(rotate=200), "Augment: rotate must be a number from 0 to 180, got 200"),
         (lambda: pn.Augment(shift=float("nan")), "Augment: shift must be a finite number of 0 or more, got nan"),

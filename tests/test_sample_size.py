@@ -65,7 +65,7 @@ def test_scratch(layer, shape, scratch):
 
 def test_padding_and_dilation_that_no_window_needs():
     for wrong in ({"padding": 3}, {"kernel": (1, 3), "padding": 1}, {"kernel": 2, "dilation": 8, "padding": 9}):
-        with pytest.raises(pn.ConfigError, match="Conv2D: padding must be below the kernel's"):
+        with pytest.raises(pn.ConfigError, match="Conv2D: padding must be below"):
             pn.Conv2D(1, **wrong)
     assert pn.Conv2D(1, kernel=2, dilation=8, padding=8).padding == 8
     with pytest.raises(

@@ -19,6 +19,9 @@ from portanet.typing import Array, Params, Shape
 __all__ = ["Conv2D"]
 
 
+_PADDING = 17  # pixels that any kernel may have fewer of: networks of others pad kernels of 1 × 1 by one
+
+
 @dataclass(frozen=True)
 class Conv2D(RatedLayer):
     """Convolution (cross-correlation, as everywhere in the field) of images.
@@ -37,7 +40,7 @@ class Conv2D(RatedLayer):
     stride, dilation : int or (int, int)
         All 1 or more.
     padding : "valid", "same", or int
-        An int is 0 or more and below the kernel's size, dilation included; see :func:`portanet.layers.windows.axis`.
+        An int is 0 or more, and below the larger of 17 and the kernel's size, dilation included; see :func:`portanet.layers.windows.axis`.
     groups : int
         Number of groups of channels, 1 or more, each convolved by itself; as many as channels is depthwise.
     bias : bool
@@ -65,7 +68,7 @@ class Conv2D(RatedLayer):
             message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
             raise ConfigError(message)
         reaches = (d * (k - 1) + 1 for k, d in zip(pair(self.kernel), pair(self.dilation), strict=True))
-        check_padding("Conv2D", self.padding, min(reaches))
+        check_padding("Conv2D", self.padding, max(*reaches, _PADDING))
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:

@@ -93,7 +93,7 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
 def check_padding(layer: str, padding: int | str, reach: int) -> None:
     """Raise ConfigError if windows of `reach` pixels would hold nothing but padding at the edges."""
     if not isinstance(padding, str) and padding >= reach:
-        message = f"{layer}: padding must be below the kernel's {reach}, or windows hold padding alone; got {padding}"
+        message = f"{layer}: padding must be below {reach}, or windows hold padding alone; got {padding}"
         raise ConfigError(message)
 
 

@@ -56,7 +56,7 @@ def embeddings(says: str, *sizes: tuple[int, int]) -> Case:
 WIDE = {"type": "Dense", "units": 200_000, "bias": False}
 
 SIZES = {
-    "an image padded by 9,000 pixels": conv("padding must be below the kernel's 1, ", padding=9000),
+    "an image padded by 9,000 pixels": conv("padding must be below 17, ", padding=9000),
     "a dilation of 8,000": conv(
         "a dilation of 8000 lets no window hold two of 1 pixels", kernel=2, dilation=8000, padding="same"
     ),

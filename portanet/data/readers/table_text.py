@@ -94,7 +94,7 @@ def _by_arrow(data: bytearray, form: Form) -> tuple[list[Text], Callable[[int], 
         columns.append(Text(np.concatenate(codes).astype(np.int32) if codes else np.empty(0, np.int32), values))
 
     def line(i: int) -> int:  # only for messages: it is found by reading again
-        return next(itertools.islice(rows(decode(data, Path()), form, Path()), i, None))[0]
+        return next(itertools.islice(rows(data, form, Path()), i, None))[0]
 
     return columns, line
 
