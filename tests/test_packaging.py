@@ -49,9 +49,7 @@ def test_the_sdist_holds_the_package_and_none_of_the_tests(wheel):
 
 
 def test_the_wheel_is_small(wheel):
-    assert (
-        wheel.stat().st_size < 500_000
-    )  # 200 kB was the mark for the foundation; images, estimators and formats are added to it
+    assert wheel.stat().st_size < 600_000  # 542 kB with tables and their recipes
 
 
 def test_packages_are_all_listed():

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from portanet.errors import ConfigError, DataError, unknown
+from portanet.errors import ConfigError, DataError, ModelFileError, unknown
 from portanet.files.regular import own_file, read
 
 _NOT_IN_FILES = ("config", "resume", "print_config", "json_wanted", "quiet", "debug", "help", "modules")
@@ -81,7 +81,7 @@ def from_file(ctx: click.Context, run: Path | None) -> Iterator[None]:
         if run is None or by_hand or isinstance(error, DataError):
             raise
         message = f"{run / 'config.toml'}: {error}"
-        raise DataError(message) from None
+        raise ModelFileError(message, missing=error.missing) from None
 
 
 def read_toml(

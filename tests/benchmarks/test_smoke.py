@@ -42,6 +42,7 @@ SMALL: dict[str, tuple[str, dict[str, object]]] = {
     "sklearn_search": ("--rounds 1 --jobs 1", {}),
     "startup": ("--rounds 1", {}),
     "streaming": ("--gb 0.001 --rounds 1", {}),
+    "tables": ("penguins --seeds 1", {}),
     "text_digits": (f"{DIGITS} --epochs 1", {}),
 }
 NEED = {"convolution": "torch", "interchange": "torch", "mnist_epoch": "torch", "mpi": "mpi4py", "scaling": "mpi4py"}
@@ -59,17 +60,20 @@ sys.exit(module.main())
 
 
 def test_every_benchmark_is_run():
-    own = {path.stem for path in HERE.glob("*.py")} - {"__init__", "turns", "test_smoke"}
+    own = {path.stem for path in HERE.glob("*.py")} - {"__init__", "page", "turns", "test_smoke"}
     assert set(SMALL) == own
 
 
 @pytest.fixture
 def few_images(tmp_path):
-    """Write a folder in the form of MNIST's, with a few images."""
+    """Write a folder in the form of MNIST's, with a few images and a table."""
     rng = np.random.default_rng(0)
     for part, n in (("train", 256), ("t10k", 40)):
         (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)))
         (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx((np.arange(n) % 10).astype(np.uint8)))
+    (tmp_path / "tables").mkdir()
+    rows = "".join(f"{'ab'[i % 2]},{'xyz'[i % 3]},{i}\n" for i in range(60))
+    (tmp_path / "tables" / "penguins.csv").write_text(f"species,island,year\n{rows}", encoding="utf-8")
     return tmp_path
 
 

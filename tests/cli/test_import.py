@@ -143,7 +143,7 @@ def test_fleets_take_names_too(mine, command):
 
 def test_a_run_is_resumed(run):
     refused = run("train", "--resume", "run", "--epochs", "3", "--quiet")
-    assert refused.code == 2
+    assert refused.code == 3
     assert "a class of your own is known by --import MODULE" in refused.err
     assert not Path("imported").exists()
     assert run("train", "--resume", "run", "--epochs", "3", "--quiet", *IMPORT).code == 0
@@ -214,7 +214,7 @@ def test_no_file_imports(run, key):
     Path("bad.toml").write_text(f'{key} = "lib.mine"\n')
     assert f"unknown key '{key}'" in run("train", "moons", "--config", "bad.toml").err
     config.write_text(f'{key} = "lib.mine"\n' + config.read_text())
-    assert run("train", "--resume", "run").code == 2
+    assert run("train", "--resume", "run").code == 3
     for words in COMMANDS.values():
         assert run(*words).code == 3
     assert not Path("imported").exists()

@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, points):
     trainer = moons_net(points, 2)
     run = run_folder(tmp_path / "run", trainer.history)
     (run / "plots").write_text("a file in its place")
-    with pytest.raises(DataError, match="cannot be made a folder"):
+    with pytest.raises(DataError, match="expected a folder of the run's own, found a file"):
         plot.run_plots(run, trainer, points)
 
 
