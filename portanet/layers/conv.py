@@ -40,7 +40,8 @@ class Conv2D(RatedLayer):
     stride, dilation : int or (int, int)
         All 1 or more.
     padding : "valid", "same", or int
-        An int is 0 or more, and below the larger of 17 and the kernel's size, dilation included; see :func:`portanet.layers.windows.axis`.
+        An int is 0 or more, and below the larger of 17 and the kernel's size, dilation included; see
+        :func:`portanet.layers.windows.axis`.
     groups : int
         Number of groups of channels, 1 or more, each convolved by itself; as many as channels is depthwise.
     bias : bool
