@@ -127,7 +127,7 @@ NETS = {
 @pytest.mark.parametrize("optimizer", [pn.SGD(0.1), pn.Adam()])
 @pytest.mark.parametrize("name", NETS)
 def test_what_a_step_is_estimated_to_take_it_takes(name, optimizer, dtype):
-    """Within a factor of 2 of the peak of a real step, and of 3 of a prediction, whose convolutions go by few images."""
+    """Within a factor of 2 of the peak of a real step; of 3 of a prediction, whose convolutions go by few images."""
     layers, shape = NETS[name]
     model = trainer(layers, dtype=dtype, optimizer=optimizer)
     rows = np.zeros((256, *shape), "uint8"), np.arange(256) % 10
