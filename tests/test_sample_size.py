@@ -64,10 +64,11 @@ def test_scratch(layer, shape, scratch):
 
 
 def test_padding_and_dilation_that_no_window_needs():
-    for wrong in ({"padding": 3}, {"kernel": (1, 3), "padding": 1}, {"kernel": 2, "dilation": 8, "padding": 9}):
+    for wrong in ({"padding": 17}, {"kernel": (1, 3), "padding": 17}, {"kernel": 2, "dilation": 20, "padding": 21}):
         with pytest.raises(pn.ConfigError, match="Conv2D: padding must be below"):
             pn.Conv2D(1, **wrong)
-    assert pn.Conv2D(1, kernel=2, dilation=8, padding=8).padding == 8
+    assert pn.Conv2D(1, kernel=2, dilation=20, padding=20).padding == 20
+    assert pn.Conv2D(1, kernel=1, padding=1).padding == 1
     with pytest.raises(
         pn.ShapeError, match="a dilation of 8 lets no window hold two of 8 pixels; take a dilation below"
     ):
