@@ -26,8 +26,8 @@ tests=$(sed -n '/<!-- test command -->/,/^```$/p' README.md | grep -v -e '^<!--'
 echo "$tests"
 sh -euc "$tests"
 
-echo "== slow tests"
-"$PYTHON" -m pytest -q -n auto --dist worksteal -m slow
+echo "== slow tests, but for the longest: every value of every file, and each benchmark once (pytest -m slow)"
+"$PYTHON" -m pytest -q -n auto --dist worksteal -m slow --ignore tests/benchmarks --ignore tests/hostile/test_leaves.py
 
 [ "${1:-all}" = all ] || exit 0
 
