@@ -51,7 +51,7 @@ def read(path: str | os.PathLike[str], most: int, *, follow: bool = True) -> byt
     """Return all that a regular file holds; raise OSError as :func:`opened`, or if that is more than `most` bytes."""
     with opened(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(most + 1) if size <= most else b""
+        content = file.read(min(size, most) + 1) if size <= most else b""  # so much is taken before it is read
     if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most} bytes", os.fspath(path))
     return content

@@ -22,7 +22,7 @@ MOST = 200e6  # bytes of resident memory
 GROUPS = {
     "Networks": ({**MODELS, **SIZES, **IN_NETWORKS}, ["predict", "export", "info"], []),
     "Other programs' networks": ({**FOREIGN, **ONNX}, ["predict", "export", "info"], ["onnx"]),
-    "Data": ({**DATA, **TABLES, **IN_DATA}, ["train", "predict on", "info"], []),
+    "Data": ({**DATA, **TABLES, **IN_DATA}, ["train", "predict on", "info"], ["pyarrow.csv"]),
     "Parquet": (PARQUET, ["train", "predict on", "info"], ["pyarrow.parquet"]),
 }
 """Each group's files, the commands that read them, and the packages that reading them takes."""

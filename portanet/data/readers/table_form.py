@@ -152,14 +152,16 @@ def _tidied(data: bytearray, reading: Reading) -> str | None:
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
     """Return names of columns: ``x``, ``x.1`` for one that comes twice, as pandas calls them."""
-    found: list[str] = []
+    found: dict[str, None] = {}
+    own_names = []
     for name in names:
         own, i = name, 0
         while own and own in found:
             i += 1
             own = f"{name}.{i}"
-        found.append(own)
-    return tuple(found)
+        found[own] = None
+        own_names.append(own)
+    return tuple(own_names)
 
 
 def _beginning(data: bytearray, known: int) -> bytearray:
