@@ -94,7 +94,8 @@ def restore(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     meter, history, end = trainer.engine.meter(), History(), int(noted["end"])
     meter.load_state(noted["meter"])
     meter.seconds = float(noted["seconds"])
-    if noted["position"] and len(meter.sizes) != noted["position"]:
+    # Several processes note each batch in as many parts.
+    if noted["position"] and (not meter.sizes or len(meter.sizes) % noted["position"]):
         message = f"position is {noted['position']}, with the numbers of {len(meter.sizes)} batches"
         raise ValueError(message)
     history.load_state(noted["history"])
