@@ -553,7 +553,7 @@ def test_an_error_within_an_epoch_leaves_whole_steps(backend, error, group):
     found.fit(*blobs(), epochs=2, batch_size=16)
     for member, trainer in zip(found, own, strict=True):
         trainer.fit(*blobs(), epochs=member.epoch, batch_size=16, verbose=False)
-        near(member, trainer, rtol=1e-12)
+        near(member, trainer, rtol=1e-10)
         assert [row["epoch"] for row in member.history] == list(range(1, member.epoch + 1))
 
 
