@@ -129,6 +129,6 @@ def test_a_log_on_a_full_disk(tmp_path, stream, code):
         )
     assert done.returncode == code
     if stream == "stdout":
-        told = "Error: standard output: cannot be written (No space left on device); make room"
+        told = "Error: standard output: cannot be written (No space left on device); make room, or let it go elsewhere"
         assert done.stderr.splitlines()[-1] == told
     assert final(tmp_path / "run")[-2:] == (2, 2)

@@ -238,7 +238,7 @@ DESCRIPTIONS = {
     "layers nested 60 deep": net([nested(60)], "nested at most 50 deep"),
     "layers nested 200 deep": net([nested(200)], "nested more than 200 deep"),
     "10,000 layers that are not known": net([{"type": "Own"}] * 10_000, "unknown layer 'Own'"),
-    "100,000 layers": net([{"type": "ReLU"}] * 100_000, "header"),
+    "100,000 layers": net([{"type": "ReLU"}] * 100_000, "expected no such array"),
     "another format": says_about("expected format 1, got 99", format=99),
     "a layer of a module": layer(1, "unknown layer 'os.system'", type="os.system"),
     "a layer by its dunder": layer(1, "unknown layer '__class__'", type="__class__"),
