@@ -317,7 +317,7 @@ class Anything(pn.MeanSquaredError):
     [
         ({"loss": Lost(2)}, "save: Lost does not keep its arguments (power)"),
         ({"loss": type("huber", (Quartic,), {})()}, "save: the loss huber has the name of one of the library's"),
-        ({"loss": Anything(abs)}, "holds something that a file cannot describe (builtin_function"),
+        ({"loss": Anything(held=abs)}, "holds something that a file cannot describe (builtin_function"),
     ],
 )
 def test_what_cannot_be_described(options, said, path):
