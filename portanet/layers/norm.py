@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -10,11 +11,17 @@ from portanet.backends.namespace import namespace
 from portanet.checks import NotNegative, Positive, Share
 from portanet.errors import ShapeError
 from portanet.initializers import ones, zeros
-from portanet.layers.base import RatedLayer
+from portanet.layers.base import RatedLayer, as_rows, sum_rows
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
 __all__ = ["BatchNorm", "LayerNorm"]
+
+
+def sum_channels(x: Array, add: Callable[[Array], Array] | None = None) -> Array:
+    """Return `x`, (n, ..., c), summed over all axes but the last, (c,); `add` adds it up over processes."""
+    found = sum_rows(as_rows(x, 2), namespace(x))
+    return found if add is None else add(found)
 
 
 @dataclass(frozen=True)
@@ -56,10 +63,10 @@ class BatchNorm(RatedLayer):
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
-        axes = tuple(range(x.ndim - 1))
         # Rows of a larger batch: the statistics are the whole batch's, added up over the processes that have its parts.
-        add = key.part.add if train and key is not None and key.part is not None else None
-        n: Any = math.prod(x.shape[:-1]) if add is None else math.prod(x.shape[1:-1]) * key.part.total  # type: ignore[union-attr]
+        part = key.part if train and key is not None else None
+        n: Any = math.prod(x.shape[:-1]) if part is None else math.prod(x.shape[1:-1]) * part.total
+        add = None if part is None else part.add
         if train:
             if n < 2:
                 message = (
@@ -67,10 +74,9 @@ class BatchNorm(RatedLayer):
                     f"batches, of which none is left with a single sample, or LayerNorm"
                 )
                 raise ShapeError(message)
-            mean = xp.mean(x, axis=axes) if add is None else add(xp.sum(x, axis=axes)) / n
+            mean = sum_channels(x, add) / n
             centred = x - mean
-            square = centred * centred
-            variance = xp.mean(square, axis=axes) if add is None else add(xp.sum(square, axis=axes)) / n
+            variance = sum_channels(centred * centred, add) / n
         else:
             mean, variance = params["mean"], params["variance"]
             centred = x - mean
@@ -88,8 +94,7 @@ class BatchNorm(RatedLayer):
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         xp = namespace(dy)
         u, scale, _, _, n, add = cache
-        axes = tuple(range(dy.ndim - 1))
-        dbeta, dgamma = xp.sum(dy, axis=axes), xp.sum(dy * u, axis=axes)
+        dbeta, dgamma = sum_channels(dy), sum_channels(dy * u)
         grads = {"gamma": dgamma, "beta": dbeta}
         if not need_dx:
             return None, grads
@@ -143,8 +148,7 @@ class LayerNorm(RatedLayer):
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         xp = namespace(dy)
         u, inverse, gamma = cache
-        axes = tuple(range(dy.ndim - 1))
-        grads = {"gamma": xp.sum(dy * u, axis=axes), "beta": xp.sum(dy, axis=axes)}
+        grads = {"gamma": sum_channels(dy * u), "beta": sum_channels(dy)}
         if not need_dx:
             return None, grads
         du = gamma * dy
