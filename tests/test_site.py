@@ -17,7 +17,8 @@ from portanet.verify import cases
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = {p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.rglob("*.md") if "_templates" not in p.parts}
+PAGES = {p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.rglob("*.md")}
+PAGES = {page for page in PAGES if not page.startswith("_")}
 
 
 def blocks(page: str, language: str) -> list[str]:
