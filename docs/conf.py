@@ -35,7 +35,12 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
 html_theme = "pydata_sphinx_theme"
-html_theme_options = {"show_prev_next": False, "footer_start": ["copyright"], "footer_end": []}
+html_theme_options = {
+    "show_prev_next": False,
+    "secondary_sidebar_items": [],  # formulas and code take the width
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
 html_show_sourcelink = False
 html_copy_source = False
 copyright = "the portanet contributors, MIT licence"
