@@ -80,7 +80,7 @@ class Callback:
     """Whether :meth:`on_batch_end` must be called after every batch; otherwise several batches may run in one call."""
 
     runs_last: ClassVar[bool] = False
-    """Whether it is called after the other callbacks, but before them when training ends: they still hold their state."""
+    """Whether it is called after the other callbacks; when training ends, before them, while they hold their state."""
 
     ends_last: ClassVar[bool] = False
     """Whether its :meth:`on_fit_end` is called after those of the others, which may restore the best weights."""
