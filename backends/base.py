@@ -1,4 +1,4 @@
-"""What every backend offers: the few things that the Array API standard cannot express. No math."""
+"""Base class of all backends: the few operations that the Array API standard does not define. No math."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Backend:
             return to_host(x)
 
     def synchronize(self) -> None:
-        """Wait until the device has done all it was given (nothing to wait for on the CPU)."""
+        """Wait until the device has finished all queued work (no-op on the CPU)."""
 
     def fuse(self, function: F) -> F:
         """Return `function` (elementwise, pure) with its operations joined into one kernel where the library can."""
@@ -99,7 +99,7 @@ class Backend:
         return function
 
     def scan(self, function: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any, Any], Any] | None:
-        """Return what runs a pure `function` many times in one call, or None where calls one by one cost no more.
+        """Return a function that runs a pure `function` many times in one call, or None if that saves nothing.
 
         ``run(carry, shared, items) -> (carry, outputs)`` is ``carry, output = function(carry, shared, item)`` for each
         item along the leading axis of the arrays in `items`, with the outputs stacked. The arrays of `carry` are given
@@ -113,7 +113,7 @@ class Backend:
             return to_host(self.xp.stack(list(arrays)))
 
     def upload(self, batches: Iterator[tuple[HostArray | None, ...]]) -> Iterator[tuple[Array | None, ...]]:
-        """Yield tuples of host arrays as arrays on the device, in their order; where both are the host, as they are."""
+        """Yield tuples of host arrays as arrays on the device, in order; unchanged if the device is the host."""
         for arrays in batches:
             yield tuple(None if a is None else self.asarray(a) for a in arrays)
 
@@ -147,10 +147,10 @@ class Backend:
                 raise
             raise ours from error
 
-    # What a library's own backend fills in.
+    # Each library's backend overrides the following methods.
 
     def _owns(self, x: Array) -> bool:
-        """Tell whether `x` is an array of this library, on whatever device."""
+        """Return whether `x` is an array of this library, on any device."""
         raise NotImplementedError
 
     def _put(self, x: Array) -> Array:
@@ -162,12 +162,12 @@ class Backend:
         return contextlib.nullcontext()
 
     def _translate(self, error: Exception) -> PortanetError | None:
-        """Return our form of the library's `error`, or None where it is to pass as it is."""
+        """Return the library's `error` as a PortanetError, or None to re-raise it unchanged."""
         return self._out_of_memory(error) if isinstance(error, MemoryError) else None
 
     def _out_of_memory(self, error: Exception) -> OutOfMemoryError:
         memory = None
-        with contextlib.suppress(Exception):  # a device in trouble may not even tell what is free
+        with contextlib.suppress(Exception):  # a failing device may not report its free memory
             memory = self.memory()
         free = "" if memory is None else f" ({memory})"
         asked = str(error).strip().rstrip(".") or "no more memory"
