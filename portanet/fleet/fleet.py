@@ -53,9 +53,10 @@ class Fleet:
     Parameters
     ----------
     net : Layer, sequence of Layer, or function
-        Layers that take leading axes (``Layer.stacks``): Dense, activations, Dropout, Rescale, Standardize, and
-        Sequential and Residual of these. A function returns the network of member i; networks may differ only in the
-        arrays of Standardize.
+        Layers that take leading axes (``Layer.stacks``): Dense, NTKDense, activations, Dropout, OneHot,
+        PeriodicEmbedding, Rescale, Standardize, RobustScale, SmoothClip, Scale, and Sequential, Residual and Parallel
+        of these. A function returns the network of member i; networks may differ only in the arrays of Standardize and
+        RobustScale.
     k : int
         Number of members.
     loss, optimizer, metrics, backend, dtype, schedule, l1, l2, classes, penalty_per_sample, class_weight
