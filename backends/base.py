@@ -118,7 +118,7 @@ class Backend:
             yield tuple(None if a is None else self.asarray(a) for a in arrays)
 
     def memory(self) -> Memory | None:
-        """Free and total memory of the device in bytes, or None if that is not known; by default that of the host."""
+        """Return free and total memory of the device in bytes, or None if unknown; by default that of the host."""
         return host_memory()
 
     @contextlib.contextmanager

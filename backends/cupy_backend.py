@@ -1,4 +1,4 @@
-"""CuPy: NVIDIA GPUs. Written for CuPy 14 (CuPy 13 promotes dtypes by value)."""
+"""CuPy backend: NVIDIA GPUs. Written for CuPy 14 (CuPy 13 promotes dtypes by value)."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class CupyBackend(Backend):
         return cast(F, call)
 
     def memory(self) -> Memory:
-        """Free (also within CuPy's pool) and total memory of the GPU, in bytes."""
+        """Return free (including CuPy's pool) and total memory of the GPU, in bytes."""
         with self._scope("float32"):
             free, total = cupy.cuda.runtime.memGetInfo()
             return Memory(free + cupy.get_default_memory_pool().free_bytes(), total)

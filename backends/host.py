@@ -1,4 +1,4 @@
-"""The host's side of every transfer: NumPy arrays out of any library's arrays, and the host's memory."""
+"""Conversion of any library's arrays to NumPy arrays on the host, and the host's free memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_strict_array(x: object) -> bool:
 
 
 def to_host(x: Array) -> HostArray:
-    """Return `x` (an array of any library, a list, a number) as a NumPy array; no copy where it lies on the host."""
+    """Return `x` (an array of any library, a list, a number) as a NumPy array, without a copy if it is on the host."""
     if is_torch_array(x):
         return np.asarray(x.detach().cpu().numpy())
     if is_cupy_array(x):
@@ -69,18 +69,18 @@ def host_array(x: Array, dtype: str | None = None) -> HostArray:
 
 
 def cache_budget(x: Array) -> int | None:
-    """Return how many bytes of working memory math on `x` shall take at a time; None where whole arrays are best.
+    """Return the bytes of working memory to use at a time in math on `x`; None if whole arrays are fastest.
 
-    On a processor what stays in its cache is several times as fast; on a GPU, and where a compiler sees the whole, one
-    large piece is.
+    On a CPU, arrays that fit into the cache are several times as fast. On a GPU, and with a compiler, one large piece
+    is faster.
     """
     if is_cupy_array(x) or is_jax_array(x) or (is_torch_array(x) and device(x).type != "cpu"):
         return None
-    return 1 << 22  # some 15 images of 28×28×32, three of each pixel: an eighth to sixteen times as much is no faster
+    return 1 << 22  # about 15 images of 28×28×32, three numbers a pixel; 1/8 to 16 times as much is no faster
 
 
 def host_memory() -> Memory:
-    """Return the host's memory, as far as this process may have it: a container's limit and ``ulimit -v`` count."""
+    """Return the host's memory available to this process: container limits and ``ulimit -v`` are included."""
     import psutil
 
     found = psutil.virtual_memory()
@@ -91,7 +91,7 @@ def host_memory() -> Memory:
 
 
 def _container_memory() -> tuple[int, int]:
-    """Return what the control group leaves and allows, as a container sees its own (version 2, else version 1)."""
+    """Return free memory and limit of the container's control group (version 2, else version 1)."""
     for folder, most, now, cache in (
         ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
         ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -106,7 +106,7 @@ def _container_memory() -> tuple[int, int]:
 
 
 def _address_space() -> tuple[int, int]:
-    """Return what the limit of the process's addresses leaves and allows."""
+    """Return free address space and its limit (``ulimit -v``)."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""The library that an array belongs to."""
+"""The array library (Array API namespace) of an array."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _found: dict[type, Any] = {}
 
 
 def namespace(x: Array) -> Any:
-    """Return the namespace of the standard for `x`, as array-api-compat gives it.
+    """Return the Array API namespace of `x`, from array-api-compat.
 
-    It is looked up once for each type of array: the lookup takes longer than the sum of a small one, and a step asks
-    some twenty times.
+    The lookup is cached for each type: it takes longer than the sum of a small array, and a step needs about twenty
+    lookups.
     """
     kind = type(x)
     if kind not in _found:
@@ -24,12 +24,12 @@ def namespace(x: Array) -> Any:
 
 
 def adopt(kind: type, xp: Any) -> None:
-    """Let objects of a type stand for arrays of the namespace `xp`: those that a library traces a function with."""
+    """Register a type as arrays of the namespace `xp`, for objects with which a library traces a function."""
     _found.setdefault(kind, xp)
 
 
 def copied(x: Array) -> Array:
-    """Return a copy of `x` that can be written over; of a torch tensor that requires grad, outside of its graph."""
+    """Return a writable copy of `x`; a torch tensor that requires grad is detached from its graph."""
     return namespace(x).asarray(x.detach() if getattr(x, "requires_grad", False) else x, copy=True)
 
 
@@ -43,7 +43,7 @@ def why_fixed(x: Array) -> str:
 def sign(x: Array) -> Array:
     """Return the sign of each number of `x`: -1, 0, 1, and NaN for NaN.
 
-    CuPy's own makes 0 of NaN, and what array-api-compat makes of that sends to the device and waits for it.
+    CuPy's sign returns 0 for NaN, and array-api-compat's correction of that synchronizes with the device.
     """
     xp = namespace(x)
     if is_cupy_array(x):

@@ -21,7 +21,7 @@ class NumpyBackend(Backend):
     spec = "numpy"
     device = "cpu"
     xp = xp
-    rows = 4096  # beyond that a layer's arrays lie in no cache: a full batch of MNIST takes 0.8 of the time in pieces
+    rows = 4096  # more do not fit into the cache: in pieces of this size, a full batch of MNIST takes 0.8 of the time
 
     def __init__(self, place: str = "") -> None:
         del place  # there is one host

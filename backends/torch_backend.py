@@ -1,4 +1,4 @@
-"""torch as an array library: CPU, CUDA and Apple's MPS. Its autograd stays off."""
+"""torch backend: CPU, CUDA and Apple's MPS, without autograd."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 class TorchBackend(Backend):
-    """Tensors of torch on one device; `place` is ``cpu``, ``cuda``, ``cuda:1`` or ``mps``, and else torch's default."""
+    """Tensors of torch on one device; `place` is ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or empty for torch's default."""
 
     name = "torch"
     xp = xp
 
     def __init__(self, place: str = "") -> None:
-        place = "cuda:0" if place == "cuda" else place  # its tensors carry the number, so that devices compare equal
+        place = "cuda:0" if place == "cuda" else place  # tensors have the index, so that devices compare equal
         self.device = torch.device(place) if place else torch.get_default_device()
         self.spec = f"torch:{self.device}"
 
@@ -36,7 +36,7 @@ class TorchBackend(Backend):
 
     def _put(self, x: Array) -> Array:
         if isinstance(x, np.ndarray):
-            # from_numpy shares the memory; it warns of read-only arrays and refuses those that run backwards.
+            # from_numpy shares the memory; it warns about read-only arrays and refuses negative strides.
             if not x.flags.writeable or any(stride < 0 for stride in x.strides):
                 x = x.copy()
             x = torch.from_numpy(x)
@@ -64,7 +64,7 @@ class TorchBackend(Backend):
                 torch.mps.synchronize()
 
     def memory(self) -> Memory | None:
-        """Free (also within torch's own cache) and total memory of the device, in bytes."""
+        """Return free (including torch's cache) and total memory of the device, in bytes."""
         if self.device.type == "cuda":
             free, total = torch.cuda.mem_get_info(self.device)
             cached = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
