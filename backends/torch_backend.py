@@ -21,7 +21,7 @@ _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 class TorchBackend(Backend):
-    """Tensors of torch on one device; `place` is ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or empty for torch's default."""
+    """Torch tensors on one device; `place` is ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or empty (torch's default)."""
 
     name = "torch"
     xp = xp
