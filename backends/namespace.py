@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from array_api_compat import array_namespace, is_cupy_array
+from array_api_compat import array_namespace, is_cupy_array, is_jax_array
 
 from portanet.typing import Array
 
@@ -26,6 +27,11 @@ def namespace(x: Array) -> Any:
 def adopt(kind: type, xp: Any) -> None:
     """Let objects of a type stand for arrays of the namespace `xp`: those that a library traces a function with."""
     _found.setdefault(kind, xp)
+
+
+def is_traced(x: Array) -> bool:
+    """Return whether `x` stands for an array that JAX traces a function with, and has no values."""
+    return is_jax_array(x) and isinstance(x, sys.modules["jax"].core.Tracer)
 
 
 def copied(x: Array) -> Array:

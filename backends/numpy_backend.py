@@ -13,6 +13,8 @@ from portanet.backends.base import Backend
 from portanet.backends.host import HostArray
 from portanet.typing import Array
 
+_OURS = frozenset("?bBhHiIlLqQfd")  # the dtypes of the standard: no half floats, no long doubles
+
 
 class NumpyBackend(Backend):
     """Arrays of NumPy in the host's memory."""
@@ -28,7 +30,7 @@ class NumpyBackend(Backend):
 
     def _owns(self, x: Array) -> bool:
         # Subclasses and foreign byte orders are brought into form on their way through the host.
-        return type(x) is np.ndarray and x.dtype.isnative and x.dtype.kind in "biuf"
+        return type(x) is np.ndarray and x.dtype.isnative and x.dtype.char in _OURS
 
     def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
         # As on every other library: what overflows becomes inf or nan, and training tells that once, in its own words.

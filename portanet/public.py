@@ -8,6 +8,7 @@ PUBLIC = {
     "callbacks": """CSVLogger Callback Checkpoint EarlyStopping JSONLLogger LearningRateSchedule LowerRate MLflow
         TensorBoard TimeLimit TrainingCheckpoint""",
     "distributed.ranks": """Ranks""",
+    "engine.step": """Step""",
     "errors": """BackendError CheckError ConfigError DataError DivergedError ModelFileError OutOfMemoryError
         PortanetError ShapeError""",
     "files.description": """save""",
@@ -21,6 +22,7 @@ PUBLIC = {
         SumSquaredError""",
     "metrics": """Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix""",
     "optimizers": """Adagrad Adam AdamW Lion Optimizer RMSprop SGD""",
+    "random": """Key""",
     "schedules": """Constant CosLog Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp""",
     "training.history": """History""",
     "training.load": """load""",

@@ -77,7 +77,7 @@ def test_convolution_same():
 
 
 def test_convolution_in_chunks_is_the_same(monkeypatch):
-    from portanet.layers import conv
+    from portanet.backends.primitives import convolution_portable as conv
 
     layer, x = layers.Conv2D(4, 3, padding=1), images(6, 5, 3, n=7)
     params, _ = layer.init(generator(0), x.shape[1:])

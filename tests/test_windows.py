@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.backends.primitives.axes import padded, spread, way_back
 from portanet.checks import COUNT, check
-from portanet.layers.windows import PADDING, SIZES, axis, holders_table, padded, pair, spread, way_back, with_blank
+from portanet.layers.windows import PADDING, SIZES, axis, holders_table, pair, with_blank
 
 
 @pytest.mark.parametrize(

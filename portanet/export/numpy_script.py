@@ -12,13 +12,14 @@ from typing import Any
 
 import portanet
 from portanet import layers
+from portanet.backends.primitives.axes import Axis
 from portanet.errors import ConfigError
 from portanet.export.excerpt import excerpt
 from portanet.export.npz import npz_bytes
 from portanet.export.source import Exp, Source, Step, cannot, read
 from portanet.files.atomic import write
 from portanet.layers import Layer
-from portanet.layers.windows import Axis, pair
+from portanet.layers.windows import pair
 from portanet.names import escaped
 
 _INDENT = "    "

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from portanet import layers
+from portanet.backends.primitives.axes import Axis
 from portanet.export.source import Step, cannot, transposed
 from portanet.layers import Layer
-from portanet.layers.windows import Axis, pair
+from portanet.layers.windows import pair
 from portanet.typing import Array, Shape
 
 OWN = {"Rescale", "Standardize", "Residual"}  # the modules that torch lacks

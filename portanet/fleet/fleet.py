@@ -106,7 +106,6 @@ class Fleet:
         own = optimizers.get(optimizer)
         rates, decays = setting("lr", lr, own.lr, k), setting("weight_decay", weight_decay, own.weight_decay, k)
         self.group = group
-        place = backends.get(backend)
         build = net if callable(net) and not isinstance(net, Layer) else lambda _: net
         self.members = [
             Trainer(
@@ -114,7 +113,7 @@ class Fleet:
                 loss,
                 dataclasses.replace(own, lr=rates[i], weight_decay=decays[i]),
                 metrics,
-                backend=place,
+                backend=backend,
                 dtype=dtype,
                 seed=seed,
                 schedule=schedule,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
+from portanet.backends.primitives.axes import Axis, padded
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, Padding, Sizes, axis, check_padding, holders_table, padded, pair, with_blank
+from portanet.layers.windows import Padding, Sizes, axis, check_padding, holders_table, pair, with_blank
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 

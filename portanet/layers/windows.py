@@ -1,17 +1,17 @@
 """Where windows lie: the arithmetic that convolution and pooling share.
 
 Images are (n, height, width, channels). Along each of its two axes a window's pixels are slices of the padded images,
-one for each tap. A convolution's way back is a convolution of dy; pooling's, where windows overlap, gathers by a table,
-which is worked out on the device from shapes alone: nothing is cached, uploaded or assigned, so that all compiles.
+one for each tap. Pooling's way back, if windows overlap, gathers by a table, which is worked out on the device from
+shapes alone: nothing is cached, uploaded or assigned, so that all compiles.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from array_api_compat import device
 
-from portanet.backends.namespace import namespace
+from portanet.backends.primitives.axes import Axis
 from portanet.checks import COUNT, Either, Number, Several, one_of
 from portanet.errors import ConfigError, ShapeError
 from portanet.typing import Array
@@ -21,33 +21,6 @@ SIZES = Either((COUNT, Several(COUNT, 2)))
 PADDING = Either((one_of("valid", "same"), Number(0, COUNT.most, whole=True)))
 Sizes: TypeAlias = Annotated[int | tuple[int, int], SIZES]
 Padding: TypeAlias = Annotated[int | str, PADDING]
-
-
-class Axis(NamedTuple):
-    """One axis of a sliding window: sizes in and out, kernel, stride, dilation, and the padding in front and behind."""
-
-    size: int
-    out: int
-    kernel: int
-    stride: int
-    dilation: int
-    before: int
-    after: int
-
-    @property
-    def reach(self) -> int:
-        """How many pixels a window spans."""
-        return self.dilation * (self.kernel - 1) + 1
-
-    @property
-    def padded(self) -> int:
-        """How many pixels the axis has with its padding, at most."""
-        return max(self.before, 0) + self.size + max(self.after, 0)
-
-    def under(self, tap: int) -> slice:
-        """Return where the pixels under a tap of all places lie on the :func:`padded` axis."""
-        first = tap * self.dilation
-        return slice(first, first + self.stride * (self.out - 1) + 1, self.stride)
 
 
 def pair(value: int | Pair) -> Pair:
@@ -95,34 +68,6 @@ def check_padding(layer: str, padding: int | str, reach: int) -> None:
     if not isinstance(padding, str) and padding >= reach:
         message = f"{layer}: padding must be below {reach}, or windows hold padding alone; got {padding}"
         raise ConfigError(message)
-
-
-def way_back(a: Axis) -> Axis:
-    """Return the axis along which dy, :func:`spread`, is convolved with the turned kernel to give dx."""
-    size, before = a.out * a.stride, a.reach - 1 - a.before
-    return Axis(size, a.size, a.kernel, 1, a.dilation, before, a.size + a.reach - 1 - before - size)
-
-
-def spread(x: Array, a: Axis, where: int, xp: Any) -> Array:
-    """Return `x` with its entries along axis `where`, the places of `a`, a stride apart: zeros lie between them."""
-    if a.stride == 1:
-        return x
-    apart = xp.stack([x, *[xp.zeros_like(x)] * (a.stride - 1)], axis=where + 1)
-    return xp.reshape(apart, (*x.shape[:where], -1, *x.shape[where + 1 :]))
-
-
-def padded(x: Array, a: Axis, where: int, value: float = 0.0) -> Array:
-    """Return `x` with the window's padding along axis `where`: as far as windows reach; less than none cuts off."""
-    xp = namespace(x)
-    if a.before < 0:
-        x = x[(slice(None),) * where + (slice(-a.before, None), ...)]
-    before = max(a.before, 0)
-    after = max(a.stride * (a.out - 1) + a.reach - before - x.shape[where], 0)
-    edges = [
-        xp.full((*x.shape[:where], size, *x.shape[where + 1 :]), value, dtype=x.dtype, device=device(x))
-        for size in (before, after)
-    ]
-    return xp.concat([edges[0], x, edges[1]], axis=where) if before or after else x
 
 
 def holders_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> tuple[Array, int]:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from portanet.backends.axpy import minus_scaled
 from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace, sign
+from portanet.backends.primitives.axpy import minus_scaled
 from portanet.checks import NotNegative, Positive, Share
 from portanet.errors import ConfigError
 from portanet.optimizers.base import Optimizer

@@ -55,7 +55,7 @@ def load(
         If it holds classes that are not known here, with the `custom` for all of them, or invalid arguments. A schedule
         alone that is not known is left out, with a warning.
     """
-    runs_on = backends.get(backend)
+    backends.get(backend, quiet=True)  # before the file is read
     with weights.opened(path) as file:
         about = file.about
         try:
@@ -65,7 +65,7 @@ def load(
                 loss,
                 optimizer,
                 found,
-                backend=runs_on,
+                backend=backend,
                 dtype=about["dtype"],
                 seed=about["seed"],
                 schedule=schedule,

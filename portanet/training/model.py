@@ -51,6 +51,8 @@ class Model:
         What is trained: net, loss, optimizer, metrics, dtype, seed, penalties.
     engine : Engine
         The program, compiled for the backend.
+    asked : str or Backend
+        The backend that was asked for, such as ``"auto"``.
     strategy : Strategy
         Who takes the steps.
     state : TrainState
@@ -94,6 +96,7 @@ class Model:
         classes: Sequence[str] = (),
     ) -> None:
         self.program, self.backend, self.classes = program, backend, tuple(classes)
+        self.asked: str | backends.Backend | None = backend
         check_names("classes", self.classes)
         self.strategy = SingleProcess() if strategy is None else strategy
         self.columns: Plan | None = None
@@ -156,7 +159,9 @@ class Model:
             x, y = x.x, x.y
         self.check_weights("evaluate")
         with self.strategy.guard(), self.backend.activate(self.dtype):
-            return evaluated(self.engine, self.state, to_batches(self, x, y, sample_weight, None), self.strategy)
+            batches = to_batches(self, x, y, sample_weight, None)
+            backends.announce(self.asked)
+            return evaluated(self.engine, self.state, batches, self.strategy)
 
     def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array:
         """Return the network's outputs for `x`, shape (n, outputs) or (n, *places, outputs), on the target's scale.
@@ -174,6 +179,7 @@ class Model:
         x = as_inputs(self, x.x if isinstance(x, Dataset) else x, "x")
         x = prepare.samples(x, self.dtype, self.input_shape)
         rows = memory.rows_at_a_time(self, x.shape[0], CHUNK)
+        backends.announce(self.asked)
         return predicted(self.engine, self.state, x, rows, raw=raw, to_numpy=to_numpy)
 
     def predict_classes(self, x: Any) -> Array:

@@ -37,7 +37,8 @@ from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
 from portanet.training.loop import drive
 from portanet.training.model import Model, part_of
-from portanet.typing import Params, Shape
+from portanet.training.online import Online
+from portanet.typing import Array, Params, Shape
 
 __all__ = ["Trainer"]
 
@@ -164,7 +165,8 @@ class Trainer(Model):
             *(dtype, int(seed), l1, l2, penalty_per_sample),
         )
         self.ranks, strategy = strategy_of(ranks, strategy)
-        super().__init__(program, backends.get(backend), strategy, classes)
+        super().__init__(program, backends.get(backend, quiet=True), strategy, classes)
+        self.asked = backend
         self._schedule = schedules.get(schedule)  # as given: one that learns, such as Plateau, is copied for each start
         self.schedule = copy.deepcopy(self._schedule)
         self.class_weight = class_weight
@@ -172,6 +174,7 @@ class Trainer(Model):
         self.last_epoch, self.fit_info, self.callbacks = 0, None, ()
         self.stopping = self.finished = ""
         self._resumed: dict[str, Any] | None = None
+        self._online = Online()
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
@@ -266,6 +269,29 @@ class Trainer(Model):
                 self.end()
         return self.history
 
+    def train_batch(self, x: Any, y: Any, sample_weight: Any = None, *, lr: float | None = None) -> Array:
+        """Take one step of training on a batch and return its loss before the step, an array on the device.
+
+        It is for loops of your own, such as GANs, online learning and reinforcement learning. Nothing else happens: no
+        schedule, callback, history or class weight takes part, and nobody looks whether the loss is finite. The first
+        call draws the initial weights. ``float(loss)`` waits for the device.
+
+        Parameters
+        ----------
+        x : array, shape (n, ...)
+        y : array, shape (n, *places) or (n, *places, outputs)
+        sample_weight : array, shape (n,) or (n, *places), optional
+            As in :meth:`fit`. Arrays on the device are not checked, except for the shape of a sample.
+        lr : float, optional
+            Learning rate of this step; by default that of the optimizer.
+
+        Raises
+        ------
+        DataError, ShapeError
+            If the host arrays are invalid.
+        """
+        return self._online.step(self, x, y, sample_weight, lr)
+
     def begin(
         self,
         train: Batches,
@@ -293,6 +319,7 @@ class Trainer(Model):
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
         self.stopping = self.finished = ""
         self.callbacks, self.last_epoch = hooks, end
+        backends.announce(self.asked)  # only now: all that can be checked has been
         return Fit(self, train, validation, shuffle, hooks, total_epochs or end)
 
     def end(self) -> None:
@@ -401,11 +428,12 @@ class Trainer(Model):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what is compiled, and the callbacks of a fit that runs; arrays on the host."""
-        state = {name: value for name, value in vars(self).items() if name not in ("engine", "take")}
+        state = {name: value for name, value in vars(self).items() if name not in ("engine", "take", "_online")}
         info = None if self.fit_info is None else FitInfo(**self.fit_info.described())
         return state | {"state": self.copy_state(), "callbacks": (), "fit_info": info}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self._online = Online()
         self._compile()
         self.restore_state(self.state)
