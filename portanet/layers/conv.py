@@ -12,7 +12,7 @@ from portanet.checks import Count, NotNegative
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import RatedLayer, as_rows, sum_rows
-from portanet.layers.windows import Axis, Padding, Sizes, axis, check_padding, padded, pair, spread, way_back
+from portanet.layers.windows import Axis, Padding, Sizes, axis, check_padding, padded, pair, sides, spread, way_back
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -39,9 +39,9 @@ class Conv2D(RatedLayer):
     kernel : int or (int, int)
     stride, dilation : int or (int, int)
         All 1 or more.
-    padding : "valid", "same", or int
-        An int is 0 or more, and below the larger of 17 and the kernel's size, dilation included; see
-        :func:`portanet.layers.windows.axis`.
+    padding : "valid", "same", int, (int, int), or ((int, int), (int, int))
+        Numbers of pixels: on all sides, of rows and columns, or ((top, bottom), (left, right)). Each is 0 or more, and
+        below the larger of 17 and the kernel's size, dilation included; see :func:`portanet.layers.windows.axis`.
     groups : int
         Number of groups of channels, 1 or more, each convolved by itself; as many as channels is depthwise.
     bias : bool
@@ -68,8 +68,8 @@ class Conv2D(RatedLayer):
         if self.units % self.groups:
             message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
             raise ConfigError(message)
-        reaches = (d * (k - 1) + 1 for k, d in zip(pair(self.kernel), pair(self.dilation), strict=True))
-        check_padding("Conv2D", self.padding, max(*reaches, _PADDING))
+        reach = max(*(d * (k - 1) + 1 for k, d in zip(pair(self.kernel), pair(self.dilation), strict=True)), _PADDING)
+        check_padding("Conv2D", self.padding, reach, reach)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
@@ -91,8 +91,8 @@ class Conv2D(RatedLayer):
 
     def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
         """Return the window's arithmetic for images of that size."""
-        sizes = zip((height, width), pair(self.kernel), pair(self.stride), pair(self.dilation), strict=True)
-        rows, columns = (axis(size, k, s, self.padding, d) for size, k, s, d in sizes)
+        sizes = (height, width), pair(self.kernel), pair(self.stride), sides(self.padding), pair(self.dilation)
+        rows, columns = (axis(*own) for own in zip(*sizes, strict=True))
         return rows, columns
 
     def scratch(self, in_shape: Shape) -> int:
@@ -101,7 +101,6 @@ class Conv2D(RatedLayer):
         return rows.padded * lines * in_shape[2]
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        xp = namespace(x)
         weight = params["weight"]
         if x.ndim != 4 or x.shape[3] != weight.shape[2] * self.groups:
             message = (
@@ -110,8 +109,7 @@ class Conv2D(RatedLayer):
             )
             raise ShapeError(message)
         rows, columns = self.axes(x.shape[1], x.shape[2])
-        kernel = xp.permute_dims(self._grouped(weight, xp), (0, 3, 1, 2, 4))  # (kh, groups, kw, in, out)
-        y = self._convolved(x, kernel, rows, columns, xp)
+        y = self.convolved(x, weight, rows, columns)
         if self.bias:
             y += params["bias"]
         # The lines are as many times x as the kernel is wide: they are gathered again in backward, and never kept.
@@ -122,14 +120,21 @@ class Conv2D(RatedLayer):
         x, weight = cache
         rows, columns = self.axes(x.shape[1], x.shape[2])
         grads = {"bias": sum_rows(as_rows(dy, 2), xp)} if self.bias else {}
-        dw = self._weight_gradient(x, dy, rows, columns, xp)
-        grads["weight"] = xp.reshape(dw, tuple(weight.shape))
-        if not need_dx:
-            return None, grads
-        # dx is dy, its places a stride apart, convolved with the kernel turned round.
+        grads["weight"] = self.weight_gradient(x, dy, rows, columns)
+        return (self.way_back(dy, weight, rows, columns) if need_dx else None), grads
+
+    def convolved(self, x: Array, weight: Array, rows: Axis, columns: Axis) -> Array:
+        """Return y without the bias."""
+        xp = namespace(x)
+        kernel = xp.permute_dims(self._grouped(weight, xp), (0, 3, 1, 2, 4))  # (kh, groups, kw, in, out)
+        return self._convolved(x, kernel, rows, columns, xp)
+
+    def way_back(self, dy: Array, weight: Array, rows: Axis, columns: Axis) -> Array:
+        """Return dx: dy, its places a stride apart, convolved with the kernel turned round."""
+        xp = namespace(dy)
         kernel = xp.flip(xp.permute_dims(self._grouped(weight, xp), (0, 3, 1, 4, 2)), axis=(0, 2))
         dy = spread(spread(dy, rows, 1, xp), columns, 2, xp)
-        return self._convolved(dy, kernel, way_back(rows), way_back(columns), xp), grads
+        return self._convolved(dy, kernel, way_back(rows), way_back(columns), xp)
 
     def _grouped(self, weight: Array, xp: Any) -> Array:
         """Return W as (kh, kw, in / groups, groups, units / groups)."""
@@ -153,8 +158,9 @@ class Conv2D(RatedLayer):
         y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
         return xp.reshape(y, (x.shape[0], rows.out, columns.out, -1))
 
-    def _weight_gradient(self, x: Array, dy: Array, rows: Axis, columns: Axis, xp: Any) -> Array:
-        """Return dW as (kh, kw, in / groups, groups, units / groups)."""
+    def weight_gradient(self, x: Array, dy: Array, rows: Axis, columns: Axis) -> Array:
+        """Return dW."""
+        xp = namespace(dy)
         total: Any = None
         for x_part, dy_part in _chunks(columns, x, dy):
             lines = self._lines(x_part, rows, columns, xp)
@@ -163,7 +169,8 @@ class Conv2D(RatedLayer):
             dw = xp.stack([_under(lines, rows, i, xp).mT @ places for i in range(rows.kernel)])
             total = dw if total is None else total + dw
         shape = (rows.kernel, self.groups, columns.kernel, -1, total.shape[3])
-        return xp.permute_dims(xp.reshape(total, shape), (0, 2, 3, 1, 4))
+        dw = xp.permute_dims(xp.reshape(total, shape), (0, 2, 3, 1, 4))  # (kh, kw, in / groups, groups, units / groups)
+        return xp.reshape(dw, (*dw.shape[:3], self.units))
 
     def _lines(self, x: Array, rows: Axis, columns: Axis, xp: Any) -> Array:
         """Return images (n, h, w, channels) as (groups, h, n · places, kw · channels / groups), with their padding.
