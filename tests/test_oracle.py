@@ -21,6 +21,29 @@ LAYERS = [
     (layers.Tanh(), lambda p, x: torch.tanh(x)),
     (layers.Softplus(), lambda p, x: F.softplus(x, threshold=1e9)),  # torch turns linear at 20
     (layers.GELU(), lambda p, x: F.gelu(x, approximate="tanh")),
+    (layers.GELU("none"), lambda p, x: F.gelu(x)),
+    (  # torch's own gradients of these two have constants in float32
+        layers.CELU(0.7),
+        lambda p, x: torch.where(x > 0, x, 0.7 * torch.expm1(torch.clamp(x, max=0) / 0.7)),
+    ),
+    (layers.ReLU6(), lambda p, x: F.relu6(x)),
+    (layers.Hardsigmoid(), lambda p, x: torch.clamp(x / 6 + 0.5, 0, 1)),
+    (layers.Hardswish(), lambda p, x: F.hardswish(x)),
+    (layers.Softsign(), lambda p, x: F.softsign(x)),
+    (layers.LogSoftmax(), lambda p, x: F.log_softmax(x, dim=-1)),
+    (layers.PReLU(slope_init="normal"), lambda p, x: F.prelu(x, p["slope"])),
+    (layers.PReLU(shared=True), lambda p, x: F.prelu(x, p["slope"])),
+    (layers.RMSNorm(1e-3), lambda p, x: F.rms_norm(x, (5,), p["gamma"], 1e-3)),
+    (
+        layers.Branches([[layers.Dense(2), layers.Tanh()], layers.Dense(3)]),
+        lambda p, x: torch.cat(
+            [torch.tanh(x @ p["0.0.weight"] + p["0.0.bias"]), x @ p["1.weight"] + p["1.bias"]], dim=1
+        ),
+    ),
+    (
+        layers.Residual([layers.Dense(3), layers.Tanh()], [layers.Dense(3, bias=False)]),
+        lambda p, x: x @ p["shortcut.0.weight"] + torch.tanh(x @ p["0.weight"] + p["0.bias"]),
+    ),
     (layers.Swish(), lambda p, x: F.silu(x)),
     (layers.Mish(), lambda p, x: F.mish(x)),
     (layers.SELU(), lambda p, x: F.selu(x)),

@@ -77,6 +77,16 @@ def test_a_binary_split_gives_each_class_its_share():
             "softmax_cross_entropy",
             "the output of Softmax; leave that layer out",
         ),
+        (
+            [pn.Dense(3), pn.Softmax(), pn.Flatten()],
+            "softmax_cross_entropy",
+            "the output of Softmax, with Flatten after it; leave that layer out",
+        ),
+        (
+            [pn.Dense(3), pn.Sequential([pn.Sigmoid(), pn.Dropout(0.1)]), pn.Reshape((3,))],
+            "binary_cross_entropy",
+            "the output of Sigmoid, with Reshape after it; leave that layer out",
+        ),
         ([pn.Dense(3), pn.Softmax()], "binary_cross_entropy", "takes logits and contains the Sigmoid"),
         ([pn.Dense(3), pn.Sigmoid()], "softmax_cross_entropy", "takes logits and contains the Softmax"),
     ],

@@ -31,7 +31,12 @@ class Axis(NamedTuple):
     @property
     def padded(self) -> int:
         """How many pixels the axis has with its padding, at most."""
-        return max(self.before, 0) + self.size + max(self.after, 0)
+        return max(max(self.before, 0) + self.size + max(self.after, 0), self.stride * (self.out - 1) + self.reach)
+
+    @property
+    def reached(self) -> int:
+        """How many pixels after the axis the last window reaches: the padding, or more (`ceil_mode`)."""
+        return max(self.after, self.stride * (self.out - 1) + self.reach - self.before - self.size)
 
     def under(self, tap: int) -> slice:
         """Return where the pixels under a tap of all places lie on the :func:`padded` axis."""

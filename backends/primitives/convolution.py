@@ -10,7 +10,7 @@ from portanet.backends.primitives import convolution_portable as portable
 from portanet.backends.primitives.axes import Axis
 from portanet.typing import Array
 
-__all__ = ["convolve", "convolve_back"]
+__all__ = ["convolve", "convolve_dw", "convolve_dx"]
 
 
 def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int = 1) -> Array:
@@ -29,16 +29,20 @@ def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int = 1
     return _library(x).convolve(x, weight, rows, columns, groups)
 
 
-def convolve_back(
-    x: Array, weight: Array, dy: Array, rows: Axis, columns: Axis, groups: int = 1, *, need_dx: bool = True
-) -> tuple[Array | None, Array]:
-    """Return the gradients of :func:`convolve` with respect to `x` (None without `need_dx`) and `weight`.
+def convolve_dx(dy: Array, weight: Array, rows: Axis, columns: Axis, groups: int = 1) -> Array:
+    """Return the gradient of :func:`convolve` with respect to the images, (n, h, w, in).
 
     Backward  dx[q] = Σ_k dy[p] W[k]ᵀ  over the places p that have pixel q under tap k
-              dW[k] = Σ_p x[s p + d k - pad]ᵀ dy[p]
     """
-    back: tuple[Array | None, Array] = _library(x).convolve_back(x, weight, dy, rows, columns, groups, need_dx=need_dx)
-    return back
+    return _library(dy).convolve_dx(dy, weight, rows, columns, groups)
+
+
+def convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int = 1) -> Array:
+    """Return the gradient of :func:`convolve` with respect to the weight, (kh, kw, in / groups, units).
+
+    Backward  dW[k] = Σ_p x[s p + d k - pad]ᵀ dy[p]
+    """
+    return _library(x).convolve_dw(x, dy, rows, columns, groups)
 
 
 def _library(x: Array) -> Any:

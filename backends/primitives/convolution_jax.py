@@ -12,7 +12,7 @@ from portanet.backends.primitives import convolution_portable as portable
 from portanet.backends.primitives.axes import Axis
 from portanet.typing import Array
 
-__all__ = ["convolve", "convolve_back", "lax_convolve", "lax_convolve_back"]
+__all__ = ["convolve", "convolve_dw", "convolve_dx", "lax_convolve", "lax_convolve_dw", "lax_convolve_dx"]
 
 _lax: Any = jax.lax  # parts of JAX carry no types
 
@@ -23,14 +23,16 @@ def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int) ->
     return _by_platform(partial(portable.convolve, **settings), partial(lax_convolve, **settings), x, weight)
 
 
-def convolve_back(
-    x: Array, weight: Array, dy: Array, rows: Axis, columns: Axis, groups: int, *, need_dx: bool
-) -> tuple[Array | None, Array]:
-    """See :func:`portanet.backends.primitives.convolution.convolve_back`."""
-    settings: dict[str, Any] = {"rows": rows, "columns": columns, "groups": groups, "need_dx": need_dx}
-    ours, xla = partial(portable.convolve_back, **settings), partial(lax_convolve_back, **settings)
-    found: tuple[Array | None, Array] = _by_platform(ours, xla, x, weight, dy)
-    return found
+def convolve_dx(dy: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
+    """See :func:`portanet.backends.primitives.convolution.convolve_dx`."""
+    settings: dict[str, Any] = {"rows": rows, "columns": columns, "groups": groups}
+    return _by_platform(partial(portable.convolve_dx, **settings), partial(lax_convolve_dx, **settings), dy, weight)
+
+
+def convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int) -> Array:
+    """See :func:`portanet.backends.primitives.convolution.convolve_dw`."""
+    settings: dict[str, Any] = {"rows": rows, "columns": columns, "groups": groups}
+    return _by_platform(partial(portable.convolve_dw, **settings), partial(lax_convolve_dw, **settings), x, dy)
 
 
 def lax_convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
@@ -45,16 +47,18 @@ def lax_convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int
     )
 
 
-def lax_convolve_back(
-    x: Array, weight: Array, dy: Array, rows: Axis, columns: Axis, groups: int, *, need_dx: bool
-) -> tuple[Array | None, Array]:
-    """Return the gradients of :func:`lax_convolve`: the transposes of a function that is linear in each argument."""
-    how: dict[str, Any] = {"rows": rows, "columns": columns, "groups": groups}
-    (dw,) = jax.linear_transpose(lambda w: lax_convolve(x, w, **how), weight)(dy)
-    if not need_dx:
-        return None, dw
-    (dx,) = jax.linear_transpose(lambda images: lax_convolve(images, weight, **how), x)(dy)
-    return dx, dw
+def lax_convolve_dx(dy: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
+    """Return the gradient of :func:`lax_convolve` by the images: its transpose, for it is linear in each argument."""
+    x = jax.ShapeDtypeStruct((dy.shape[0], rows.size, columns.size, weight.shape[2] * groups), dy.dtype)
+    (dx,) = jax.linear_transpose(lambda images: lax_convolve(images, weight, rows, columns, groups), x)(dy)
+    return dx
+
+
+def lax_convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int) -> Array:
+    """Return the gradient of :func:`lax_convolve` by the weight."""
+    weight = jax.ShapeDtypeStruct((rows.kernel, columns.kernel, x.shape[3] // groups, dy.shape[3]), dy.dtype)
+    (dw,) = jax.linear_transpose(lambda w: lax_convolve(x, w, rows, columns, groups), weight)(dy)
+    return dw
 
 
 def _by_platform(ours: Any, xla: Any, x: Array, *others: Array) -> Any:

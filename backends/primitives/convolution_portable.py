@@ -14,7 +14,7 @@ from portanet.backends.namespace import namespace
 from portanet.backends.primitives.axes import Axis, padded, spread, way_back
 from portanet.typing import Array
 
-__all__ = ["convolve", "convolve_back"]
+__all__ = ["convolve", "convolve_dw", "convolve_dx"]
 
 
 def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
@@ -24,18 +24,28 @@ def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int) ->
     return _convolved(x, kernel, rows, columns, xp)
 
 
-def convolve_back(
-    x: Array, weight: Array, dy: Array, rows: Axis, columns: Axis, groups: int, *, need_dx: bool
-) -> tuple[Array | None, Array]:
-    """See :func:`portanet.backends.primitives.convolution.convolve_back`."""
+def convolve_dx(dy: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
+    """See :func:`portanet.backends.primitives.convolution.convolve_dx`."""
     xp = namespace(dy)
-    dw = xp.reshape(_weight_gradient(x, dy, rows, columns, groups, xp), tuple(weight.shape))
-    if not need_dx:
-        return None, dw
-    # dx is dy, its places a stride apart, convolved with the kernel turned round.
+    # dy, its places a stride apart, is convolved with the kernel turned round.
     kernel = xp.flip(xp.permute_dims(_grouped(weight, groups, xp), (0, 3, 1, 4, 2)), axis=(0, 2))
     dy = spread(spread(dy, rows, 1, xp), columns, 2, xp)
-    return _convolved(dy, kernel, way_back(rows), way_back(columns), xp), dw
+    return _convolved(dy, kernel, way_back(rows), way_back(columns), xp)
+
+
+def convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int) -> Array:
+    """See :func:`portanet.backends.primitives.convolution.convolve_dw`."""
+    xp = namespace(dy)
+    total: Any = None
+    for x_part, dy_part in chunks(columns, x, dy):
+        lines = _lines(x_part, rows, columns, groups, xp)
+        places = xp.permute_dims(xp.reshape(dy_part, (*dy_part.shape[:3], groups, -1)), (3, 1, 0, 2, 4))
+        places = xp.reshape(places, (groups, -1, places.shape[4]))
+        dw = xp.stack([xp.matrix_transpose(_under(lines, rows, i, xp)) @ places for i in range(rows.kernel)])
+        total = dw if total is None else total + dw
+    dw = xp.reshape(total, (rows.kernel, groups, columns.kernel, -1, total.shape[3]))
+    dw = xp.permute_dims(dw, (0, 2, 3, 1, 4))  # (kh, kw, in / groups, groups, units / groups)
+    return xp.reshape(dw, (*dw.shape[:3], -1))
 
 
 def _grouped(weight: Array, groups: int, xp: Any) -> Array:
@@ -61,19 +71,6 @@ def _convolved(x: Array, kernel: Array, rows: Axis, columns: Axis, xp: Any) -> A
         parts.append(xp.permute_dims(y, (2, 1, 3, 0, 4)))
     y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
     return xp.reshape(y, (x.shape[0], rows.out, columns.out, -1))
-
-
-def _weight_gradient(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int, xp: Any) -> Array:
-    """Return dW as (kh, kw, in / groups, groups, units / groups)."""
-    total: Any = None
-    for x_part, dy_part in chunks(columns, x, dy):
-        lines = _lines(x_part, rows, columns, groups, xp)
-        places = xp.permute_dims(xp.reshape(dy_part, (*dy_part.shape[:3], groups, -1)), (3, 1, 0, 2, 4))
-        places = xp.reshape(places, (groups, -1, places.shape[4]))
-        dw = xp.stack([xp.matrix_transpose(_under(lines, rows, i, xp)) @ places for i in range(rows.kernel)])
-        total = dw if total is None else total + dw
-    shape = (rows.kernel, groups, columns.kernel, -1, total.shape[3])
-    return xp.permute_dims(xp.reshape(total, shape), (0, 2, 3, 1, 4))
 
 
 def _lines(x: Array, rows: Axis, columns: Axis, groups: int, xp: Any) -> Array:

@@ -10,34 +10,40 @@ import torch
 from portanet.backends.primitives.axes import Axis, padded
 from portanet.typing import Array
 
-__all__ = ["convolve", "convolve_back"]
+__all__ = ["convolve", "convolve_dw", "convolve_dx"]
 
 
 def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
     """See :func:`portanet.backends.primitives.convolution.convolve`."""
-    x, how = _padded(x, rows, columns)
+    x = _padded(x, rows, columns)
     with _precision(x):
-        y = torch.ops.aten.convolution(_channels_first(x), _kernel(weight), None, *how, groups)
+        y = torch.ops.aten.convolution(_channels_first(x), _kernel(weight), None, *_how(rows, columns), groups)
     return y.permute(0, 2, 3, 1)
 
 
-def convolve_back(
-    x: Array, weight: Array, dy: Array, rows: Axis, columns: Axis, groups: int, *, need_dx: bool
-) -> tuple[Array | None, Array]:
-    """See :func:`portanet.backends.primitives.convolution.convolve_back`."""
-    wide, how = _padded(x, rows, columns)
-    arrays = (_channels_first(dy), _channels_first(wide), _kernel(weight))
-    with _precision(x):
-        dx, dw, _ = torch.ops.aten.convolution_backward(*arrays, None, *how, groups, (need_dx, True, False))
-    if need_dx:
-        dx = dx.permute(0, 2, 3, 1)
-        if wide is not x:  # what came in with explicit padding goes without it
-            top, left = (0 if _even(a) else a.before for a in (rows, columns))
-            dx = dx[:, top : top + x.shape[1], left : left + x.shape[2], :]
-            if dx.shape != x.shape:  # pixels after the last window
-                low, right = x.shape[1] - dx.shape[1], x.shape[2] - dx.shape[2]
-                dx = torch.nn.functional.pad(dx, (0, 0, 0, right, 0, low))
-    return dx if need_dx else None, dw.permute(2, 3, 1, 0)
+def convolve_dx(dy: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
+    """See :func:`portanet.backends.primitives.convolution.convolve_dx`."""
+    axes = (rows, columns)
+    wide = [a.size if _even(a) else max(a.before + a.size, a.stride * (a.out - 1) + a.reach) for a in axes]
+    x = dy.new_zeros(()).expand(dy.shape[0], *wide, weight.shape[2] * groups)  # its shape alone is read
+    dx = _back(x, weight, dy, axes, groups, 0).permute(0, 2, 3, 1)
+    top, left = (0 if _even(a) else a.before for a in axes)
+    return dx[:, top : top + rows.size, left : left + columns.size, :]
+
+
+def convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int) -> Array:
+    """See :func:`portanet.backends.primitives.convolution.convolve_dw`."""
+    weight = x.new_zeros(()).expand(rows.kernel, columns.kernel, x.shape[3] // groups, dy.shape[3])
+    x = _padded(x, rows, columns)
+    return _back(x, weight, dy, (rows, columns), groups, 1).permute(2, 3, 1, 0)
+
+
+def _back(x: Array, weight: Array, dy: Array, axes: tuple[Axis, Axis], groups: int, which: int) -> Array:
+    """Return one of torch's gradients: 0 is that of the images, 1 that of the weight."""
+    arrays = (_channels_first(dy), _channels_first(x), _kernel(weight))
+    with _precision(dy):
+        wanted = (which == 0, which == 1, False)
+        return torch.ops.aten.convolution_backward(*arrays, None, *_how(*axes), groups, wanted)[which]
 
 
 def _even(a: Axis) -> bool:
@@ -45,12 +51,17 @@ def _even(a: Axis) -> bool:
     return a.before == a.after >= 0
 
 
-def _padded(x: Array, rows: Axis, columns: Axis) -> tuple[Array, tuple[Any, ...]]:
-    """Return `x`, padded along axes whose padding torch does not know, and torch's arguments but the groups."""
+def _padded(x: Array, rows: Axis, columns: Axis) -> Array:
+    """Return `x`, padded along axes whose padding torch does not know."""
     for where, a in ((1, rows), (2, columns)):
         x = x if _even(a) else padded(x, a, where)
+    return x
+
+
+def _how(rows: Axis, columns: Axis) -> tuple[Any, ...]:
+    """Return torch's arguments for a window, but for the groups: stride, padding, dilation, and nothing transposed."""
     pads = tuple(a.before if _even(a) else 0 for a in (rows, columns))
-    return x, ((rows.stride, columns.stride), pads, (rows.dilation, columns.dilation), False, (0, 0))
+    return (rows.stride, columns.stride), pads, (rows.dilation, columns.dilation), False, (0, 0)
 
 
 def _channels_first(x: Array) -> Array:

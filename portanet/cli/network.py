@@ -13,6 +13,7 @@ from portanet.errors import ConfigError, DataError
 from portanet.layers import Dense, Dropout, Flatten, Layer, Parallel, Rescale, Sequential, Standardize
 from portanet.layers.config import activation, layers_from
 from portanet.losses import LOSSES, Loss
+from portanet.recipes.images import MODELS
 
 _IN_FRONT = (Rescale, Standardize, layers.Augment)  # they leave the shape as it is
 _LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus")  # they lose about half of the signal
@@ -93,6 +94,9 @@ def build(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None = No
             own.insert(place, layers.Reshape((*x.shape[1:], 1)))
         return Sequential((*first, *own, *last))
     start = [before, *_images(options, dataset)]
+    if options.model in MODELS:
+        shape = next((layer.shape for layer in start if isinstance(layer, layers.Reshape)), x.shape[1:])
+        return Sequential((*start, *MODELS[options.model](_outputs(dataset, loss), shape), *last))
     hidden, init = activation(options.activation), _init(options, options.activation)
     after = [hidden] if hidden else []
     if options.model == "cnn":  # the convolutions of Keras's MNIST example of 2015
@@ -117,15 +121,15 @@ def _images(options: Options, dataset: Dataset) -> list[Layer]:
         If the samples are no images.
     """
     asked = [name for name in ("shift", "rotate", "flip") if getattr(options, name)]
-    if options.model != "cnn" and not asked:
+    if options.model == "mlp" and not asked:
         return []
     shape = dataset.x.shape[1:]
     side = math.isqrt(shape[0])
     if len(shape) == 1 and dataset.scale is not None and side * side == shape[0]:
         shape = (side, side)  # pixels in a row, as in MNIST's CSV
     if len(shape) == 1:
-        cnn = options.model == "cnn"
-        place, hint = ("--model cnn", "take --model mlp") if cnn else (f"--{asked[0]}", "leave it out")
+        named = options.model != "mlp"
+        place, hint = (f"--model {options.model}", "take --model mlp") if named else (f"--{asked[0]}", "leave it out")
         message = f"{place}: expected images, got {dataset.name} with rows of {shape[0]} features; {hint}"
         raise DataError(message)
     shape = shape if len(shape) == 3 else (*shape, 1)

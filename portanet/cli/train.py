@@ -13,7 +13,7 @@ from portanet.cli.config import ConfigurableCommand, config_option, from_file, r
 from portanet.cli.output import echo, numbers, print_json, say
 from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
-from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
+from portanet.cli.train_options import NAMED, OF_HIDDEN_LAYERS, Options, train_options
 from portanet.errors import ConfigError, DivergedError
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def train(
     if isinstance(given["layers"], list):
         with from_file(ctx, resume):
             _refuse_idle_options(ctx)
+    if given["model"] in NAMED and not isinstance(given["layers"], list):
+        with from_file(ctx, resume):
+            _refuse_changes(ctx, given)
     if given["model"] == "cnn":
         for name, value in (("layers", (128,)), ("dropout", 0.5)):
             if ctx.get_parameter_source(name) == ParameterSource.DEFAULT:
@@ -102,6 +105,17 @@ def _train(
     if not json_wanted:
         echo(f"{folder}  epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
     ctx.exit(code)
+
+
+def _refuse_changes(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Raise ConfigError for an option that would do nothing, since the network is a whole one by its name."""
+    for param in ctx.command.params:
+        name = str(param.name)
+        idle = name in ("layers", "activation", "bias", "dropout", "init")
+        if idle and given[name] != param.type_cast_value(ctx, param.default):
+            option = f"--{name.replace('_', '-')}"
+            message = f"{option}: --model {given['model']} has its own layers; leave it out, or take --model cnn"
+            raise ConfigError(message)
 
 
 def _refuse_idle_options(ctx: click.Context) -> None:

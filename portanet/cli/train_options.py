@@ -18,6 +18,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 OF_HIDDEN_LAYERS = ("model", "activation", "output_activation", "bias", "dropout", "init", "shift", "rotate", "flip")
 """Options that say what --layers are made of; [[layers]] in a file say it themselves."""
 
+NAMED = ("lenet", "vgg", "resnet", "depthwise")
+"""Values of --model that are whole networks, which the other options of hidden layers do not change."""
+
 _ALL = ...  # a fleet has this option too
 
 
@@ -58,9 +61,10 @@ class Options:
     stream: bool | None = _option(p.stream_option, fleet=False)
     model: str = _option(
         fleet="mlp",
-        type=click.Choice(["mlp", "cnn"]),
+        type=click.Choice(["mlp", "cnn", *NAMED]),
         default="mlp",
-        help="Dense layers alone, or for images two convolutions (32 and 64, 3×3), pooling and dropout before them.",
+        help="Dense layers alone; for images two convolutions (32 and 64, 3×3), pooling and dropout before them (cnn), "
+        "or a whole network: LeNet-5, VGG or ResNet of small size, depthwise-separable convolutions.",
     )
     layers: Any = _option(  # noqa: RUF009
         type=p.LAYERS, default="500,150", help="Sizes of the hidden dense layers, or none. With cnn: 128."

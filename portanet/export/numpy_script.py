@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import math
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import portanet
 from portanet import layers
-from portanet.backends.primitives.axes import Axis
 from portanet.errors import ConfigError
 from portanet.export.excerpt import excerpt
 from portanet.export.npz import npz_bytes
-from portanet.export.source import Exp, Source, Step, cannot, read
+from portanet.export.numpy_lines import LINES, array
+from portanet.export.source import Source, Step, cannot, read
 from portanet.files.atomic import write
-from portanet.layers import Layer
-from portanet.layers.windows import pair
 from portanet.names import escaped
 
 _INDENT = "    "
@@ -107,18 +104,34 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
     """Yield a line for each layer that does something at inference."""
     for step in steps:
         kind = type(step.layer)
-        if kind in (layers.Dropout, layers.Augment):
+        if kind in (layers.Dropout, layers.Dropout2D, layers.Augment):
             continue
         note = f"  # {escaped(step.place)}, {step.out_shape}"
         if kind is layers.Residual:
             yield f"skip{depth} = x{note}"
-            yield from _forward(step.chain, depth + 1)
-            yield f"x = skip{depth} + x"
+            if not step.layer.shortcut:
+                yield from _forward(step.chain, depth + 1)
+                yield f"x = skip{depth} + x"
+                continue
+            *inner, shortcut = step.inner
+            yield from _forward(tuple(itertools.chain(*inner)), depth + 1)
+            yield f"x, skip{depth} = skip{depth}, x"
+            yield from _forward(shortcut, depth + 1)
+            yield f"x = x + skip{depth}"
+            continue
+        if kind is layers.Branches:
+            yield f"whole{depth}, paths{depth} = x, []{note}"
+            for branch in step.inner:
+                yield f"x = whole{depth}"
+                yield from _forward(branch, depth + 1)
+                yield f"paths{depth}.append(x)"
+            joined = f"np.concatenate(paths{depth}, axis=-1)" if step.layer.join == "concat" else f"sum(paths{depth})"
+            yield f"x = {joined}"
             continue
         if kind is layers.Parametric:
             yield f"straight{depth} = x{note}"
             yield from _forward(step.chain, depth + 1)
-            yield f"x = straight{depth} + {_array(step, 'strength')} * (x - straight{depth})"
+            yield f"x = straight{depth} + {array(step, 'strength')} * (x - straight{depth})"
             continue
         if kind is layers.Parallel:
             yield f"whole{depth}, sides{depth} = x, []{note}"
@@ -130,106 +143,10 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
                 start += size
             yield f"x = np.concatenate(sides{depth}, axis=1)"
             continue
-        if kind not in _LINES:
+        if kind not in LINES:
             raise cannot(step, "NumPy")
-        yield f"x = {_LINES[kind](step)}{note}"
+        yield f"x = {LINES[kind](step)}{note}"
 
-
-def _array(step: Step, name: str) -> str:
-    return f"W[{json.dumps(step.prefix + name)}]" if name in step.arrays else "None"
-
-
-def _dense(step: Step) -> str:
-    return f"x @ {_array(step, 'weight')}" + (f" + {_array(step, 'bias')}" if "bias" in step.arrays else "")
-
-
-def _ntk_dense(step: Step) -> str:
-    factor = 1 / math.sqrt(step.arrays["weight"].shape[0])
-    bias = f" + {_array(step, 'bias')} * {step.layer.bias_factor!r}" if "bias" in step.arrays else ""
-    return f"x @ {_array(step, 'weight')} * {factor!r}{bias}"
-
-
-def _periodic(step: Step) -> str:
-    arrays = ", ".join(_array(step, name) for name in ("frequency", "phase", "weight", "bias"))
-    return f"periodic_embedding(x, {arrays}, skip={step.layer.skip})"
-
-
-def _rescale(step: Step) -> str:
-    scale, offset = float(step.layer.scale), float(step.layer.offset)
-    return f"x * {scale!r}" + (f" {'-' if offset < 0 else '+'} {abs(offset)!r}" if offset else "")
-
-
-def _reshape(step: Step) -> str:
-    return f"x.reshape(len(x), {', '.join(map(str, step.out_shape))})"
-
-
-def _settings(**given: Any) -> str:
-    """Return keyword arguments, without those that are the functions' defaults."""
-    plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
-    return "".join(f", {name}={value}" for name, value in given.items() if value != plain.get(name))
-
-
-def _padding(rows: Axis, columns: Axis) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (rows.before, rows.after), (columns.before, columns.after)
-
-
-def _conv(step: Step) -> str:
-    layer = step.layer
-    rows, columns = layer.axes(*step.in_shape[:2])
-    padding, dilation = _padding(rows, columns), pair(layer.dilation)
-    settings = _settings(stride=(rows.stride, columns.stride), padding=padding, dilation=dilation, groups=layer.groups)
-    return f"conv2d(x, {_array(step, 'weight')}, {_array(step, 'bias')}{settings})"
-
-
-def _pool(name: str) -> Callable[[Step], str]:
-    def line(step: Step) -> str:
-        rows, columns = step.layer.axes(*step.in_shape[:2])
-        kernel, stride = (rows.kernel, columns.kernel), (rows.stride, columns.stride)
-        return f"{name}(x, kernel={kernel}, stride={stride}{_settings(padding=_padding(rows, columns))})"
-
-    return line
-
-
-def _function(name: str, *settings: str, arrays: Sequence[str] = ()) -> Callable[[Step], str]:
-    def line(step: Step) -> str:
-        words = ["x", *(_array(step, a) for a in arrays), *(repr(float(getattr(step.layer, s))) for s in settings)]
-        return f"{name}({', '.join(words)})"
-
-    return line
-
-
-_LINES: dict[type[Layer], Callable[[Step], str]] = {
-    layers.AvgPool2D: _pool("avg_pool"),
-    layers.BatchNorm: _function("batch_norm", "eps", arrays=("gamma", "beta", "mean", "variance")),
-    layers.Conv2D: _conv,
-    layers.Dense: _dense,
-    layers.ELU: _function("elu", "alpha"),
-    layers.Embedding: _function("embedding", arrays=("weight",)),
-    layers.Flatten: _reshape,
-    layers.GELU: _function("gelu"),
-    layers.GlobalAvgPool2D: lambda step: "x.mean(axis=(1, 2))",
-    layers.LayerNorm: _function("layer_norm", "eps", arrays=("gamma", "beta")),
-    layers.LeakyReLU: _function("leaky_relu", "slope"),
-    layers.MaxPool2D: _pool("max_pool"),
-    layers.Mish: _function("mish"),
-    layers.NTKDense: _ntk_dense,
-    layers.OneHot: lambda step: f"one_hot(x, {tuple(step.layer.sizes)})",
-    layers.PeriodicEmbedding: _periodic,
-    layers.ReLU: _function("relu"),
-    layers.Rescale: _rescale,
-    layers.Reshape: _reshape,
-    layers.RobustScale: lambda step: f"(x - {_array(step, 'median')}) * {_array(step, 'factor')}",
-    layers.SELU: _function("selu"),
-    layers.Scale: lambda step: f"x * {_array(step, 'scale')}",
-    layers.Sigmoid: _function("sigmoid"),
-    layers.SmoothClip: _function("smooth_clip", "limit"),
-    layers.Softmax: _function("softmax"),
-    layers.Softplus: _function("softplus"),
-    layers.Standardize: lambda step: f"(x - {_array(step, 'mean')}) * {_array(step, 'inverse_std')}",
-    layers.Swish: _function("swish"),
-    layers.Tanh: lambda step: "np.tanh(x)",
-    Exp: lambda step: "np.exp(x)",
-}
 
 _TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, and the .npz of its own name beside it.
 

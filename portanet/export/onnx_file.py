@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import portanet
 from portanet.errors import need
-from portanet.export.onnx_layers import Graph
+from portanet.export.onnx_graph import Graph
+from portanet.export.onnx_layers import STEPS
 from portanet.export.source import Source, read
 from portanet.files.atomic import write
 
@@ -51,7 +52,7 @@ def onnx_model(model: Any, *, raw: bool = False) -> ModelProto:
     """Return a trained network as an ``onnx.ModelProto`` that ``onnx.checker`` has passed; see :func:`to_onnx`."""
     onnx = need("onnx", "onnx", "to_onnx")
     source = read(model, raw=raw, what="to_onnx")
-    graph = Graph(onnx)
+    graph = Graph(onnx, STEPS)
     found = graph.add(source.steps, "input")
     if not graph.nodes:
         found = graph.node("Identity", [found], "output")

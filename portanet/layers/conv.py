@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
 from portanet.backends.primitives.axes import Axis
-from portanet.backends.primitives.convolution import convolve, convolve_back
+from portanet.backends.primitives.convolution import convolve, convolve_dw, convolve_dx
 from portanet.checks import Count, NotNegative
 from portanet.errors import ConfigError, ShapeError
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import RatedLayer, as_rows, sum_rows
-from portanet.layers.windows import Padding, Sizes, axis, check_padding, pair
+from portanet.layers.windows import Padding, Sizes, axis, check_padding, pair, sides
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -39,9 +39,9 @@ class Conv2D(RatedLayer):
     kernel : int or (int, int)
     stride, dilation : int or (int, int)
         All 1 or more.
-    padding : "valid", "same", or int
-        An int is 0 or more, and below the larger of 17 and the kernel's size, dilation included; see
-        :func:`portanet.layers.windows.axis`.
+    padding : "valid", "same", int, (int, int), or ((int, int), (int, int))
+        Numbers of pixels: on all sides, of rows and columns, or ((top, bottom), (left, right)). Each is 0 or more, and
+        below the larger of 17 and the kernel's size, dilation included; see :func:`portanet.layers.windows.axis`.
     groups : int
         Number of groups of channels, 1 or more, each convolved by itself; as many as channels is depthwise.
     bias : bool
@@ -68,8 +68,8 @@ class Conv2D(RatedLayer):
         if self.units % self.groups:
             message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
             raise ConfigError(message)
-        reaches = (d * (k - 1) + 1 for k, d in zip(pair(self.kernel), pair(self.dilation), strict=True))
-        check_padding("Conv2D", self.padding, max(*reaches, _PADDING))
+        reach = max(*(d * (k - 1) + 1 for k, d in zip(pair(self.kernel), pair(self.dilation), strict=True)), _PADDING)
+        check_padding("Conv2D", self.padding, reach, reach)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
@@ -91,8 +91,8 @@ class Conv2D(RatedLayer):
 
     def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
         """Return the window's arithmetic for images of that size."""
-        sizes = zip((height, width), pair(self.kernel), pair(self.stride), pair(self.dilation), strict=True)
-        rows, columns = (axis(size, k, s, self.padding, d) for size, k, s, d in sizes)
+        sizes = (height, width), pair(self.kernel), pair(self.stride), sides(self.padding), pair(self.dilation)
+        rows, columns = (axis(*own) for own in zip(*sizes, strict=True))
         return rows, columns
 
     def scratch(self, in_shape: Shape) -> int:
@@ -117,5 +117,5 @@ class Conv2D(RatedLayer):
         x, weight = cache
         grads = {"bias": sum_rows(as_rows(dy, 2), namespace(dy))} if self.bias else {}
         axes = self.axes(x.shape[1], x.shape[2])
-        dx, grads["weight"] = convolve_back(x, weight, dy, *axes, self.groups, need_dx=need_dx)
-        return dx, grads
+        grads["weight"] = convolve_dw(x, dy, *axes, self.groups)
+        return (convolve_dx(dy, weight, *axes, self.groups) if need_dx else None), grads

@@ -29,6 +29,12 @@ class SoftmaxCrossEntropy(Loss):
     ----------
     label_smoothing : float
         Share e of each target that is spread evenly over the K classes, t (1 - e) + e / K; 0 ≤ e < 1.
+
+    Notes
+    -----
+    Class weights (``fit(class_weight=...)``) are weights of samples: each sample's whole loss, smoothed part included,
+    is weighted by its own class. ``torch.nn.CrossEntropyLoss(weight, label_smoothing=...)`` weights the smoothed part
+    by the class that it falls on: the two differ where both are used, and are the same where one of them is.
     """
 
     label_smoothing: Share = 0.0

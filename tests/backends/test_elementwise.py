@@ -32,10 +32,16 @@ def layer_calls():
         pn.Tanh(),
         pn.Softplus(),
         pn.GELU(),
+        pn.GELU("none"),
         pn.Swish(),
         pn.Mish(),
         pn.SELU(),
         pn.SmoothClip(0.7),
+        pn.CELU(0.7),
+        pn.ReLU6(),
+        pn.Hardsigmoid(),
+        pn.Hardswish(),
+        pn.Softsign(),
     ):
         yield layer, "forward", lambda x, dy, layer=layer: (layer, {}, x - 1.0)
         yield layer, "backward", lambda x, dy, layer=layer: (layer, {}, dy, layer.forward({}, x - 1.0)[1])

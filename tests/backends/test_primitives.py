@@ -7,7 +7,7 @@ import pytest
 
 import portanet as pn
 from portanet.backends.primitives import convolution_portable as portable
-from portanet.backends.primitives.convolution import convolve, convolve_back
+from portanet.backends.primitives.convolution import convolve, convolve_dw, convolve_dx
 from portanet.backends.primitives.index_add import index_add, index_add_portable
 from portanet.layers.windows import axis
 from tests.backends.at_hand import require
@@ -41,6 +41,15 @@ def arrays(name, n=3):
     return (x, weight, dy), (rows, columns, groups)
 
 
+def by_reference(given, how):
+    x, weight, dy = given
+    return [
+        portable.convolve(x, weight, *how),
+        portable.convolve_dx(dy, weight, *how),
+        portable.convolve_dw(x, dy, *how),
+    ]
+
+
 def agree(got, expected, dtype):
     assert got.shape == expected.shape
     scale = np.abs(expected).max() or 1.0
@@ -52,13 +61,11 @@ def agree(got, expected, dtype):
 def test_convolution(backend, name, dtype):
     given, how = arrays(name)
     x, weight, dy = given
-    expected = [portable.convolve(x, weight, *how), *portable.convolve_back(x, weight, dy, *how, need_dx=True)]
+    expected = by_reference(given, how)
     with backend.activate(dtype):
         x, weight, dy = (backend.asarray(a, dtype) for a in given)
-        got = [convolve(x, weight, *how), *convolve_back(x, weight, dy, *how)]
-        none, alone = convolve_back(x, weight, dy, *how, need_dx=False)
-        assert none is None
-        for mine, its in zip([*got, alone], [*expected, expected[2]], strict=True):
+        got = [convolve(x, weight, *how), convolve_dx(dy, weight, *how), convolve_dw(x, dy, *how)]
+        for mine, its in zip(got, expected, strict=True):
             assert mine.dtype == x.dtype
             agree(backend.to_numpy(mine), its, dtype)
         for mine, its in zip((x, weight, dy), given, strict=True):  # nothing was written over
@@ -69,18 +76,15 @@ def test_convolution(backend, name, dtype):
 def test_convolution_by_lax(name):
     """What runs on GPUs and TPUs, on whatever JAX runs on here."""
     backend = require("jax")
-    from portanet.backends.primitives.convolution_jax import lax_convolve, lax_convolve_back
+    from portanet.backends.primitives.convolution_jax import lax_convolve, lax_convolve_dw, lax_convolve_dx
 
     given, how = arrays(name)
-    settings = dict(zip(("rows", "columns", "groups"), how, strict=True))
     x, weight, dy = given
-    expected = [portable.convolve(x, weight, *how), *portable.convolve_back(x, weight, dy, *how, need_dx=True)]
+    expected = by_reference(given, how)
     with backend.activate("float64"):
         x, weight, dy = (backend.asarray(a, "float64") for a in given)
-        got = [lax_convolve(x, weight, **settings), *lax_convolve_back(x, weight, dy, **settings, need_dx=True)]
-        none, alone = lax_convolve_back(x, weight, dy, **settings, need_dx=False)
-        assert none is None
-        for mine, its in zip([*got, alone], [*expected, expected[2]], strict=True):
+        got = [lax_convolve(x, weight, *how), lax_convolve_dx(dy, weight, *how), lax_convolve_dw(x, dy, *how)]
+        for mine, its in zip(got, expected, strict=True):
             agree(backend.to_numpy(mine), its, "float64")
 
 

@@ -12,6 +12,7 @@ import pytest
 import portanet as pn
 from portanet.data import load
 from portanet.data.batching import prepare
+from portanet.recipes.images import MODELS
 from tests.cli.tables import table
 
 QUICK = ("--layers", "6", "--epochs", "2")
@@ -168,10 +169,25 @@ def test_cnn(cli):
 
 def test_cnn_comes_back_from_its_config(cli):
     assert cli("train", "digits", "--model", "cnn", "--layers", "16", "--dropout", "0", "--epochs", "1").code == 0
+
     assert cli("train", "--config", "runs/digits/config.toml", "--out", "again").code == 0
     first, again = model("runs/digits/best.safetensors"), model("again/best.safetensors")
     assert first.net == again.net
     assert not any(layer == pn.Dropout(0.5) for layer in first.net.layers)
+
+
+@pytest.mark.parametrize("name", ["lenet", "vgg", "resnet", "depthwise"])
+def test_named_networks(cli, name):
+    done = cli("train", "digits", "--model", name, "--epochs", "0", "--out", "run")
+    assert done.code == 0, done.err
+    first, second, *own = model("run/last.safetensors").net.layers
+    assert (type(first).__name__, second) == ("Standardize", pn.Reshape((8, 8, 1)))
+    assert own == MODELS[name](10, (8, 8, 1))
+    again = cli("train", "--config", "run/config.toml", "--epochs", "0", "--out", "again")
+    assert again.code == 0, again.err
+    refused = cli("train", "digits", "--model", name, "--dropout", "0.3")
+    assert refused.code == 2
+    assert f"--dropout: --model {name} has its own layers; leave it out" in refused.err
 
 
 def test_cnn_wants_images(cli):
