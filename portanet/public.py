@@ -17,8 +17,8 @@ PUBLIC = {
         GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Mish NTKDense OneHot Parallel Parametric
         PeriodicEmbedding ReLU Rescale Reshape Residual RobustScale SELU Scale Sequential Sigmoid
         SmoothClip Softmax Softplus Standardize Swish Tanh custom_activation""",
-    "losses": """BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson SoftmaxCrossEntropy
-        SumSquaredError""",
+    "losses": """BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson Quantile
+        SoftmaxCrossEntropy SumSquaredError""",
     "metrics": """Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix""",
     "optimizers": """Adagrad Adam AdamW Lion Optimizer RMSprop SGD""",
     "schedules": """Constant CosLog Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp""",
@@ -32,7 +32,7 @@ PUBLIC = {
 KNOWN = {
     "activation": """elu gelu leaky_relu relu sigmoid softmax softplus swish tanh mish selu linear""",
     "loss": """binary_cross_entropy softmax_cross_entropy huber mean_absolute_error mean_squared_error poisson
-        sum_squared_error""",
+        quantile sum_squared_error""",
     "optimizer": """sgd adagrad adam adamw lion rmsprop""",
     "schedule": """constant step exponential cosine coslog one-cycle warm-up plateau""",
 }

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from portanet.cli.config import ConfigurableCommand, config_option, from_file, resume_option
 from portanet.cli.output import echo, numbers, print_json, say
@@ -47,11 +46,7 @@ def train(
     keep_memory()
     if isinstance(given["layers"], list):
         with from_file(ctx, resume):
-            _refuse_idle_options(ctx)
-    if given["model"] == "cnn":
-        for name, value in (("layers", (128,)), ("dropout", 0.5)):
-            if ctx.get_parameter_source(name) == ParameterSource.DEFAULT:
-                given[name] = value
+            _refuse_idle_options(ctx, given)
     if resume is not None:  # the run has weights and a folder
         given["init_from"] = None
         with from_file(ctx, resume):
@@ -104,9 +99,9 @@ def _train(
     ctx.exit(code)
 
 
-def _refuse_idle_options(ctx: click.Context) -> None:
+def _refuse_idle_options(ctx: click.Context, given: dict[str, Any]) -> None:
     """Raise ConfigError for an option that would do nothing, since the layers were listed one by one."""
     for name in OF_HIDDEN_LAYERS:
-        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
+        if given[name] is not None:
             where = f"but {ctx.meta['portanet.config']} lists them as [[layers]]; set it there, or leave it out"
             raise ConfigError(f"{name} says what the layers of --layers are made of, " + where)
