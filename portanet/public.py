@@ -21,8 +21,8 @@ PUBLIC = {
         Parametric PeriodicEmbedding RMSNorm ReLU ReLU6 Rescale Reshape Residual RobustScale SELU
         Scale Sequential Sigmoid SmoothClip Softmax Softplus Softsign Standardize Swish Tanh
         UpSample2D ZeroPad2D custom_activation""",
-    "losses": """BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson SoftmaxCrossEntropy
-        SumSquaredError""",
+    "losses": """BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson Quantile
+        SoftmaxCrossEntropy SumSquaredError""",
     "metrics": """Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix""",
     "optimizers": """Adagrad Adam AdamW Lion Optimizer RMSprop SGD""",
     "random": """Key""",
@@ -35,9 +35,10 @@ PUBLIC = {
 """The names in the ``__all__`` of each module."""
 
 KNOWN = {
-    "activation": """elu leaky_relu relu sigmoid softmax softplus swish tanh mish selu linear""",
+    "activation": """elu leaky_relu relu sigmoid softmax softplus swish tanh gelu hardsigmoid hardswish relu6 softsign
+        celu selu log_softmax mish linear""",
     "loss": """binary_cross_entropy softmax_cross_entropy huber mean_absolute_error mean_squared_error poisson
-        sum_squared_error""",
+        quantile sum_squared_error""",
     "optimizer": """sgd adagrad adam adamw lion rmsprop""",
     "schedule": """constant step exponential cosine coslog one-cycle warm-up plateau""",
 }

@@ -111,6 +111,7 @@ def _weighted(values, weight):
     return values.mean() if weight is None else (values * weight).sum() / weight.sum()
 
 
+TAUS = [0.1, 0.4, 0.5, 0.9]
 LOSSES = [
     (losses.SoftmaxCrossEntropy(), "classes", lambda z, t: F.cross_entropy(z, t, reduction="none")),
     (
@@ -128,6 +129,13 @@ LOSSES = [
     (losses.MeanSquaredError(), "numbers", lambda y, t: F.mse_loss(y, t, reduction="none").mean(-1)),
     (losses.MeanAbsoluteError(), "numbers", lambda y, t: F.l1_loss(y, t, reduction="none").mean(-1)),
     (losses.Huber(0.7), "numbers", lambda y, t: F.huber_loss(y, t, reduction="none", delta=0.7).mean(-1)),
+    (
+        losses.Quantile(tuple(TAUS)),
+        "numbers",
+        lambda y, t: torch.maximum(
+            (t - y) * torch.tensor(TAUS, dtype=torch.float64), (t - y) * (torch.tensor(TAUS, dtype=torch.float64) - 1)
+        ).mean(-1),
+    ),
     (losses.Poisson(), "counts", lambda z, t: F.poisson_nll_loss(z, t, log_input=True, reduction="none").mean(-1)),
 ]
 

@@ -15,6 +15,7 @@ from portanet.typing import Array
 __all__ = ["convolve", "convolve_dw", "convolve_dx", "lax_convolve", "lax_convolve_dw", "lax_convolve_dx"]
 
 _lax: Any = jax.lax  # parts of JAX carry no types
+_shape_of: Any = jax.ShapeDtypeStruct
 
 
 def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
@@ -49,14 +50,14 @@ def lax_convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int
 
 def lax_convolve_dx(dy: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
     """Return the gradient of :func:`lax_convolve` by the images: its transpose, for it is linear in each argument."""
-    x = jax.ShapeDtypeStruct((dy.shape[0], rows.size, columns.size, weight.shape[2] * groups), dy.dtype)
+    x: Any = _shape_of((dy.shape[0], rows.size, columns.size, weight.shape[2] * groups), dy.dtype)
     (dx,) = jax.linear_transpose(lambda images: lax_convolve(images, weight, rows, columns, groups), x)(dy)
     return dx
 
 
 def lax_convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int) -> Array:
     """Return the gradient of :func:`lax_convolve` by the weight."""
-    weight = jax.ShapeDtypeStruct((rows.kernel, columns.kernel, x.shape[3] // groups, dy.shape[3]), dy.dtype)
+    weight: Any = _shape_of((rows.kernel, columns.kernel, x.shape[3] // groups, dy.shape[3]), dy.dtype)
     (dw,) = jax.linear_transpose(lambda w: lax_convolve(x, w, rows, columns, groups), weight)(dy)
     return dw
 

@@ -32,6 +32,8 @@ def shape_words(shape: Shape) -> str:
 def data_in_words(dataset: Dataset) -> str:
     """Return a data set in one line."""
     kind = f"{len(dataset.classes)} classes" if dataset.classes else "numbers to predict"
+    if dataset.outputs:
+        kind = f"{len(dataset.outputs)} {'labels' if dataset.labels else 'numbers'} to predict"
     test = "no test part" if dataset.x_test is None else f"a test part of {len(dataset.x_test)}"
     return f"{dataset.name}: {len(dataset.x)} samples of {shape_words(dataset.x.shape[1:])}, {kind}, {test}"
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from portanet import layers, losses
+from portanet.cli.recipe import REALMLP, made
 from portanet.cli.train_options import Options
 from portanet.data import Dataset, Plan
 from portanet.data.front import front
@@ -13,10 +14,11 @@ from portanet.errors import ConfigError, DataError
 from portanet.layers import Dense, Dropout, Flatten, Layer, Parallel, Rescale, Sequential, Standardize
 from portanet.layers.config import activation, layers_from
 from portanet.losses import LOSSES, Loss
+from portanet.recipes import Recipe
 from portanet.recipes.images import MODELS
 
 _IN_FRONT = (Rescale, Standardize, layers.Augment)  # they leave the shape as it is
-_LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus")  # they lose about half of the signal
+_LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus", "mish", "celu", "relu6", "hardswish")  # they lose about half of the signal
 
 
 def choose_loss(options: Options, dataset: Dataset) -> Loss:
@@ -33,9 +35,9 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     if classes == 1:
         got = f"{dataset.name}: expected two classes or more, got {dataset.classes[0]!r} alone"
         raise DataError(got + "; choose another target, or --task regression")
-    suited = "mean_squared_error"
+    suited = "binary_cross_entropy" if dataset.labels else "mean_squared_error"
     if classes:
-        single = classes == 2 and _listed_outputs(options) != 2
+        single = classes == 2 and _listed_outputs(options) != 2 and options.recipe != REALMLP
         suited = "binary_cross_entropy" if single else "softmax_cross_entropy"
     name = options.loss or suited
     LOSSES.find(name, at="--loss")
@@ -44,6 +46,8 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
         wrong = f"expected counts, got targets of {classes} classes; take {suited}, or --task regression"
     if name == "softmax_cross_entropy" and not classes and dataset.y.ndim == 1:
         wrong = f"expected classes, got targets that are numbers; take {suited}, or --task classification"
+    if name == "quantile" and (classes or dataset.y.ndim > 1):
+        wrong = f"expected one target of numbers, got {'classes' if classes else 'several'}; take {suited}"
     if wrong:
         raise ConfigError(f"--loss {name}: " + wrong)
     if options.label_smoothing is None:
@@ -57,7 +61,7 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
 
 def _in_units(loss: Loss, options: Options, dataset: Dataset) -> Loss:
     """Return a loss of errors in units of the targets' standard deviation, if these are to be standardised."""
-    if dataset.classes or not options.standardize_target or not hasattr(loss, "unit"):
+    if dataset.classes or dataset.labels or not options.standardize_target or not hasattr(loss, "unit"):
         return loss
     layers_end = isinstance(options.layers, list) and not isinstance(layers_from(options.layers)[-1], Dense)
     if layers_end or activation(options.output_activation or "linear") is not None:
@@ -66,22 +70,27 @@ def _in_units(loss: Loss, options: Options, dataset: Dataset) -> Loss:
     return dataclasses.replace(loss, unit=units[0] if len(units) == 1 else tuple(units))  # type: ignore[type-var]
 
 
-def metrics(dataset: Dataset) -> list[str]:
+def metrics(dataset: Dataset, loss: Loss) -> list[str]:
     """Return the metrics that are shown beside the loss."""
-    return ["accuracy"] if dataset.classes else ["mae", "r2"]
+    if isinstance(loss, losses.Quantile):
+        return []
+    return ["accuracy"] if dataset.classes or dataset.labels else ["mae", "r2"]
+
+
+def designed(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None) -> tuple[Sequential, Recipe | None]:
+    """Return the network for the training part of a data set, and the recipe that it is trained by if there is one."""
+    found = made(options, dataset, loss, _outputs(dataset, loss), _last(dataset, loss), plan)
+    return (build(options, dataset, loss, plan), None) if found is None else (found.net, found)
 
 
 def build(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None = None) -> Sequential:
-    """Return the network for the training part of a data set, with its preprocessing in front.
+    """Return the plain network for the training part of a data set, with its preprocessing in front.
 
     That brings the training part to mean 0 and standard deviation 1: pixels all together, columns of a table one by
     one. If the loss is in units of the targets' deviation, a last layer brings the outputs to the targets' scale.
     """
     x = dataset.x
-    before = _preprocessing(dataset, plan)
-    last: list[Layer] = []
-    if getattr(loss, "unit", 1.0) != 1.0:
-        last = [Standardize.back_to(dataset.y.reshape(len(dataset.y), -1))]
+    before, last = _preprocessing(dataset, plan), _last(dataset, loss)
     if isinstance(options.layers, list):
         own = list(layers_from(options.layers))
         first: list[Layer] = [] if isinstance(own[0], Rescale | Standardize) else [before]
@@ -110,6 +119,14 @@ def build(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None = No
     ending = options.output_activation or ("sigmoid" if dataset.classes and loss.output is None else "linear")
     output, link = Dense(_outputs(dataset, loss), options.bias, _init(options, ending)), activation(ending)
     return Sequential((*start, *dense, output, *([link] if link else []), *last))
+
+
+def _last(dataset: Dataset, loss: Loss) -> list[Layer]:
+    """Return what brings outputs to the scale of the targets, if the loss is in units of their deviation."""
+    if getattr(loss, "unit", 1.0) == 1.0:
+        return []
+    y = dataset.y.reshape(len(dataset.y), -1)
+    return [Standardize.back_to(y[:, [0] * _outputs(dataset, loss)] if isinstance(loss, losses.Quantile) else y)]
 
 
 def _images(options: Options, dataset: Dataset) -> list[Layer]:
@@ -167,6 +184,8 @@ def _preprocessing(dataset: Dataset, plan: Plan | None) -> Layer:
 
 
 def _outputs(dataset: Dataset, loss: Loss) -> int:
+    if isinstance(loss, losses.Quantile):
+        return len(loss.taus)
     if not dataset.classes:
         return int(dataset.y.shape[1]) if dataset.y.ndim > 1 else 1
     single = len(dataset.classes) == 2 and isinstance(loss, losses.BinaryCrossEntropy)

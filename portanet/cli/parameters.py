@@ -107,7 +107,9 @@ target_option = click.option(
     "--target", metavar="COLUMN", help="Tables: the target's column. Default: the one that the run was trained on."
 )
 column_option = click.option(
-    "--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last."
+    "--target",
+    metavar="COLUMN",
+    help="Tables: the target's column, by name, index from 0, first or last; or several, A,B, of numbers or of yes/no.",
 )
 task_option = click.option(
     "--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it."

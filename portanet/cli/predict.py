@@ -38,6 +38,13 @@ _ROWS = 4096  # turned into text at once: as Python's numbers and text they take
 )
 @click.option("--proba", is_flag=True, help="A column of probabilities a class, instead of the label.")
 @click.option(
+    "--interval",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Numbers: two more columns, between which such a share of the targets lies, 0.9 for example. RUN is a run's "
+    "folder; the validation samples tell how wide.",
+)
+@click.option(
     "--escape-formulas",
     is_flag=True,
     help="Put an apostrophe before names that a spreadsheet would run as a formula (=, +, -, @ in front).",
@@ -60,6 +67,7 @@ def predict(
     stream: bool | None,
     any_size: bool,
     proba: bool,
+    interval: float | None,
     escape_formulas: bool,
 ) -> None:
     """Write a trained network's predictions for DATA as CSV.
@@ -68,15 +76,17 @@ def predict(
     A table may lack the target's column. Open the file of a stranger's network in a spreadsheet only if it was written
     with --escape-formulas: its names may be formulas.
     """
-    from portanet.cli import stored, unlabelled
+    from portanet.cli import intervals, stored, unlabelled
     from portanet.files.atomic import replacing
 
     net = stored.model(run, which, backend, any_size=any_size)
+    widths = None if interval is None else intervals.widths(run, which, net, interval)
     x = None if target is not None or stream else unlabelled.read(data, net)
     if x is None:
         dataset = stored.data_for(net, run, data, target, stream=stream)
         _, x, _ = stored.part_of(dataset, part)
-    pieces = _csv(*_table(net, stored.shaped(x, net, data), proba=proba, inert=escape_formulas))
+    found = _table(net, stored.shaped(x, net, data), proba=proba, inert=escape_formulas)
+    pieces = _csv(*(found if widths is None else intervals.with_bounds(*found, widths, net.loss.target_range)))
     if out is None or str(out) == "-":
         for piece in pieces:
             click.echo(piece, nl=False)
@@ -103,6 +113,9 @@ def _table(net: Model, x: Any, *, proba: bool, inert: bool) -> tuple[list[str], 
 
     With `inert`, names that a spreadsheet would run as a formula have an apostrophe in front.
     """
+    from portanet.data.cells import split_names
+    from portanet.losses import Quantile
+
     if net.places:
         expected, shape = "a network with a row of outputs for each sample", (*net.places, net.outputs)
         message = f"RUN: expected {expected}, got outputs of shape {shape}; use portanet.load(...).predict(x)"
@@ -113,11 +126,17 @@ def _table(net: Model, x: Any, *, proba: bool, inert: bool) -> tuple[list[str], 
         raise ConfigError(message)
     names = list(net.classes) or [str(i) for i in range(max(net.outputs, 2))]
     names = [_inert(name) for name in names] if inert else names
+    several = () if net.columns is None else split_names(net.columns.target)
+    several = several if len(several) == net.outputs > 1 else ()
+    if classifies and several and several == net.classes:  # labels: each is there or not
+        return names, net.predict(x) if proba else net.predict_classes(x), _texts if proba else lambda row: row
     if classifies and not proba:
         return ["label"], net.predict_classes(x), lambda i: [names[i]]
     values = net.predict(x)
     if not classifies:
         header = ["value"] if net.outputs == 1 else [f"value_{i}" for i in range(net.outputs)]
+        header = [f"quantile_{tau:g}" for tau in net.loss.taus] if isinstance(net.loss, Quantile) else header
+        header = ([_inert(name) for name in several] if inert else list(several)) or header
         return header, values, _texts
     return names, values, _texts if net.outputs > 1 else lambda row: _texts([1.0 - row[0], row[0]])
 

@@ -87,6 +87,8 @@ def data_for(net: Model, path: str, source: str, target: str | None, *, stream: 
     found = load(source, target=target, task=task, stream=stream, reading=reading)
     if plan is not None and (found.features or isinstance(found.x, Table)):
         found = encoded(found, plan)
+    if found.outputs:
+        return found
     if net.classes:
         return found.with_classes(net.classes)
     return found if named or not found.classes or net.outputs > 1 else _as_numbers(found)

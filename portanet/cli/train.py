@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from portanet.cli.config import ConfigurableCommand, config_option, from_file, resume_option
 from portanet.cli.output import echo, numbers, print_json, say
@@ -47,14 +46,10 @@ def train(
     keep_memory()
     if isinstance(given["layers"], list):
         with from_file(ctx, resume):
-            _refuse_idle_options(ctx)
+            _refuse_idle_options(ctx, given)
     if given["model"] in NAMED and not isinstance(given["layers"], list):
         with from_file(ctx, resume):
-            _refuse_changes(ctx, given)
-    if given["model"] == "cnn":
-        for name, value in (("layers", (128,)), ("dropout", 0.5)):
-            if ctx.get_parameter_source(name) == ParameterSource.DEFAULT:
-                given[name] = value
+            _refuse_changes(given)
     if resume is not None:  # the run has weights and a folder
         given["init_from"] = None
         with from_file(ctx, resume):
@@ -107,20 +102,18 @@ def _train(
     ctx.exit(code)
 
 
-def _refuse_changes(ctx: click.Context, given: dict[str, Any]) -> None:
+def _refuse_changes(given: dict[str, Any]) -> None:
     """Raise ConfigError for an option that would do nothing, since the network is a whole one by its name."""
-    for param in ctx.command.params:
-        name = str(param.name)
-        idle = name in ("layers", "activation", "bias", "dropout", "init")
-        if idle and given[name] != param.type_cast_value(ctx, param.default):
+    for name in ("layers", "activation", "bias", "dropout", "init"):
+        if given[name] is not None:
             option = f"--{name.replace('_', '-')}"
-            message = f"{option}: --model {given['model']} has its own layers; leave it out, or take --model cnn"
+            message = f"{option}: --model {given['model']} has its own layers; leave it out, or use --model cnn"
             raise ConfigError(message)
 
 
-def _refuse_idle_options(ctx: click.Context) -> None:
+def _refuse_idle_options(ctx: click.Context, given: dict[str, Any]) -> None:
     """Raise ConfigError for an option that would do nothing, since the layers were listed one by one."""
     for name in OF_HIDDEN_LAYERS:
-        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
+        if given[name] is not None:
             where = f"but {ctx.meta['portanet.config']} lists them as [[layers]]; set it there, or leave it out"
             raise ConfigError(f"{name} says what the layers of --layers are made of, " + where)

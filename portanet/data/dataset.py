@@ -36,7 +36,11 @@ class Dataset:
     features : tuple of str
         Names of the columns, if the data has them.
     target, place : str, int
-        Name and index of the target's column, if it was one of a table's.
+        Name and index of the target's column, if it was one of a table's; several names with commas between them.
+    outputs : tuple of str
+        Names of several targets.
+    labels : bool
+        Whether these are labels, 0 or 1 each.
     scale : float or None
         Largest value that the format defines: 255 for images and pixels, 16 for scikit-learn's digits, 1 for text
         digits, None for tables and points. Readers leave `x` as it was read; whoever builds the network divides by it.
@@ -52,6 +56,8 @@ class Dataset:
     scale: float | None = None
     target: str = ""
     place: int = -1
+    outputs: tuple[str, ...] = ()
+    labels: bool = False
 
     def __post_init__(self) -> None:
         for part, x, y in (("training", self.x, self.y), ("test", self.x_test, self.y_test)):

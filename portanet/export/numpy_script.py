@@ -15,6 +15,7 @@ from portanet.errors import ConfigError
 from portanet.export.excerpt import excerpt
 from portanet.export.npz import npz_bytes
 from portanet.export.numpy_lines import LINES, array
+from portanet.export.numpy_tables import table_marks
 from portanet.export.source import Source, Step, cannot, read
 from portanet.files.atomic import write
 from portanet.names import escaped
@@ -26,7 +27,8 @@ def to_numpy_script(model: Any, path: str | os.PathLike[str], *, raw: bool = Fal
     """Write a trained network as a script that needs NumPy alone, and its weights as an ``.npz`` beside it.
 
     ``python model.py samples.npy`` predicts on the command line, ``from model import predict`` in Python: `predict`
-    takes and returns what :meth:`portanet.Trainer.predict` does, in the network's own dtype.
+    takes and returns what :meth:`portanet.Trainer.predict` does, in the network's own dtype. That of a network for a
+    table with text, gaps or dates reads a CSV file, and takes rows as dicts of cells by the names of the columns.
 
     Parameters
     ----------
@@ -77,9 +79,11 @@ def _text(source: Source) -> str:
     else:
         answer, shown = "CLASSES[int(row.argmax())]", "its class"
     classes = list(source.classes) or [str(i) for i in range(max(source.outputs, 2))]
-    parts = _TEMPLATE.replace("from pathlib", "import math\nfrom pathlib") if "math." in functions else _TEMPLATE
-    parts = parts.replace("import sys\nimport math", "import math\nimport sys")
-    for mark, text in {
+    marks = _ARRAYS if source.columns is None else table_marks(source.columns)
+    if source.columns is None and "math." in functions:
+        marks = {**marks, "<IMPORTS>": "import math\nimport sys\n"}
+    marks = {
+        **marks,
         "<VERSION>": portanet.__version__,
         "<SAMPLES>": _shape(source.input_shape),
         "<OUTPUTS>": _shape(source.out_shape),
@@ -88,12 +92,13 @@ def _text(source: Source) -> str:
         "<SHAPE>": repr(source.input_shape),
         "<DTYPE>": source.dtype,
         "<ANSWER>": answer,
-        "<FUNCTIONS>\n\n\n": f"{functions}\n\n\n" if functions else "",
+        "<FUNCTIONS>": f"{functions}\n\n\n" if functions else "",
         "<FORWARD>": body,
-        "<CLASSES>\n": f"CLASSES = {classes!r}\n" if labels else "",  # last: a name may look like a mark
-    }.items():
-        parts = parts.replace(mark, text)
-    return parts
+        "<CLASSES>": f"CLASSES = {classes!r}\n" if labels else "",
+    }
+    about = ("<CHECKED>", "<HELD>", "<ROWS>")  # they hold marks themselves, and nothing of the user's
+    template = re.sub("|".join(about), lambda mark: marks[mark[0]], _TEMPLATE)
+    return re.sub("|".join(marks), lambda mark: marks[mark[0]], template)  # in one pass: a name may look like a mark
 
 
 def _shape(sample: Sequence[int]) -> str:
@@ -148,45 +153,52 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
         yield f"x = {LINES[kind](step)}{note}"
 
 
+_ARRAYS = {
+    "<IMPORTS>": "import sys\n",
+    "<FILE>": "SAMPLES.npy",
+    "<HELD>": "samples, <SAMPLES>",
+    "<CONSTANTS>": "",
+    "<TABLES>": "",
+    "<TAKEN>": "x: np.ndarray",
+    "<ROWS>": "samples x, <SAMPLES>",
+    "<CHECKED>": """    x = np.asarray(x, dtype="<DTYPE>")
+    if x.shape[1:] != <SHAPE>:
+        raise ValueError(f"expected samples of shape <SAMPLES>, got an array of shape {x.shape}")
+""",
+    "<READ>": "np.load(sys.argv[1], allow_pickle=False)",
+}
+
 _TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, and the .npz of its own name beside it.
 
-usage: python THIS.py SAMPLES.npy [OUT.npy]
+usage: python THIS.py <FILE> [OUT.npy]
 
-SAMPLES.npy holds samples, <SAMPLES>. Of each, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
+<FILE> holds <HELD>. Of each, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+<IMPORTS>from pathlib import Path
 
 import numpy as np
 
-<CLASSES>
-W = dict(np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False))
+<CLASSES><CONSTANTS>W = dict(np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False))
 
 
-<FUNCTIONS>
-
-
-def forward(x: np.ndarray) -> np.ndarray:
+<TABLES><FUNCTIONS>def forward(x: np.ndarray) -> np.ndarray:
 <FORWARD>
     return x
 
 
-def predict(x: np.ndarray) -> np.ndarray:
-    """Return <OUTPUT>, <OUTPUTS>, for samples x, <SAMPLES>."""
-    x = np.asarray(x, dtype="<DTYPE>")
-    if x.shape[1:] != <SHAPE>:
-        raise ValueError(f"expected samples of shape <SAMPLES>, got an array of shape {x.shape}")
-    return np.concatenate([forward(x[i : i + 500]) for i in range(0, max(len(x), 1), 500)])
+def predict(<TAKEN>) -> np.ndarray:
+    """Return <OUTPUT>, <OUTPUTS>, for <ROWS>."""
+<CHECKED>    return np.concatenate([forward(x[i : i + 500]) for i in range(0, max(len(x), 1), 500)])
 
 
 def main() -> None:
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     try:
-        y = predict(np.load(sys.argv[1], allow_pickle=False))
+        y = predict(<READ>)
     except (OSError, ValueError) as error:
         sys.exit(f"{sys.argv[1]}: {error}")
     if len(sys.argv) == 3:

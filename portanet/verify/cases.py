@@ -277,6 +277,10 @@ LOSSES: dict[str, list[LossCase]] = {
         LossCase(losses.Huber(unit=3.0), (6, 3), "numbers"),
     ],
     "Poisson": [LossCase(losses.Poisson(), (6, 3), "counts")],
+    "Quantile": [
+        LossCase(losses.Quantile(), (6, 3), "numbers"),
+        LossCase(losses.Quantile((0.1, 0.9), unit=(2.0, 0.5)), (6, 2), "numbers"),
+    ],
 }
 
 OPTIMIZERS: dict[str, list[optimizers.Optimizer]] = {

@@ -81,6 +81,9 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
         message = f"{what}: expected one target for each of the {n} samples, got an array of shape {shape}; "
         raise ShapeError(message + "give samples and targets of one set")
     rows = (n, *places)
+    if loss.one_target and outputs > 1 and shape in (rows, (*rows, 1)):
+        xp, shape = array_namespace(y), (*rows, outputs)
+        y = xp.asarray(xp.broadcast_to(xp.reshape(y, (*rows, 1)), shape), copy=True)
     whole = y.ndim == len(rows)  # one target a place, without the axis of outputs
     if shape not in (rows, (*rows, outputs)):
         hint = "; y.reshape(-1) makes class indices of a column" if shape == (n, 1) else ""
