@@ -36,7 +36,7 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     if classes:
         single = classes == 2 and _listed_outputs(options) != 2
         suited = "binary_cross_entropy" if single else "softmax_cross_entropy"
-    name = options.loss or suited
+    name = LOSSES.full(options.loss or suited)
     LOSSES.find(name, at="--loss")
     wrong = ""
     if name == "poisson" and classes:

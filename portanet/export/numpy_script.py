@@ -84,6 +84,7 @@ def _text(source: Source) -> str:
     for mark, text in {
         "<VERSION>": portanet.__version__,
         "<SAMPLES>": _shape(source.input_shape),
+        "<PICTURES>": _about_pictures(source),
         "<OUTPUTS>": _shape(source.out_shape),
         "<OUTPUT>": source.output,
         "<SHOWN>": shown,
@@ -96,6 +97,10 @@ def _text(source: Source) -> str:
     }.items():
         parts = parts.replace(mark, text)
     return parts
+
+
+def _about_pictures(source: Source) -> str:
+    return f"\nPictures are brought to this form first: {source.pictures}.\n" if source.pictures else ""
 
 
 def _shape(sample: Sequence[int]) -> str:
@@ -235,7 +240,7 @@ _TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, an
 usage: python THIS.py SAMPLES.npy [OUT.npy]
 
 SAMPLES.npy holds samples, <SAMPLES>. Of each, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
-"""
+<PICTURES>"""
 
 from __future__ import annotations
 

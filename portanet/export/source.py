@@ -53,6 +53,7 @@ class Source:
     classes: tuple[str, ...]
     dtype: str
     output: str  # "probabilities", "rates", "values" or "logits"
+    pictures: str = ""  # what pictures are brought to before they are samples, in words
 
     @property
     def out_shape(self) -> Shape:
@@ -83,7 +84,8 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     named = len(model.classes) in (model.outputs, max(model.outputs, 2))
     classes = tuple(model.classes) if named else ()
     shape = tuple(model.input_shape)
-    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output)
+    pictures = "" if model.pictures is None else f"{model.pictures.in_words()}; values from 0 to 255"
+    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output, pictures)
 
 
 def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:

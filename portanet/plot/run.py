@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 _LARGEST = 64 << 20  # bytes of a history: a hundred thousand epochs
 
 
-def run_plots(run_folder: str | os.PathLike[str], trainer: Model, dataset: Dataset) -> list[Path]:
+def run_plots(
+    run_folder: str | os.PathLike[str], trainer: Model, dataset: Dataset, *, of: str = "samples"
+) -> list[Path]:
     """Write the pictures of a run into its folder ``plots``: curves.png, and those of :func:`draw`.
 
     Returns
@@ -43,7 +45,7 @@ def run_plots(run_folder: str | os.PathLike[str], trainer: Model, dataset: Datas
     DataError
         If the folder has no readable metrics.jsonl, or the data do not fit the network.
     """
-    figures = {"curves": curves(read_rows(run_folder)), **draw(trainer, dataset)}
+    figures = {"curves": curves(read_rows(run_folder)), **draw(trainer, dataset, of=of)}
     return save_all(figures, plots_of(run_folder, figures))
 
 
@@ -67,23 +69,27 @@ def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     return paths
 
 
-def draw(trainer: Model, dataset: Dataset) -> dict[str, Figure]:
+def draw(trainer: Model, dataset: Dataset, *, of: str = "samples") -> dict[str, Figure]:
     """Return what can be drawn of a trained classifier and data, by name; nothing for a regression.
 
-    Of the test part where there is one: ``confusion`` always, ``worst`` for images, ``decision_boundary`` for two
-    inputs.
+    Of samples that were held out where there are any, the test part or else the validation part: ``confusion`` always,
+    ``worst`` for images, ``decision_boundary`` for two inputs. The titles say which part it is.
 
     Parameters
     ----------
     trainer : Model or Trainer
     dataset : Dataset
-        Its samples may have another shape than the network's, if they have as many numbers (28×28, say, and 784).
+        Its samples may have another shape than the network's, if they have as many numbers (28×28 and 784).
+    of : str
+        What the titles call the samples of data without such parts.
     """
     if dataset.task != "classification":
         return {}
-    x, y, part = dataset.x, dataset.y, "samples"
-    if dataset.x_test is not None and dataset.y_test is not None:
+    x, y, part = dataset.x, dataset.y, of
+    if dataset.y_test is not None:
         x, y, part = dataset.x_test, dataset.y_test, "test samples"
+    elif dataset.y_val is not None:
+        x, y, part = dataset.x_val, dataset.y_val, "validation samples"
     k = max(trainer.outputs, 2)
     classes = next((c for c in (trainer.classes, dataset.classes) if len(c) == k), ())
     shape = trainer.input_shape or ()

@@ -44,7 +44,9 @@ def test_evaluate_takes_the_test_part_and_the_best_weights(moons):
     found = json.loads(moons("evaluate", "runs/moons", "moons", "--json").out)
     data = load("moons")
     expected = pn.load("runs/moons/best.safetensors").evaluate(data.x_test, data.y_test)
+    classes = found.pop("classes")
     assert found == {**expected, "samples": 200, "part": "test"}
+    assert sum(own["samples"] * own["recall"] for own in classes.values()) == pytest.approx(200 * found["accuracy"])
     train = json.loads(moons("evaluate", "runs/moons", "moons", "--json", "--part", "train").out)
     assert (train["samples"], train["part"]) == (800, "train")
     assert train["loss"] != found["loss"]
