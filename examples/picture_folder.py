@@ -103,9 +103,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            write_digits(mnist.x[:n], mnist.y[:n], Path("digits"), by_class=True)
-            new = write_digits(mnist.x_test[: n // 6], mnist.y_test[: n // 6], Path("new-digits"), by_class=False)
-            session("digits", "--image-size 28 --grey", f"{usual} --shift 1 --epochs {epochs}", new, out)
+            write_digits(mnist.x[:n], mnist.y[:n], Path("handwritten"), by_class=True)
+            new = write_digits(mnist.x_test[: n // 6], mnist.y_test[: n // 6], Path("new-handwritten"), by_class=False)
+            session("handwritten", "--image-size 28 --grey", f"{usual} --shift 1 --epochs {epochs}", new, out)
             write_photos(Path("photos"), photos, rng, by_class=True)
             new = write_photos(Path("new-photos"), photos // 2, rng, by_class=False)
             form = "--image-size 32 --fit crop --colour --skip-broken"

@@ -1,4 +1,4 @@
-"""``portanet info``: Describe a run, a model's file, or data."""
+"""``portanet info``: Describe a run, a folder of runs, a model's file, or data."""
 
 from __future__ import annotations
 

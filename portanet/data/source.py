@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,8 @@ from portanet.data.readers.reading import Reading
 from portanet.data.sizes import streams
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
+
+logger = logging.getLogger("portanet")
 
 _MADE: dict[str, Callable[[int], Dataset]] = {
     "digits": digits,
@@ -95,6 +98,9 @@ def load(
     try:
         name = str(source).lower().replace("_", "-") if isinstance(source, str) else ""
         if name in NAMES:
+            if Path(str(source)).exists():
+                words = "%s: taken as the name of a data set; for the file or folder that is called so write ./%s"
+                logger.warning(words, source, source)
             _refuse_options(name, target, task, reading, pictures)
             if stream:
                 message = f"{name}: it is read whole; samples stay on disk for files and folders alone"

@@ -55,17 +55,22 @@ def confusion(matrix: Any, classes: Sequence[str] = (), *, of: str = "samples") 
     side = min(max(3.2, 0.45 * n), 13.0)
     cell = 72 * side / n  # in points, as letters are measured
     size = min(10.0, 0.8 * cell * every)
-    room = max(len(line) for name in down for line in name.split("\n")) * 0.65 * size  # of the longest name
+    room = max(map(len, names)) * 0.65 * size  # of the longest name
     turned = room > cell * every
-    figure = canvas(side + 1.7 + room / 72, side + 0.9 + turned * room / 72)
+    if n == 2:
+        room = max(room, 60.0)  # of "recall 100.0%"
+    total = int(counts.sum())
+    title = f"Accuracy {percent(int(np.trace(counts)) / max(total, 1))} of {total:,} {of}"
+    if 0.105 * len(title) > side + 0.6:  # inches: a bold letter of 12 points
+        title = title.replace(" of ", "\nof ", 1)
+    lines = title.count("\n") + across[0].count("\n")
+    figure = canvas(side + 1.7 + room / 72, side + 0.9 + turned * room / 72 + 0.2 * lines)
     from matplotlib.colors import PowerNorm
 
     axes = figure.add_subplot()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     norm = PowerNorm(0.5, 0.0, 1.0)
     image = axes.imshow(share, cmap="Blues", norm=norm)
-    total = int(counts.sum())
-    title = f"Accuracy {percent(int(np.trace(counts)) / max(total, 1))} of {total:,} {of}"
     dress(axes, title, "predicted class", "true class")
     axes.grid(visible=False)
     axes.set_xticks(range(0, n, every), across, fontsize=size, rotation=90 if turned else 0, parse_math=False)

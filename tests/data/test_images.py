@@ -60,7 +60,7 @@ def test_size_that_differs_names_the_first(tmp_path):
     saved(tmp_path, "a/0.png")
     saved(tmp_path, "a/1.png", (4, 6))
     saved(tmp_path, "b/0.png", (9, 9))
-    words = ("2 of 3 are not of 5×4 pixels", f"such as {tmp_path / 'a' / '1.png'} of 6×4", "--image-size 5x4")
+    words = ("2 of 3 are not of 5×4 pixels", f"such as {tmp_path / 'a' / '1.png'} of 6×4", "--image-size 4")
     assert "--grey" not in refused(tmp_path, *words)
 
 

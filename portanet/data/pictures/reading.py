@@ -123,7 +123,10 @@ def unlike(name: str, pictures: Sequence[Picture], form: Pictures) -> DataError:
         other, example = next((place, shape) for place, shape in shapes.items() if shape[:2] != (height, width))
         came = f"{_share(len(shapes) - usual, len(shapes))} not of {width}×{height} pixels"
         wrong.append(f"{came}, such as {other} of {example[1]}×{example[0]}")
-        options.append(f"--image-size {width}" + ("" if width == height else f"x{height}"))
+        side = sorted(min(shape[:2]) for shape in shapes.values())[len(shapes) // 2]
+        common = f"{width}" + ("" if width == height else f"x{height}")
+        # Of the usual size if most have it; else what nets take that most need not be enlarged to.
+        options.append(f"--image-size {common if 2 * usual > len(shapes) else min(1 << side.bit_length() - 1, 128)}")
     if len(kinds) > 1:
         (most, count), *rest = kinds.most_common()
         for kind, some in rest:
