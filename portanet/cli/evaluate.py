@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,7 +53,7 @@ def evaluate(
     each class there is its recall, the share of its samples that were recognised, and its precision, the share of the
     samples taken for it that are of it.
     """
-    from portanet.cli import stored
+    from portanet.cli import held_out, stored
 
     net = stored.model(run, which, backend, any_size=any_size)
     dataset = stored.data_for(net, run, data, target, stream=stream, skip_broken=skip_broken)
@@ -63,6 +64,8 @@ def evaluate(
         print_json({**found, "samples": len(x), "part": name, **({"classes": classes} if classes else {})})
         return
     say(f"data     {dataset.name}, {len(x)} samples ({name} part)")
+    if name == "train" and (seen := held_out.trained_on(Path(run), dataset)):
+        say(f"note     the network was trained on {seen:,} of these samples; take others to measure it")
     click.echo(numbers(found))
     if classes:
         rows = [
@@ -77,13 +80,11 @@ def _by_class(net: Model, x: Any, y: Any) -> dict[str, dict[str, Any]]:
     Nothing for a network whose classes have no names, or that has outputs at several places.
     """
     from portanet.metrics import confusion_matrix
+    from portanet.training.single_class import single_class
 
     if not net.classes or net.places or y.ndim != 1:
         return {}
-    guess = net.predict_classes(x)
-    if guess.ndim != 1:
-        return {}
-    counts = confusion_matrix(y, guess, len(net.classes)).tolist()
+    counts = confusion_matrix(y, single_class(net, x), len(net.classes)).tolist()
     of, taken = [sum(row) for row in counts], [sum(column) for column in zip(*counts, strict=True)]
     return {
         name: {

@@ -16,6 +16,13 @@ from portanet.files.regular import own_file, read
 _LARGEST = 16 << 20  # bytes
 
 
+def trained_on(run: Path, dataset: Dataset) -> int:
+    """Return how many of the samples of data without a test or validation part a run was trained on, if known."""
+    found, of = parts(run, dataset)
+    alone = dataset.x_test is None and dataset.x_val is None
+    return len(found.x) if of == "training samples" and alone else 0
+
+
 def parts(run: Path, dataset: Dataset) -> tuple[Dataset, str]:
     """Return data with the part that a run held out for validation, and what the rest of its samples are.
 

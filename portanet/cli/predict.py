@@ -169,6 +169,8 @@ def _answer(net: Model, *, proba: bool, inert: bool, pictures: bool = False) -> 
 
     With `inert`, names that a spreadsheet would run as a formula have an apostrophe in front.
     """
+    from portanet.training.single_class import single_class
+
     if net.places:
         expected, shape = "a network with a row of outputs for each sample", (*net.places, net.outputs)
         message = f"RUN: expected {expected}, got outputs of shape {shape}; use portanet.load(...).predict(x)"
@@ -191,7 +193,7 @@ def _answer(net: Model, *, proba: bool, inert: bool, pictures: bool = False) -> 
         ]
     if proba:
         return names, lambda x: [_texts(row) for row in _by_class(net, x)]
-    return ["label"], lambda x: [[names[i]] for i in net.predict_classes(x).tolist()]
+    return ["label"], lambda x: [[names[i]] for i in single_class(net, x).tolist()]
 
 
 def _by_class(net: Model, x: Any) -> list[list[float]]:

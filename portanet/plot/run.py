@@ -20,6 +20,7 @@ from portanet.plot.history import curves
 from portanet.plot.mistakes import confusion, square, worst
 from portanet.plot.plane import decision_boundary
 from portanet.plot.style import save
+from portanet.training.single_class import single_class
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +96,7 @@ def draw(trainer: Model, dataset: Dataset, *, of: str = "samples") -> dict[str, 
     shape = trainer.input_shape or ()
     same = math.prod(shape) == math.prod(x.shape[1:])
     samples = x.reshape(len(x), *shape) if same else x  # what does not fit is told by predict
-    guess = trainer.predict_classes(samples)
+    guess = single_class(trainer, samples)
     figures = {"confusion": confusion(confusion_matrix(y, guess, k), classes, of=part)}
     pixels = x.ndim == 2 and dataset.scale is not None and square(x.shape[1])
     if isinstance(x, Samples):  # on disk: what follows looks at samples one by one

@@ -94,10 +94,13 @@ def test_pictures_are_of_the_samples_that_were_held_out(cli, flowers_csv, monkey
     assert title(dict(seen)["confusion.png"]).endswith("of 90 training samples")
     assert cli("plot", "b", "--data", flowers_csv.name).code == 0
     assert title(dict(seen)["confusion.png"]).endswith("of 90 training samples")
+    for run, count in (("a", 72), ("b", 90)):
+        assert f"was trained on {count} of these samples" in cli("evaluate", run, flowers_csv.name).err
     lines = flowers_csv.read_text().splitlines()
     Path("new.csv").write_text("\n".join(lines[:31]) + "\n")
     assert cli("plot", "a", "--data", "new.csv").code == 0
     assert title(dict(seen)["confusion.png"]).endswith("of 30 samples")
+    assert "was trained on" not in cli("evaluate", "a", "new.csv").err
 
 
 def test_plots_of_several_runs_are_never_written_over(cli):

@@ -154,6 +154,22 @@ def test_predict_probabilities(flowers):
     assert np.array_equal(got.astype("float32"), pn.load("runs/flowers/best.safetensors").predict(x))
 
 
+def test_yes_or_no_for_each_of_three_classes_is_one_class(cli, flowers_csv):
+    words = ["--layers", "8", "--epochs", "20", "--lr", ".05", "--loss", "bce", "--plots", "--quiet"]
+    assert cli("train", flowers_csv, *words).code == 0
+    net, (header, *found) = (
+        pn.load("runs/flowers/best.safetensors"),
+        rows(cli("predict", "runs/flowers", flowers_csv).out),
+    )
+    data = load(flowers_csv)
+    best = [net.classes[i] for i in net.predict(data.x).argmax(axis=1)]
+    assert header == ["row", "label"]
+    assert [label for _, label in found] == best
+    classes = json.loads(cli("evaluate", "runs/flowers", flowers_csv, "--json").out)["classes"]
+    right = [label == data.classes[i] for label, i in zip(best, data.y, strict=True)]
+    assert sum(own["samples"] * own["recall"] for own in classes.values()) == pytest.approx(sum(right))
+
+
 def test_predict_two_classes_has_two_columns(moons):
     header, *found = rows(moons("predict", "runs/moons", "moons", "--proba").out)
     assert header == ["row", "0", "1"]
