@@ -45,7 +45,7 @@ _Answer = Callable[[Any], list[list[str]]]
     help="File to write. Default, or -: standard output.",
 )
 @click.option(
-    "--proba", is_flag=True, help="A column of probabilities a class, instead of the label; of pictures beside it."
+    "--proba", is_flag=True, help="A column of probabilities a class, instead of the label; for pictures, after it."
 )
 @click.option(
     "--escape-formulas",

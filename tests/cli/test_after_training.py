@@ -23,8 +23,8 @@ class Stop(pn.Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize(("batch", "told"), [(2, "in epoch 3 of 5"), (7, "after epoch 3 of 5")])
-def test_an_interrupted_run_says_how_far_it_came_and_how_to_continue(cli, monkeypatch, batch, told):
+@pytest.mark.parametrize(("batch", "message"), [(2, "in epoch 3 of 5"), (7, "after epoch 3 of 5")])
+def test_an_interrupted_run_says_how_far_it_came_and_how_to_continue(cli, monkeypatch, batch, message):
     from portanet.cli.training import Training
 
     with monkeypatch.context() as patch:
@@ -32,7 +32,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_how_to_continue(cli, monkey
         done = cli("train", "moons", "--layers", "4", "--epochs", "5", "--out", "a run")
     assert done.code == 130
     line = next(line for line in done.err.splitlines() if line.startswith("stopped"))
-    assert line == f"stopped  {told}; to continue: portanet train --resume 'a run'"
+    assert line == f"stopped  {message}; to continue: portanet train --resume 'a run'"
     assert "next" not in done.err
     resumed = cli(*shlex.split(line.split("portanet ")[1]))
     assert resumed.code == 0

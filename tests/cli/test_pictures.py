@@ -123,7 +123,7 @@ def test_what_is_predicted_comes_out_while_the_rest_is_read(sides, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("paths", "code", "told"),
+    ("paths", "code", "message"),
     [
         (["nothing*.png"], 3, "nothing fits it"),
         (["new/0.png", "moons"], 2, "moons: expected pictures, as several PATHs were given"),
@@ -133,12 +133,12 @@ def test_what_is_predicted_comes_out_while_the_rest_is_read(sides, monkeypatch):
         (["new", "--part", "test"], 3, "expected a folder test next to one called train"),
     ],
 )
-def test_predict_says_what_is_no_picture(sides, paths, code, told):
+def test_predict_says_what_is_no_picture(sides, paths, code, message):
     Path("empty").mkdir()
     picture(Path("new/0"), "left", 1)
     done = sides("predict", "runs/sides", *paths)
     assert done.code == code
-    assert told in done.err
+    assert message in done.err
     assert done.out == ""
 
 
@@ -211,17 +211,17 @@ def test_classes_that_are_not_those_of_the_data(sides):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--image-size", "big"], "expected a size in pixels such as 28, or 32x24"),
         (["--fit", "crop"], "give that too"),
         (["--fit", "stretch"], "'pad', 'crop'"),
     ],
 )
-def test_options_that_are_none(sides, words, told):
+def test_options_that_are_none(sides, words, message):
     refused = sides("train", "sides", *words, *NET)
     assert refused.code == 2
-    assert told in refused.err
+    assert message in refused.err
 
 
 def test_exports_say_what_pictures_are_brought_to(sides):

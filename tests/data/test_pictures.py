@@ -138,9 +138,9 @@ def test_broken_files_are_named_and_counted(put, tmp_path, caplog):
             data = load(tmp_path, pictures=Pictures(skip_broken=True), stream=stream)
         assert (len(data.x), data.y.tolist()) == (2, [0, 1])
         assert np.array_equal(data.x.read(0, 1)[0] if stream else data.x[0], first)
-        told = [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()]
-        assert [line for line in told if "half.png" in line]
-        assert told[-1] == f"{tmp_path}: skipped 3 of 5 pictures, which cannot be decoded"
+        message = [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()]
+        assert [line for line in message if "half.png" in line]
+        assert message[-1] == f"{tmp_path}: skipped 3 of 5 pictures, which cannot be decoded"
     (tmp_path / "dog" / "b.png").write_bytes(b"")
     refused(tmp_path, "no picture of the class 'dog' can be decoded", pictures=Pictures(skip_broken=True))
 
@@ -202,7 +202,7 @@ def test_options_of_pictures_are_refused_elsewhere():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"size": 28}, "size: expected a width and a height"),
         ({"size": (0, 8)}, "size: expected"),
@@ -211,8 +211,8 @@ def test_options_of_pictures_are_refused_elsewhere():
         ({"colours": "gray"}, "colours: expected grey, colour, alpha or None"),
     ],
 )
-def test_a_form_that_is_none(options, told):
-    with pytest.raises(ConfigError, match=told):
+def test_a_form_that_is_none(options, message):
+    with pytest.raises(ConfigError, match=message):
         Pictures(**options)
 
 

@@ -1,4 +1,4 @@
-"""Images by class: root/class/*.png, of any depth; or root/train/class/*.png with val and test beside it; or a zip."""
+"""Images by class: root/class/*.png, of any depth; or root/train/class/*.png next to val and test; or a zip."""
 
 from __future__ import annotations
 
