@@ -126,6 +126,12 @@ def test_fit_arguments_that_cannot_be(options, message):
         trainer().fit(x, y, epochs=1, verbose=False, **options)
 
 
+@pytest.mark.parametrize(("shape", "warned"), [((3, 8, 8), True), ((8, 8, 3), False)])
+def test_images_with_their_channels_first_are_warned_of(caplog, shape, warned):
+    pn.Trainer([pn.Conv2D(2, padding="same"), pn.Flatten(), pn.Dense(2)], backend="numpy").init(shape)
+    assert ("look like images with their channels first" in caplog.text) == warned
+
+
 def test_a_schedule_that_learns_is_each_trainers_own():
     plateau = pn.Plateau("loss", patience=1)
     first, second = trainer(schedule=plateau), trainer(schedule=plateau)

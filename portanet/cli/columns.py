@@ -70,12 +70,12 @@ def load_encoded(options: Any, val_fraction: float = 0.0) -> tuple[Dataset, Plan
 
     It is found from the rows that are not held out for validation.
     """
-    from portanet.data import load
+    from portanet.cli.pictures import load_data
     from portanet.data.batching.prepare import split
     from portanet.data.planned import encoded, plan_of, without_gaps
 
     wanted = wishes(options)
-    found = load(options.data, target=options.target, task=options.task, reading=reading(options))
+    found = load_data(options, reading(options))
     found = without_gaps(found, wanted) if options.missing == "drop" else found
     rows = split(found.y, val_fraction, options.seed, stratify=bool(found.classes))[0] if val_fraction else None
     plan = plan_of(found, rows, wanted, reading(options))

@@ -35,6 +35,7 @@ def data_in_words(dataset: Dataset) -> str:
     if dataset.outputs:
         kind = f"{len(dataset.outputs)} {'labels' if dataset.labels else 'numbers'} to predict"
     test = "no test part" if dataset.x_test is None else f"a test part of {len(dataset.x_test)}"
+    test += "" if dataset.x_val is None else f", a validation part of {len(dataset.x_val)}"
     return f"{dataset.name}: {len(dataset.x)} samples of {shape_words(dataset.x.shape[1:])}, {kind}, {test}"
 
 

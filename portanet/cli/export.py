@@ -82,6 +82,8 @@ def export(
         return
     for path in written:
         echo(str(path))
+    if net.pictures is not None:
+        say(f"pictures are to be brought to their form first: {net.pictures.in_words()}; values from 0 to 255")
     if form == "torch":
         say("its torch.nn.Sequential:")
         for line in to.torch_code(net).splitlines():

@@ -19,7 +19,8 @@ from portanet.training.model import Model
 _MOST = 20_000  # residuals of an output that are kept: more say no more about how far off the network is
 _LARGEST = 64 << 20  # bytes of the file
 
-Table = tuple[list[str], Any, Callable[[Any], list[str]]]
+Numbers = Callable[[Any], list[list[float]]]
+"""What predicts some numbers for each of some samples."""
 
 
 def keep(folder: Path, net: Model, x: Any, y: Any) -> None:
@@ -83,18 +84,16 @@ def widths(run: str, which: str, net: Model, share: float) -> list[float]:
 
 
 def with_bounds(
-    header: list[str],
-    values: Any,
-    row: Callable[[Any], list[str]],
-    widths: list[float],
-    target_range: tuple[float, float],
-) -> Table:
-    """Return a table of predictions with the lower and the upper bound of each number after it."""
+    header: list[str], numbers: Numbers, widths: list[float], target_range: tuple[float, float]
+) -> tuple[list[str], Numbers]:
+    """Return names and predictions with the lower and the upper bound of each number after it."""
     low, high = target_range
     names = [name for own in header for name in (own, f"{own}_lower", f"{own}_upper")]
 
-    def bounds(own: list[float]) -> list[str]:
-        cells = [(v, max(v - w, low), min(v + w, high)) for v, w in zip(own, widths, strict=True)]
-        return row([number for cell in cells for number in cell])
+    def bounded(x: Any) -> list[list[float]]:
+        pairs = ((v, w) for own in numbers(x) for v, w in zip(own, widths, strict=True))
+        cells = [(v, max(v - w, low), min(v + w, high)) for v, w in pairs]
+        size = len(widths)
+        return [[number for cell in cells[i : i + size] for number in cell] for i in range(0, len(cells), size)]
 
-    return names, values, bounds
+    return names, bounded

@@ -18,7 +18,18 @@ from portanet.recipes import Recipe
 from portanet.recipes.images import MODELS
 
 _IN_FRONT = (Rescale, Standardize, layers.Augment)  # they leave the shape as it is
-_LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus", "mish", "celu", "relu6", "hardswish")  # they lose about half of the signal
+_LIKE_RELU = (
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "swish",
+    "softplus",
+    "mish",
+    "celu",
+    "relu6",
+    "hardswish",
+)  # they lose about half of the signal
 
 
 def choose_loss(options: Options, dataset: Dataset) -> Loss:
@@ -39,7 +50,7 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     if classes:
         single = classes == 2 and _listed_outputs(options) != 2 and options.recipe != REALMLP
         suited = "binary_cross_entropy" if single else "softmax_cross_entropy"
-    name = options.loss or suited
+    name = LOSSES.full(options.loss or suited)
     LOSSES.find(name, at="--loss")
     wrong = ""
     if name == "poisson" and classes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,11 +96,28 @@ def _train(
     if options.plots and (ranks is None or ranks.rank == 0):
         for path in training.draw(folder):
             tell(f"plot     {path}")
-    if report["stopped"] != "epochs":
+    if report["stopped"] == "interrupted":
+        resumed = shlex.join(["portanet", "train", "--resume", str(folder)])
+        tell(f"stopped  {training.progress()}; to continue: {resumed}")
+    elif report["stopped"] != "epochs":
         tell(f"stopped  {report['stopped']}")
     if not json_wanted:
         echo(f"{folder}  epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
+    if report["stopped"] != "interrupted":
+        for line in _next(training, folder):
+            tell(line)
     ctx.exit(code)
+
+
+def _next(training: Training, folder: Path) -> list[str]:
+    """Return what to do with a trained network, and how to measure it if nothing was held out."""
+    run = shlex.quote(str(folder))
+    lines = []
+    if not training.held_out:
+        lines.append("hint     all numbers are of the training samples, as none were held out; to measure on others:")
+        lines.append(f"         portanet evaluate {run} NEWDATA, or train with --val-fraction 0.1")
+    path = "DATA" if training.dataset.pictures is None else "PICTURES..."
+    return [*lines, f"next     portanet predict {run} {path}"]
 
 
 def _refuse_changes(given: dict[str, Any]) -> None:

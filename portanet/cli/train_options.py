@@ -11,6 +11,7 @@ import click
 
 from portanet.cli import columns as c
 from portanet.cli import parameters as p
+from portanet.cli import pictures
 from portanet.public import KNOWN
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -66,6 +67,11 @@ class Options:
     decimal: str | None = _option(c.decimal_option)
     encoding: str | None = _option(c.encoding_option)
     comment: str | None = _option(c.comment_option)
+    image_size: str | None = _option(pictures.image_size_option)
+    fit: str = _option(pictures.fit_option)
+    grey: bool | None = _option(pictures.grey_option)
+    skip_broken: bool = _option(pictures.skip_broken_option)
+    classes: str | None = _option(pictures.classes_option)
     stream: bool | None = _option(p.stream_option, fleet=False)
     recipe: str | None = _option(
         type=click.Choice(["realmlp", "plain"]),
@@ -135,7 +141,9 @@ class Options:
         help="Images: mirror half of them in training, left to right.",
     )
     loss: str | None = _option(
-        metavar="NAME", help=f"{_known('loss')}. Default: cross-entropy for classes, mean_squared_error for numbers."
+        metavar="NAME",
+        help=f"{_known('loss')}; also mse, mae, sse, bce, ce. Default: cross-entropy for classes, mean_squared_error "
+        "for numbers.",
     )
     standardize_target: bool = _option(
         click.option(

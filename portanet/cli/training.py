@@ -17,9 +17,10 @@ from portanet.cli import columns, environment, intervals, network, recipe, run_f
 from portanet.cli.config import as_toml
 from portanet.cli.describe import data_in_words, network_in_words
 from portanet.cli.parameters import seconds
+from portanet.cli.pictures import load_data
 from portanet.cli.signals import Interrupts
 from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
-from portanet.data import Samples, load
+from portanet.data import Samples
 from portanet.data.batching import prepare
 from portanet.data.planned import encoded, plan_of, without_gaps
 from portanet.distributed.ranks import Ranks
@@ -43,16 +44,21 @@ class Training:
         rates = schedule.parse(options.schedule or "constant")
         watched = bool(options.early_stop) or schedule.watches_validation(rates)
         fraction = options.val_fraction
-        if watched and fraction == 0:
-            message = "--val-fraction 0: --early-stop and a plateau schedule watch the validation loss; give it a share"
-            raise ConfigError(message)
         self.ranks = ranks
         reading, wishes = columns.reading(options), columns.wishes(options)
-        dataset = load(options.data, target=options.target, task=options.task, stream=options.stream, reading=reading)
+        dataset = load_data(options, reading, stream=options.stream)
+        if watched and fraction == 0 and dataset.x_val is None:
+            message = "--val-fraction 0: --early-stop and a plateau schedule watch the validation loss; give it a share"
+            raise ConfigError(message)
+        if dataset.x_val is not None and fraction:
+            message = f"--val-fraction {fraction:g}: {dataset.name} has a validation part; leave it out"
+            raise ConfigError(message)
         dataset = without_gaps(dataset, wishes) if options.missing == "drop" else dataset
         options = recipe.filled(options, dataset)
         rates = schedule.parse(options.schedule)
-        fraction = options.val_fraction if options.val_fraction is not None else VAL_FRACTION if watched else 0.0
+        fraction = options.val_fraction
+        if fraction is None:
+            fraction = VAL_FRACTION if watched and dataset.x_val is None else 0.0
         if options.class_weight and not dataset.classes:
             message = "--class-weight balanced: the targets are numbers, not classes; leave it out"
             raise ConfigError(message)
@@ -62,6 +68,8 @@ class Training:
         columns.check_table(options, dataset, self.plan)
         self.dataset = encoded(dataset, self.plan)
         self._part, self._validation = self.dataset, None
+        if self.dataset.x_val is not None:
+            self._validation = (self.dataset.x_val, self.dataset.y_val)
         if rows:
             parts = [(prepare.take_rows(self.dataset.x, r), prepare.take_rows(self.dataset.y, r)) for r in rows]
             self._part, self._validation = dataclasses.replace(self.dataset, x=parts[0][0], y=parts[0][1]), parts[1]
@@ -78,6 +86,7 @@ class Training:
             **{name: getattr(options, name) for name in ("backend", "dtype", "seed", "l1", "l2", "class_weight")},
         )
         self.trainer.columns = self.plan
+        self.trainer.pictures = self.dataset.pictures
         rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
         recipe.start(found, self.trainer, tuple(self.dataset.x.shape[1:]))
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
@@ -198,11 +207,23 @@ class Training:
                         run_folder.write_json(folder / run_folder.REPORT, report)
         return interrupts.exit_code if interrupts.received else 0
 
+    def progress(self) -> str:
+        """Return in words how far the training came."""
+        done, end = self.trainer.epoch, self.options.epochs
+        return f"in epoch {done + 1} of {end}" if self.trainer.position else f"after epoch {done} of {end}"
+
     def draw(self, folder: Path) -> list[Path]:
         """Draw the run's pictures and return their paths."""
         from portanet.plot import run_plots
 
-        return run_plots(folder, self.trainer, self.dataset)
+        x_val, y_val = self._validation or (None, None)
+        parts = dataclasses.replace(self._part, x_val=x_val, y_val=y_val)
+        return run_plots(folder, self.trainer, parts, of="training samples")
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are samples that the weights were not trained on."""
+        return self._validation is not None or self.dataset.x_test is not None
 
     def _callbacks(self) -> list[Callback]:
         o = self.options

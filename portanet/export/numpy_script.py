@@ -86,6 +86,7 @@ def _text(source: Source) -> str:
         **marks,
         "<VERSION>": portanet.__version__,
         "<SAMPLES>": _shape(source.input_shape),
+        "<PICTURES>": _about_pictures(source),
         "<OUTPUTS>": _shape(source.out_shape),
         "<OUTPUT>": source.output,
         "<SHOWN>": shown,
@@ -99,6 +100,10 @@ def _text(source: Source) -> str:
     about = ("<CHECKED>", "<HELD>", "<ROWS>")  # they hold marks themselves, and nothing of the user's
     template = re.sub("|".join(about), lambda mark: marks[mark[0]], _TEMPLATE)
     return re.sub("|".join(marks), lambda mark: marks[mark[0]], template)  # in one pass: a name may look like a mark
+
+
+def _about_pictures(source: Source) -> str:
+    return f"\nPictures are brought to this form first: {source.pictures}.\n" if source.pictures else ""
 
 
 def _shape(sample: Sequence[int]) -> str:
@@ -173,7 +178,7 @@ _TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, an
 usage: python THIS.py <FILE> [OUT.npy]
 
 <FILE> holds <HELD>. Of each, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
-"""
+<PICTURES>"""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str], *, raw: bool = False) -> N
 
     Its one input, ``input``, takes samples as :meth:`portanet.Trainer.predict` does, in float32, shape (batch,
     *input_shape): images have their channels last. Its one output, ``output``, is what predict returns, (batch,
-    outputs) or (batch, *places, outputs). The metadata hold ``classes``, ``input_shape``, ``output`` (what comes out)
-    and ``portanet``, the version.
+    outputs) or (batch, *places, outputs). The metadata hold ``classes``, ``input_shape``, ``output`` (what comes out),
+    ``portanet``, the version, and, of a network for pictures, ``pictures``: what these are brought to first, in words.
 
     A network for a table with text, gaps or dates takes its columns as they are, each as an input of its own name and
     shape (batch, 1): text as strings, numbers in float32, dates as seconds from 1970 in float64, NaN where one is
@@ -91,4 +91,5 @@ def metadata(source: Source) -> dict[str, str]:
         "output": source.output,
         "input_shape": json.dumps(source.input_shape),
         "classes": json.dumps(source.classes, ensure_ascii=False),
+        **({"pictures": source.pictures} if source.pictures else {}),
     }

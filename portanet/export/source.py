@@ -55,6 +55,7 @@ class Source:
     dtype: str
     output: str  # "probabilities", "rates", "values" or "logits"
     columns: Plan | None = None  # of a table with more than numbers without gaps: the network's inputs are made of it
+    pictures: str = ""  # what pictures are brought to before they are samples, in words
 
     @property
     def out_shape(self) -> Shape:
@@ -86,7 +87,8 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     classes = tuple(model.classes) if named else ()
     shape = tuple(model.input_shape)
     columns = None if model.columns is None or model.columns.plain else model.columns
-    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output, columns)
+    pictures = "" if model.pictures is None else f"{model.pictures.in_words()}; values from 0 to 255"
+    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output, columns, pictures)
 
 
 def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:

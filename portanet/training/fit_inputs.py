@@ -48,6 +48,7 @@ def in_batches(
     _check_batch_size(batch_size)
     if isinstance(x, Dataset):
         trainer.classes = trainer.classes or x.classes
+        trainer.pictures = trainer.pictures or x.pictures
         x, y = x.x, x.y
     if is_table(x):
         x, y, weight, validation_data, fraction = of_table(trainer, x, y, weight, validation_data, fraction)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from portanet import backends, losses, metrics, optimizers, schedules
+from portanet.data.pictures.form import Pictures
 from portanet.data.plan import Plan
 from portanet.errors import ConfigError, DataError, Gathered, ModelFileError
 from portanet.files import weights
@@ -75,6 +76,7 @@ def load(
                 classes=_names(about["classes"]),
             )
             trainer.columns = None if "columns" not in about else Plan.from_dict(about["columns"])
+            trainer.pictures = None if "pictures" not in about else Pictures.from_dict(about["pictures"])
             input_shape = tuple(_whole(n, 1) for n in about["input_shape"])
             epoch = _whole(about["epoch"], 0)
             buffers = _names(about["buffers"])

@@ -47,6 +47,17 @@ def test_network_for_three_classes(cli, flowers_csv, options, network, loss):
     assert net.classes == ("lily", "oak", "rose")
 
 
+@pytest.mark.parametrize(
+    ("short", "loss"),
+    [("mse", "mean_squared_error"), ("bce", "binary_cross_entropy"), ("ce", "softmax_cross_entropy")],
+)
+def test_short_names_of_losses(cli, short, loss):
+    assert cli("train", "moons", *QUICK, "--loss", short).code == 0
+    assert tomllib.loads(Path("runs/moons/config.toml").read_text())["loss"] == loss
+    short_one, whole = model("runs/moons/last.safetensors"), pn.losses.get(loss)
+    assert type(short_one.loss) is type(pn.losses.get(short)) is type(whole)
+
+
 @pytest.mark.parametrize(("loss", "outputs"), [("softmax_cross_entropy", 2), ("binary_cross_entropy", 1)])
 def test_two_classes(cli, loss, outputs):
     assert cli("train", "moons", *QUICK, "--loss", loss).code == 0

@@ -44,13 +44,17 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
     else:
         check_device(x, what)
     came = f"got an array of shape {tuple(x.shape)}"
-    if x.ndim < 2:
+    single = shape is not None and tuple(x.shape) == tuple(shape)
+    if x.ndim < 2 and not single:
         message = f"{what}: expected rows of samples, {came}; reshape one feature to (n, 1)"
         raise ShapeError(message)
     if 0 in x.shape:
         least, cut = ("sample", "rows") if x.shape[0] == 0 else ("feature", "columns")
         message = f"{what}: expected at least one {least}, {came}; look where its {cut} were chosen: none was left"
         raise DataError(message)
+    if single and shape is not None:
+        message = f"{what}: expected samples of shape {tuple(shape)} along a first axis, {came}, which is one sample; "
+        raise ShapeError(message + f"add the axis: {what}[None]")
     if shape is not None and tuple(x.shape[1:]) != tuple(shape):
         sizes = f"{tuple(shape)}, got {tuple(x.shape[1:])}"
         message = f"{what}: expected samples of shape {sizes}; train anew for other data"

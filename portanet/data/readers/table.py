@@ -36,7 +36,8 @@ _TRAIN = re.compile(r"(?<![a-z])train(?![a-z])", re.I)
 
 
 def _training_files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if _SUFFIX.search(path.name) and _TRAIN.search(path.name)]
+    named = (path for path in sorted(folder.iterdir()) if _SUFFIX.search(path.name) and _TRAIN.search(path.name))
+    return [path for path in named if not path.is_dir()]
 
 
 def recognises_folder(folder: Path) -> bool:
