@@ -13,6 +13,7 @@ PUBLIC = {
     "files.description": """save""",
     "fleet": """Ensemble Fleet""",
     "initializers": """Initializer initializer""",
+    "inspection.trace": """Trace trace""",
     "layers": """Augment AvgPool2D BatchNorm Conv2D CustomActivation Dense Dropout ELU Embedding Flatten GELU
         GlobalAvgPool2D Layer LayerNorm LeakyReLU MaxPool2D Mish NTKDense OneHot Parallel Parametric
         PeriodicEmbedding ReLU Rescale Reshape Residual RobustScale SELU Scale Sequential Sigmoid

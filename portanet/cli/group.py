@@ -15,7 +15,21 @@ from portanet.cli.imports import import_option
 from portanet.cli.ranks import refuse_several
 from portanet.errors import unknown
 
-ORDER = ("train", "tune", "cv", "evaluate", "predict", "export", "convert", "info", "plot", "doctor", "agree", "bench")
+ORDER = (
+    "train",
+    "tune",
+    "cv",
+    "evaluate",
+    "predict",
+    "show",
+    "export",
+    "convert",
+    "info",
+    "plot",
+    "doctor",
+    "agree",
+    "bench",
+)
 """The order in which commands are listed; others come after these."""
 
 
@@ -33,7 +47,10 @@ def _commands() -> dict[str, str]:
 HELP = _commands()
 """The first line of each command's help: shown without importing the command."""
 
-NAMES = ("train", "tune", "cv", "evaluate", "predict", "export", "info", "plot", "agree", "gradcheck")
+NAMES = (
+    *("train", "tune", "cv", "evaluate", "predict", "show", "export", "info", "plot", "agree", "gradcheck"),
+    "reproduce",
+)
 """The commands that load a network or take the name of a layer, loss, optimizer or schedule: they have --import."""
 
 JOINS = ("train",)
