@@ -129,7 +129,14 @@ class Training:
             run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
 
     def run(
-        self, folder: Path, report: dict[str, Any], arguments: Sequence[str], *, resume: bool = False, verbose: bool
+        self,
+        folder: Path,
+        report: dict[str, Any],
+        arguments: Sequence[str],
+        *,
+        resume: bool = False,
+        verbose: bool,
+        hooks: Sequence[Callback] = (),
     ) -> int:
         """Train, evaluate the test part, and fill in and write the report, however it ends; return the exit code.
 
@@ -158,7 +165,7 @@ class Training:
                     epochs=epochs,
                     batch_size=None if self.options.batch_size == "full" else int(self.options.batch_size),
                     validation_data=self._validation,
-                    callbacks=[interrupts, recorder, *self._callbacks(), saved],
+                    callbacks=[interrupts, recorder, *self._callbacks(), *hooks, saved],
                     on_divergence=self.options.on_divergence,
                     verbose=verbose,
                     join_last=True,

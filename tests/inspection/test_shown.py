@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas
+import pandas  # type: ignore[import-untyped]
 import pytest
 
 import portanet as pn
