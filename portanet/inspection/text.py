@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from html import escape
+from typing import Any
 
-__all__ = ["bytes_in_words", "html_table", "shape_words", "text_table"]
+__all__ = ["brief", "bytes_in_words", "html_table", "shape_words", "text_table"]
 
 Rows = Sequence[Sequence[str]]
 
@@ -47,3 +49,13 @@ def bytes_in_words(size: int) -> str:
     """Return a number of bytes in the unit that suits it: ``1.55 MB``."""
     power = min((len(str(size)) - 1) // 3, 4)
     return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def brief(thing: Any) -> str:
+    """Return a dataclass as its type, its learning rate, and the other fields that are not at their defaults."""
+    parts = [
+        f"{field.name}={getattr(thing, field.name)!r}"
+        for field in (dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ())
+        if field.name == "lr" or getattr(thing, field.name) != field.default
+    ]
+    return f"{type(thing).__name__}({', '.join(parts)})"

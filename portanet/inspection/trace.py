@@ -36,7 +36,7 @@ class TraceBlock:
     title : str
         ``"Residual 3 > Dense 0"``.
     words : str
-        The layer and the numbers that matter: ``Dense 500``.
+        The layer and the numbers that matter, ``Dense 500``; empty if there are none.
     formula : tuple of str
         Lines of its docstring; empty for a class that has none.
     arrays : dict of host arrays
@@ -224,9 +224,7 @@ class _Step:
 
     def _forward(self, one: Pass) -> TraceBlock:
         arrays = self._host({"x": one.x, **_own(one), "y": one.y})
-        return TraceBlock(
-            self._place(one), layer_words(one.layer), formula(one.layer, "Forward"), arrays, _sum(one, arrays)
-        )
+        return TraceBlock(self._place(one), _words(one), formula(one.layer, "Forward"), arrays, _sum(one, arrays))
 
     def _backward(self, one: Pass) -> TraceBlock:
         arrays = self._host({"dy": one.dy, **{f"d {name}": g for name, g in one.grads.items()}})
@@ -236,7 +234,7 @@ class _Step:
             notes = ("dx is not needed: nothing in front of this layer is trained",)
         else:
             arrays |= self._host({"dx": one.dx})
-        return TraceBlock(self._place(one), layer_words(one.layer), formula(one.layer, "Backward"), arrays, notes)
+        return TraceBlock(self._place(one), _words(one), formula(one.layer, "Backward"), arrays, notes)
 
     def _place(self, one: Pass) -> str:
         return place(self.trainer.body, one.path)
@@ -261,6 +259,12 @@ class _Step:
             note = f"p[{index}]: {old} becomes {new}, along the gradient {slope}"
             yield TraceBlock(name, "", rule, {"p": before, "g": self.grads[name], "new p": after}, (note,))
             rule = ()  # once
+
+
+def _words(one: Pass) -> str:
+    """Return a layer's type and numbers; nothing if there are none, as its title has its type."""
+    words = layer_words(one.layer)
+    return "" if words == type(one.layer).__name__ else words
 
 
 def _own(one: Pass) -> Params:

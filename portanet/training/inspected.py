@@ -8,7 +8,7 @@ from typing import Any
 
 from portanet.inspection.attribution import input_gradients
 from portanet.inspection.gradients import activations, gradients
-from portanet.inspection.text import bytes_in_words
+from portanet.inspection.text import brief, bytes_in_words
 from portanet.layers.summary import Summary, summary
 from portanet.layers.words import net_in_words
 from portanet.training import batch_size as memory
@@ -34,9 +34,9 @@ class Inspected:
         itemsize = int(self.dtype.removeprefix("float")) // 8
         size = itemsize * sum(math.prod(p.shape) for p in self.params.values())
         notes = (
-            f"{type(self.loss).__name__}, {self.optimizer}, {self.dtype} on {self.backend.spec}",
+            f"{type(self.loss).__name__}, {brief(self.optimizer)}, {self.dtype} on {self.backend.spec}",
             f"state of the optimizer: {bytes_in_words(slots * size)}",
-            f"a training step on {batch_size} samples: about {bytes_in_words(need.of(batch_size))} more",
+            f"a training step on {batch_size} samples takes about {bytes_in_words(need.of(batch_size))} more",
         )
         return summary(self.net, self.input_shape, itemsize=itemsize, notes=notes)
 
@@ -110,7 +110,7 @@ class Inspected:
             words if len(words) <= 100 else f"{words[:97]}...",
             f"{size:,} parameters" if self.input_shape else "no weights yet",
             type(self.loss).__name__,
-            repr(self.optimizer),
+            brief(self.optimizer),
             f"{self.dtype} on {self.backend.spec}",
             f"epoch {self.epoch}",
         ]

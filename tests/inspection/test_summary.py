@@ -7,7 +7,7 @@ import pytest
 
 import portanet as pn
 from portanet.errors import ShapeError
-from portanet.inspection.text import bytes_in_words
+from portanet.inspection.text import brief, bytes_in_words
 from portanet.layers import tree
 from portanet.random import generator
 from tests.small import blobs, trainer
@@ -69,10 +69,10 @@ def test_a_trainer_says_what_a_step_takes():
     # 75 parameters of 8 bytes; a step on 4 samples: gradients, and each sample's numbers, outputs twice.
     lines = str(model.summary(4)).splitlines()
     assert lines[-4] == "75 parameters, 600 B"
-    assert lines[-3].startswith("SoftmaxCrossEntropy, Adam(lr=0.001, ")
+    assert lines[-3].startswith("SoftmaxCrossEntropy, Adam(lr=0.001), ")
     assert lines[-3].endswith("float64 on numpy")
     assert lines[-2] == "state of the optimizer: 1.2 kB"
-    assert lines[-1] == f"a training step on 4 samples: about {bytes_in_words(600 + 4 * 8 * (5 + 2 * 19))} more"
+    assert lines[-1] == f"a training step on 4 samples takes about {bytes_in_words(600 + 4 * 8 * (5 + 2 * 19))} more"
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,18 @@ def test_bytes(size, said):
     assert bytes_in_words(size) == said
 
 
+def test_an_optimizer_shows_what_is_not_at_its_default():
+    assert brief(pn.SGD(lr=0.01)) == "SGD(lr=0.01)"
+    assert brief(pn.Adam(beta2=0.99, clip_norm=1.0)) == "Adam(lr=0.001, clip_norm=1.0, beta2=0.99)"
+    assert brief(object()) == "object()"
+
+
 def test_a_trainer_and_a_data_set_are_one_line():
     x, y = blobs()
     model = trainer(optimizer=pn.SGD(lr=0.5))
-    assert repr(model).startswith("<Trainer: Dense 8, Tanh, Dense 3; no weights yet; SoftmaxCrossEntropy; SGD(lr=0.5, ")
+    assert repr(model).startswith(
+        "<Trainer: Dense 8, Tanh, Dense 3; no weights yet; SoftmaxCrossEntropy; SGD(lr=0.5); "
+    )
     model.fit(x, y, epochs=2, verbose=False)
     assert repr(model).endswith("float64 on numpy; epoch 2>")
     assert "; 75 parameters; " in repr(model)
