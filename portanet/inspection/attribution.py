@@ -10,20 +10,23 @@ from typing import Any
 from array_api_compat import device
 
 from portanet import backends
+from portanet.backends import Backend
 from portanet.backends.namespace import namespace
 from portanet.data.batching.stream import chunks
 from portanet.data.columns import CATEGORY
 from portanet.data.dataset import Dataset
+from portanet.data.plan import Plan
 from portanet.engine.outputs import class_indices
 from portanet.engine.step import as_float
 from portanet.errors import ConfigError, ShapeError, unknown
 from portanet.inspection.gradients import batched, samples
 from portanet.inspection.path_integral import Integral
+from portanet.layers import Layer, Sequential
 from portanet.losses.places import folded
 from portanet.training import batch_size as memory
 from portanet.training.fit_inputs import CHUNK
 from portanet.training.tables import targets
-from portanet.typing import Array
+from portanet.typing import Array, Params
 
 __all__ = ["METHODS", "input_gradients"]
 
@@ -50,21 +53,43 @@ def input_gradients(
         expected, shape = "a network with a row of outputs for each sample", (*model.places, model.outputs)
         message = f"input_gradients: expected {expected}, got outputs of shape {shape}; use method='loss'"
         raise ConfigError(message)
-    dtype = "float64" if method == "integrated" else model.dtype
-    with model.backend.activate(dtype):
-        everything = {name: model.backend.asarray(a, dtype) for name, a in {**model.params, **model.buffers}.items()}
-        inputs = samples(model, x)
-        index = _index(model, x, y, inputs.shape[0])
-        score = _scorer(model, everything, dtype)
+    inputs = samples(model, x)
+    index = _index(model, x, y, inputs.shape[0])
+    if method == "integrated":
+        return _integrated(model, inputs, index, baseline, tolerance)
+    with model.backend.activate(model.dtype):
+        score = _scorer(model.backend, model.body, model.params, model.buffers, model.dtype)
         rows = memory.rows_at_a_time(model, inputs.shape[0], CHUNK)
-        if method == "saliency":
-            parts = zip(chunks(inputs, rows), _cut(index, rows), strict=True)
-            return xp.concat([abs(score(part, own)[1]) for part, own in parts])
+        parts = zip(chunks(inputs, rows), _cut(index, rows), strict=True)
+        return xp.concat([abs(score(part, own)[1]) for part, own in parts])
+
+
+def _integrated(model: Any, inputs: Array, index: Any, baseline: Any, tolerance: float) -> Array:
+    """Return integrated gradients in float64."""
+    xp, backend = backends.get("numpy").xp, model.backend
+    with backend.activate("float64"):
+        params, buffers = (
+            {name: backend.asarray(a, "float64") for name, a in own.items()} for own in (model.params, model.buffers)
+        )
+        body, front = model.body, None
+        x = xp.astype(backend.to_numpy(inputs), xp.float64)
+        starts = _baseline(model, x, baseline)
+        if model.columns is not None and any(c.kind == CATEGORY for c in model.columns.kept):
+            front = _front(model, {**params, **buffers})
+            _, *rest = model.body.children()
+            places = {name: str(i) for i, name in enumerate(rest)}
+            params, buffers = (_moved(own, places) for own in (params, buffers))
+            body = Sequential([model.body.children()[name] for name in rest])
+        score = _scorer(backend, body, params, buffers, "float64")
         found = []
-        starts = _baseline(model, inputs, baseline)
-        for i, (one, start) in enumerate(zip(xp.astype(_host(model, inputs), xp.float64), starts, strict=True)):
-            integral = Integral(partial(_along, score, one, start, int(index[i]), xp), tolerance)
-            found.append(integral.value * (one - start))
+        for i, (one, start) in enumerate(zip(x, starts, strict=True)):
+            end, begin = (one, start) if front is None else front(xp.stack([one, start]))
+            integral = Integral(partial(_along, score, end, begin, int(index[i]), xp), tolerance)
+            parts = integral.value * (end - begin)
+            if front is not None:  # each of its units is made of one input: the one without which it changes
+                without = xp.where(xp.eye(len(one), dtype=xp.bool), start, one)
+                parts = xp.sum((front(without) != end) * parts, axis=-1)
+            found.append(parts)
             if not integral.complete:
                 logger.warning(
                     "input_gradients: sample %d: the attributions miss the difference of the outputs by %.1e, as the "
@@ -72,6 +97,23 @@ def input_gradients(
                     *(i, integral.gap),
                 )
         return xp.stack(found)
+
+
+def _front(model: Any, everything: Any) -> Callable[[Any], Any]:
+    """Return the first layer, which takes the columns of a table, as a function of host arrays."""
+    name, first = next(iter(model.body.children().items()))
+    own = _moved(everything, {name: ""})
+
+    def front(x: Any) -> Any:
+        return model.backend.to_numpy(first.forward(own, model.backend.asarray(x))[0])
+
+    return front
+
+
+def _moved(arrays: Params, places: dict[str, str]) -> Params:
+    """Return the arrays of these layers, under the names that they have at other places; no others."""
+    parts = [(*key.partition("."), array) for key, array in arrays.items()]
+    return {f"{places[name]}.{rest}".lstrip("."): array for name, _, rest, array in parts if name in places}
 
 
 def _of_loss(model: Any, x: Any, y: Any) -> Iterator[Array]:
@@ -106,25 +148,26 @@ def _cut(index: Any, rows: int) -> Iterator[Any]:
         yield index[start : start + rows]
 
 
-def _scorer(model: Any, everything: Any, dtype: str) -> Callable[[Array, Any], tuple[Any, Any]]:
+def _scorer(
+    backend: Backend, body: Layer, params: Params, buffers: Params, dtype: str
+) -> Callable[[Array, Any], tuple[Any, Any]]:
     """Return a function from samples, and the number of an output for each, to these outputs and their gradients.
 
     Both are host arrays. The output is a logit, where the loss is a cross-entropy.
     """
-    backend, names, body = model.backend, list(model.params), model.body
 
-    def both(everything: Any, x: Array, index: Array) -> tuple[Array, Array]:
-        output, cache = body.forward(everything, as_float(x, dtype))
+    def both(params: Params, buffers: Params, x: Array, index: Array) -> tuple[Array, Array]:
+        output, cache = body.forward({**params, **buffers}, as_float(x, dtype))
         xp = namespace(output)
         columns = xp.arange(output.shape[-1], dtype=index.dtype, device=device(output))
         chosen = xp.astype(index[:, None] == columns, output.dtype)
-        dx, _ = body.backward({name: everything[name] for name in names}, chosen, cache)
+        dx, _ = body.backward(params, chosen, cache)
         return xp.sum(output * chosen, axis=-1), dx
 
     compiled = backend.compile(both)
 
     def score(x: Array, index: Any) -> tuple[Any, Any]:
-        found = compiled(everything, backend.asarray(x), backend.asarray(index, "int32"))
+        found = compiled(params, buffers, backend.asarray(x), backend.asarray(index, "int32"))
         return backend.to_numpy(found[0]), backend.to_numpy(found[1])
 
     return score
@@ -143,22 +186,22 @@ def _along(
     return xp.concat(values)[:n], xp.sum(xp.reshape(gradient * direction, (n, -1)), axis=-1), gradient
 
 
-def _host(model: Any, inputs: Array) -> Any:
-    return model.backend.to_numpy(inputs)
-
-
-def _baseline(model: Any, inputs: Array, baseline: Any) -> Any:
-    """Return where the path begins for each sample, (n, *shape): what was given, or 0; categories as in the sample."""
+def _baseline(model: Any, x: Any, baseline: Any) -> Any:
+    """Return where the path begins for each sample, (n, *shape): what was given, or 0; of a table, its usual row."""
     xp = backends.get("numpy").xp
-    x = xp.astype(_host(model, inputs), xp.float64)
+    if baseline is None:
+        baseline = 0.0 if model.columns is None else _usual(model.columns)
     try:
-        start = xp.broadcast_to(xp.asarray(0.0 if baseline is None else baseline, dtype=xp.float64), x.shape)
+        return xp.broadcast_to(xp.asarray(baseline, dtype=xp.float64), x.shape)
     except ValueError:
         message = f"input_gradients: expected a baseline that goes with samples {x.shape}, got {xp.shape(baseline)}"
         raise ShapeError(message + "; give one sample, or one for each") from None
-    if model.columns is None:
-        return start
-    start = xp.asarray(start, copy=True)
-    categories = sum(c.kind == CATEGORY for c in model.columns.kept)
-    start[:, :categories] = x[:, :categories]  # a category has no slope: it stays the sample's own
-    return start
+
+
+def _usual(plan: Plan) -> list[float]:
+    """Return inputs with the means of numbers, and without a category (-1): zeros in its place."""
+    found = []
+    for c in plan.kept:
+        found.append(-1.0 if c.kind == CATEGORY else c.mean if c.std else c.fill)
+        found += [0.0] * (2 * len(c.parts) + (c.flag and c.kind != CATEGORY))
+    return found

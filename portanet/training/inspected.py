@@ -90,8 +90,7 @@ class Inspected:
             ``"integrated"``: (x - b) times the mean of ∂z/∂x on the straight line from a baseline b to x: what each
             input contributes to z(x) - z(b). The contributions add up to it (completeness). Computed in float64.
         baseline : array, optional
-            b, one sample or one for each; 0 by default. Categories of a table are the sample's own in any case, and
-            contribute nothing: they have no slope.
+            b, one sample or one for each. By default 0; of a table the means of its numbers, and no category.
         tolerance : float
             Largest difference between the sum of the contributions and z(x) - z(b), relative to the latter if it is
             above 1. A warning is logged if it is not reached.

@@ -9,6 +9,7 @@ import pandas  # type: ignore[import-untyped]
 import pytest
 
 import portanet as pn
+from portanet.data.frames import table as as_table
 from portanet.errors import ConfigError, ShapeError
 from tests.small import blobs, trainer
 
@@ -90,20 +91,32 @@ def test_float32_networks_add_up_too():
     np.testing.assert_allclose(parts.sum(axis=1), rise[np.arange(4), y[:4]], rtol=1e-6, atol=1e-6)
 
 
-def test_categories_of_a_table_stay_and_numbers_add_up():
+def test_categories_of_a_table_contribute_too():
     rng = np.random.default_rng(0)
-    frame = pandas.DataFrame(
-        {"kind": rng.choice(["x", "y", "z"], 80), "a": rng.normal(size=80), "b": rng.normal(size=80)}
-    )
-    y = ((frame["kind"] == "x") ^ (frame["a"] > 0)).to_numpy().astype(int)
+    many = [f"c{i}" for i in rng.integers(0, 15, 80)]  # a learned vector
+    kind, a = rng.choice(["x", "y", "z"], 80), rng.normal(3, 2, 80)
+    frame = pandas.DataFrame({"a": a, "kind": kind, "many": many, "b": np.where(rng.random(80) < 0.2, np.nan, a)})
+    y = ((kind == "x") ^ (a > 3)).astype(int)
     model = trainer([pn.Dense(16), pn.ReLU(), pn.Dense(2)], optimizer="adam")
-    model.fit(frame, y, epochs=5, verbose=False)
+    model.fit(frame, y, epochs=30, verbose=False)
     parts = model.input_gradients(frame[:6], y[:6], method="integrated")
-    assert [name for name, _ in model.columns.names()] == ["kind", "a", "b"]
-    assert not parts[:, 0].any()
-    none = frame[:6].assign(a=0.0, b=0.0)
-    rise = model.predict(frame[:6], raw=True) - model.predict(none, raw=True)
+    names = [name for name, _ in model.columns.names()]
+    assert names == ["kind", "many", "a", "b", "b is missing"]
+    encoded = model.columns.encode(as_table(frame[:6]), "x")
+    mean = {c.name: c.mean for c in model.columns.columns}
+    usual = np.array([[-1.0, -1.0, mean["a"], mean["b"], 0.0]])
+    rise = model.predict(encoded, raw=True) - model.predict(usual, raw=True)
     np.testing.assert_allclose(parts.sum(axis=1), rise[np.arange(6), y[:6]], rtol=1e-6, atol=1e-6)
+    assert (abs(parts[:, 0]) > 1e-3).all()
+    # Where the network has forgotten a column, it contributes nothing.
+    weights = model.snapshot()
+    weights["params"]["1.weight"][:3] = 0.0
+    model.restore(weights)
+    parts = model.input_gradients(frame[:6], y[:6], method="integrated")
+    assert not parts[:, 0].any()
+    assert (abs(parts[:, 1]) > 1e-4).all()
+    same = model.input_gradients(frame[:6], y[:6], method="integrated", baseline=encoded)
+    assert not same.any()
 
 
 def test_an_output_that_jumps_is_reported(caplog):
