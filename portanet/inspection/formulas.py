@@ -12,7 +12,7 @@ from portanet.typing import Array, Shape
 
 __all__ = ["Excerpt", "excerpt", "formula", "number"]
 
-_ROWS, _COLUMNS = 5, 8  # of an array that are shown
+_ROWS, _COLUMNS = 5, 10  # of an array that are shown
 _BLUE, _ORANGE = "0, 114, 178", "213, 94, 0"
 
 
