@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from portanet.files.description import *
     from portanet.fleet import *
     from portanet.initializers import *
+    from portanet.inspection.trace import *
     from portanet.layers import *
     from portanet.losses.base import Loss as Loss
     from portanet.losses.cross_entropy import *

@@ -14,6 +14,7 @@ PUBLIC = {
     "files.description": """save""",
     "fleet": """Ensemble Fleet""",
     "initializers": """Initializer initializer""",
+    "inspection.trace": """Trace trace""",
     "layers": """AdaptiveAvgPool2D Augment AvgPool1D AvgPool2D BatchNorm Branches CELU Conv1D Conv2D ConvTranspose2D
         CustomActivation Dense Dropout Dropout2D ELU Embedding Flatten GELU GlobalAvgPool1D
         GlobalAvgPool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Hardsigmoid Hardswish InstanceNorm

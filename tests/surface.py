@@ -26,8 +26,8 @@ TABLE = Path(pn.__file__).with_name("public.py")
 
 ROOMS = (
     *("callbacks", "distributed.ranks", "engine.step", "errors", "files.description", "fleet", "initializers"),
-    *("layers", "losses", "metrics", "optimizers", "random", "schedules", "training.history", "training.load"),
-    *("training.trainer",),
+    *("inspection.trace", "layers", "losses", "metrics", "optimizers", "random", "schedules", "training.history"),
+    *("training.load", "training.trainer"),
     "verify.gradient_check",
 )
 """The modules whose ``__all__`` is public."""

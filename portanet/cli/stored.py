@@ -64,16 +64,27 @@ def model(path: str, which: str = "best", backend: str = "numpy", *, any_size: b
 
 def target_of(path: str, data: str) -> str | None:
     """Return the target's column that a run was trained on, for the same kind of data: another table."""
-    config = own_file(path if Path(path).is_dir() else Path(path).parent, CONFIG)
-    if not config.is_file():
-        return None
-    try:
-        options = read_toml(config, follow=False)
-    except ConfigError as error:  # the run's own file, and none that the user gave for options
-        raise DataError(str(error)) from None
+    options = _config(path)
     alike = Path(str(options.get("data"))).suffixes[-1:] == Path(data).suffixes[-1:] and Path(data).is_file()
     target = options.get("target")
     return str(target) if alike and target is not None else None
+
+
+def trained_on(path: str) -> str | None:
+    """Return the name or path of the data that a run was trained on; None for a file of weights that lies alone."""
+    data = _config(path).get("data")
+    return None if data is None else str(data)
+
+
+def _config(path: str) -> dict[str, Any]:
+    """Return the configuration of the run at `path`, a folder or a file in it; an empty one if there is none."""
+    config = own_file(path if Path(path).is_dir() else Path(path).parent, CONFIG)
+    if not config.is_file():
+        return {}
+    try:
+        return read_toml(config, follow=False)
+    except ConfigError as error:  # the run's own file, and none that the user gave for options
+        raise DataError(str(error)) from None
 
 
 def data_for(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from portanet.cli.config import ConfigurableCommand, config_option, from_file, resume_option
+from portanet.cli.config import config_option, from_file, resume_option
+from portanet.cli.grouped import GroupedCommand
 from portanet.cli.output import echo, numbers, print_json, say
 from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from portanet.cli.training import Training
 
 
-@click.command(cls=ConfigurableCommand)
+@click.command(cls=GroupedCommand)
 @click.argument("data", default="digits")
 @train_options
 @config_option

@@ -92,6 +92,18 @@ class Dataset:
         """Return the number of training samples."""
         return len(self.x)
 
+    def in_words(self) -> str:
+        """Return the data set in one line."""
+        kind = f"{len(self.classes)} classes" if self.classes else "numbers to predict"
+        if self.outputs:
+            kind = f"{len(self.outputs)} {'labels' if self.labels else 'numbers'} to predict"
+        test = "no test part" if self.x_test is None else f"a test part of {len(self.x_test)}"
+        test += "" if self.x_val is None else f", a validation part of {len(self.x_val)}"
+        return f"{self.name}: {len(self.x)} samples of {'×'.join(map(str, self.x.shape[1:]))}, {kind}, {test}"
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.in_words()}>"
+
     def read(self, start: int, stop: int) -> tuple[HostArray, HostArray]:
         """Return training samples and targets of these rows: a :class:`~portanet.data.Readable` has this method."""
         return (self.x.read(start, stop) if hasattr(self.x, "read") else self.x[start:stop]), self.y[start:stop]

@@ -187,22 +187,31 @@ class Step:
         return grads, {**buffers, **moved}, value, measured
 
     def gradients(
-        self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key
+        self,
+        params: Params,
+        buffers: Params,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        key: Key | None,
+        *,
+        train: bool = True,
     ) -> tuple[Array, Array, Params, Params]:
         """Return the loss, the prediction, the gradients of the parameters, and the buffers that have changed.
 
-        Of the rows that are a part of a batch, the gradients are their share of the batch's.
+        Of the rows that are a part of a batch, the gradients are their share of the batch's. Without `train`, dropout
+        is off and no buffer changes.
         """
         everything = {**params, **buffers}
-        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=True, key=key)
+        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=train, key=key)
         value, loss_cache = self.loss.forward(*folded(prediction, y, weight, self.stack))
         dprediction = self.loss.backward(loss_cache)
         if prediction.ndim > self.stack + 2:
             dprediction = namespace(dprediction).reshape(dprediction, tuple(prediction.shape))
-        if key.part is not None:
+        if key is not None and key.part is not None:
             dprediction = dprediction * key.part.share
         _, grads = self.net.backward(params, dprediction, cache, need_dx=False)
-        return value, prediction, grads, self.net.updated_buffers(everything, cache)
+        return value, prediction, grads, self.net.updated_buffers(everything, cache) if train else {}
 
     def by_pieces(
         self, rows: int, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key

@@ -14,7 +14,7 @@ import numpy as np
 from portanet import backends, losses, optimizers, schedules
 from portanet.callbacks.base import Callback, checked
 from portanet.callbacks.learning_rate import on_divergence as answer
-from portanet.callbacks.progress import Progress
+from portanet.callbacks.notebook import progress as shown
 from portanet.checks import check_count
 from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
@@ -216,7 +216,7 @@ class Fleet:
             check_least(member, train, join=join_last) for member, (train, _) in zip(self.members, parts, strict=True)
         ]
         fits: dict[int, Generator[Epoch, Ran, None]] = {}
-        progress = Progress() if verbose else None
+        progress = shown() if verbose else None
         with contextlib.ExitStack() as begun:
             for i, member in enumerate(self.members):
                 begun.callback(member.end)
@@ -248,7 +248,7 @@ class Fleet:
         self,
         fits: Mapping[int, Generator[Epoch, Ran, None]],
         on_epoch: Callable[[Fleet], None] | None,
-        progress: Progress | None,
+        progress: Callback | None,
     ) -> None:
         """Run the members' epochs, those that are left together, until none is."""
         stacks, members = Stacks(self.group), self.members

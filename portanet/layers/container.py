@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer, RatedLayer
+from portanet.layers.summary import Summary, summary
 from portanet.typing import Params, Shape
 
 
@@ -76,6 +77,10 @@ class Container(RatedLayer):
             for i, layer in enumerate(self.layers)
             for name, value in layer.updated_buffers(parts[i], caches[i]).items()
         }
+
+    def summary(self, input_shape: Shape) -> Summary:
+        """Return the layers in a table: output shapes, parameters, memory, for samples of `input_shape` in float32."""
+        return summary(self, input_shape)
 
     def split(self, params: Params) -> list[Params]:
         """Return the parameters of each layer under their own names."""

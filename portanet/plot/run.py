@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ from portanet.metrics import confusion_matrix
 from portanet.plot.history import curves
 from portanet.plot.mistakes import confusion, square, worst
 from portanet.plot.plane import decision_boundary
-from portanet.plot.style import save
+from portanet.plot.style import as_bytes, save
 from portanet.training.single_class import single_class
 
 if TYPE_CHECKING:
@@ -68,6 +69,21 @@ def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     for path, figure in zip(paths, figures.values(), strict=True):
         save(figure, path)
     return paths
+
+
+class Pictures(dict[str, Any]):
+    """Figures by name, which a notebook shows one below the other."""
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write each as NAME.png into a folder, which is made if need be; return the paths."""
+        return save_all(self, Path(folder))
+
+    def __repr__(self) -> str:
+        return f"<Pictures: {', '.join(self) or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        images = (base64.b64encode(as_bytes(figure, "png", 100)).decode() for figure in self.values())
+        return "".join(f'<div><img src="data:image/png;base64,{image}"></div>' for image in images)
 
 
 def draw(trainer: Model, dataset: Dataset, *, of: str = "samples") -> dict[str, Figure]:

@@ -28,6 +28,7 @@ from portanet.random import generator
 from portanet.training import batch_size as memory
 from portanet.training.evaluation import evaluated, predicted
 from portanet.training.fit_inputs import CHUNK, to_batches
+from portanet.training.inspected import Inspected
 from portanet.training.tables import as_inputs
 from portanet.typing import Array, Params, Shape
 
@@ -46,7 +47,7 @@ def part_of(whole: str, part: str, *, settable: bool = False) -> Any:
     return property(get, change if settable else None)
 
 
-class Model:
+class Model(Inspected):
     """The part of a :class:`~portanet.Trainer` that does not train.
 
     Attributes

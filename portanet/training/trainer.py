@@ -12,7 +12,7 @@ from typing import Any, Self
 from portanet import backends, losses, optimizers, schedules
 from portanet.callbacks.base import Callback, checked
 from portanet.callbacks.learning_rate import on_divergence as answer
-from portanet.callbacks.progress import Progress
+from portanet.callbacks.notebook import progress
 from portanet.checks import check_count, check_number
 from portanet.data.batching.batches import Batches, Order
 from portanet.distributed.ranks import Ranks
@@ -22,9 +22,11 @@ from portanet.engine.meter import Meter
 from portanet.engine.strategy import Strategy
 from portanet.errors import ConfigError, DataError, OutOfMemoryError
 from portanet.files.atomic import sweep
+from portanet.inspection.pictures import pictures
 from portanet.layers import Layer, Sequential
 from portanet.metrics import MetricLike
 from portanet.metrics import get as metric
+from portanet.plot.run import Pictures
 from portanet.random import generator
 from portanet.schedules import depends_on_end
 from portanet.training import batch_size as memory
@@ -250,7 +252,7 @@ class Trainer(Model):
             Behind the batch in which it came, so that the trainer can go on or be saved.
         """
         check_count("fit: epochs", epochs, 0)
-        hooks = checked(callbacks) + ([Progress()] if verbose else [])
+        hooks = checked(callbacks) + ([progress()] if verbose else [])
         hooks += answer(on_divergence, hooks)
         hooks.sort(key=lambda hook: hook.runs_last)
         with self.strategy.guard():
@@ -413,6 +415,19 @@ class Trainer(Model):
         """Return whether no weight is inf or NaN; waits for the device."""
         with self.backend.activate(self.dtype):
             return self.engine.all_finite(self.state)
+
+    def plot(self, data: Any) -> Pictures:
+        """Return figures by name: the curves of the training so far, and what the network mistakes in `data`.
+
+        A notebook shows them; ``trainer.plot(data).save("plots")`` writes them.
+
+        Parameters
+        ----------
+        data : Dataset or (x, y)
+            Of a Dataset the test part, if there is one. Images also show the worst mistakes, samples of two numbers the
+            decision boundary. Of a regression the curves alone are drawn.
+        """
+        return pictures(self, data)
 
     def host_state(self) -> dict[str, Any]:
         """Return the optimizer's state as copies on the host."""
