@@ -27,7 +27,7 @@ class Memory(NamedTuple):
 
 
 def is_strict_array(x: object) -> bool:
-    """Tell whether `x` is an array of array-api-strict, without importing it."""
+    """Return whether `x` is an array of array-api-strict, without importing it."""
     return type(x).__module__.startswith("array_api_strict")
 
 

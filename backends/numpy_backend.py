@@ -1,4 +1,4 @@
-"""NumPy: the host itself. Always there, and the reference for all others."""
+"""NumPy backend: arrays on the host. Always available, and the reference for all other backends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NumpyBackend(Backend):
         return type(x) is np.ndarray and x.dtype.isnative and x.dtype.char in _OURS
 
     def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
-        # As on every other library: what overflows becomes inf or nan, and training tells that once, in its own words.
+        # As in every other library, overflow gives inf or nan without a warning; training reports it once.
         return np.errstate(all="ignore")
 
     def fetch(self, arrays: Sequence[Array]) -> HostArray:

@@ -79,7 +79,7 @@ class TorchBackend(Backend):
         return super().memory()
 
     def _translate(self, error: Exception) -> PortanetError | None:
-        # torch tells these apart by their words alone, but for the GPU's OutOfMemoryError, a RuntimeError as well.
+        # These errors differ only in their messages; the GPU's OutOfMemoryError is a RuntimeError as well.
         if isinstance(error, RuntimeError):
             said = str(error)
             if any(words in said for words in _FATAL):

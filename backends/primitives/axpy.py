@@ -36,7 +36,7 @@ def minus_scaled(y: Array, a: Any, x: Array) -> Array:
 
 
 def _by_blas(y: Any, a: Any, x: Any) -> bool:
-    """Take a x off y in place where that is a case for the BLAS and NumPy's can be reached; tell whether."""
+    """Subtract a x from y in place with NumPy's BLAS if that is possible; return whether it was."""
     axpy = routine("axpy", y.dtype.char)
     same = type(x) is np.ndarray and x.dtype == y.dtype and x.shape == y.shape
     if axpy is None or np.ndim(a) or not a or not same or not (x.flags.c_contiguous and y.flags.carray):
