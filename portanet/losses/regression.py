@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from portanet.backends.namespace import namespace, sign
+from portanet.backends.namespace import namespace, row_products, sign
 from portanet.checks import Positive
 from portanet.losses.base import Loss, Unit, aligned, in_units, weighted_mean
 from portanet.typing import Array
@@ -34,7 +34,7 @@ class SumSquaredError(Loss):
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
         e = in_units(prediction - aligned(prediction, target, xp), self.unit, xp)
-        value, share = weighted_mean(0.5 * xp.vecdot(e, e), weight, xp)
+        value, share = weighted_mean(0.5 * row_products(e, e), weight, xp)
         return value, (e, share)
 
     def backward(self, cache: Any) -> Array:
