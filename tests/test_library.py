@@ -128,7 +128,11 @@ def test_weights_and_rates():
         (np.ones((2, 5)), [0, 3], "y: expected class indices 0 … 2"),
         (np.ones((2, 5)), [0], "y: expected one target for each of the 2 samples"),
         (np.ones((2, 4)), [0, 1], r"x: expected samples of shape \(5,\), got \(4,\)"),
-        (np.full((2, 5), np.nan), [0, 1], "x: expected finite numbers"),
+        (np.ones((2, 5)), np.array([0, 3]), "y: expected class indices 0 … 2"),
+        (np.ones((2, 5)), np.array([-1, 0]), "y: expected class indices 0 … 2"),
+        (np.ones((2, 5)), np.array([0.5, 1.0]), "y: expected class indices .whole numbers."),
+        ([[1.0] * 4] * 2, [0, 1], r"x: expected samples of shape \(5,\), got \(4,\)"),
+        ([["a"] * 5] * 2, [0, 1], "x: expected real numbers, got text"),
     ],
 )
 def test_wrong_batches(x, y, words):

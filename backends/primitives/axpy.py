@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from portanet.backends.primitives.blas import routine
 from portanet.typing import Array
 
 __all__ = ["LARGE", "minus_scaled"]
 
 LARGE = 1 << 15
 """Least numbers of a matrix that goes to the BLAS: below that the call costs more than it saves."""
+
+_Axpy = Callable[..., None]
 
 
 def minus_scaled(y: Array, a: Any, x: Array) -> Array:
@@ -37,9 +42,31 @@ def minus_scaled(y: Array, a: Any, x: Array) -> Array:
 
 def _by_blas(y: Any, a: Any, x: Any) -> bool:
     """Subtract a x from y in place with NumPy's BLAS if that is possible; return whether it was."""
-    axpy = routine("axpy", y.dtype.char)
+    axpy = _axpy(y.dtype.char)
     same = type(x) is np.ndarray and x.dtype == y.dtype and x.shape == y.shape
     if axpy is None or np.ndim(a) or not a or not same or not (x.flags.c_contiguous and y.flags.carray):
         return False  # the BLAS takes 0 · nan for 0
     axpy(y.size, -a, x.ctypes.data, 1, y.ctypes.data, 1)
     return True
+
+
+@functools.cache
+def _axpy(dtype: str) -> _Axpy | None:
+    """Return cblas_?axpy of the library that NumPy multiplies with, or None where it has another form or place."""
+    number = {"f": ctypes.c_float, "d": ctypes.c_double}.get(dtype)
+    if number is None:
+        return None
+    name = "cblas_saxpy" if dtype == "f" else "cblas_daxpy"
+    try:
+        products: Any = importlib.import_module("numpy._core._multiarray_umath")
+        library = ctypes.CDLL(products.__file__)  # symbols are looked for in what it is linked to, too
+    except (ImportError, OSError):
+        return None
+    for symbol in (f"scipy_{name}64_", f"{name}64_", f"scipy_{name}", name):  # NumPy's own wheels; systems' libraries
+        found: Any = getattr(library, symbol, None)
+        if found is not None:
+            whole = ctypes.c_int64 if symbol.endswith("64_") else ctypes.c_int
+            found.argtypes = (whole, number, ctypes.c_void_p, whole, ctypes.c_void_p, whole)
+            found.restype = None
+            return found  # type: ignore[no-any-return]
+    return None

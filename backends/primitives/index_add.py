@@ -29,10 +29,10 @@ def index_add(size: int, index: Array, values: Array) -> Array:
     if is_jax_array(values):
         return namespace(values).zeros((size, values.shape[1]), dtype=values.dtype).at[index].add(values)
     if is_cupy_array(values):
-        import cupyx
+        import cupy
 
-        sums = namespace(values).zeros((size, values.shape[1]), dtype=values.dtype)
-        cupyx.scatter_add(sums, index, values)
+        sums = cupy.zeros((size, values.shape[1]), values.dtype)
+        cupy.add.at(sums, index, values)
         return sums
     return index_add_portable(size, index, values)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.elementwise import elementwise
-from portanet.backends.namespace import namespace
+from portanet.backends.namespace import namespace, row_products
 from portanet.checks import Share
 from portanet.errors import ShapeError
 from portanet.layers import Layer, Sigmoid, Softmax
@@ -53,7 +53,7 @@ class SoftmaxCrossEntropy(Loss):
         z = prediction - xp.max(prediction, axis=-1, keepdims=True)  # the largest exponential is then 1
         e = xp.exp(z)
         s = xp.sum(e, axis=-1, keepdims=True)
-        value, share = weighted_mean(xp.log(s)[..., 0] - xp.vecdot(z, t), weight, xp)
+        value, share = weighted_mean(xp.log(s)[..., 0] - row_products(z, t), weight, xp)
         return value, (e, s, t, share)  # loss and gradient share the exponentials
 
     @elementwise

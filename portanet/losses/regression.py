@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from array_api_compat import device
 
-from portanet.backends.namespace import namespace, sign
+from portanet.backends.namespace import namespace, row_products, sign
 from portanet.checks import Number, Positive, Several
 from portanet.errors import ShapeError
 from portanet.losses.base import Loss, Unit, aligned, in_units, weighted_mean
@@ -37,7 +37,7 @@ class SumSquaredError(Loss):
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
         e = in_units(prediction - aligned(prediction, target, xp), self.unit, xp)
-        value, share = weighted_mean(0.5 * xp.vecdot(e, e), weight, xp)
+        value, share = weighted_mean(0.5 * row_products(e, e), weight, xp)
         return value, (e, share)
 
     def backward(self, cache: Any) -> Array:

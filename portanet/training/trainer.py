@@ -275,15 +275,15 @@ class Trainer(Model):
         """Take one step of training on a batch and return its loss before the step, an array on the device.
 
         It is for loops of your own, such as GANs, online learning and reinforcement learning. Nothing else happens: no
-        schedule, callback, history or class weight takes part, and nobody looks whether the loss is finite. The first
-        call draws the initial weights. ``float(loss)`` waits for the device.
+        schedule, callback, history or class weight takes part, and whether samples, loss and weights are finite is not
+        checked. The first call draws the initial weights. ``float(loss)`` waits for the device.
 
         Parameters
         ----------
         x : array, shape (n, ...)
         y : array, shape (n, *places) or (n, *places, outputs)
         sample_weight : array, shape (n,) or (n, *places), optional
-            As in :meth:`fit`. Arrays on the device are not checked, except for the shape of a sample.
+            As in :meth:`fit`. Targets on the device are not checked.
         lr : float, optional
             Learning rate of this step; by default that of the optimizer.
 

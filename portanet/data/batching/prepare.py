@@ -19,7 +19,7 @@ from portanet.random import generator
 from portanet.typing import Array, Shape
 
 _ROUNDING = 1e-3  # of a row of shares that was meant to sum to 1
-_SMALL = ("bool", "uint8", "int8", "uint16", "int16")  # stay small until the batch
+_SMALL = frozenset("?bBhH")  # NumPy's characters of integers of 8 and 16 bits: they stay small until the batch
 
 
 def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") -> Array:
@@ -40,7 +40,7 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
     elif on_host(x):
         x = numbers(x, what)
         # In one piece, once: NumPy's take() would copy a strided array whole for every batch.
-        x = np.asarray(x, order="C") if x.dtype.name in _SMALL else finite_numbers(x, dtype, what)
+        x = np.asarray(x, order="C") if x.dtype.char in _SMALL else finite_numbers(x, dtype, what)
     else:
         check_device(x, what)
     came = f"got an array of shape {tuple(x.shape)}"
