@@ -20,10 +20,10 @@ PUBLIC = {
         Parametric PeriodicEmbedding RMSNorm ReLU ReLU6 Rescale Reshape Residual RobustScale SELU
         Scale Sequential Sigmoid SmoothClip Softmax Softplus Softsign Standardize Swish Tanh
         UpSample2D ZeroPad2D custom_activation""",
-    "losses": """BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson SoftmaxCrossEntropy
-        SumSquaredError""",
+    "losses": """BinaryCrossEntropy FocalCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson
+        SoftmaxCrossEntropy SumSquaredError""",
     "metrics": """Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix""",
-    "optimizers": """Adagrad Adam AdamW Lion Optimizer RMSprop SGD""",
+    "optimizers": """Adagrad Adam AdamW Lion NAdam Optimizer RMSprop SGD""",
     "schedules": """Constant CosLog Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp""",
     "training.history": """History""",
     "training.load": """load""",
@@ -34,9 +34,9 @@ PUBLIC = {
 
 KNOWN = {
     "activation": """elu leaky_relu relu sigmoid softmax softplus swish tanh mish selu linear""",
-    "loss": """binary_cross_entropy softmax_cross_entropy huber mean_absolute_error mean_squared_error poisson
-        sum_squared_error""",
-    "optimizer": """sgd adagrad adam adamw lion rmsprop""",
+    "loss": """binary_cross_entropy softmax_cross_entropy focal_cross_entropy huber mean_absolute_error
+        mean_squared_error poisson sum_squared_error""",
+    "optimizer": """sgd adagrad adam adamw lion nadam rmsprop""",
     "schedule": """constant step exponential cosine coslog one-cycle warm-up plateau""",
 }
 """The names that options of the command line take; ``--help`` lists them."""
