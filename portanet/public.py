@@ -22,10 +22,10 @@ PUBLIC = {
         Parametric PeriodicEmbedding RMSNorm ReLU ReLU6 Rescale Reshape Residual RobustScale SELU
         Scale Sequential Sigmoid SmoothClip Softmax Softplus Softsign Standardize Swish Tanh
         UpSample2D ZeroPad2D custom_activation""",
-    "losses": """BinaryCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson Quantile
+    "losses": """BinaryCrossEntropy FocalCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson Quantile
         SoftmaxCrossEntropy SumSquaredError""",
     "metrics": """Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix""",
-    "optimizers": """Adagrad Adam AdamW Lion Optimizer RMSprop SGD""",
+    "optimizers": """Adagrad Adam AdamW Lion NAdam Optimizer RMSprop SGD""",
     "random": """Key""",
     "schedules": """Constant CosLog Cosine Exponential OneCycle Plateau Schedule StepDecay WarmUp""",
     "training.history": """History""",
@@ -38,9 +38,9 @@ PUBLIC = {
 KNOWN = {
     "activation": """elu leaky_relu relu sigmoid softmax softplus swish tanh gelu hardsigmoid hardswish relu6 softsign
         celu selu log_softmax mish linear""",
-    "loss": """binary_cross_entropy softmax_cross_entropy huber mean_absolute_error mean_squared_error poisson
-        quantile sum_squared_error""",
-    "optimizer": """sgd adagrad adam adamw lion rmsprop""",
+    "loss": """binary_cross_entropy softmax_cross_entropy focal_cross_entropy huber mean_absolute_error
+        mean_squared_error poisson quantile sum_squared_error""",
+    "optimizer": """sgd adagrad adam adamw lion nadam rmsprop""",
     "schedule": """constant step exponential cosine coslog one-cycle warm-up plateau""",
 }
 """The names that options of the command line take; ``--help`` lists them."""

@@ -329,9 +329,13 @@ def cross_entropy(a: dict[str, Any], x: Any, y: Any, w: Any = None) -> Any:
     ignored = target == a.get("ignore_index", -(10**9))
     target = np.where(ignored, 0, target)
     weight = (weight if w is None else w[target]) * ~ignored
-    need(reduction in ("mean", "sum"), f"a loss of each sample (reduction {reduction})")
-    value, _ = make("SoftmaxCrossEntropy").forward(logits, target, weight.astype(x.dtype))
-    value = value * (weight.sum() if reduction == "sum" else 1)
+    loss = make("SoftmaxCrossEntropy")
+    if reduction == "none":  # each is the mean over a batch of one
+        each = [loss.forward(logits[i : i + 1], target[i : i + 1])[0] for i in range(len(target))]
+        value = (np.asarray(each) * weight).reshape(y.shape)
+    else:
+        value, _ = loss.forward(logits, target, weight.astype(x.dtype))
+        value = value * (weight.sum() if reduction == "sum" else 1)
     if not getattr(pn, "LogSoftmax", None):
         return value
     return value, first(make("LogSoftmax").forward({}, last(x))[0])

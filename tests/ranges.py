@@ -10,13 +10,13 @@ import pytest
 import portanet as pn
 
 INF, TINY = math.inf, 2.0**-126
-OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "Lion")
+OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "NAdam", "Lion")
 EVERY_OPTIMIZER = " ".join(f"{name}.{{0}}" for name in OPTIMIZERS)
 NUMBERS = {
     (0, 1, "[]"): "LeakyReLU.slope Cosine.final OneCycle.start OneCycle.final",
     (0, 1, "[)"): (
         "Dropout.rate Dropout2D.rate BatchNorm.momentum SoftmaxCrossEntropy.label_smoothing "
-        "BinaryCrossEntropy.label_smoothing "
+        "BinaryCrossEntropy.label_smoothing NAdam.beta1 NAdam.beta2 "
         "SGD.momentum RMSprop.rho Adam.beta1 Adam.beta2 AdamW.beta1 AdamW.beta2 Lion.beta1 Lion.beta2 OneCycle.rise "
         "Plateau.gamma"
     ),
@@ -24,14 +24,14 @@ NUMBERS = {
         "Dense.rate Conv2D.rate Embedding.rate BatchNorm.rate LayerNorm.rate Sequential.rate Residual.rate "
         "Conv1D.rate ConvTranspose2D.rate PReLU.rate GroupNorm.rate InstanceNorm.rate RMSNorm.rate Branches.rate "
         "Parallel.rate Scale.rate NTKDense.rate Parametric.rate PeriodicEmbedding.rate "
-        "ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
+        "FocalCrossEntropy.gamma ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
         + EVERY_OPTIMIZER.format("lr")
         + " "
         + EVERY_OPTIMIZER.format("weight_decay")
     ),
     (0, INF, "()"): (
         "BatchNorm.eps LayerNorm.eps RMSprop.eps Adagrad.eps Adam.eps AdamW.eps Huber.delta StepDecay.every "
-        "GroupNorm.eps InstanceNorm.eps RMSNorm.eps CELU.alpha "
+        "NAdam.eps NAdam.momentum_decay GroupNorm.eps InstanceNorm.eps RMSNorm.eps CELU.alpha "
         "WarmUp.epochs SmoothClip.limit NTKDense.bias_factor PeriodicEmbedding.sigma "
         + EVERY_OPTIMIZER.format("clip_norm")
         + " "

@@ -40,7 +40,15 @@ def _huber(delta):
     return lambda v, y: 0.5 * (v - y) ** 2 if abs(v - y) <= delta else delta * (abs(v - y) - 0.5 * delta)
 
 
+def _focal(z, t, gamma=2.0):
+    exps = [math.exp(v) for v in z]
+    shares = [e / sum(exps) for e in exps]
+    return -sum(y * (1 - p) ** gamma * math.log(p) for p, y in zip(shares, t, strict=True))
+
+
 LOSSES = {
+    "focal": (pn.FocalCrossEntropy(), ONE_HOT, _focal),
+    "focal, mild": (pn.FocalCrossEntropy(0.5), ONE_HOT, lambda z, t: _focal(z, t, 0.5)),
     "cross-entropy": (pn.SoftmaxCrossEntropy(), ONE_HOT, _cross_entropy),
     "smoothed": (
         pn.SoftmaxCrossEntropy(label_smoothing=0.3),
@@ -106,6 +114,7 @@ def test_what_the_losses_say_of_themselves():
         pn.Huber: (0.5, infinite),
         pn.Poisson: (0.5, (0.0, math.inf)),
         pn.Quantile: (0.5, infinite),
+        pn.FocalCrossEntropy: (0.0, (0.0, 1.0)),
     }
 
 

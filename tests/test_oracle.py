@@ -112,6 +112,13 @@ def _weighted(values, weight):
 
 
 TAUS = [0.1, 0.4, 0.5, 0.9]
+
+
+def focal(z, t, gamma):
+    nll = F.cross_entropy(z, t, reduction="none")
+    return (1 - torch.exp(-nll)) ** gamma * nll
+
+
 LOSSES = [
     (losses.SoftmaxCrossEntropy(), "classes", lambda z, t: F.cross_entropy(z, t, reduction="none")),
     (
@@ -119,6 +126,9 @@ LOSSES = [
         "classes",
         lambda z, t: F.cross_entropy(z, t, reduction="none", label_smoothing=0.1),
     ),
+    (losses.FocalCrossEntropy(), "classes", lambda z, t: focal(z, t, 2.0)),
+    (losses.FocalCrossEntropy(0.5), "classes", lambda z, t: focal(z, t, 0.5)),
+    (losses.FocalCrossEntropy(0.0), "classes", lambda z, t: F.cross_entropy(z, t, reduction="none")),
     (losses.SoftmaxCrossEntropy(), "shares", lambda z, t: F.cross_entropy(z, t, reduction="none")),
     (
         losses.BinaryCrossEntropy(),
@@ -163,6 +173,15 @@ def test_loss(loss, kind, oracle, weighted, scale):
     np.testing.assert_allclose(loss.backward(cache), leaf.grad.numpy(), rtol=1e-10, atol=1e-14)
 
 
+@pytest.fixture
+def doubles():
+    """Let torch's numbers outside of arrays be in float64 too: NAdam's products of momenta."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
 optim = torch.optim
 OPTIMIZERS = [
     (optimizers.SGD(lr=0.1), lambda p: optim.SGD(p, lr=0.1)),
@@ -175,12 +194,18 @@ OPTIMIZERS = [
     (optimizers.Adagrad(lr=0.1), lambda p: optim.Adagrad(p, lr=0.1, eps=1e-10)),
     (optimizers.Adam(lr=0.01), lambda p: optim.Adam(p, lr=0.01)),
     (optimizers.Adam(lr=0.01, beta1=0.0, beta2=0.5), lambda p: optim.Adam(p, lr=0.01, betas=(0.0, 0.5))),
+    (optimizers.NAdam(lr=0.01), lambda p: optim.NAdam(p, lr=0.01)),
+    (
+        optimizers.NAdam(lr=0.01, beta1=0.8, momentum_decay=0.3),
+        lambda p: optim.NAdam(p, lr=0.01, betas=(0.8, 0.999), momentum_decay=0.3),
+    ),
+    (optimizers.NAdam(lr=0.01, beta1=0.0), lambda p: optim.NAdam(p, lr=0.01, betas=(0.0, 0.999))),
     (optimizers.AdamW(lr=0.01, weight_decay=0.2), lambda p: optim.AdamW(p, lr=0.01, weight_decay=0.2)),
 ]
 
 
 @pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS, ids=lambda v: type(v).__name__)
-def test_optimizer(optimizer, oracle):
+def test_optimizer(optimizer, oracle, doubles):
     rng = generator(2, "oracle")
     start = rng.normal(size=(4, 3))
     leaf = torch.tensor(start.copy(), requires_grad=True)

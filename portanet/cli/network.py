@@ -55,7 +55,7 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     wrong = ""
     if name == "poisson" and classes:
         wrong = f"expected counts, got targets of {classes} classes; take {suited}, or --task regression"
-    if name == "softmax_cross_entropy" and not classes and dataset.y.ndim == 1:
+    if name in ("softmax_cross_entropy", "focal_cross_entropy") and not classes and dataset.y.ndim == 1:
         wrong = f"expected classes, got targets that are numbers; take {suited}, or --task classification"
     if name == "quantile" and (classes or dataset.y.ndim > 1):
         wrong = f"expected one target of numbers, got {'classes' if classes else 'several'}; take {suited}"
@@ -169,7 +169,7 @@ def check_outputs(outputs: int, dataset: Dataset, loss: Loss) -> None:
     """Raise ConfigError, with both numbers, if a custom network has not as many outputs as the targets need."""
     expected = {_outputs(dataset, loss)}
     if len(dataset.classes) == 2:  # one output parts two classes as well as two do, but a softmax of one is always 1
-        expected |= {2} if isinstance(loss, losses.SoftmaxCrossEntropy) else {1, 2}
+        expected |= {2} if loss.output is layers.Softmax else {1, 2}
     if outputs not in expected:
         what = f"{len(dataset.classes)} classes" if dataset.classes else "such targets"
         numbers = " or ".join(map(str, sorted(expected)))

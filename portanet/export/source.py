@@ -96,6 +96,7 @@ def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
     link = type(loss).link
     for kind, layer, output in (
         (losses.SoftmaxCrossEntropy, Softmax(), "probabilities"),
+        (losses.FocalCrossEntropy, Softmax(), "probabilities"),
         (losses.BinaryCrossEntropy, Sigmoid(), "probabilities"),
         (losses.Poisson, Exp(), "rates"),
         (losses.Loss, None, "values"),

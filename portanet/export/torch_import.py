@@ -74,7 +74,11 @@ def from_torch(module: Any, loss: Loss | str, input_shape: Shape | None = None, 
     trainer = Trainer(found, loss, **{"dtype": "float64" if double else "float32", **options})
     trainer.init(shape)
     # What the modules are called does not matter: each entry of the plan finds its own by the layer that came of it.
-    _, entries = plan(read(trainer, raw=True, what="from_torch").steps)
+    try:
+        _, entries = plan(read(trainer, raw=True, what="from_torch").steps)
+    except ConfigError as error:
+        message = str(error).replace("it cannot be exported to torch", "from_torch: it cannot be taken over")
+        raise ConfigError(message) from None
     state = {}
     for entry in entries:
         prefix, _, _ = entry.ours.rpartition(".")

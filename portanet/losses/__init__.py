@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from portanet.losses.base import Loss as Loss
 from portanet.losses.cross_entropy import *
+from portanet.losses.focal import *
 from portanet.losses.regression import *
 from portanet.registry import Registry, snake_case, subclasses_in
 

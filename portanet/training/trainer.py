@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -199,6 +202,7 @@ class Trainer(Model):
         verbose: bool = True,
         total_epochs: int | None = None,
         join_last: bool = False,
+        accumulate: int = 1,
     ) -> History:
         """Train for `epochs` more epochs; a second call goes on where the first one ended, also within an epoch.
 
@@ -238,6 +242,10 @@ class Trainer(Model):
         join_last : bool
             Whether a last batch that is too small to train on (a single sample, with BatchNorm) is joined to the batch
             before it, which a log message says; else it is a ConfigError.
+        accumulate : int
+            Number of batches whose gradients are accumulated for one update (gradient accumulation): the steps are
+            those of batches `accumulate` times as large, up to rounding, in the memory of one of `batch_size`. Only
+            for networks that look at each sample alone, without BatchNorm, and with a whole number as batch_size.
 
         Raises
         ------
@@ -255,7 +263,7 @@ class Trainer(Model):
         hooks = checked(callbacks) + ([progress()] if verbose else [])
         hooks += answer(on_divergence, hooks)
         hooks.sort(key=lambda hook: hook.runs_last)
-        with self.strategy.guard():
+        with self.strategy.guard(), self._in_pieces(batch_size, accumulate) as batch_size:
             train, validation = in_batches(self, x, y, sample_weight, validation_data, validation_fraction, batch_size)
             train = check_least(self, train, join=join_last)
             fit = self.begin(train, validation, epochs=epochs, shuffle=shuffle, hooks=hooks, total_epochs=total_epochs)
@@ -293,6 +301,27 @@ class Trainer(Model):
             If the host arrays are invalid.
         """
         return self._online.step(self, x, y, sample_weight, lr)
+
+    @contextlib.contextmanager
+    def _in_pieces(self, batch_size: int | str | None, accumulate: int) -> Iterator[int | str | None]:
+        """Within the block, take steps of so many batches, a batch at a time; yield the samples of a step."""
+        check_count("fit: accumulate", accumulate, 1)
+        if accumulate == 1:
+            yield batch_size
+            return
+        if not isinstance(batch_size, Integral) or not self.engine.body.by_sample:
+            alone = "a network without BatchNorm; GroupNorm and LayerNorm look at each sample alone"
+            what = f"a whole number as batch_size, got {batch_size!r}" if self.engine.body.by_sample else alone
+            message = f"fit: accumulate={accumulate} needs {what}"
+            raise ConfigError(message)
+        check_count("fit: batch_size", batch_size, 1)
+        before, self.program = self.program, dataclasses.replace(self.program, rows=int(batch_size))
+        self._compile()
+        try:
+            yield int(batch_size) * accumulate
+        finally:
+            self.program = before
+            self._compile()
 
     def begin(
         self,

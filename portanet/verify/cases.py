@@ -254,6 +254,11 @@ LOSSES: dict[str, list[LossCase]] = {
         LossCase(losses.SoftmaxCrossEntropy(), (3, 6, 4), "classes"),
         LossCase(losses.SoftmaxCrossEntropy(), (6, 4), "shares"),
     ],
+    "FocalCrossEntropy": [
+        LossCase(losses.FocalCrossEntropy(), (6, 4), "classes"),
+        LossCase(losses.FocalCrossEntropy(0.5), (6, 4), "shares"),
+        LossCase(losses.FocalCrossEntropy(0.0), (3, 6, 4), "classes"),
+    ],
     "BinaryCrossEntropy": [
         LossCase(losses.BinaryCrossEntropy(), (6, 1), "yesno"),
         LossCase(losses.BinaryCrossEntropy(label_smoothing=0.2), (6, 3), "yesno"),
@@ -295,5 +300,6 @@ OPTIMIZERS: dict[str, list[optimizers.Optimizer]] = {
     "Adagrad": [optimizers.Adagrad(lr=0.1)],
     "Adam": [optimizers.Adam(lr=0.01), optimizers.Adam(lr=0.01, clip_norm=1.0)],
     "AdamW": [optimizers.AdamW(lr=0.01, weight_decay=0.1)],
+    "NAdam": [optimizers.NAdam(lr=0.01), optimizers.NAdam(lr=0.01, momentum_decay=0.1, weight_decay=0.1)],
     "Lion": [optimizers.Lion(lr=0.01)],
 }

@@ -192,7 +192,7 @@ def test_named_networks(cli, name):
     done = cli("train", "digits", "--model", name, "--epochs", "0", "--out", "run")
     assert done.code == 0, done.err
     first, second, *own = model("run/last.safetensors").net.layers
-    assert (type(first).__name__, second) == ("Standardize", pn.Reshape((8, 8, 1)))
+    assert (type(first).__name__, second) == ("Rescale", pn.Reshape((8, 8, 1)))
     assert own == MODELS[name](10, (8, 8, 1))
     again = cli("train", "--config", "run/config.toml", "--epochs", "0", "--out", "again")
     assert again.code == 0, again.err

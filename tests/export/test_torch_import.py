@@ -242,6 +242,7 @@ REFUSED = [
     (lambda: nn.Sequential(nn.InstanceNorm2d(2, track_running_stats=True)), IMAGES, r"track_running_stats=False"),
     (lambda: nn.Sequential(nn.Linear(4, 3), nn.Linear(4, 2)), ROWS, r"\[Linear 1\].*expected samples with 4 features"),
     (lambda: nn.Sequential(nn.Conv1d(2, 3, 1), nn.Linear(7, 4)), SIGNALS, r"\[Linear 1\].*the channels here"),
+    (lambda: nn.Sequential(nn.Conv2d(2, 3, 1), nn.Flatten()), IMAGES, r"\[Flatten 1\] from_torch: it cannot be taken"),
     (lambda: nn.Sequential(nn.Identity()), ROWS, "expected modules with something to compute"),
 ]
 

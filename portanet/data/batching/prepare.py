@@ -14,7 +14,8 @@ from portanet.data.batching.sparse import SparseRows
 from portanet.data.lazy.readable import Samples, is_lazy
 from portanet.data.lazy.stored import Stored
 from portanet.errors import ConfigError, DataError, ShapeError
-from portanet.losses import Loss, SoftmaxCrossEntropy
+from portanet.layers import Softmax
+from portanet.losses import Loss
 from portanet.random import generator
 from portanet.typing import Array, Shape
 
@@ -112,12 +113,12 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
         wanted, came = f"{low:g} to {high:g}", f"{least + 0.0:g} to {most + 0.0:g}"
         message = f"{what}: {type(loss).__name__} expects targets from {wanted}, got {came}; "
         raise DataError(message + "mend them, or take a loss that is made for such")
-    if isinstance(loss, SoftmaxCrossEntropy) and not whole:
+    if loss.output is Softmax and not whole:
         sums = xp.reshape(xp.sum(xp.astype(y, getattr(xp, dtype)), axis=-1), (-1,))
         if float(xp.max(xp.abs(sums - 1.0))) > _ROUNDING:
             worst = int(xp.argmax(xp.abs(sums - 1.0)))
             message = (
-                f"{what}: SoftmaxCrossEntropy expects rows of shares that sum to 1, got {float(sums[worst]):g} at "
+                f"{what}: {type(loss).__name__} expects rows of shares that sum to 1, got {float(sums[worst]):g} at "
                 f"{_place(worst, rows)}; divide each row by its sum, or take BinaryCrossEntropy for labels that do not "
                 "exclude each other"
             )
