@@ -8,6 +8,6 @@ from portanet.backends.base import Backend
 from portanet.backends.diagnosis.probe import Status
 from portanet.backends.glibc_memory import keep_memory
 from portanet.backends.host import Memory
-from portanet.backends.select import get, of, status
+from portanet.backends.select import announce, get, of, status
 
-__all__ = ["Backend", "Memory", "Status", "get", "keep_memory", "of", "status"]
+__all__ = ["Backend", "Memory", "Status", "announce", "get", "keep_memory", "of", "status"]

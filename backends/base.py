@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from portanet.backends.host import HostArray, Memory, host_array, host_memory, to_host
+from portanet.backends.host import HostArray, Memory, check_real, host_array, host_memory, to_host
 from portanet.errors import BackendError, ConfigError, OutOfMemoryError, PortanetError, unknown
 from portanet.typing import Array
 
@@ -55,7 +55,7 @@ class Backend:
 
         `x` is a host array, a list, a number, or an array of any of the libraries; one of another library comes by way
         of the host. An array that is already here in that dtype is returned as it is, and on the CPU the result may
-        share the memory of `x`: who writes in place copies first.
+        share the memory of `x`: who writes in place copies first. Floats of 16 bits and fewer become float32.
 
         Raises
         ------
@@ -71,7 +71,11 @@ class Backend:
         with self.activate():
             if not self._owns(x):
                 x = host_array(x, dtype)
-            with self._scope(dtype or dtype_name(x)):
+            had = dtype_name(x)
+            if had not in DTYPES:  # of this library alone: floats of few bits, complex numbers
+                check_real(x, had)
+                dtype = dtype or "float32"
+            with self._scope(dtype or had):
                 x = self._put(x)
                 return x if dtype in {None, dtype_name(x)} else self.xp.astype(x, getattr(self.xp, dtype))
 
@@ -179,11 +183,9 @@ class Backend:
         mend = "this process must be restarted; resume from the last checkpoint"
         return BackendError(f"[{self.spec}] the CUDA context is dead: {said}; {mend}")
 
-    def _forked(self) -> BackendError:
+    def _forked(self, what: str = "used the GPU, and CUDA cannot be used after a fork") -> BackendError:
         mend = "start it by spawn (multiprocessing.get_context('spawn')), as joblib's loky and Dask's workers are"
-        return BackendError(
-            f"[{self.spec}] this process was forked from one that used the GPU, and CUDA ends there; {mend}"
-        )
+        return BackendError(f"[{self.spec}] this process was forked from one that {what}; {mend}")
 
     def __repr__(self) -> str:
         return f"<portanet backend {self.name} on {self.device}>"

@@ -13,6 +13,8 @@ from portanet.typing import Array
 
 HostArray = np.ndarray[Any, Any]
 
+_CONVERT = "convert it to a NumPy array of numbers first"
+
 
 class Memory(NamedTuple):
     """Memory of a device, in bytes."""
@@ -32,7 +34,10 @@ def is_strict_array(x: object) -> bool:
 def to_host(x: Array) -> HostArray:
     """Return `x` (an array of any library, a list, a number) as a NumPy array, without a copy if it is on the host."""
     if is_torch_array(x):
-        return np.asarray(x.detach().cpu().numpy())
+        x = x.detach().cpu().resolve_conj().resolve_neg()  # NumPy has no views that change the sign as they are read
+        if x.is_floating_point() and str(x.dtype).rpartition(".")[2] not in ("float16", "float32", "float64"):
+            x = x.float()  # bfloat16 and the floats of 8 bits: NumPy has none
+        return np.asarray(x.numpy())
     if is_cupy_array(x):
         return np.asarray(x.get())
     if is_strict_array(x):  # NumPy is refused everywhere but on the strict library's own CPU
@@ -52,20 +57,34 @@ def host_array(x: Array, dtype: str | None = None) -> HostArray:
         Where `x` has no form as an array of real numbers.
     """
     kind = f"{type(x).__module__}.{type(x).__qualname__}"
-    mend = "convert it to a NumPy array of numbers first"
     try:
         array = to_host(x)
     except (TypeError, ValueError, RuntimeError) as error:
-        message = f"cannot read this {kind} as an array ({error}); {mend}"
+        message = f"cannot read this {kind} as an array ({error}); {_CONVERT}"
         raise DataError(message) from error
-    if array.dtype.kind not in "biuf":
-        message = f"expected an array of real numbers, got a {kind} of dtype {array.dtype}; {mend}"
-        raise DataError(message)
+    check_real(x, str(array.dtype), array.dtype.kind)
+    if array.dtype.itemsize < 4 and array.dtype.kind not in "biu":  # half floats, and those that JAX adds to NumPy
+        array = array.astype(np.float32)
+    if array.dtype.itemsize > 8:  # long double: no device takes it
+        array = array.astype(np.float64)
     if not array.dtype.isnative:  # big-endian files: no device takes them
         array = array.astype(array.dtype.newbyteorder("="))
     if dtype is not None and np.dtype(dtype).itemsize < array.dtype.itemsize:
         array = array.astype(dtype)
     return array
+
+
+def check_real(x: Array, dtype: str, kind: str = "V") -> None:
+    """Raise DataError if `x`, of this dtype and NumPy's kind of it, holds no real numbers.
+
+    NumPy knows the floats of 16 and fewer bits that other libraries have as "void" alone.
+    """
+    if kind not in "biuf" and not (kind == "V" and dtype.startswith(("float", "bfloat"))):
+        message = (
+            f"expected an array of real numbers, got a {type(x).__module__}.{type(x).__qualname__} of dtype {dtype}; "
+            f"{_CONVERT}"
+        )
+        raise DataError(message)
 
 
 def cache_budget(x: Array) -> int | None:

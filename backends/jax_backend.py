@@ -12,6 +12,7 @@ import numpy as np
 from array_api_compat import is_jax_array
 
 from portanet.backends.base import WIDE, Backend, F
+from portanet.backends.forks import lost_threads
 from portanet.backends.host import HostArray, Memory
 from portanet.errors import PortanetError
 from portanet.typing import Array
@@ -44,6 +45,9 @@ class JaxBackend(Backend):
 
     @contextlib.contextmanager
     def _scope(self, dtype: str) -> Iterator[None]:
+        if lost_threads("jax"):
+            msg = "had loaded JAX, whose threads a fork does not copy"
+            raise self._forked(msg)
         wide = _enable_x64(True) if dtype in WIDE else contextlib.nullcontext()
         with jax.default_device(self.device), wide, self._precision():
             yield

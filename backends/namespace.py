@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from array_api_compat import array_namespace, is_cupy_array
+from array_api_compat import array_namespace, is_cupy_array, is_jax_array, is_torch_array
 
 from portanet.typing import Array
 
@@ -26,6 +27,11 @@ def namespace(x: Array) -> Any:
 def adopt(kind: type, xp: Any) -> None:
     """Register a type as arrays of the namespace `xp`, for objects with which a library traces a function."""
     _found.setdefault(kind, xp)
+
+
+def is_traced(x: Array) -> bool:
+    """Return whether `x` stands for an array that JAX traces a function with, and has no values."""
+    return is_jax_array(x) and isinstance(x, sys.modules["jax"].core.Tracer)
 
 
 def copied(x: Array) -> Array:
@@ -50,3 +56,13 @@ def sign(x: Array) -> Array:
         positive, negative = (xp.astype(which, x.dtype) for which in (x > 0, x < 0))
         return xp.where(xp.isnan(x), x, positive - negative)
     return xp.sign(x)
+
+
+def row_products(a: Array, b: Array) -> Array:
+    """Return the sum of a b over the last axis.
+
+    CuPy's vecdot is a product of matrices for each row, and torch.func.vmap cannot take torch's. NumPy's takes a tenth
+    of the time of a product and a sum for rows of 5,000.
+    """
+    xp = namespace(a)
+    return xp.sum(a * b, axis=-1) if is_cupy_array(a) or is_torch_array(a) else xp.vecdot(a, b)

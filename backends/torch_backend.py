@@ -11,6 +11,7 @@ import torch
 from array_api_compat import is_torch_array
 
 from portanet.backends.base import Backend
+from portanet.backends.forks import lost_threads
 from portanet.backends.host import Memory
 from portanet.errors import ConfigError, PortanetError
 from portanet.typing import Array
@@ -42,10 +43,13 @@ class TorchBackend(Backend):
             x = torch.from_numpy(x)
         elif x.requires_grad:
             x = x.detach()
-        return x.to(self.device)
+        return x.resolve_neg().to(self.device)
 
     @contextlib.contextmanager
     def _scope(self, dtype: str) -> Iterator[None]:
+        if self.device.type == "cpu" and lost_threads("torch"):
+            msg = "had loaded torch, whose threads a fork does not copy"
+            raise self._forked(msg)
         if self.device.type == "mps" and dtype == "float64":
             message = f"{self.spec} has no {dtype}; use float32, or the backend torch:cpu"
             raise ConfigError(message)

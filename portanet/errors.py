@@ -156,9 +156,13 @@ class Gathered:
 _KNOWN = " (known: "
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """Return the message for an unknown name: what was asked for, the nearest known name, and all of them."""
+def unknown(kind: str, name: object, known: Iterable[str], near: str = "") -> str:
+    """Return the message for an unknown name: what was asked for, the nearest known name, and all of them.
+
+    `near` is suggested if it is given, else what is most alike, in capitals or not.
+    """
     names = sorted(known)
-    near = difflib.get_close_matches(str(name)[:60], names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    folded = {other.casefold(): other for other in names}
+    alike = [near] if near else difflib.get_close_matches(str(name)[:60].casefold(), folded, n=1, cutoff=0.5)
+    hint = f"; did you mean {folded.get(alike[0], alike[0])!r}?" if alike else ""
     return f"unknown {kind} {name!r:.60}{hint}{_KNOWN}{', '.join(names)})"

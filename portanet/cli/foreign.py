@@ -14,7 +14,13 @@ from portanet.data.files import reworded
 from portanet.errors import DataError, need
 from portanet.files.onnx_counts import check_onnx
 
-_TOLD = {"input_shape": "samples", "output": "gives", "portanet": "portanet", "portanet_version": "portanet"}
+_TOLD = {
+    "input_shape": "samples",
+    "pictures": "pictures",
+    "output": "gives",
+    "portanet": "portanet",
+    "portanet_version": "portanet",
+}
 """What exporters write into the metadata, and what it is called here."""
 
 _AXES = 32  # of an array: more are not shown

@@ -13,7 +13,8 @@ from portanet.errors import DataError, need
 from portanet.export.excerpt import excerpt
 from portanet.export.onnx_file import metadata
 from portanet.export.source import Source, read
-from portanet.export.torch_plan import Call, Entry, plan
+from portanet.export.torch_call import Call, Entry
+from portanet.export.torch_plan import plan
 from portanet.files.atomic import write
 from portanet.files.weights import foreign_arrays
 from portanet.training.model import Model

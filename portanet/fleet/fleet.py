@@ -14,7 +14,7 @@ import numpy as np
 from portanet import backends, losses, optimizers, schedules
 from portanet.callbacks.base import Callback, checked
 from portanet.callbacks.learning_rate import on_divergence as answer
-from portanet.callbacks.progress import Progress
+from portanet.callbacks.notebook import progress as shown
 from portanet.checks import check_count
 from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
@@ -107,7 +107,6 @@ class Fleet:
         own = optimizers.get(optimizer)
         rates, decays = setting("lr", lr, own.lr, k), setting("weight_decay", weight_decay, own.weight_decay, k)
         self.group = group
-        place = backends.get(backend)
         build = net if callable(net) and not isinstance(net, Layer) else lambda _: net
         self.members = [
             Trainer(
@@ -115,7 +114,7 @@ class Fleet:
                 loss,
                 dataclasses.replace(own, lr=rates[i], weight_decay=decays[i]),
                 metrics,
-                backend=place,
+                backend=backend,
                 dtype=dtype,
                 seed=seed,
                 schedule=schedule,
@@ -218,7 +217,7 @@ class Fleet:
             check_least(member, train, join=join_last) for member, (train, _) in zip(self.members, parts, strict=True)
         ]
         fits: dict[int, Generator[Epoch, Ran, None]] = {}
-        progress = Progress() if verbose else None
+        progress = shown() if verbose else None
         with contextlib.ExitStack() as begun:
             for i, member in enumerate(self.members):
                 begun.callback(member.end)
@@ -250,7 +249,7 @@ class Fleet:
         self,
         fits: Mapping[int, Generator[Epoch, Ran, None]],
         on_epoch: Callable[[Fleet], None] | None,
-        progress: Progress | None,
+        progress: Callback | None,
     ) -> None:
         """Run the members' epochs together until no member is left."""
         stacks, members = Stacks(self.group), self.members

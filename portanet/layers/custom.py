@@ -9,17 +9,20 @@ from typing import Any, ClassVar
 from portanet.backends.namespace import namespace
 from portanet.checks import Name
 from portanet.errors import CheckError, ConfigError
-from portanet.layers import activations as a
+from portanet.layers import activations, gelu, hard, smooth
 from portanet.layers.base import Layer
-from portanet.layers.smooth import SELU, Mish
 from portanet.random import Key, generator
 from portanet.registry import snake_case
 from portanet.typing import Array, Params
 
 __all__ = ["CustomActivation", "custom_activation"]
 
-ACTIVATIONS: dict[str, Layer] = {snake_case(name): getattr(a, name)() for name in a.__all__}
-ACTIVATIONS |= {"mish": Mish(), "selu": SELU()}
+ACTIVATIONS: dict[str, Layer] = {
+    snake_case(name): getattr(module, name)()
+    for module in (activations, gelu, hard, smooth)
+    for name in module.__all__
+    if name != "SmoothClip"  # it bounds inputs
+}
 """The activations that a configuration can name; :func:`custom_activation` adds to them."""
 
 

@@ -88,8 +88,8 @@ class Dense(RatedLayer):
         if dy.ndim > weight.ndim:
             dx, grads = Dense.backward(self, params, as_rows(dy, weight.ndim), cache, need_dx=need_dx)
             return (None if dx is None else xp.reshape(dx, (*dy.shape[:-1], dx.shape[-1]))), grads
-        grads = {"weight": product(x.mT, dy)}
+        grads = {"weight": product(xp.matrix_transpose(x), dy)}
         if self.bias:
             grads["bias"] = sum_rows(dy, xp)
-        dx = sum_leading(product(dy, weight.mT), x.ndim, xp) if need_dx else None
+        dx = sum_leading(product(dy, xp.matrix_transpose(weight)), x.ndim, xp) if need_dx else None
         return dx, grads

@@ -10,6 +10,7 @@ import numpy as np
 from portanet.errors import DataError
 from portanet.plot.mistakes import by_class
 from portanet.plot.style import canvas, class_names, colours, dress, legend, percent, short
+from portanet.training.single_class import single_class
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +70,7 @@ def decision_boundary(
     handles = []
     for c, colour in enumerate(palette):
         handles += axes.plot(*x[y == c].T, _MARKERS[c % len(_MARKERS)], color=colour, **edge)
-    right_ones = float(np.mean(model.predict_classes(x) == y))
+    right_ones = float(np.mean(single_class(model, x) == y))
     inputs = features if len(features) == 2 else ("input 1", "input 2")
     dress(axes, f"Accuracy {percent(right_ones)} of {len(x):,} {of}", *(short(name, 40) for name in inputs))
     axes.grid(visible=False)

@@ -195,13 +195,13 @@ def _no_cupy(look, place):
 def test_plots_are_drawn_behind_the_report(cli, monkeypatch):
     seen = []
 
-    def draw(folder, trainer, dataset):
-        seen.append((str(folder), (folder / "report.json").is_file(), trainer.epoch, dataset.name))
+    def draw(folder, trainer, dataset, *, of):
+        seen.append((str(folder), (folder / "report.json").is_file(), trainer.epoch, dataset.name, of))
         return [folder / "plots/curves.png"]
 
     monkeypatch.setattr("portanet.plot.run_plots", draw)
     done = cli("train", "moons", *QUICK, "--plots")
-    assert seen == [("runs/moons", True, 2, "moons")]
+    assert seen == [("runs/moons", True, 2, "moons", "training samples")]
     assert "runs/moons/plots/curves.png" in done.err
 
 
