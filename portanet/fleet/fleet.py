@@ -54,9 +54,9 @@ class Fleet:
     ----------
     net : Layer, sequence of Layer, or function
         Layers that take leading axes (``Layer.stacks``): Dense, NTKDense, activations, Dropout, OneHot,
-        PeriodicEmbedding, Rescale, Standardize, RobustScale, SmoothClip, Scale, and Sequential, Residual and Parallel
-        of these. A function returns the network of member i; networks may differ only in the arrays of Standardize and
-        RobustScale.
+        PeriodicEmbedding, Rescale, Standardize, RobustScale, SmoothClip, Scale, and Sequential, Residual, Parallel
+        and Branches of these. A function returns the network of member i; networks may differ only in the arrays of
+        Standardize and RobustScale.
     k : int
         Number of members.
     loss, optimizer, metrics, backend, dtype, schedule, l1, l2, classes, penalty_per_sample, class_weight
