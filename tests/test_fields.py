@@ -24,6 +24,7 @@ OUTSIDE: dict[str, list[Any]] = {
     "layer": [5, None, "mish", pn.Mish, [pn.Mish()]],
     "layers": [5, None, [], pn.Dense(2), [pn.Dense], [pn.Dense(2), "relu"]],
     "paddings": ["smae", "", None, -1, 1.0, True, (1, 1), 2**31],
+    "shares": ["ab", 0.5, (), (0.0,), (0.5, 1), (0.2, "1"), (True,), (0.5, math.nan)],
     "sizes": ["ab", 4, (), (0,), (2, -1), (2, 1.5), (True,), (2**31,)],
     "units": ["a", None, 0, -1.0, math.nan, (), (1.0, 0), True],
     "arrays": [3.0, [1.0], "mean", np.array([math.nan]), np.array([INF]), np.array(["a"])],
