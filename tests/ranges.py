@@ -81,7 +81,8 @@ OTHERS = {
     "joins": "Branches.join",
     "paddings": "Conv2D.padding MaxPool2D.padding AvgPool2D.padding",
     "sizes": "Reshape.shape Parallel.sizes OneHot.sizes",
-    "units": "SumSquaredError.unit MeanSquaredError.unit MeanAbsoluteError.unit Huber.unit",
+    "units": "SumSquaredError.unit MeanSquaredError.unit MeanAbsoluteError.unit Huber.unit Quantile.unit",
+    "shares": "Quantile.taus",
     "arrays": "Standardize.mean Standardize.inverse_std RobustScale.median RobustScale.factor",
     "names": (
         "CustomActivation.name Plateau.monitor Accuracy.name MeanAbsoluteErrorMetric.name R2.name ScikitMetric.name"

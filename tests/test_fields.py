@@ -32,6 +32,7 @@ OUTSIDE: dict[str, list[Any]] = {
     "sampling": ["cubic", None, 1],
     "joins": ["sum", None, 1],
     "optional layers": [5, pn.Dense(2), [pn.Dense], [pn.Dense(2), "relu"]],
+    "shares": ["ab", 0.5, (), (0.0,), (0.5, 1), (0.2, "1"), (True,), (0.5, math.nan)],
     "sizes": ["ab", 4, (), (0,), (2, -1), (2, 1.5), (True,), (2**31,)],
     "units": ["a", None, 0, -1.0, math.nan, (), (1.0, 0), True],
     "arrays": [3.0, [1.0], "mean", np.array([math.nan]), np.array([INF]), np.array(["a"])],

@@ -76,7 +76,7 @@ def widths(run: str, which: str, net: Model, share: float) -> list[float]:
     place = math.ceil((len(found[0]) + 1) * share)
     if place > len(found[0]):
         message = (
-            f"--interval {share:g}: {len(found[0])} validation samples tell shares up to "
+            f"--interval {share:g}: {len(found[0])} validation samples allow shares up to "
             f"{len(found[0]) / (len(found[0]) + 1):.4g}; take a smaller one, or train with a larger --val-fraction"
         )
         raise DataError(message)

@@ -51,8 +51,8 @@ _Answer = Callable[[Any], list[list[str]]]
     "--interval",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="SHARE",
-    help="Numbers: two more columns, between which such a share of the targets lies, 0.9 for example. RUN is a run's "
-    "folder; the validation samples tell how wide.",
+    help="Numbers: add two columns, the bounds of an interval that holds such a share of the targets, for example 0.9. "
+    "Its width comes from the errors on the run's validation samples.",
 )
 @click.option(
     "--escape-formulas",

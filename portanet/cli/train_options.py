@@ -75,9 +75,10 @@ class Options:
     stream: bool | None = _option(p.stream_option, fleet=False)
     recipe: str | None = _option(
         type=click.Choice(["realmlp", "plain"]),
-        help="Tables: realmlp is a network and its training with settings tuned on many tables, of which --layers, "
-        "--lr, --epochs, --batch-size and the like change single ones; plain is what the options below describe. "
-        "Default: realmlp for a table with a header, unless an option is given that it does not take, or --layers.",
+        help="Tables: realmlp, a network and training settings tuned on many tables (--layers, --lr, --epochs, "
+        "--batch-size and the like change single ones), or plain, the network that the options below describe. "
+        "Default: realmlp for a table in memory, unless --layers, --activation, --optimizer or another option of the "
+        "plain network is given.",
     )
     model: str = _option(
         fleet=None,
@@ -173,7 +174,7 @@ class Options:
     epochs: int = _option(
         usual=10,
         type=click.IntRange(min=0),
-        help="Default: 10; with realmlp so many that there are about 4000 steps, from 16 to 256.",
+        help="Default: 10; with realmlp so many that there are about 8000 steps, from 16 to 256.",
     )
     batch_size: int | str = _option(
         usual=128,

@@ -162,6 +162,7 @@ _ARRAYS = {
     "<IMPORTS>": "import sys\n",
     "<FILE>": "SAMPLES.npy",
     "<HELD>": "samples, <SAMPLES>",
+    "<ROW>": "",
     "<CONSTANTS>": "",
     "<TABLES>": "",
     "<TAKEN>": "x: np.ndarray",
@@ -177,7 +178,8 @@ _TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, an
 
 usage: python THIS.py <FILE> [OUT.npy]
 
-<FILE> holds <HELD>. Of each, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
+<FILE> holds <HELD>.
+Of each<ROW>, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
 <PICTURES>"""
 
 from __future__ import annotations

@@ -18,13 +18,15 @@ def table_marks(plan: Plan) -> dict[str, str]:
     if not plan.header:
         places = [{"name": c.name} for c in plan.columns]
         reading |= {"names": False, "target": plan.place, "places": places}
-    constants = {"COLUMNS": columns, "READING": reading, "MISSING": sorted(MISSING), "PARTS": PARTS}
-    lines = [f"{name} = {pprint.pformat(value, width=100, sort_dicts=False)}" for name, value in constants.items()]
+    constants = {"READING": reading, "MISSING": sorted(MISSING), "PARTS": PARTS}
+    lines = [f"{name} = {pprint.pformat(value, width=100, compact=True)}" for name, value in constants.items()]
+    lines.insert(0, "COLUMNS = [\n" + "".join(f"    {column!r},\n" for column in columns) + "]")
     functions = excerpt("table_functions", ["read_rows", "encode"])
     return {
         "<IMPORTS>": "import csv\nimport math\nimport re\nimport sys\nfrom datetime import UTC, datetime\n",
         "<FILE>": "TABLE.csv",
-        "<HELD>": "the columns of the training table by their names, in any order, with gaps as there",
+        "<HELD>": "the columns of the training table by name, in any order, gaps too",
+        "<ROW>": " row",
         "<CONSTANTS>": "\n".join(lines) + "\n",
         "<TABLES>": "\n\n\n".join(functions) + "\n\n\n",
         "<TAKEN>": "rows: list",

@@ -23,6 +23,9 @@ def read_rows(path: str) -> list[dict[str, str]]:
     with open(path, encoding=READING.get("encoding", "utf-8-sig"), newline="") as file:
         comment = READING.get("comment")
         lines = [line for line in file if line.strip() and not (comment and line.lstrip().startswith(comment))]
+    if not lines:
+        message = "expected a table, got an empty file"
+        raise ValueError(message)
     delimiter = READING.get("delimiter") or max("\t;,|", key=lines[0].count)
     header, *rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     if not READING.get("names", True):
@@ -30,7 +33,11 @@ def read_rows(path: str) -> list[dict[str, str]]:
         header = [c["name"] for c in READING["places"]]
         if len(rows[0]) > len(header):  # the target is there too
             header.insert(READING["target"], "")
-    return [dict(zip((name.strip() for name in header), row, strict=True)) for row in rows]
+    for i, row in enumerate(rows):
+        if len(row) != len(header):
+            message = f"row {i}: expected {len(header)} cells, got {len(row)}"
+            raise ValueError(message)
+    return [dict(zip([name.strip() for name in header], row, strict=True)) for row in rows]
 
 
 def encode(rows: list[dict[str, Any]]) -> np.ndarray:

@@ -196,7 +196,7 @@ def test_intervals_hold_their_share(cli):
     assert widths[1] / widths[0] == pytest.approx(1.645 / 0.674, rel=0.25)  # as of normal errors
     refused = cli("predict", "run", "later.csv", "--interval", "0.999")
     assert refused.code == 3
-    assert "200 validation samples tell shares up to 0.995" in refused.err
+    assert "200 validation samples allow shares up to 0.995" in refused.err
     assert cli("train", "line.csv", "--epochs", "1", "--out", "unseen", "--val-fraction", "0").code == 0
     for words in (("unseen",), ("run", "--which", "last")):
         refused = cli("predict", words[0], "later.csv", "--interval", "0.9", *words[1:])

@@ -108,8 +108,8 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
             message = f"{path}: several targets are for tables that are read into memory; add --no-stream"
             raise ConfigError(message)
         with _opened(path) as file, _reworded(path):
-            own = several(table(file.read(use_threads=False), str(path)), names, task, path)
-        return with_targets(path, [own], names, schema.names.index(names[0]))
+            whole = table(file.read(use_threads=False), str(path))
+        return with_targets(path, [several(whole, names, task, path)], names, schema.names.index(names[0]))
     name = _target(list(schema.names), schema.types, target, path)
     if not stream and (found := _with_gaps(path, name, task)) is not None:
         return found
