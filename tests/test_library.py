@@ -30,7 +30,7 @@ FIRST = SECTIONS[0][2]
 
 def test_the_page_has_its_sections():
     assert [heading for heading, *_ in SECTIONS] == [
-        *("One step", "Layers by themselves", "A trainer in a loop of your own", "JAX", "torch"),
+        *("One step", "Layers without a step", "A trainer in your own loop", "JAX", "torch"),
         "Arrays of several libraries",
     ]
     assert PAGE.count("```python") == sum(len(snippets) for *_, snippets in SECTIONS) == 13
