@@ -14,7 +14,7 @@ from portanet.cli.grouped import GroupedCommand
 from portanet.cli.output import echo, numbers, print_json, say
 from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
-from portanet.cli.train_options import NAMED, OF_HIDDEN_LAYERS, Options, train_options
+from portanet.cli.train_options import NAMED, NOT_OF_NAMED, OF_HIDDEN_LAYERS, Options, train_options
 from portanet.errors import ConfigError, DivergedError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _next(training: Training, folder: Path) -> list[str]:
 
 def _refuse_changes(given: dict[str, Any]) -> None:
     """Raise ConfigError for an option that would do nothing, since the network is a whole one by its name."""
-    for name in ("layers", "activation", "bias", "dropout", "init"):
+    for name in NOT_OF_NAMED:
         if given[name] is not None:
             option = f"--{name.replace('_', '-')}"
             message = f"{option}: --model {given['model']} has its own layers; leave it out, or use --model cnn"

@@ -20,7 +20,10 @@ OF_HIDDEN_LAYERS = ("model", "activation", "output_activation", "bias", "dropout
 """Options that say what --layers are made of; [[layers]] in a file say it themselves."""
 
 NAMED = ("lenet", "vgg", "resnet", "depthwise")
-"""Values of --model that are whole networks, which the other options of hidden layers do not change."""
+"""Values of --model that are whole networks."""
+
+NOT_OF_NAMED = ("layers", "activation", "bias", "dropout", "init")
+"""Options that would change nothing in these."""
 
 OF_PLAIN = (*OF_HIDDEN_LAYERS, "optimizer", "momentum")
 """Options that the recipe realmlp does not take."""

@@ -19,7 +19,7 @@ from portanet.cli.describe import network_in_words
 from portanet.cli.parameters import seconds
 from portanet.cli.pictures import load_data
 from portanet.cli.signals import Interrupts
-from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
+from portanet.cli.train_options import NAMED, NOT_OF_NAMED, OF_HIDDEN_LAYERS, Options
 from portanet.data import Samples
 from portanet.data.batching import prepare
 from portanet.data.planned import encoded, plan_of, without_gaps
@@ -133,9 +133,9 @@ class Training:
         """Return the resolved configuration as TOML, from which ``--config`` makes the same run again."""
         values = dataclasses.asdict(self.options)
         del values["out"]  # a second run needs a folder of its own
-        if isinstance(self.options.layers, list):
-            for name in OF_HIDDEN_LAYERS:
-                del values[name]
+        listed = isinstance(self.options.layers, list)
+        for name in OF_HIDDEN_LAYERS if listed else NOT_OF_NAMED if self.options.model in NAMED else ():
+            del values[name]
         return as_toml(values)
 
     def prepare(self, folder: Path, arguments: Sequence[str]) -> None:
