@@ -196,6 +196,8 @@ def test_named_networks(cli, name):
     assert own == MODELS[name](10, (8, 8, 1))
     again = cli("train", "--config", "run/config.toml", "--epochs", "0", "--out", "again")
     assert again.code == 0, again.err
+    resumed = cli("train", "--resume", "again", "--epochs", "1")
+    assert resumed.code == 0, resumed.err
     refused = cli("train", "digits", "--model", name, "--dropout", "0.3")
     assert refused.code == 2
     assert f"--dropout: --model {name} has its own layers; leave it out" in refused.err
