@@ -10,6 +10,7 @@ from portanet.errors import ShapeError
 from portanet.inspection.text import brief, bytes_in_words
 from portanet.layers import tree
 from portanet.random import generator
+from portanet.training.model import Model
 from tests.small import blobs, trainer
 
 NET = pn.Sequential(
@@ -73,6 +74,15 @@ def test_a_trainer_says_what_a_step_takes():
     assert lines[-3].endswith("float64 on numpy")
     assert lines[-2] == "state of the optimizer: 1.2 kB"
     assert lines[-1] == f"a training step on 4 samples takes about {bytes_in_words(600 + 4 * 8 * (5 + 2 * 19))} more"
+
+
+def test_a_model_that_does_not_train_is_described_too():
+    trained = trainer()
+    trained.init((5,))
+    model = Model(trained.program, trained.backend)
+    model.adopt(trained.params, trained.buffers, (5,), (3,))
+    assert repr(model) == repr(trained).replace("Trainer", "Model")
+    assert str(model.summary()) == str(trained.summary())
 
 
 @pytest.mark.parametrize(
