@@ -35,7 +35,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     """
     from portanet.backends import keep_memory
     from portanet.cli import columns, network
-    from portanet.cli.describe import network_in_words
+    from portanet.cli.describe import data_in_words, network_in_words
     from portanet.fleet.folds import split
 
     keep_memory()
@@ -52,7 +52,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
 
     fleet = fleets.fleet([options] * folds, dataset, net)
     if not quiet:
-        say(f"data     {whole.in_words()}")
+        say(f"data     {data_in_words(whole)}")
         fleet.init(dataset.x.shape[1:])
         say(f"network  {folds} times {network_in_words(fleet[0].net, fleet[0].params)}")
     fleet.fit(

@@ -108,7 +108,9 @@ def test_a_trainer_and_a_data_set_are_one_line():
     model.fit(x, y, epochs=2, verbose=False)
     assert repr(model).endswith("float64 on numpy; epoch 2>")
     assert "; 75 parameters; " in repr(model)
-    assert repr(pn.data.load("digits")) == "<Dataset digits: 1438 samples of 8×8, 10 classes, a test part of 359>"
-    assert (
-        repr(pn.data.Dataset("own", x, x[:, 0])) == "<Dataset own: 120 samples of 5, numbers to predict, no test part>"
+    assert repr(pn.data.load("digits")) == (
+        "<Dataset digits: x (1438, 8, 8) uint8, y (1438,) int64, x_test (359, 8, 8) uint8, 10 classes>"
+    )
+    assert repr(pn.data.Dataset("own", x, x[:, 0])) == (
+        "<Dataset own: x (120, 5) float64, y (120,) float64, regression>"
     )
