@@ -36,7 +36,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     from portanet.backends import keep_memory
     from portanet.callbacks import EarlyStopping
     from portanet.cli import columns, recipe
-    from portanet.cli.describe import network_in_words
+    from portanet.cli.describe import data_in_words, network_in_words
     from portanet.data.batching import prepare
     from portanet.fleet.folds import split
 
@@ -58,7 +58,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     parts = [dataclasses.replace(dataset, x=dataset.x[r], y=dataset.y[r]) for r in (of_all or t for t, _ in kept)]
     fleet = fleets.fleet([options] * folds, dataset, plan, parts)
     if not quiet:
-        say(f"data     {whole.in_words()}")
+        say(f"data     {data_in_words(whole)}")
         say(f"network  {folds} times {network_in_words(fleet[0].net, fleet[0].params)}")
     fleet.fit(
         dataset.x,

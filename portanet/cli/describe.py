@@ -25,6 +25,16 @@ def network_in_words(net: Layer, params: Params) -> str:
     return f"{net_in_words(net)}: {count(params):,} parameters"
 
 
+def data_in_words(dataset: Dataset) -> str:
+    """Return a data set in one line."""
+    kind = f"{len(dataset.classes)} classes" if dataset.classes else "numbers to predict"
+    if dataset.outputs:
+        kind = f"{len(dataset.outputs)} {'labels' if dataset.labels else 'numbers'} to predict"
+    test = "no test part" if dataset.x_test is None else f"a test part of {len(dataset.x_test)}"
+    test += "" if dataset.x_val is None else f", a validation part of {len(dataset.x_val)}"
+    return f"{dataset.name}: {len(dataset.x)} samples of {shape_words(dataset.x.shape[1:])}, {kind}, {test}"
+
+
 def class_counts(dataset: Dataset, y: Any) -> dict[str, int]:
     """Return how many of the targets `y` are of each class, by its name."""
     found = Counter(y.tolist())

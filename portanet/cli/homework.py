@@ -23,7 +23,7 @@ def named(what: str) -> bool:
 
 
 def made(what: str) -> Layer | Loss:
-    """Return the layer or loss that `what` names, made with the arguments that stand behind it in brackets, if any.
+    """Return the layer or loss that `what` names, made with the arguments in brackets after it, if any.
 
     Parameters
     ----------

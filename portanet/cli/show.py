@@ -69,7 +69,7 @@ def show(
         raise DataError(message)
     x, y = stored.shaped(x[sample : sample + 1], net, source), y[sample : sample + 1]
     found = trace(net, x, y)
-    about = f"sample {sample} of the {name} part of {source}: {_told(net, x, y)}"
+    about = f"sample {sample} of the {name} part of {source}: {_answer(net, x, y)}"
     if json_wanted:
         print_json({"sample": about, **found.as_dict()})
     elif out is not None:
@@ -82,7 +82,7 @@ def show(
             echo(line)
 
 
-def _told(net: Model, x: Any, y: Any) -> str:
+def _answer(net: Model, x: Any, y: Any) -> str:
     """Return the target of the sample, and what the network predicts."""
     given = net.predict(x)[0].reshape(-1)
     if net.loss.output is None or y.ndim > 1:

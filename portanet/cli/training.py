@@ -15,7 +15,7 @@ from portanet import losses, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit, TrainingCheckpoint
 from portanet.cli import columns, environment, intervals, network, recipe, run_folder, schedule
 from portanet.cli.config import as_toml
-from portanet.cli.describe import network_in_words
+from portanet.cli.describe import data_in_words, network_in_words
 from portanet.cli.parameters import seconds
 from portanet.cli.pictures import load_data
 from portanet.cli.signals import Interrupts
@@ -117,7 +117,7 @@ class Training:
         kind = next(name for name, kind in optimizers.OPTIMIZERS.items() if type(trainer.optimizer) is kind)
         processes = "" if self.ranks is None else f", by {self.ranks.size} processes"
         return [
-            f"data     {self.dataset.in_words()}",
+            f"data     {data_in_words(self.dataset)}",
             *(f"column   {line}" for line in ([] if self.plan is None else columns.plan_lines(self.plan))),
             f"network  {network_in_words(trainer.net, trainer.params)}",
             *([] if o.recipe == recipe.PLAIN else [self._recipe_in_words()]),

@@ -92,17 +92,11 @@ class Dataset:
         """Return the number of training samples."""
         return len(self.x)
 
-    def in_words(self) -> str:
-        """Return the data set in one line."""
-        kind = f"{len(self.classes)} classes" if self.classes else "numbers to predict"
-        if self.outputs:
-            kind = f"{len(self.outputs)} {'labels' if self.labels else 'numbers'} to predict"
-        test = "no test part" if self.x_test is None else f"a test part of {len(self.x_test)}"
-        test += "" if self.x_val is None else f", a validation part of {len(self.x_val)}"
-        return f"{self.name}: {len(self.x)} samples of {'×'.join(map(str, self.x.shape[1:]))}, {kind}, {test}"
-
     def __repr__(self) -> str:
-        return f"<Dataset {self.in_words()}>"
+        arrays = {"x": self.x, "y": self.y, "x_val": self.x_val, "x_test": self.x_test}
+        parts = [f"{name} {tuple(a.shape)} {a.dtype}" for name, a in arrays.items() if a is not None]
+        parts.append(f"{len(self.classes)} classes" if self.classes else "regression")
+        return f"<Dataset {self.name}: {', '.join(parts)}>"
 
     def read(self, start: int, stop: int) -> tuple[HostArray, HostArray]:
         """Return training samples and targets of these rows: a :class:`~portanet.data.Readable` has this method."""

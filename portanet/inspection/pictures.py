@@ -8,20 +8,20 @@ from portanet.data.cells import Table
 from portanet.data.dataset import Dataset
 from portanet.data.planned import encoded
 from portanet.plot.history import curves
-from portanet.plot.run import Pictures, draw
+from portanet.plot.run import Figures, draw
 from portanet.training.tables import as_inputs, targets
 
 __all__ = ["pictures"]
 
 
-def pictures(trainer: Any, data: Any) -> Pictures:
+def pictures(trainer: Any, data: Any) -> Figures:
     """Return figures by name; see :meth:`portanet.Trainer.plot`."""
     dataset = data if isinstance(data, Dataset) else _dataset(trainer, *data)
     if isinstance(dataset.x, Table):
         dataset = encoded(dataset, trainer.columns)
     if trainer.classes and dataset.classes and trainer.classes != dataset.classes:
         dataset = dataset.with_classes(trainer.classes)
-    own = Pictures({"curves": curves(trainer.history)} if len(trainer.history) else {})
+    own = Figures({"curves": curves(trainer.history)} if len(trainer.history) else {})
     own.update(draw(trainer, dataset))
     return own
 

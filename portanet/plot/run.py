@@ -71,7 +71,7 @@ def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     return paths
 
 
-class Pictures(dict[str, Any]):
+class Figures(dict[str, Any]):
     """Figures by name, which a notebook shows one below the other."""
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
@@ -79,7 +79,7 @@ class Pictures(dict[str, Any]):
         return save_all(self, Path(folder))
 
     def __repr__(self) -> str:
-        return f"<Pictures: {', '.join(self) or 'none'}>"
+        return f"<Figures: {', '.join(self) or 'none'}>"
 
     def _repr_html_(self) -> str:
         images = (base64.b64encode(as_bytes(figure, "png", 100)).decode() for figure in self.values())

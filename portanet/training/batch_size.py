@@ -111,7 +111,7 @@ def of_a_step(trainer: Any) -> Need:
     temporaries of the size of a parameter, if the optimizer has slots.
     """
     sizes = [math.prod(p.shape) for p in trainer.params.values()]
-    update = 2 * max(sizes, default=0) if trainer.optimizer.slots else 0
+    update = 2 * max(sizes, default=0) if trainer.program.optimizer.slots else 0
     sample, outputs, _ = trainer.engine.numbers(trainer.input_shape or ())
     return Need(*(_itemsize(trainer) * numbers for numbers in (sum(sizes), sample + 2 * outputs, update)))
 

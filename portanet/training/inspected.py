@@ -1,4 +1,4 @@
-"""What a model tells about itself: thin methods over :mod:`portanet.inspection`."""
+"""Methods that look into a model: thin ones over :mod:`portanet.inspection`."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Inspected:
         """
         self.check_weights("summary")
         need = memory.of_a_step(self)
-        slots = len(self.optimizer.slots)
+        slots = len(self.program.optimizer.slots)
         itemsize = int(self.dtype.removeprefix("float")) // 8
         size = itemsize * sum(math.prod(p.shape) for p in self.params.values())
         notes = (
-            f"{type(self.loss).__name__}, {brief(self.optimizer)}, {self.dtype} on {self.backend.spec}",
+            f"{type(self.loss).__name__}, {brief(self.program.optimizer)}, {self.dtype} on {self.backend.spec}",
             f"state of the optimizer: {bytes_in_words(slots * size)}",
             f"a training step on {batch_size} samples takes about {bytes_in_words(need.of(batch_size))} more",
         )
@@ -109,8 +109,8 @@ class Inspected:
             words if len(words) <= 100 else f"{words[:97]}...",
             f"{size:,} parameters" if self.input_shape else "no weights yet",
             type(self.loss).__name__,
-            brief(self.optimizer),
+            brief(self.program.optimizer),
             f"{self.dtype} on {self.backend.spec}",
-            f"epoch {self.epoch}",
+            f"epoch {self.state.epoch}",
         ]
         return f"<{type(self).__name__}: {'; '.join(about)}>"

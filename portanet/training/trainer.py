@@ -29,7 +29,7 @@ from portanet.inspection.pictures import pictures
 from portanet.layers import Layer, Sequential
 from portanet.metrics import MetricLike
 from portanet.metrics import get as metric
-from portanet.plot.run import Pictures
+from portanet.plot.run import Figures
 from portanet.random import generator
 from portanet.schedules import depends_on_end
 from portanet.training import batch_size as memory
@@ -445,7 +445,7 @@ class Trainer(Model):
         with self.backend.activate(self.dtype):
             return self.engine.all_finite(self.state)
 
-    def plot(self, data: Any) -> Pictures:
+    def plot(self, data: Any) -> Figures:
         """Return figures by name: the curves of the training so far, and what the network mistakes in `data`.
 
         A notebook shows them; ``trainer.plot(data).save("plots")`` writes them.

@@ -63,7 +63,7 @@ def test_a_trainer_shows_what_it_mistakes(fitted, tmp_path):
     assert [path.name for path in pictures.save(tmp_path / "plots")] == ["curves.png", "confusion.png"]
     found = re.findall(r'src="data:image/png;base64,([^"]+)"', pictures._repr_html_())
     assert [base64.b64decode(image)[:4] for image in found] == 2 * [b"\x89PNG"]
-    assert repr(pictures) == "<Pictures: curves, confusion>"
+    assert repr(pictures) == "<Figures: curves, confusion>"
 
 
 def test_a_regression_shows_its_curves():

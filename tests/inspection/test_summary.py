@@ -10,6 +10,7 @@ from portanet.errors import ShapeError
 from portanet.inspection.text import brief, bytes_in_words
 from portanet.layers import tree
 from portanet.random import generator
+from portanet.training.model import Model
 from tests.small import blobs, trainer
 
 NET = pn.Sequential(
@@ -75,6 +76,15 @@ def test_a_trainer_says_what_a_step_takes():
     assert lines[-1] == f"a training step on 4 samples takes about {bytes_in_words(600 + 4 * 8 * (5 + 2 * 19))} more"
 
 
+def test_a_model_that_does_not_train_is_described_too():
+    trained = trainer()
+    trained.init((5,))
+    model = Model(trained.program, trained.backend)
+    model.adopt(trained.params, trained.buffers, (5,), (3,))
+    assert repr(model) == repr(trained).replace("Trainer", "Model")
+    assert str(model.summary()) == str(trained.summary())
+
+
 @pytest.mark.parametrize(
     ("size", "said"),
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1555555, "1.56 MB"), (10**9, "1 GB"), (10**16, "1e+04 TB")],
@@ -98,7 +108,9 @@ def test_a_trainer_and_a_data_set_are_one_line():
     model.fit(x, y, epochs=2, verbose=False)
     assert repr(model).endswith("float64 on numpy; epoch 2>")
     assert "; 75 parameters; " in repr(model)
-    assert repr(pn.data.load("digits")) == "<Dataset digits: 1438 samples of 8×8, 10 classes, a test part of 359>"
-    assert (
-        repr(pn.data.Dataset("own", x, x[:, 0])) == "<Dataset own: 120 samples of 5, numbers to predict, no test part>"
+    assert repr(pn.data.load("digits")) == (
+        "<Dataset digits: x (1438, 8, 8) uint8, y (1438,) int64, x_test (359, 8, 8) uint8, 10 classes>"
+    )
+    assert repr(pn.data.Dataset("own", x, x[:, 0])) == (
+        "<Dataset own: x (120, 5) float64, y (120,) float64, regression>"
     )
