@@ -33,6 +33,14 @@ def pytest_xdist_setupnodes(config, specs):
             os.environ.setdefault(name, "1")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark scikit-learn's checks as slow that repeat another on memory-mapped data."""
+    for item in items:
+        if "readonly_memmap=True" in item.name:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request):
     """Each backend; one that cannot be used is a skip with its reason (a failure where PORTANET_REQUIRE names it)."""

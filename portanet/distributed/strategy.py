@@ -37,7 +37,7 @@ class DataParallel:
                 *(state.params, state.buffers, state.opt_state, batch.x, batch.y, batch.weight),
                 {**counters, "part": batch.part, "size": batch.size},
             )
-            state.meter.add_many(exchange.sizes, (loss, *measured))
+            state.meter.add_many(exchange.sizes, (loss, *measured), 1)
             return state.stepped(params, buffers, opt_state)
 
         return take

@@ -127,7 +127,7 @@ class Engine:
         items = (block.index, asarray(list(rates), self.program.dtype), steps)
         carry = (state.params, state.buffers, state.opt_state)
         carry, measured = self._scan(carry, (data.x, data.y, data.weight, seed), items)
-        state.meter.add_many(block.sizes, measured)
+        state.meter.add_many(block.sizes, measured, len(block.sizes))
         params, buffers, opt_state = carry
         return state.stepped(params, buffers, opt_state, len(rates))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from portanet.backends import Backend
+from portanet.checks import Number, check
 from portanet.metrics import Metric, ScikitMetric
 from portanet.typing import Array
 
@@ -18,7 +19,9 @@ class Meter:
     Attributes
     ----------
     sizes : list of float
-        The sum of the weights of each batch.
+        The sum of the weights of each batch; of each part of it where several processes share a batch.
+    steps : int
+        Number of batches.
     seconds : float
         What the epoch has taken so far.
     """
@@ -27,6 +30,7 @@ class Meter:
         self.backend = backend
         self.metrics = [m for m in metrics if not isinstance(m, ScikitMetric)]
         self.sizes: list[float] = []
+        self.steps = 0
         self.seconds = 0.0
         self._waiting: list[tuple[Array, ...]] = []
         self._stacked: list[tuple[Array, ...]] = []
@@ -35,15 +39,17 @@ class Meter:
     def add(self, size: float, loss: Array, measured: tuple[Array, ...]) -> None:
         """Take a batch's numbers as they are, arrays on the device."""
         self.sizes.append(size)
+        self.steps += 1
         self._waiting.append((loss, *measured))
         if len(self._waiting) >= 4096:  # small arrays by the thousand are a memory of their own
             self._fetch()
 
-    def add_many(self, sizes: Sequence[float], measured: tuple[Array, ...]) -> None:
-        """Take the loss and the metrics of several batches, stacked."""
+    def add_many(self, sizes: Sequence[float], measured: tuple[Array, ...], steps: int) -> None:
+        """Take the loss and the metrics of several batches, stacked, or those of the parts of one."""
         if self._waiting:
             self._fetch()
         self.sizes += sizes
+        self.steps += steps
         self._stacked.append(measured)
 
     def result(self) -> dict[str, float]:
@@ -67,6 +73,7 @@ class Meter:
         self._fetch()
         return {
             "sizes": np.asarray(self.sizes, np.float64),
+            "steps": self.steps,
             "columns": [np.concatenate(column) for column in self._read if column],
         }
 
@@ -84,6 +91,8 @@ class Meter:
             message = f"measured are {len(columns)} columns of {rows[:3]} numbers, of {sizes.shape} batches"
             raise ValueError(message)
         self.sizes = [float(size) for size in sizes]
+        # Files of 0.2.0 lack the steps.
+        self.steps = check("steps", state.get("steps", len(sizes)), Number(0, len(sizes), whole=True))
         self._read = [[column] for column in columns] or self._read
 
     def _fetch(self) -> None:

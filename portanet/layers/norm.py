@@ -65,8 +65,8 @@ class BatchNorm(RatedLayer):
         xp = namespace(x)
         # Rows of a larger batch: the statistics are the whole batch's, added up over the processes that have its parts.
         part = key.part if train and key is not None else None
-        n: Any = math.prod(x.shape[:-1]) if part is None else math.prod(x.shape[1:-1]) * part.total
-        add = None if part is None else part.add
+        add = None if part is None else part.add  # None too: each process has statistics of its own
+        n: Any = math.prod(x.shape[:-1]) if part is None or add is None else math.prod(x.shape[1:-1]) * part.total
         if train:
             if n < 2:
                 message = (

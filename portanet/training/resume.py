@@ -59,7 +59,7 @@ def save(trainer: TrainerView, path: str | os.PathLike[str]) -> None:
         "finished": trainer.finished,
         "seconds": state.meter.seconds,
         "history": trainer.history.state(),
-        "meter": state.meter.state() if state.step else {"sizes": [], "columns": []},
+        "meter": state.meter.state() if state.step else {"sizes": [], "steps": 0, "columns": []},
         "fitted": {} if trainer.fit_info is None else trainer.fit_info.described(),
         "callbacks": [{"type": type(hook).__name__, "state": hook.state()} for hook in _with_state(trainer)],
     }
@@ -94,9 +94,8 @@ def restore(trainer: TrainerView, noted: Mapping[str, Any]) -> None:
     meter, history, end = trainer.engine.meter(), History(), int(noted["end"])
     meter.load_state(noted["meter"])
     meter.seconds = float(noted["seconds"])
-    # Several processes note each batch in as many parts.
-    if noted["position"] and (not meter.sizes or len(meter.sizes) % noted["position"]):
-        message = f"position is {noted['position']}, with the numbers of {len(meter.sizes)} batches"
+    if noted["position"] and meter.steps != noted["position"]:
+        message = f"position is {noted['position']}, with the numbers of {meter.steps} batches"
         raise ValueError(message)
     history.load_state(noted["history"])
     if history.rows and noted["epoch"] > max(row["epoch"] for row in history.rows):

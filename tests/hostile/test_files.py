@@ -95,6 +95,7 @@ def check(case, command, answer):
     assert not PROOF.exists()
 
 
+@pytest.mark.slow  # each kind of refusal has a quick test beside what it refuses
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 @pytest.mark.parametrize(("group", "name"), [(group, name) for group, (cases, *_) in GROUPS.items() for name in cases])
 def test_file(answers, group, name):

@@ -10,7 +10,7 @@ import pytest
 from tests.mpi import jobs, trainings
 
 
-@pytest.fixture(scope="module", params=[2, 4])
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
 def by_ranks(request, tmp_path_factory):
     """What several processes have come to."""
     file = tmp_path_factory.mktemp("ranks") / f"{request.param}.npz"

@@ -1,0 +1,48 @@
+"""The pages: links lead somewhere, README's example prints what it says, and both languages show the same commands."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links(page):
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    broken = [link for link in links if not (page.parent / link.split("#")[0]).exists()]
+    assert not broken
+
+
+def test_readme_is_short_and_the_same_in_chinese():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130
+    assert blocks("README.zh-CN.md", "sh") == blocks("README.md", "sh")
+    english, chinese = (blocks(page, "python") for page in ("README.md", "README.zh-CN.md"))
+    assert [re.sub(r"#.*", "", b) for b in chinese] == [re.sub(r"#.*", "", b) for b in english]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_example_prints_what_it_says(page, tmp_path):
+    (code,) = blocks(page, "python")
+    said = ast.literal_eval(re.search(r"# rounded: (\{.*\})", code).group(1))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PORTANET_BACKEND": "numpy"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    printed = next(line for line in done.stdout.splitlines() if line.startswith("{"))
+    assert ast.literal_eval(printed) == pytest.approx(said, abs=0.02)  # float32 differs from processor to processor
+    assert (tmp_path / "digits.safetensors").exists()
