@@ -63,7 +63,7 @@ class Axis(NamedTuple):
 
     @property
     def reached(self) -> int:
-        """How many pixels behind the axis the last window reaches, the padding or more (of `ceil`)."""
+        """How many pixels after the end of the axis the last window reaches: the padding, or more with `ceil`."""
         return max(self.after, self.stride * (self.out - 1) + self.reach - self.before - self.size)
 
     def under(self, tap: int) -> slice:
@@ -87,9 +87,9 @@ def axis(
 ) -> Axis:
     """Return the arithmetic of one axis.
 
-    Padding is ``"valid"`` (none), ``"same"`` (as much as makes ⌈size / stride⌉ places, the odd pixel behind), the
+    Padding is ``"valid"`` (none), ``"same"`` (as much as makes ⌈size / stride⌉ places, the odd pixel at the end), the
     number of pixels on both sides, or one number for each side (Dumoulin & Visin 2016, arXiv:1603.07285). With `ceil` a
-    last window may reach beyond the padding, if it begins before the padding behind.
+    last window may reach beyond the padding, if it begins before the padding at the end.
 
     Raises
     ------
