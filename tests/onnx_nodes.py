@@ -173,7 +173,7 @@ def conv_transpose(a: dict[str, Any], x: Any, w: Any, b: Any = None) -> Any:
         pads = [(v // 2 if upper else v - v // 2) for v in less] + [(v - v // 2 if upper else v // 2) for v in less]
     # Less at the end than in front is what output_padding adds.
     extra = [pads[i] - pads[i + 2] for i in (0, 1)]
-    need(min(extra) >= 0, "ConvTranspose that cuts off more behind than in front")
+    need(min(extra) >= 0, "ConvTranspose that cuts off more at the end than at the beginning")
     more = [m + e for m, e in zip(more, extra, strict=True)]
     weight = w.reshape(groups, w.shape[0] // groups, *w.shape[1:]).transpose(3, 4, 1, 0, 2)
     weight = weight.reshape(*kernel, w.shape[0] // groups, -1)

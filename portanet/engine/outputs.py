@@ -27,8 +27,8 @@ def without_output(net: Layer, loss: Loss) -> Layer:
     last = body.output_layer()
     after = ""
     if isinstance(last, _PASS):
-        behind, last = last, next((layer for layer in _backwards(body) if not isinstance(layer, _PASS)), last)
-        after = f", with {type(behind).__name__} after it"
+        final, last = last, next((layer for layer in _backwards(body) if not isinstance(layer, _PASS)), last)
+        after = f", with {type(final).__name__} after it"
     if isinstance(last, Softmax | Sigmoid):
         message = (
             f"{type(loss).__name__} takes logits and contains the {loss.output.__name__}; the network gives it the "

@@ -91,7 +91,7 @@ class Conv1D(_Signal, RatedLayer):
     kernel, stride, dilation : int
         All 1 or more.
     padding : "valid", "same", int, or (int, int)
-        Numbers of places on both sides, or in front and behind.
+        Numbers of places on both sides, or before the first and after the last.
     groups : int
         Number of groups of channels, 1 or more, each convolved by itself.
     bias : bool

@@ -56,9 +56,9 @@ def axis(
 ) -> Axis:
     """Return the arithmetic of one axis.
 
-    Padding is ``"valid"`` (none), ``"same"`` (as much as makes ⌈size / stride⌉ places, the odd pixel behind), the
+    Padding is ``"valid"`` (none), ``"same"`` (as much as makes ⌈size / stride⌉ places, the odd pixel at the end), the
     number of pixels on both sides, or one number for each side (Dumoulin & Visin 2016, arXiv:1603.07285). With `ceil` a
-    last window may reach beyond the padding, if it begins before the padding behind.
+    last window may reach beyond the padding, if it begins before the padding at the end.
 
     Raises
     ------
