@@ -42,7 +42,7 @@ def convolve_back(
 
 
 def _library(x: Array) -> Any:
-    if is_torch_array(x):
+    if is_torch_array(x) and not (str(x.dtype) == "torch.float64" and x.device.type == "cpu"):  # oneDNN has no float64
         from portanet.backends.primitives import convolution_torch
 
         return convolution_torch
