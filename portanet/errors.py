@@ -96,7 +96,11 @@ def need(module: str, extra: str, what: str, *, exit_code: int = 2) -> Any:
         If it cannot be imported; with the command that installs it.
     """
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
+        if getattr(found, "__file__", "") is None:  # a namespace package
+            message = f"{next(iter(found.__path__))} is a folder without code"
+            raise ImportError(message)
+        return found
     except ImportError as error:
         package = module.partition(".")[0]
         message = f"{what} needs {package}, which is not installed or is broken ({error}); {install(extra)}"

@@ -46,7 +46,7 @@ def convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int = 1)
 
 
 def _library(x: Array) -> Any:
-    if is_torch_array(x):
+    if is_torch_array(x) and not (str(x.dtype) == "torch.float64" and x.device.type == "cpu"):  # oneDNN has no float64
         from portanet.backends.primitives import convolution_torch
 
         return convolution_torch

@@ -1,4 +1,4 @@
-"""Convolution by torch's own operators: oneDNN on a CPU, cuDNN on a GPU."""
+"""Convolution by torch's own operators: oneDNN on a CPU (float32 alone), cuDNN on a GPU."""
 
 from __future__ import annotations
 
