@@ -20,7 +20,7 @@ from portanet.training.trainer import Trainer
 ROWS = 4096
 """Most rows that initial weights are fitted to: the deviation over more differs by about 1 %."""
 
-STEPS = 8000
+STEPS = 4000
 """Number of steps after which most tables are learned."""
 
 BATCH_SIZE = 256
