@@ -175,17 +175,17 @@ class Backend:
             memory = self.memory()
         free = "" if memory is None else f" ({memory})"
         asked = str(error).strip().rstrip(".") or "no more memory"
-        mend = "use a smaller batch size, fewer units, or dtype float32"
-        return OutOfMemoryError(f"[{self.spec}] out of memory: {asked}{free}; {mend}")
+        fix = "use a smaller batch size, fewer units, or dtype float32"
+        return OutOfMemoryError(f"[{self.spec}] out of memory: {asked}{free}; {fix}")
 
     def _dead(self, error: Exception) -> BackendError:
         said = str(error).strip().partition("\n")[0]
-        mend = "this process must be restarted; resume from the last checkpoint"
-        return BackendError(f"[{self.spec}] the CUDA context is dead: {said}; {mend}")
+        fix = "this process must be restarted; resume from the last checkpoint"
+        return BackendError(f"[{self.spec}] the CUDA context is dead: {said}; {fix}")
 
     def _forked(self, what: str = "used the GPU, and CUDA cannot be used after a fork") -> BackendError:
-        mend = "start it by spawn (multiprocessing.get_context('spawn')), as joblib's loky and Dask's workers are"
-        return BackendError(f"[{self.spec}] this process was forked from one that {what}; {mend}")
+        fix = "start it by spawn (multiprocessing.get_context('spawn')), as joblib's loky and Dask's workers are"
+        return BackendError(f"[{self.spec}] this process was forked from one that {what}; {fix}")
 
     def __repr__(self) -> str:
         return f"<portanet backend {self.name} on {self.device}>"

@@ -150,8 +150,8 @@ def choose() -> tuple[str, str]:
     cupy = probing.probe("cupy")
     if cupy.usable:
         return "cupy", f"CuPy {cupy.version} on {', '.join(cupy.devices)}"
-    mend = f"; {cupy.mend}" if cupy.mend else ""
-    return "numpy", f"CuPy cannot be used: {cupy.reason}{mend}"
+    fix = f"; {cupy.fix}" if cupy.fix else ""
+    return "numpy", f"CuPy cannot be used: {cupy.reason}{fix}"
 
 
 def _named(name: str | None) -> str | None:
@@ -169,7 +169,7 @@ def _near(name: str) -> str:
 
 
 def forget() -> None:
-    """Forget all that was found out and told in this process, for tests."""
+    """Forget all that was found and logged in this process, for tests."""
     probing.forget()
     _make.cache_clear()
     _tell.cache_clear()
@@ -179,8 +179,8 @@ def forget() -> None:
 def _make(name: str) -> Backend:
     found = probing.probe(name)
     if not found.usable:
-        mend = f"; {found.mend}" if found.mend else ""
-        message = f"the backend {name!r} cannot be used: {found.reason}{mend}"
+        fix = f"; {found.fix}" if found.fix else ""
+        message = f"the backend {name!r} cannot be used: {found.reason}{fix}"
         raise BackendError(message)
     library, _, place = name.partition(":")
     module, kind = f"{library}_backend", f"{library.title()}Backend"

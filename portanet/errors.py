@@ -1,6 +1,6 @@
 """The errors that portanet raises, each with the exit code of the command line.
 
-Every message names the place, what was expected, what came, and the mend.
+Every message names the place, what was expected, what came, and the fix.
 """
 
 from __future__ import annotations

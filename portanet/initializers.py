@@ -144,13 +144,13 @@ def _named(spec: str) -> Callable[[np.random.Generator, Shape], HostArray]:
     try:
         numbers = [float(word) for word in rest.split(",")] if rest else []
     except ValueError:
-        message = f"initializer {spec!r}: expected numbers behind the colon, such as 'normal:0.05', got {rest!r}"
+        message = f"initializer {spec!r}: expected numbers after the colon, such as 'normal:0.05', got {rest!r}"
         raise ConfigError(message) from None
     try:
         if len(numbers) > takes:
             wrong = f"{name} takes at most {takes} numbers, got {len(numbers)}"
         elif not np.isfinite(function(np.random.default_rng(0), (1, 1), *numbers)).all():
-            wrong = f"expected finite numbers behind the colon, got {rest!r}"
+            wrong = f"expected finite numbers after the colon, got {rest!r}"
     except (ValueError, OverflowError) as error:
         wrong = f"{error}; see portanet.initializers.{name}"
     if wrong:

@@ -39,7 +39,7 @@ class Status:
         it passed.
     reason : str
         Why it stopped there, in words; empty where it passed.
-    mend : str
+    fix : str
         The command that fixes it, or empty where there is none.
     version : str
         The library's version, or empty where it is not known.
@@ -51,7 +51,7 @@ class Status:
     usable: bool
     stage: str
     reason: str
-    mend: str
+    fix: str
     version: str
     devices: tuple[str, ...]
 
@@ -61,13 +61,13 @@ def probe(name: str) -> Status:
     """Return the status of the backend `name` (``"cupy"``, ``"torch:mps"``, …), found out once per process."""
     library, _, place = name.partition(":")
     looks = {"numpy": _numpy, "cupy": probe_cupy.look, "torch": _torch, "jax": _jax, "strict": _strict}
-    found: dict[str, Any] = {"stage": "ready", "reason": "", "mend": "", "devices": ()}
+    found: dict[str, Any] = {"stage": "ready", "reason": "", "fix": "", "devices": ()}
     try:
         with warnings.catch_warnings():  # what a library would warn of is reported by the status
             warnings.simplefilter("ignore")
             found["devices"] = looks[library](place)
     except Unusable as why:
-        found |= {"stage": why.stage, "reason": why.reason, "mend": why.mend}
+        found |= {"stage": why.stage, "reason": why.reason, "fix": why.fix}
     except Exception as error:  # whatever a library raises, the other backends can be used
         found |= {"stage": "probe", "reason": f"{library} failed when it was tried: {said(error)}"}
     module = sys.modules.get("array_api_strict" if library == "strict" else library)
@@ -104,7 +104,7 @@ def _loaded(module: str, kind: str, package: str) -> Any:
 
     def failed(error: BaseException) -> Unusable:
         fix = f"pip install --force-reinstall {package}"
-        return Unusable(stage="import", reason=f"{module} cannot be imported: {said(error)}", mend=fix)
+        return Unusable(stage="import", reason=f"{module} cannot be imported: {said(error)}", fix=fix)
 
     return stages.load(module, kind, failed)
 
@@ -151,8 +151,8 @@ def _jax(place: str) -> tuple[str, ...]:
     try:
         devices = jax.devices(platform or None)
     except RuntimeError as error:
-        mend = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}.get(platform, "")
-        stop("devices", f"JAX sees no {platform or 'device'}: {said(error)}", mend)
+        fix = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}.get(platform, "")
+        stop("devices", f"JAX sees no {platform or 'device'}: {said(error)}", fix)
     check_index(f"jax:{devices[0].platform}", int(index or 0), len(devices))
     try:
         x = jax.device_put(np.ones((2, 2), np.float32), devices[int(index or 0)])

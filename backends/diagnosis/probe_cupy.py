@@ -67,8 +67,8 @@ def _wheel() -> str:
     wheels = sorted(name for name in names if re.fullmatch(r"cupy(-cuda\d+x?|-rocm.*)?", name))
     if len(wheels) > 1:
         # Removing one deletes files of the other: all go, and one comes back.
-        mend = f"pip uninstall -y {' '.join(wheels)} && pip install {_fitting()}"
-        stop("wheels", f"{' and '.join(wheels)} are installed over each other", mend)
+        fix = f"pip uninstall -y {' '.join(wheels)} && pip install {_fitting()}"
+        stop("wheels", f"{' and '.join(wheels)} are installed over each other", fix)
     return wheels[0] if wheels else "cupy"
 
 
@@ -77,10 +77,10 @@ def _not_imported(error: BaseException, wheel: str) -> Unusable:
     while cause is not None:  # CuPy wraps what it met in an ImportError of its own
         if isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0] == "cuda":
             reason = f"the package cuda-pathfinder, which CuPy needs, is missing ({cause})"
-            return Unusable(stage="import", reason=reason, mend="pip install cuda-pathfinder")
+            return Unusable(stage="import", reason=reason, fix="pip install cuda-pathfinder")
         cause = cause.__cause__
-    mend = f"pip install --force-reinstall {wheel}"
-    return Unusable(stage="import", reason=f"CuPy cannot be imported: {said(error)}", mend=mend)
+    fix = f"pip install --force-reinstall {wheel}"
+    return Unusable(stage="import", reason=f"CuPy cannot be imported: {said(error)}", fix=fix)
 
 
 def _check_version(version: str, wheel: str) -> None:
@@ -101,10 +101,10 @@ def _count(cupy: Any, wheel: str) -> int:
     except runtime.CUDARuntimeError as error:
         if error.status == 35:
             reason = f"the NVIDIA driver supports CUDA {_dotted(version)} at most, too old for this CuPy"
-            mend = f"pip uninstall -y {wheel} && pip install cupy-cuda12x"
+            fix = f"pip uninstall -y {wheel} && pip install cupy-cuda12x"
             if version < 12000 or wheel == "cupy-cuda12x":
-                reason, mend = f"{reason}: update it (https://www.nvidia.com/drivers)", ""
-            stop("driver", reason, mend)
+                reason, fix = f"{reason}: update it (https://www.nvidia.com/drivers)", ""
+            stop("driver", reason, fix)
         raise _explained(error, "devices", wheel) from error
     if n == 0:
         raise _none_visible()
@@ -125,27 +125,27 @@ def _explained(error: Exception, stage: str, wheel: str) -> Unusable:
     if status == 100:
         return _none_visible()
     if status in _STATUSES or isinstance(error, MemoryError):
-        reason, mend = _STATUSES[status or 2]
+        reason, fix = _STATUSES[status or 2]
         number = f" (CUDA status {status})" if status else ""
-        return Unusable(stage=stage, reason=f"{reason}{number}", mend=mend.format(package=wheel))
+        return Unusable(stage=stage, reason=f"{reason}{number}", fix=fix.format(package=wheel))
     if isinstance(error, OSError) and error.filename is not None:
         reason = f"CuPy cannot keep its compiled kernels in {error.filename} ({error.strerror})"
-        return Unusable(stage=stage, reason=reason, mend="export CUPY_CACHE_DIR=$(mktemp -d)")
+        return Unusable(stage=stage, reason=reason, fix="export CUPY_CACHE_DIR=$(mktemp -d)")
     headers = "open source file" in str(error)  # a CompileException, which is a plain Exception
     if headers or (isinstance(error, ImportError | RuntimeError) and not hasattr(error, "status")):
         missing = {"kernel": "CUDA's compiler NVRTC or its headers", "matmul": "cuBLAS"}.get(stage, "a CUDA library")
         package = _fitting() if wheel == "cupy" else wheel
-        mend = f'pip install "{package}[ctk]"'
-        return Unusable(stage=stage, reason=f"CuPy does not find {missing}: {said(error)}", mend=mend)
+        fix = f'pip install "{package}[ctk]"'
+        return Unusable(stage=stage, reason=f"CuPy does not find {missing}: {said(error)}", fix=fix)
     what = {"devices": "the GPUs cannot be counted", "kernel": "a kernel failed", "matmul": "a matrix product failed"}
-    return Unusable(stage=stage, reason=f"{what[stage]}: {said(error)}", mend="nvidia-smi")
+    return Unusable(stage=stage, reason=f"{what[stage]}: {said(error)}", fix="nvidia-smi")
 
 
 def _none_visible() -> Unusable:
-    why, mend = "no NVIDIA GPU is visible", "nvidia-smi"
+    why, fix = "no NVIDIA GPU is visible", "nvidia-smi"
     if (hidden := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        why, mend = f"{why} (CUDA_VISIBLE_DEVICES={hidden!r})", "unset CUDA_VISIBLE_DEVICES"
-    return Unusable(stage="devices", reason=why, mend=mend)
+        why, fix = f"{why} (CUDA_VISIBLE_DEVICES={hidden!r})", "unset CUDA_VISIBLE_DEVICES"
+    return Unusable(stage="devices", reason=why, fix=fix)
 
 
 def _fitting() -> str:

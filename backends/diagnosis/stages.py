@@ -15,14 +15,14 @@ import numpy as np
 class Unusable(Exception):
     """A stage of a probe that failed: the stage, the reason in words, and the command that fixes it."""
 
-    def __init__(self, *, stage: str, reason: str, mend: str = "") -> None:
+    def __init__(self, *, stage: str, reason: str, fix: str = "") -> None:
         super().__init__(reason)
-        self.stage, self.reason, self.mend = stage, reason, mend
+        self.stage, self.reason, self.fix = stage, reason, fix
 
 
-def stop(stage: str, reason: str, mend: str = "") -> NoReturn:
+def stop(stage: str, reason: str, fix: str = "") -> NoReturn:
     """End a probe: raise :class:`Unusable`."""
-    raise Unusable(stage=stage, reason=reason, mend=mend)
+    raise Unusable(stage=stage, reason=reason, fix=fix)
 
 
 def installed(module: str) -> bool:

@@ -51,7 +51,7 @@ def _safetensors(path: Path) -> dict[str, Any] | None:
     try:
         about, shapes = foreign_header(path)
     except DataError:
-        return None  # a damaged file of portanet's own is told by whoever loads it
+        return None  # a damaged file of portanet's own is reported by the loader
     return None if "portanet" in about else {"arrays": _rows(shapes), "metadata": about}
 
 

@@ -1,4 +1,4 @@
-"""The folder that a training leaves behind. It is never written over, and each file in it is whole or not there."""
+"""The folder of a run. It is never written over, and each file in it is whole or not there."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
         if link is kind.link:
             return layer, output
     message = f"{what}: {type(loss).__name__} puts the outputs on a scale of its own, which no other library knows; "
-    raise ConfigError(message + "export them as they are, raw=True, and bring them to that scale behind it")
+    raise ConfigError(message + "export them as they are, raw=True, and bring them to that scale afterwards")
 
 
 def _laid_flat(

@@ -104,7 +104,7 @@ def load_state_dict(model: Model, state: Mapping[str, Any] | str | os.PathLike[s
     Parameters
     ----------
     model : Trainer
-        It must know its shapes: after ``fit``, ``init(input_shape)`` or ``portanet.load``. Its optimizer begins anew.
+        It must know its shapes: after ``fit``, ``init(input_shape)`` or ``portanet.load``. Its optimizer is reset.
     state : dict of arrays or tensors, or path
         A ``state_dict()``, on any device, or a safetensors file of one; with the names of :func:`state_dict`. A pickle
         (.pt, .pth) is not read: save it by ``safetensors.torch.save_file(net.state_dict(), path)``.

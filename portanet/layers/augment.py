@@ -27,7 +27,7 @@ class Augment(Layer):
     Shapes    x, y: (n, h, w) or (n, h, w, channels)
     Source    Simard, Steinkraus & Platt 2003, ICDAR (affine distortions)
 
-    Places outside the image take the nearest pixel of its edge. Put it in front, behind the preprocessing.
+    Places outside the image take the nearest pixel of its edge. Put it first, after the preprocessing.
 
     Parameters
     ----------

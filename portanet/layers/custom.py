@@ -1,4 +1,4 @@
-"""Activations by name, and activations of one's own: a function and its derivative, checked when they are named."""
+"""Activations by name, and custom activations: a function and its derivative, checked when they are named."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def custom_activation(
     if not float(error[worst]) < 1e-6:
         message = (
             f"activation {name!r}: at x = {float(x[worst]):.6g} its derivative gives {float(got[worst]):.6g}, central "
-            f"differences give {float(numeric[worst]):.6g}; mend the derivative, or name the point in kinks="
+            f"differences give {float(numeric[worst]):.6g}; fix the derivative, or name the point in kinks="
         )
         raise CheckError(message)
     layer = CustomActivation(name, function, derivative, tuple(kinks))

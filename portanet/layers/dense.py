@@ -69,10 +69,8 @@ class Dense(RatedLayer):
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         weight = params["weight"]
         if x.ndim < 2 or x.shape[-1] != weight.shape[-2]:
-            mend = "give rows of samples" if x.ndim < 2 else "add Flatten() before it, or train it anew on this data"
-            message = (
-                f"expected inputs with {weight.shape[-2]} features, got an array of shape {tuple(x.shape)}; {mend}"
-            )
+            fix = "give rows of samples" if x.ndim < 2 else "add Flatten() before it, or retrain it on this data"
+            message = f"expected inputs with {weight.shape[-2]} features, got an array of shape {tuple(x.shape)}; {fix}"
             raise ShapeError(message)
         if x.ndim > weight.ndim:  # places as rows: one product in place of one for each sample
             y, cache = Dense.forward(self, params, as_rows(x, weight.ndim))  # not a subclass's: it came from there

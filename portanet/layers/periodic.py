@@ -42,7 +42,7 @@ class PeriodicEmbedding(RatedLayer):
     phase : bool
         Whether a wave is a cosine with a learned phase; else it is a sine and a cosine.
     skip : bool
-        Whether the features themselves follow behind the vectors.
+        Whether the features themselves follow after the vectors.
     rate : float
         Factor on the learning rate of all its parameters; 0 freezes them.
     """

@@ -107,7 +107,7 @@ class MaxPool2D(_Pool):
         xp = namespace(dy)
         x, y = cache
         rows, columns = self.axes(x.shape[1], x.shape[2])
-        # Behind a ReLU many windows hold several equal zeros: the first of them takes all of dy, and leaves 0.
+        # After a ReLU many windows hold several equal zeros: the first of them takes all of dy, and leaves 0.
         shares, rest = [], dy
         for pixels in self.taps(x, rows, columns):
             share = xp.astype(pixels == y, dy.dtype)

@@ -107,7 +107,7 @@ def holders_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> tuple[Arra
     """Return the table of a pooling's backward pass, in int32, and how many windows can hold a pixel.
 
     For each pixel the entries (place · taps + tap) of the windows that hold it: only as many as strides fit into a
-    kernel, one where windows do not overlap; behind the last entry where there is none. Undilated windows alone.
+    kernel, one where windows do not overlap; after the last entry where there is none. Undilated windows alone.
     """
     y, y_tap, y_inside = _holders(rows, xp, like)
     x, x_tap, x_inside = _holders(columns, xp, like)
@@ -128,7 +128,7 @@ def places_counted(a: Axis, like: Array, *, padding: bool) -> Array:
 
 
 def with_blank(pixels: Array, xp: Any, value: float = 0.0) -> Array:
-    """Return pixels (n, size, channels) with one more behind the last, of `value`: what tables point to for padding."""
+    """Return pixels (n, size, channels) with one more after the last, of `value`: what tables point to for padding."""
     blank = xp.full((pixels.shape[0], 1, pixels.shape[2]), value, dtype=pixels.dtype, device=device(pixels))
     return xp.concat([pixels, blank], axis=1)
 

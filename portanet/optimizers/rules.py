@@ -140,7 +140,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay on by default.
 
-    Rule      Adam's, behind p ← (1 - lr w) p
+    Rule      Adam's, after p ← (1 - lr w) p
     Source    Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2
     """
 

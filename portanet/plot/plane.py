@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from portanet.training.model import Model
 
 GRID = 240  # points along a side: at 150 dpi two to three pixels each
-_MARKERS = "osD^vP*"  # classes are told by shape too, and not by colour alone
+_MARKERS = "osD^vP*"  # classes differ in shape too, and not by colour alone
 
 
 def decision_boundary(
@@ -82,7 +82,7 @@ def decision_boundary(
 def _shading(p: np.ndarray[Any, Any], palette: Sequence[str]) -> np.ndarray[Any, Any]:
     """Return the colour of each point, (h, w, 3), from its probabilities (h, w, classes).
 
-    From mere chance, p = 1/k, to certainty: never white, so that the winner is told even where it hardly wins.
+    From mere chance, p = 1/k, to certainty: never white, so that the winner is visible even if it barely wins.
     """
     from matplotlib.colors import to_rgb
 

@@ -111,7 +111,7 @@ def draw(trainer: Model, dataset: Dataset, *, of: str = "samples") -> dict[str, 
     classes = next((c for c in (trainer.classes, dataset.classes) if len(c) == k), ())
     shape = trainer.input_shape or ()
     same = math.prod(shape) == math.prod(x.shape[1:])
-    samples = x.reshape(len(x), *shape) if same else x  # what does not fit is told by predict
+    samples = x.reshape(len(x), *shape) if same else x  # predict reports what does not fit
     guess = single_class(trainer, samples)
     figures = {"confusion": confusion(confusion_matrix(y, guess, k), classes, of=part)}
     pixels = x.ndim == 2 and dataset.scale is not None and square(x.shape[1])

@@ -78,7 +78,7 @@ def as_bytes(figure: Figure, form: str, dpi: int = DPI) -> bytes:
 
 
 def colours(n: int) -> list[str]:
-    """Return `n` colours that are told apart without seeing red or green; beyond seven, steps of one scale."""
+    """Return `n` colours that can be told apart without seeing red or green; beyond seven, steps of one scale."""
     if n <= len(COLOURS):
         return list(COLOURS[:n])
     from matplotlib import colormaps

@@ -54,7 +54,7 @@ class BaseMLP(FittedMLP):
         raise NotImplementedError
 
     def _make_loss(self) -> tuple[Loss, Layer | None]:
-        """Return the loss, and the layer behind the outputs where the loss contains none."""
+        """Return the loss, and the layer after the outputs if the loss contains none."""
         raise NotImplementedError
 
     def _network_of(self, sizes: list[int], output: Layer | None) -> Network:

@@ -121,7 +121,7 @@ def _itemsize(model: Any) -> int:
 
 
 def explained(error: OutOfMemoryError, trainer: Any, train: Batches) -> OutOfMemoryError:
-    """Return the error with the batch size that would fit, where that can be told."""
+    """Return the error with the batch size that would fit, if it is known."""
     _release(error)
     memory = None
     with contextlib.suppress(OutOfMemoryError):

@@ -222,12 +222,12 @@ class Trainer(Model):
             Weight of each sample, or of each of its places, in the loss and the metrics: both are means over all places
             of all samples by these weights, and what weighs 0 (padding, for example) is ignored.
         validation_data : (x, y), (x, y, sample_weight), Dataset or Readable, optional
-            Evaluated behind each epoch.
+            Evaluated after each epoch.
         validation_fraction : float
             Share of the samples that is split off for it instead, by class where there are classes.
         shuffle : bool or callable
             Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
-            numbers in the next epoch's order: then an epoch that was stopped within begins anew, which a warning says.
+            numbers in the next epoch's order: then an epoch that was stopped within starts again, which a warning says.
             Rows that are read from disk are shuffled by blocks.
         callbacks : sequence of Callback
         on_divergence : "stop" or "lower_lr"
@@ -252,12 +252,12 @@ class Trainer(Model):
         ConfigError, DataError, ShapeError
             For arguments and data that cannot be.
         DivergedError
-            If the loss or a weight is no longer finite behind an epoch, or at a look into a long one. The trainer is
+            If the loss or a weight is no longer finite after an epoch, or at a look into a long one. The trainer is
             then back at the last weights known to be good, those of the epoch's begin as a rule.
         OutOfMemoryError
             If the memory of host or device does not suffice; with the batch size that would fit.
         KeyboardInterrupt
-            Behind the batch in which it came, so that the trainer can go on or be saved.
+            After the batch in which it came, so that the trainer can go on or be saved.
         """
         check_count("fit: epochs", epochs, 0)
         hooks = checked(callbacks) + ([progress()] if verbose else [])
@@ -375,7 +375,7 @@ class Trainer(Model):
             self._resumed = None  # only now: where another fit was refused, the right one still finds it
 
     def stop(self, reason: str, *, finished: bool = False) -> None:
-        """Let training end behind the current batch; for callbacks and signals.
+        """Let training end after the current batch; for callbacks and signals.
 
         Parameters
         ----------

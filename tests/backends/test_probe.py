@@ -106,12 +106,12 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize(("how", "where", "mend"), FAILURES.values(), ids=FAILURES)
-def test_each_failing_stage_tells_reason_and_mend(monkeypatch, how, where, mend):
+@pytest.mark.parametrize(("how", "where", "fix"), FAILURES.values(), ids=FAILURES)
+def test_each_failing_stage_tells_reason_and_mend(monkeypatch, how, where, fix):
     stand_in.install(monkeypatch, **how)
     found = probe("cupy")
     stage, words = where
-    assert (found.usable, found.stage, found.mend) == (False, stage, mend)
+    assert (found.usable, found.stage, found.fix) == (False, stage, fix)
     assert words in found.reason
     assert "\n" not in found.reason
     with pytest.raises(BackendError) as caught:
@@ -119,7 +119,7 @@ def test_each_failing_stage_tells_reason_and_mend(monkeypatch, how, where, mend)
     assert caught.value.exit_code == 4
     assert "'cupy' cannot be used" in str(caught.value)
     assert words in str(caught.value)
-    assert mend in str(caught.value)
+    assert fix in str(caught.value)
     assert get("auto").name == "numpy"
 
 
@@ -127,7 +127,7 @@ def test_hidden_devices_name_the_variable(monkeypatch):
     stand_in.install(monkeypatch, count=CUDARuntimeError(100))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert "CUDA_VISIBLE_DEVICES=''" in probe("cupy").reason
-    assert probe("cupy").mend == "unset CUDA_VISIBLE_DEVICES"
+    assert probe("cupy").fix == "unset CUDA_VISIBLE_DEVICES"
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_cupy_that_is_not_installed(monkeypatch, driver, words, extra):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cupy" else find(name))
     stand_in.surroundings(monkeypatch, driver=driver)
     found = probe("cupy")
-    assert (found.stage, found.mend) == ("installed", f"pip install cupy-{extra}x")
+    assert (found.stage, found.fix) == ("installed", f"pip install cupy-{extra}x")
     assert words in found.reason
 
 
 @pytest.mark.parametrize(
-    ("source", "words", "mend"),
+    ("source", "words", "fix"),
     [
         ("import cuda.nothing_here", "cuda-pathfinder", "pip install cuda-pathfinder"),
         (
@@ -165,14 +165,14 @@ def test_cupy_that_is_not_installed(monkeypatch, driver, words, extra):
         ),
     ],
 )
-def test_cupy_that_cannot_be_imported(monkeypatch, tmp_path, source, words, mend):
+def test_cupy_that_cannot_be_imported(monkeypatch, tmp_path, source, words, fix):
     (tmp_path / "cupy").mkdir()
     (tmp_path / "cupy" / "__init__.py").write_text(textwrap.dedent(source))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     stand_in.surroundings(monkeypatch, wheels=("cupy-cuda13x",), driver=13000)
     found = probe("cupy")
-    assert (found.stage, found.mend) == ("import", mend)
+    assert (found.stage, found.fix) == ("import", fix)
     assert words in found.reason
 
 
@@ -198,7 +198,7 @@ def test_a_machine_without_an_nvidia_gpu_is_not_advised_cuda(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cupy" else find(name))
     stand_in.surroundings(monkeypatch, hardware=False)
     found = probe("cupy")
-    assert (found.stage, found.mend) == ("installed", "")
+    assert (found.stage, found.fix) == ("installed", "")
     assert found.reason == "CuPy is not installed, and this machine has no NVIDIA GPU"
 
 
@@ -265,7 +265,7 @@ def test_a_folder_of_a_librarys_name_is_no_library(shadowed, library):
 def test_what_only_has_a_librarys_name_is_unusable(shadowed, library, files, words):
     folder = shadowed(library, {name.format(library): text for name, text in files.items()})
     found = probe(library)
-    assert (found.usable, found.mend.startswith("pip install portanet")) == (False, False)
+    assert (found.usable, found.fix.startswith("pip install portanet")) == (False, False)
     assert words in found.reason
     assert "\n" not in found.reason
     if "comes first" in words:

@@ -278,7 +278,7 @@ def test_a_library_that_is_not_installed(monkeypatch, name, package):
     found = probe(name)
     assert found.stage == "installed"
     assert "is not installed" in found.reason
-    assert found.mend == f"pip install {package}"
+    assert found.fix == f"pip install {package}"
     with pytest.raises(BackendError, match="is not installed"):
         get(name)
 

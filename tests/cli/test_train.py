@@ -189,7 +189,7 @@ def test_backend_that_is_not_there_by_name(cli, monkeypatch):
 def _no_cupy(look, place):
     from portanet.backends.diagnosis.stages import Unusable
 
-    raise Unusable(stage="driver", reason="no card", mend="pip install a card")
+    raise Unusable(stage="driver", reason="no card", fix="pip install a card")
 
 
 def test_plots_are_drawn_behind_the_report(cli, monkeypatch):

@@ -58,7 +58,7 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
         raise ShapeError(message + f"add the axis: {what}[None]")
     if shape is not None and tuple(x.shape[1:]) != tuple(shape):
         sizes = f"{tuple(shape)}, got {tuple(x.shape[1:])}"
-        message = f"{what}: expected samples of shape {sizes}; train anew for other data"
+        message = f"{what}: expected samples of shape {sizes}; retrain for other data"
         raise ShapeError(message)
     return x
 
@@ -112,7 +112,7 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
     if least < low or most > high:
         wanted, came = f"{low:g} to {high:g}", f"{least + 0.0:g} to {most + 0.0:g}"
         message = f"{what}: {type(loss).__name__} expects targets from {wanted}, got {came}; "
-        raise DataError(message + "mend them, or take a loss that is made for such")
+        raise DataError(message + "fix them, or use a loss that is made for such")
     if loss.output is Softmax and not whole:
         sums = xp.reshape(xp.sum(xp.astype(y, getattr(xp, dtype)), axis=-1), (-1,))
         if float(xp.max(xp.abs(sums - 1.0))) > _ROUNDING:
