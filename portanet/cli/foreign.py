@@ -112,8 +112,8 @@ def show(found: dict[str, Any]) -> None:
     echo(f"{found['file']}: {kind}, {found['bytes'] / 1e6:.2f} MB")
     rows = [(row["name"], _shape(row["shape"]), row["dtype"]) for row in found["arrays"]]
     numbers = sum(math.prod(row["shape"]) for row in found["arrays"])
-    told = f"{numbers:,} numbers" if 0 <= numbers < 1 << 63 else "more numbers than a file can hold"
-    print_table(["array", "shape", "type"], [*rows, ("all", told, "")])
+    size = f"{numbers:,} numbers" if 0 <= numbers < 1 << 63 else "more numbers than a file can hold"
+    print_table(["array", "shape", "type"], [*rows, ("all", size, "")])
     for name in ("inputs", "outputs"):
         for value in found.get(name, ()):
             echo(f"{name[:-1]:8} {value['name']} {_shape(value['shape'])} {value['dtype']}")

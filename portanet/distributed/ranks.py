@@ -143,8 +143,8 @@ class Ranks:
         """Print an error that only this process has, and abort all processes with its exit code."""
         code: Any = error.code if isinstance(error, SystemExit) else getattr(error, "exit_code", 1)
         if isinstance(error, Exception):
-            told = f"Error: {error}" if code > 1 else "".join(traceback.format_exception(error)).rstrip()
-            print(f"portanet: rank {self.rank} of {self.size}: {told}", file=sys.__stderr__, flush=True)
+            text = f"Error: {error}" if code > 1 else "".join(traceback.format_exception(error)).rstrip()
+            print(f"portanet: rank {self.rank} of {self.size}: {text}", file=sys.__stderr__, flush=True)
         code = code if isinstance(error, Exception | SystemExit) and isinstance(code, int) else 130
         self.comm.Abort(code)
         os._exit(code)  # if the launcher does not end the processes

@@ -137,8 +137,8 @@ def worst(
     pairs = [f"{names[true[i]]} → {names[guess[i]]}," for i in chosen]
     longest = max(map(len, pairs), default=0)
     figure = canvas(max(6.0, across * max(1.75, 0.3 + 0.08 * longest)), down * (2.0 if longest < 10 else 2.2) + 0.6)
-    told = f"{len(wrong):,} mistake{'' if len(wrong) == 1 else 's'} among {len(true):,} {of}"
-    figure.suptitle(f"The {len(chosen)} worst of {told}" if len(chosen) < len(wrong) else told, fontweight="bold")
+    title = f"{len(wrong):,} mistake{'' if len(wrong) == 1 else 's'} among {len(true):,} {of}"
+    figure.suptitle(f"The {len(chosen)} worst of {title}" if len(chosen) < len(wrong) else title, fontweight="bold")
     if not len(chosen):
         figure.text(0.5, 0.45, "nothing was mistaken", ha="center", va="center", fontsize=14, color="0.4")
         return figure

@@ -130,12 +130,12 @@ def explained(error: OutOfMemoryError, trainer: Any, train: Batches) -> OutOfMem
         return error
     need, size = of_a_step(trainer), min(train.batch_size, train.n)
     fits = need.fits(memory.free // SHARE)
-    told = f"a step on {size} samples takes about {_gib(need.of(size))}"
+    text = f"a step on {size} samples takes about {_gib(need.of(size))}"
     if fits < 1:
-        told += ", and not even one sample fits: use fewer units"
+        text += ", and not even one sample fits: use fewer units"
     elif fits < size:
-        told += f"; batch_size={fits} would fit, and batch_size='auto' finds one"
-    return OutOfMemoryError(f"{error}; {told}")
+        text += f"; batch_size={fits} would fit, and batch_size='auto' finds one"
+    return OutOfMemoryError(f"{error}; {text}")
 
 
 def _release(error: BaseException | None) -> None:
