@@ -34,9 +34,17 @@ echo "== slow tests, but for the longest: every value of every file, and each be
 echo "== scikit-learn's checks with array API dispatch, which SciPy allows where it is imported with this"
 SCIPY_ARRAY_API=1 "$PYTHON" -m pytest -q tests/sklearn/test_checks.py -k array_api
 
-echo "== wheel, by way of the sdist"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+
+echo "== the site, where Sphinx is installed"
+if "$PYTHON" -c "import myst_parser, numpydoc, pydata_sphinx_theme, sphinx" 2>/dev/null; then
+    "$PYTHON" -m sphinx -W -q -b html docs "$folder/site"
+else
+    echo "skipped: Sphinx is not installed (pip install -e '.[docs]')"
+fi
+
+echo "== wheel, by way of the sdist"
 "$PYTHON" -m build --outdir "$folder" . >"$folder/build.log" 2>&1 || { cat "$folder/build.log"; exit 1; }
 wheel=$(ls "$folder"/*.whl)
 size=$(wc -c <"$wheel")
