@@ -1,13 +1,13 @@
-"""The backends: everything that differs between NumPy, CuPy, torch and JAX stands in this folder.
+"""The backends: all code that differs between NumPy, CuPy, torch and JAX.
 
-``get`` chooses a backend, ``of`` tells where an array lies, ``status`` which ones run here. No array library but NumPy
-is imported before it is asked for.
+``get`` selects a backend, ``of`` returns the backend of an array, ``status`` reports which ones work. Array libraries
+other than NumPy are imported only when they are requested.
 """
 
 from portanet.backends.base import Backend
 from portanet.backends.diagnosis.probe import Status
 from portanet.backends.glibc_memory import keep_memory
 from portanet.backends.host import Memory
-from portanet.backends.select import get, of, status
+from portanet.backends.select import announce, get, of, status
 
-__all__ = ["Backend", "Memory", "Status", "get", "keep_memory", "of", "status"]
+__all__ = ["Backend", "Memory", "Status", "announce", "get", "keep_memory", "of", "status"]

@@ -1,4 +1,4 @@
-"""What every backend offers: the few things that the Array API standard cannot express. No math."""
+"""Base class of all backends: the few operations that the Array API standard does not define. No math."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from portanet.backends.host import HostArray, Memory, host_array, host_memory, to_host
+from portanet.backends.host import HostArray, Memory, check_real, host_array, host_memory, to_host
 from portanet.errors import BackendError, ConfigError, OutOfMemoryError, PortanetError, unknown
 from portanet.typing import Array
 
@@ -16,19 +16,19 @@ DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float32", "float64"),
 )
-"""The names of the standard's dtypes, without the complex ones: no network here computes with them."""
+"""The names of the standard's dtypes except the complex ones, which networks do not use."""
 
 WIDE = frozenset({"int64", "uint64", "float64"})
-"""The dtypes that JAX has only where it is asked to."""
+"""The dtypes that JAX supports only with jax_enable_x64."""
 
 
 def dtype_name(x: Array) -> str:
-    """Return the standard's name of the dtype of `x`, whatever its library prints (``torch.float32``)."""
+    """Return the standard's name for the dtype of `x`, without a library prefix (``torch.float32``)."""
     return str(x.dtype).rpartition(".")[2]
 
 
 class Backend:
-    """Where arrays live and how they get there. A backend has no global state: two can be used side by side.
+    """A device of an array library, and transfers to and from it. Backends have no global state and can be combined.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Backend:
     xp : Any
         The library's namespace as array-api-compat gives it.
     rows : int or None
-        Most samples of a batch that are best computed at a time; None where there is no such number.
+        Number of samples that is fastest to compute at a time, at most; None for no limit.
     """
 
     name: str
@@ -55,23 +55,27 @@ class Backend:
 
         `x` is a host array, a list, a number, or an array of any of the libraries; one of another library comes by way
         of the host. An array that is already here in that dtype is returned as it is, and on the CPU the result may
-        share the memory of `x`: who writes in place copies first.
+        share the memory of `x`: who writes in place copies first. Floats of 16 bits and fewer become float32.
 
         Raises
         ------
         ConfigError
-            Where `dtype` is no dtype of the standard, or the device has none of that width.
+            If `dtype` is not a dtype of the standard, or the device does not support it.
         DataError
-            Where `x` has no form as an array of numbers.
+            If `x` cannot be converted to an array of numbers.
         OutOfMemoryError
-            Where it does not fit.
+            If it does not fit into memory.
         """
         if dtype is not None and dtype not in DTYPES:
             raise ConfigError(unknown("dtype", dtype, DTYPES))
         with self.activate():
             if not self._owns(x):
                 x = host_array(x, dtype)
-            with self._scope(dtype or dtype_name(x)):
+            had = dtype_name(x)
+            if had not in DTYPES:  # of this library alone: floats of few bits, complex numbers
+                check_real(x, had)
+                dtype = dtype or "float32"
+            with self._scope(dtype or had):
                 x = self._put(x)
                 return x if dtype in {None, dtype_name(x)} else self.xp.astype(x, getattr(self.xp, dtype))
 
@@ -84,26 +88,26 @@ class Backend:
             return to_host(x)
 
     def synchronize(self) -> None:
-        """Wait until the device has done all it was given (nothing to wait for on the CPU)."""
+        """Wait until the device has finished all queued work (no-op on the CPU)."""
 
     def fuse(self, function: F) -> F:
-        """Return `function` (elementwise, pure) with its operations joined into one kernel where the library can."""
+        """Return `function` (elementwise, pure) fused into one kernel, if the library supports that."""
         return function
 
     def compile(self, function: F, donate: tuple[int, ...] = ()) -> F:
-        """Return the pure `function` compiled where the library can.
+        """Return the pure `function` compiled, if the library supports that.
 
-        The arguments at the positions `donate` are given away: their arrays may be written over, and must not be used
-        after the call.
+        The arguments at the positions `donate` are donated: their arrays may be overwritten, and must not be used after
+        the call.
         """
         return function
 
     def scan(self, function: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any, Any], Any] | None:
-        """Return what runs a pure `function` many times in one call, or None where calls one by one cost no more.
+        """Return a function that runs a pure `function` many times in one call, or None if that saves nothing.
 
         ``run(carry, shared, items) -> (carry, outputs)`` is ``carry, output = function(carry, shared, item)`` for each
-        item along the leading axis of the arrays in `items`, with the outputs stacked. The arrays of `carry` are given
-        away.
+        item along the leading axis of the arrays in `items`, with the outputs stacked. The arrays of `carry` are
+        donated.
         """
         return None
 
@@ -113,33 +117,33 @@ class Backend:
             return to_host(self.xp.stack(list(arrays)))
 
     def upload(self, batches: Iterator[tuple[HostArray | None, ...]]) -> Iterator[tuple[Array | None, ...]]:
-        """Yield tuples of host arrays as arrays on the device, in their order; where both are the host, as they are."""
+        """Yield tuples of host arrays as arrays on the device, in order; unchanged if the device is the host."""
         for arrays in batches:
             yield tuple(None if a is None else self.asarray(a) for a in arrays)
 
     def memory(self) -> Memory | None:
-        """Free and total memory of the device in bytes, or None if that is not known; by default that of the host."""
+        """Return free and total memory of the device in bytes, or None if unknown; by default that of the host."""
         return host_memory()
 
     @contextlib.contextmanager
     def activate(self, dtype: str = "float32") -> Iterator[None]:
-        """Make the device current for the block, allow `dtype` in it, and translate the library's errors into ours.
+        """Make the device current for the block, allow `dtype` in it, and translate the library's errors.
 
-        It may be entered within itself, and costs a few microseconds.
+        It can be nested, and takes a few microseconds.
 
         Raises
         ------
         OutOfMemoryError
-            Where the block ran out of the device's or the host's memory.
+            If the block runs out of device or host memory.
         BackendError
-            Where the device's context died in the block.
+            If the device's context dies in the block.
         ConfigError
-            Where the device has no `dtype`.
+            If the device does not support `dtype`.
         """
         try:
             with self._scope(dtype):
                 yield
-        except PortanetError:  # ours already: raised in the block, or translated by an activate() within it
+        except PortanetError:  # raised in the block, or translated by a nested activate()
             raise
         except Exception as error:
             ours = self._translate(error)
@@ -147,10 +151,10 @@ class Backend:
                 raise
             raise ours from error
 
-    # What a library's own backend fills in.
+    # Each library's backend overrides the following methods.
 
     def _owns(self, x: Array) -> bool:
-        """Tell whether `x` is an array of this library, on whatever device."""
+        """Return whether `x` is an array of this library, on any device."""
         raise NotImplementedError
 
     def _put(self, x: Array) -> Array:
@@ -158,32 +162,30 @@ class Backend:
         raise NotImplementedError
 
     def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
-        """Return what makes the device current and allows `dtype`, without the translation of errors."""
+        """Return a context that makes the device current and allows `dtype`, without translating errors."""
         return contextlib.nullcontext()
 
     def _translate(self, error: Exception) -> PortanetError | None:
-        """Return our form of the library's `error`, or None where it is to pass as it is."""
+        """Return the library's `error` as a PortanetError, or None to re-raise it unchanged."""
         return self._out_of_memory(error) if isinstance(error, MemoryError) else None
 
     def _out_of_memory(self, error: Exception) -> OutOfMemoryError:
         memory = None
-        with contextlib.suppress(Exception):  # a device in trouble may not even tell what is free
+        with contextlib.suppress(Exception):  # a failing device may not report its free memory
             memory = self.memory()
         free = "" if memory is None else f" ({memory})"
         asked = str(error).strip().rstrip(".") or "no more memory"
-        mend = "use a smaller batch size, fewer units, or dtype float32"
-        return OutOfMemoryError(f"[{self.spec}] out of memory: {asked}{free}; {mend}")
+        fix = "use a smaller batch size, fewer units, or dtype float32"
+        return OutOfMemoryError(f"[{self.spec}] out of memory: {asked}{free}; {fix}")
 
     def _dead(self, error: Exception) -> BackendError:
         said = str(error).strip().partition("\n")[0]
-        mend = "this process must be restarted; resume from the last checkpoint"
-        return BackendError(f"[{self.spec}] the CUDA context is dead: {said}; {mend}")
+        fix = "this process must be restarted; resume from the last checkpoint"
+        return BackendError(f"[{self.spec}] the CUDA context is dead: {said}; {fix}")
 
-    def _forked(self) -> BackendError:
-        mend = "start it by spawn (multiprocessing.get_context('spawn')), as joblib's loky and Dask's workers are"
-        return BackendError(
-            f"[{self.spec}] this process was forked from one that used the GPU, and CUDA ends there; {mend}"
-        )
+    def _forked(self, what: str = "used the GPU, and CUDA cannot be used after a fork") -> BackendError:
+        fix = "start it by spawn (multiprocessing.get_context('spawn')), as joblib's loky and Dask's workers are"
+        return BackendError(f"[{self.spec}] this process was forked from one that {what}; {fix}")
 
     def __repr__(self) -> str:
         return f"<portanet backend {self.name} on {self.device}>"

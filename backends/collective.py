@@ -1,4 +1,4 @@
-"""The all-reduce that fits a backend: on the host, or from a GPU by way of it or directly."""
+"""All-reduce for a backend: on the host, staged through the host, or directly on the GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FlatSum", "flat_sum"]
 
 
 def flat_sum(backend: Backend, ranks: Any, size: int, dtype: str) -> FlatSum:
-    """Return the sum that fits a backend: on the GPU where `ranks` allows that and it can be, else on the host."""
+    """Return the all-reduce for a backend: on the GPU if possible and allowed by `ranks`, otherwise on the host."""
     if backend.name == "cupy":
         from portanet.backends.collective_cupy import cuda_sum
 

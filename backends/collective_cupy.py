@@ -1,4 +1,4 @@
-"""Sums of CuPy's arrays over processes. None of this has been run on a GPU so far."""
+"""All-reduce of CuPy arrays over processes. None of this has been run on a GPU so far."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from portanet.typing import Array, Shape
 
 
 class PinnedSum(FlatSum):
-    """By way of page-locked host memory, to and from which a GPU copies without a detour."""
+    """All-reduce through page-locked host memory, from and to which a GPU copies directly."""
 
     def _allocate(self, size: int, dtype: str) -> Any:
         kind = np.dtype(dtype)
@@ -42,7 +42,7 @@ class PinnedSum(FlatSum):
 
 
 class _DirectSum(PinnedSum):
-    """On the GPU itself, by a function that adds a device array up in place."""
+    """All-reduce on the GPU, with a function that sums a device array in place."""
 
     def __init__(self, backend: Backend, ranks: Any, size: int, dtype: str, add: Any) -> None:
         super().__init__(backend, ranks, size, dtype)
@@ -55,9 +55,9 @@ class _DirectSum(PinnedSum):
 
 
 def cuda_sum(backend: Any, ranks: Any, size: int, dtype: str) -> FlatSum:
-    """Return NCCL's sum where each process has a GPU, or MPI's own where it takes device arrays; else the staged one.
+    """Return NCCL's sum if each process has a GPU, MPI's if it accepts device arrays, otherwise the sum on the host.
 
-    The direct ways are taken where ``ranks.gpu`` allows them.
+    The first two are used only if ``ranks.gpu`` is set.
     """
     if not ranks.gpu:
         return PinnedSum(backend, ranks, size, dtype)
@@ -66,9 +66,9 @@ def cuda_sum(backend: Any, ranks: Any, size: int, dtype: str) -> FlatSum:
 
 
 def _nccl(backend: Any, ranks: Any) -> Any:
-    """Return NCCL's sum by cupyx.distributed, or None where two processes would share a GPU or it is missing."""
+    """Return NCCL's sum (cupyx.distributed), or None if it is missing or two processes would share a GPU."""
     places = ranks.gather((platform.node(), backend.index))
-    if len(set(places)) < len(places):  # NCCL wants one process a GPU
+    if len(set(places)) < len(places):  # NCCL needs one GPU for each process
         return None
     found: Any = None
     with contextlib.suppress(ImportError, RuntimeError):
@@ -81,14 +81,14 @@ def _nccl(backend: Any, ranks: Any) -> Any:
 
 
 def _cuda_aware(ranks: Any) -> Any:
-    """Return MPI's own sum of device arrays, or None where its library does not say that it takes them."""
+    """Return MPI's sum of device arrays (CUDA-aware MPI), or None if the library does not report support."""
     said = ranks.mpi.Get_library_version()
     aware = os.environ.get("MPICH_GPU_SUPPORT_ENABLED") == "1" or "cuda" in said.lower()
     if not all(ranks.gather(aware)):
         return None
 
     def add(array: Any) -> None:
-        cupy.cuda.get_current_stream().synchronize()  # MPI knows nothing of CUDA's streams
+        cupy.cuda.get_current_stream().synchronize()  # MPI does not synchronize with CUDA streams
         ranks.comm.Allreduce(ranks.mpi.IN_PLACE, array, op=ranks.mpi.SUM)
 
     return add

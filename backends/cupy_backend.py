@@ -1,4 +1,4 @@
-"""CuPy: NVIDIA GPUs. Written for CuPy 14 (CuPy 13 promotes dtypes by value)."""
+"""CuPy backend: NVIDIA GPUs. Written for CuPy 14 (CuPy 13 promotes dtypes by value)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from portanet.backends.host import Memory
 from portanet.errors import PortanetError
 from portanet.typing import Array
 
-# Statuses after which CUDA refuses everything in this process (uncorrectable memory, a lost link, an illegal address, a
-# launch that failed or took too long, an assertion…), and those by which cuBLAS reports such a failure.
+# Status codes after which CUDA cannot be used in this process (uncorrectable memory, a lost link, an illegal address, a
+# failed or timed-out launch, an assertion…), and those with which cuBLAS reports such a failure.
 _FATAL = frozenset({214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721})
 _CUBLAS_FATAL = frozenset({13, 14})
 _NO_MEMORY = 2
-_FORKED = 3  # not initialised: a GPU that works otherwise says so in a fork alone
-_CUBLAS_NO_MEMORY = frozenset({1, 3})  # no room for its handle, or for its workspace
+_FORKED = 3  # not initialised: for a working GPU, only in a forked process
+_CUBLAS_NO_MEMORY = frozenset({1, 3})  # no memory for its handle, or for its workspace
 _SLICE = 1 << 26
-"""Bytes of an array that are sent at a time. On an H100, 2 GB take 0.3 s in slices of this size, 1.1 s as a whole."""
+"""Bytes copied at a time. On an H100, 2 GB take 0.3 s in slices of this size, and 1.1 s in one copy."""
 
 
 class CupyBackend(Backend):
@@ -43,8 +43,8 @@ class CupyBackend(Backend):
 
     def _put(self, x: Array) -> Array:
         if is_cupy_array(x) or x.nbytes <= _SLICE:
-            return cupy.asarray(x)  # on the current device, also from another GPU; no copy where it is here
-        # In slices: cupy.asarray copies the whole into page-locked memory, which it keeps for ever.
+            return cupy.asarray(x)  # on the current device, also from another GPU; no copy if it is already there
+        # In slices: cupy.asarray would copy the whole array to page-locked memory and keep that memory.
         there, host = cupy.empty(x.shape, x.dtype), x.reshape(-1)
         numbers, flat = _SLICE // x.itemsize, there.reshape(-1)
         for start in range(0, x.size, numbers):
@@ -52,7 +52,7 @@ class CupyBackend(Backend):
         return there
 
     def _scope(self, dtype: str) -> contextlib.AbstractContextManager[Any]:
-        # compat's creation functions ignore device=: the current device decides.
+        # The creation functions of array-api-compat ignore device= and use the current device.
         return cast(contextlib.AbstractContextManager[Any], cupy.cuda.Device(self.index))
 
     def synchronize(self) -> None:
@@ -65,8 +65,8 @@ class CupyBackend(Backend):
         Notes
         -----
         Inside a fused function CuPy computes between two Python scalars in float16 and int8: ``1 - b`` with b = 0.999
-        gives 0.00098, and ``t * t`` with t = 1000 gives 64. Scalar arguments are therefore handed over in the dtype of
-        the arrays beside them.
+        gives 0.00098, and ``t * t`` with t = 1000 gives 64. Scalar arguments are therefore passed in the dtype of the
+        array arguments.
         """
         fused = cupy.fuse(kernel_name="fused_" + re.sub(r"\W", "_", function.__name__))(function)
 
@@ -81,7 +81,7 @@ class CupyBackend(Backend):
         return cast(F, call)
 
     def memory(self) -> Memory:
-        """Free (also within CuPy's pool) and total memory of the GPU, in bytes."""
+        """Return free (including CuPy's pool) and total memory of the GPU, in bytes."""
         with self._scope("float32"):
             free, total = cupy.cuda.runtime.memGetInfo()
             return Memory(free + cupy.get_default_memory_pool().free_bytes(), total)

@@ -1,8 +1,9 @@
-"""Elementwise math, marked where it is written, as one kernel where a library launches one for each operation.
+"""Kernel fusion: functions marked as elementwise run as one kernel on CuPy within a CUDA graph.
 
-That is CuPy alone, within a CUDA graph: JAX compiles whole steps, and on a CPU a launch costs next to nothing. Outside
-a graph CuPy takes longer to look a fused kernel up than to launch its operations one by one: on an H100 a step on MNIST
-took 2.6 ms in place of 1.5. Within one that costs nothing, and a step by Adam keeps the GPU busy for 0.16 ms, not 0.24.
+Other libraries do not need it: JAX compiles whole steps, and on a CPU launches cost almost nothing. Outside a graph,
+CuPy takes longer to look up a fused kernel than to launch its operations one by one: on an H100 a step on MNIST took
+2.6 ms instead of 1.5 ms. Within a graph the lookup costs nothing, and a step of Adam keeps the GPU busy for 0.16 ms
+instead of 0.24 ms.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ class _Thread(threading.local):
 _THREAD = _Thread()
 
 MARKED: list[Callable[..., Any]] = []
-"""What is marked, unfused."""
+"""The marked functions, unfused."""
 
 
 def elementwise(function: F) -> F:
-    """Mark a function that makes each entry of its results out of those at the same place, broadcast, in its arguments.
+    """Mark a function as elementwise: each entry of its results depends on the same entry of its broadcast arguments.
 
-    Its arrays and numbers are positional arguments, by themselves or in tuples; it may write over them. What else it is
-    given, such as a layer, does not change; keyword arguments and dicts (parameters) change nothing. There is no shape,
-    no reduction and no ``sign`` within it, and no two of its numbers meet before one of them meets an array.
+    Arrays and numbers are positional arguments, directly or in tuples; the function may write to them. Other arguments,
+    such as a layer, must be constant; keyword arguments and dicts (parameters) must not affect the result. The function
+    may use no shape, no reduction and no ``sign``, and no operation between two numbers before one with an array.
     """
     MARKED.append(function)
     fused = fused_on_cupy(function)
@@ -50,7 +51,7 @@ def elementwise(function: F) -> F:
 
 @contextlib.contextmanager
 def fusing() -> Iterator[None]:
-    """Within the block, and in this thread, what is marked is fused."""
+    """Fuse marked functions in the block, in this thread only."""
     before, _THREAD.fusing = _THREAD.fusing, True
     try:
         yield
@@ -59,7 +60,7 @@ def fusing() -> Iterator[None]:
 
 
 def fused_on_cupy(function: F) -> F:
-    """Return `function` that runs as one kernel where its arrays are CuPy's, and as it is on all others."""
+    """Return `function` fused into one kernel for CuPy arrays, and unchanged for all others."""
     kernels: dict[Any, Any] = {}
 
     @functools.wraps(function)
@@ -67,7 +68,7 @@ def fused_on_cupy(function: F) -> F:
         leaves: list[Any] = []
         form = _taken_apart(args, leaves)
         arrays = [leaf for leaf in leaves if is_cupy_array(leaf)]
-        if not arrays:  # another library's, or within a function that is being fused
+        if not arrays:  # another library's arrays, or within a function that is being fused
             return function(*args, **settings)
         if form not in kernels:
             kernels[form] = _Kernel(function, form, arrays[0])
@@ -77,15 +78,15 @@ def fused_on_cupy(function: F) -> F:
 
 
 class _Kernel:
-    """A function of arrays and numbers in a row, fused; `form` tells where they stand in its arguments."""
+    """A fused function of a flat list of arrays and numbers; `form` is their structure in the arguments."""
 
     def __init__(self, function: Callable[..., Any], form: Any, like: Array) -> None:
         from portanet.backends.select import of
 
         self.function, self.form, self.xp = function, form, namespace(like)
-        self.returned: Any = None  # the form of the result: filled with arguments, and with what the kernel makes
+        self.returned: Any = None  # the structure of the result, from arguments and kernel outputs
         traced: Any = functools.wraps(function)(lambda *leaves: self._traced(*leaves))
-        del traced.__wrapped__  # the arguments are others
+        del traced.__wrapped__  # the signature is different
         self.run = of(like).fuse(traced)
 
     def __call__(self, leaves: list[Any]) -> Any:
@@ -97,16 +98,16 @@ class _Kernel:
         for leaf in leaves:
             adopt(type(leaf), self.xp)
         result = self.function(*_put_together(self.form, list(leaves)))
-        own = list(leaves)  # what was written over is not returned anew
+        own = list(leaves)  # arguments that were overwritten are not returned again
         self.returned = _taken_apart(result, own, kinds=(type(leaves[0]),))
         made = tuple(own[len(leaves) :])
         return made if len(made) != 1 else made[0]
 
 
 def _taken_apart(value: Any, leaves: list[Any], kinds: tuple[type, ...] = (float, int)) -> Any:
-    """Put what is an array or of these kinds, in nested tuples, into `leaves`; return the form that is left, hashable.
+    """Flatten nested tuples: append arrays and values of `kinds` to `leaves`, and return the hashable structure.
 
-    An array that stands there twice is one leaf.
+    An array that occurs twice is one leaf.
     """
     if type(value) is tuple:
         return ("tuple", *(_taken_apart(item, leaves, kinds) for item in value))
@@ -121,7 +122,7 @@ def _taken_apart(value: Any, leaves: list[Any], kinds: tuple[type, ...] = (float
 
 
 def _put_together(form: Any, leaves: list[Any]) -> Any:
-    """Return what :func:`_taken_apart` took apart, with these leaves."""
+    """Rebuild a structure of :func:`_taken_apart` with the given leaves."""
     kind, *rest = form
     if kind == "tuple":
         return tuple(_put_together(item, leaves) for item in rest)

@@ -1,4 +1,4 @@
-"""One flat array of numbers on the host that is added up over processes (all-reduce)."""
+"""A flat host array that is summed over processes (all-reduce)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from portanet.typing import Array, Shape
 
 
 class FlatSum:
-    """A flat array on the host, and its sum over processes in place (by ``ranks.add_up``); of any backend's arrays."""
+    """A flat host array and its in-place sum over processes (``ranks.add_up``), for the arrays of any backend."""
 
     def __init__(self, backend: Backend, ranks: Any, size: int, dtype: str) -> None:
         self.backend, self.ranks = backend, ranks
@@ -21,16 +21,16 @@ class FlatSum:
         return np.zeros(size, dtype)
 
     def write(self, start: int, array: Array) -> None:
-        """Put a device array's numbers from `start` on."""
+        """Write a device array at position `start`."""
         host = self.backend.to_numpy(array).reshape(-1)
         self.host[start : start + host.shape[0]] = host
 
     def write_host(self, start: int, numbers: list[float]) -> None:
-        """Put a few host numbers from `start` on."""
+        """Write a few host numbers at position `start`."""
         self.host[start : start + len(numbers)] = numbers
 
     def read(self, start: int, shape: Shape) -> Array:
-        """Return the numbers from `start` on as a device array, valid until the next :meth:`write`."""
+        """Return the numbers at position `start` as a device array, valid until the next :meth:`write`."""
         stop = start + int(np.prod(shape, dtype=int))
         return self.backend.asarray(self.host[start:stop].reshape(shape))
 
@@ -39,5 +39,5 @@ class FlatSum:
         return self.host[start:stop].copy()
 
     def add_up(self) -> None:
-        """Replace all numbers by their sums over the processes."""
+        """Replace all numbers with their sums over the processes."""
         self.ranks.add_up(self.host)

@@ -1,4 +1,4 @@
-"""The memory that glibc gives to arrays: kept for the next ones, in large pages."""
+"""Tune glibc malloc: reuse the memory of freed arrays, in huge pages if possible."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 __all__ = ["keep_memory"]
 
 HEAP = 256 << 20
-"""Bytes of addresses that lie in huge pages once they are used."""
+"""Bytes of address space that are backed by huge pages when used."""
 
 
 def keep_memory() -> bool:
-    """Let this process keep the memory of freed arrays for the arrays that come next; True where that took effect.
+    """Keep the memory of freed arrays in this process for later arrays; return whether that took effect.
 
-    By default glibc returns large blocks to the system when they are freed, and gets them back page by page for the
-    next array: a quarter of the time of a step with large temporaries. Where Linux gives pages of 2 MiB to programs
-    that ask, the first part of that memory lies in such pages: up to a tenth of a step. This changes the whole
-    process, so programs call it, as the command line does, and libraries do not.
+    By default glibc returns large freed blocks to the system and gets them again page by page for the next array, which
+    takes a quarter of a step with large temporary arrays. If Linux provides pages of 2 MiB on request (madvise), the
+    first part of that memory uses them, which saves up to a tenth of a step. This affects the whole process, so
+    programs call it, as the command line does, but libraries should not.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -33,7 +33,7 @@ def keep_memory() -> bool:
 
 
 def _huge_pages_are_given() -> bool:
-    """Whether Linux gives them to programs that ask, and addresses are free: no ``ulimit -v`` counts them."""
+    """Return whether Linux provides huge pages on request, and no ``ulimit -v`` limits the address space."""
     try:
         import resource
 
@@ -45,7 +45,7 @@ def _huge_pages_are_given() -> bool:
 
 @functools.cache  # once is enough
 def _ask_for_huge_pages() -> None:
-    """Let glibc's heap grow at once, in addresses, not in memory, and ask for huge pages where it has grown."""
+    """Extend the address space of glibc's heap at once, and request huge pages for the new part (madvise)."""
     libc: Any = ctypes.CDLL(None)
     libc.sbrk.restype = libc.malloc.restype = ctypes.c_void_p
     libc.sbrk.argtypes, libc.malloc.argtypes = (ctypes.c_ssize_t,), (ctypes.c_size_t,)
@@ -54,7 +54,7 @@ def _ask_for_huge_pages() -> None:
     began = libc.sbrk(0)
     libc.mallopt(top_pad, HEAP)
     libc.free(libc.malloc(16 << 20))  # below the threshold: from the heap, which grows by HEAP more
-    libc.mallopt(top_pad, 128 << 10)  # as it was
+    libc.mallopt(top_pad, 128 << 10)  # restores the default
     first, last = -(-began // page) * page, libc.sbrk(0) // page * page
-    if last > first:  # else the heap cannot grow here, and all is as before
+    if last > first:  # otherwise the heap cannot grow here, and nothing changes
         libc.madvise(first, last - first, madv_hugepage)

@@ -1,4 +1,4 @@
-"""The host's side of every transfer: NumPy arrays out of any library's arrays, and the host's memory."""
+"""Conversion of any library's arrays to NumPy arrays on the host, and the host's free memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from portanet.typing import Array
 
 HostArray = np.ndarray[Any, Any]
 
+_CONVERT = "convert it to a NumPy array of numbers first"
+
 
 class Memory(NamedTuple):
     """Memory of a device, in bytes."""
@@ -25,14 +27,17 @@ class Memory(NamedTuple):
 
 
 def is_strict_array(x: object) -> bool:
-    """Tell whether `x` is an array of array-api-strict, without importing it."""
+    """Return whether `x` is an array of array-api-strict, without importing it."""
     return type(x).__module__.startswith("array_api_strict")
 
 
 def to_host(x: Array) -> HostArray:
-    """Return `x` (an array of any library, a list, a number) as a NumPy array; no copy where it lies on the host."""
+    """Return `x` (an array of any library, a list, a number) as a NumPy array, without a copy if it is on the host."""
     if is_torch_array(x):
-        return np.asarray(x.detach().cpu().numpy())
+        x = x.detach().cpu().resolve_conj().resolve_neg()  # NumPy has no views that change the sign as they are read
+        if x.is_floating_point() and str(x.dtype).rpartition(".")[2] not in ("float16", "float32", "float64"):
+            x = x.float()  # bfloat16 and the floats of 8 bits: NumPy has none
+        return np.asarray(x.numpy())
     if is_cupy_array(x):
         return np.asarray(x.get())
     if is_strict_array(x):  # NumPy is refused everywhere but on the strict library's own CPU
@@ -52,15 +57,16 @@ def host_array(x: Array, dtype: str | None = None) -> HostArray:
         Where `x` has no form as an array of real numbers.
     """
     kind = f"{type(x).__module__}.{type(x).__qualname__}"
-    mend = "convert it to a NumPy array of numbers first"
     try:
         array = to_host(x)
     except (TypeError, ValueError, RuntimeError) as error:
-        message = f"cannot read this {kind} as an array ({error}); {mend}"
+        message = f"cannot read this {kind} as an array ({error}); {_CONVERT}"
         raise DataError(message) from error
-    if array.dtype.kind not in "biuf":
-        message = f"expected an array of real numbers, got a {kind} of dtype {array.dtype}; {mend}"
-        raise DataError(message)
+    check_real(x, str(array.dtype), array.dtype.kind)
+    if array.dtype.itemsize < 4 and array.dtype.kind not in "biu":  # half floats, and those that JAX adds to NumPy
+        array = array.astype(np.float32)
+    if array.dtype.itemsize > 8:  # long double: no device takes it
+        array = array.astype(np.float64)
     if not array.dtype.isnative:  # big-endian files: no device takes them
         array = array.astype(array.dtype.newbyteorder("="))
     if dtype is not None and np.dtype(dtype).itemsize < array.dtype.itemsize:
@@ -68,19 +74,32 @@ def host_array(x: Array, dtype: str | None = None) -> HostArray:
     return array
 
 
-def cache_budget(x: Array) -> int | None:
-    """Return how many bytes of working memory math on `x` shall take at a time; None where whole arrays are best.
+def check_real(x: Array, dtype: str, kind: str = "V") -> None:
+    """Raise DataError if `x`, of this dtype and NumPy's kind of it, holds no real numbers.
 
-    On a processor what stays in its cache is several times as fast; on a GPU, and where a compiler sees the whole, one
-    large piece is.
+    NumPy knows the floats of 16 and fewer bits that other libraries have as "void" alone.
+    """
+    if kind not in "biuf" and not (kind == "V" and dtype.startswith(("float", "bfloat"))):
+        message = (
+            f"expected an array of real numbers, got a {type(x).__module__}.{type(x).__qualname__} of dtype {dtype}; "
+            f"{_CONVERT}"
+        )
+        raise DataError(message)
+
+
+def cache_budget(x: Array) -> int | None:
+    """Return the bytes of working memory to use at a time in math on `x`; None if whole arrays are fastest.
+
+    On a CPU, arrays that fit into the cache are several times as fast. On a GPU, and with a compiler, one large piece
+    is faster.
     """
     if is_cupy_array(x) or is_jax_array(x) or (is_torch_array(x) and device(x).type != "cpu"):
         return None
-    return 1 << 22  # some 15 images of 28×28×32, three of each pixel: an eighth to sixteen times as much is no faster
+    return 1 << 22  # about 15 images of 28×28×32, three numbers a pixel; 1/8 to 16 times as much is no faster
 
 
 def host_memory() -> Memory:
-    """Return the host's memory, as far as this process may have it: a container's limit and ``ulimit -v`` count."""
+    """Return the host's memory available to this process: container limits and ``ulimit -v`` are included."""
     import psutil
 
     found = psutil.virtual_memory()
@@ -91,7 +110,7 @@ def host_memory() -> Memory:
 
 
 def _container_memory() -> tuple[int, int]:
-    """Return what the control group leaves and allows, as a container sees its own (version 2, else version 1)."""
+    """Return free memory and limit of the container's control group (version 2, else version 1)."""
     for folder, most, now, cache in (
         ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
         ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -106,7 +125,7 @@ def _container_memory() -> tuple[int, int]:
 
 
 def _address_space() -> tuple[int, int]:
-    """Return what the limit of the process's addresses leaves and allows."""
+    """Return free address space and its limit (``ulimit -v``)."""
     try:
         import resource
     except ImportError:  # Windows

@@ -17,6 +17,7 @@ from portanet.backends.base import Backend
 from portanet.backends.diagnosis import probe as probing
 from portanet.backends.diagnosis.probe import Status
 from portanet.backends.host import is_strict_array
+from portanet.backends.namespace import is_traced
 from portanet.errors import BackendError, ConfigError, unknown
 from portanet.typing import Array
 
@@ -26,11 +27,17 @@ KNOWN = (
 )
 """Names to suggest: one of each form."""
 
+_OTHERS = {"gpu": "cupy", "cuda": "cupy", "cpu": "numpy", "torch:gpu": "torch:cuda", "jax:cuda": "jax:gpu"}
+"""What these backends and devices are called elsewhere."""
+
+VARIABLE = "PORTANET_BACKEND"
+"""The environment variable that names what ``"auto"`` takes."""
+
 _NAMES = re.compile(
     r"numpy|cupy(:\d+)?|torch(:(cpu|mps|cuda(:\d+)?))?|jax(:(cpu|gpu|tpu)(:\d+)?)?|strict(:device[12])?"
 )
 
-_log = logging.getLogger("portanet")
+_log = logging.getLogger("portanet.backends")
 
 
 def get(name: str | Backend | None = "auto", *, quiet: bool = False) -> Backend:
@@ -39,11 +46,11 @@ def get(name: str | Backend | None = "auto", *, quiet: bool = False) -> Backend:
     Parameters
     ----------
     name : str, Backend or None
-        ``"auto"`` (and None) is CuPy where it can be used, else NumPy. ``"torch"`` and ``"jax"`` are those libraries on
-        their own default device, ``"torch:cuda:0"`` or ``"jax:cpu"`` on that one. A backend is returned as it is.
+        ``"auto"`` (and None) is the one that the environment variable ``PORTANET_BACKEND`` names; else CuPy if it can
+        be used, and NumPy if not. ``"torch"`` and ``"jax"`` are those libraries on their own default device,
+        ``"torch:cuda:0"`` or ``"jax:cpu"`` on that one. A backend is returned as it is.
     quiet : bool
-        Do not tell what ``"auto"`` chose. Else it is told once per process on the logger ``portanet``: as a warning
-        (which Python prints to stderr where nobody has set up logging) where it is not a GPU, else as information.
+        Do not log what ``"auto"`` chose, see :func:`announce`.
 
     Raises
     ------
@@ -54,25 +61,51 @@ def get(name: str | Backend | None = "auto", *, quiet: bool = False) -> Backend:
     """
     if isinstance(name, Backend):
         return name
-    if name is None or name == "auto":
-        chosen, why = choose()
+    named = _named(name)
+    if named is None:
+        chosen, _ = choose()
         if not quiet:
-            _tell(logging.INFO if chosen == "cupy" else logging.WARNING, f"portanet: running on {chosen} ({why})")
+            announce(name)
         return _make(chosen)
-    if not _NAMES.fullmatch(name):
-        raise ConfigError(unknown("backend", name, KNOWN))
-    return _make(name)
+    if not isinstance(named, str) or not _NAMES.fullmatch(named):
+        message = unknown("backend", named, KNOWN, _near(str(named)))
+        raise ConfigError(message if named == name else f"{VARIABLE}: {message}")
+    return _make(named)
+
+
+def announce(name: str | Backend | None) -> None:
+    """Log what ``"auto"`` chose, in one line and once per process; nothing if `name` is another backend.
+
+    The logger is ``portanet.backends``. The line is a warning (which Python prints to stderr if nobody has set up
+    logging) if it is not a GPU, else information. A :class:`portanet.Trainer` does so when it begins to compute.
+    """
+    if isinstance(name, Backend) or _named(name) is not None:
+        return
+    cupy = probing.probe("cupy")
+    if cupy.usable:
+        _tell(logging.INFO, f"portanet: running on cupy ({choose()[1]})")
+    else:
+        reason = cupy.reason.partition(": ")[0]
+        _tell(logging.WARNING, f"portanet: running on numpy ({reason}; see portanet doctor)")
 
 
 def of(x: Array) -> Backend:
-    """Return the backend on whose device `x` lies: NumPy's for all that is no array of another library."""
-    if isinstance(x, np.ndarray):  # told first: it is by far the most frequent
+    """Return the backend on whose device `x` lies: NumPy's for all that is no array of another library.
+
+    Raises
+    ------
+    BackendError
+        If `x` has no device of its own (it is being traced), or more than one.
+    """
+    if isinstance(x, np.ndarray):  # asked first: it is by far the most frequent
         return _make("numpy")
     if is_torch_array(x):
+        if not _NAMES.fullmatch(f"torch:{x.device}"):  # "meta" has no values, others are not supported
+            message = f"a tensor on torch's device {str(x.device)!r} cannot be computed with here; move it: x.to('cpu')"
+            raise BackendError(message)
         return get(f"torch:{x.device}")
     if is_jax_array(x):
-        (device,) = x.devices()
-        return get(f"jax:{device.platform}:{device.id}")
+        return get(_place_in_jax(x))
     if is_cupy_array(x):
         return get(f"cupy:{x.device.id}")
     if is_strict_array(x):
@@ -81,22 +114,62 @@ def of(x: Array) -> Backend:
     return get("numpy")
 
 
+def _place_in_jax(x: Any) -> str:
+    if is_traced(x):
+        message = (
+            "an array that JAX traces has no device: expected one with values; call this outside of jax.jit, or name "
+            "the backend: portanet.backends.get('jax')"
+        )
+        raise BackendError(message)
+    devices = sorted(x.devices(), key=lambda device: device.id)
+    if len(devices) > 1:
+        names = ", ".join(f"jax:{device.platform}:{device.id}" for device in devices[:3])
+        message = (
+            f"an array lies on {len(devices)} devices ({names}{', …' if len(devices) > 3 else ''}): expected one; "
+            "gather it first: jax.device_put(x, jax.devices()[0])"
+        )
+        raise BackendError(message)
+    return f"jax:{devices[0].platform}:{devices[0].id}"
+
+
 def status() -> list[Status]:
-    """Return the status of every backend on its default device; imports each library that is installed."""
-    return [probing.probe(name) for name in ("numpy", "cupy", "torch", "jax")]
+    """Return the status of every backend on its default device; imports each library that is installed.
+
+    If JAX starts here, it takes a GPU's memory as it needs it until the process ends, unless
+    ``XLA_PYTHON_CLIENT_PREALLOCATE`` says otherwise.
+    """
+    with probing.without_preallocation():
+        return [probing.probe(name) for name in ("numpy", "cupy", "torch", "jax")]
 
 
 def choose() -> tuple[str, str]:
     """Return the name of the backend that ``"auto"`` takes here, and why in words."""
+    named = _named("auto")
+    if named is not None:
+        return named, f"{VARIABLE}={named}"
     cupy = probing.probe("cupy")
     if cupy.usable:
         return "cupy", f"CuPy {cupy.version} on {', '.join(cupy.devices)}"
-    mend = f"; {cupy.mend}" if cupy.mend else ""
-    return "numpy", f"CuPy cannot be used: {cupy.reason}{mend}"
+    fix = f"; {cupy.fix}" if cupy.fix else ""
+    return "numpy", f"CuPy cannot be used: {cupy.reason}{fix}"
+
+
+def _named(name: str | None) -> str | None:
+    """Return the backend that is named, here or by the environment variable; None if it is to be chosen."""
+    named = os.environ.get(VARIABLE) if name in (None, "auto") else name
+    return None if named in (None, "", "auto") else named
+
+
+def _near(name: str) -> str:
+    """Return the backend that is called `name` elsewhere; empty if there is none."""
+    folded = name.casefold()
+    found = next((other for other in _OTHERS if re.fullmatch(rf"{other}(:\d+)?", folded)), None)
+    near = folded if found is None else _OTHERS[found] + folded.removeprefix(found)
+    return near if _NAMES.fullmatch(near) else ""
 
 
 def forget() -> None:
-    """Forget all that was found out and told in this process, for tests."""
+    """Forget all that was found and logged in this process, for tests."""
     probing.forget()
     _make.cache_clear()
     _tell.cache_clear()
@@ -106,8 +179,8 @@ def forget() -> None:
 def _make(name: str) -> Backend:
     found = probing.probe(name)
     if not found.usable:
-        mend = f"; {found.mend}" if found.mend else ""
-        message = f"the backend {name!r} cannot be used: {found.reason}{mend}"
+        fix = f"; {found.fix}" if found.fix else ""
+        message = f"the backend {name!r} cannot be used: {found.reason}{fix}"
         raise BackendError(message)
     library, _, place = name.partition(":")
     module, kind = f"{library}_backend", f"{library.title()}Backend"

@@ -1,7 +1,7 @@
-"""array-api-strict: the standard and nothing but it; for tests, as the stand-in for a GPU on machines that have none.
+"""array-api-strict: a minimal implementation of the standard, which tests use in place of a GPU.
 
-Arrays on its second device refuse to be mixed with host arrays, and what its flags forbid here (masks, shapes that
-depend on data) is what makes a GPU wait for the host.
+Arrays on its second device cannot be mixed with host arrays. Its flags forbid boolean masks and data-dependent shapes,
+which make a GPU wait for the host.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from portanet.typing import Array
 
 
 class StrictBackend(Backend):
-    """Arrays of array-api-strict; `place` is one of its devices, ``device1`` or ``device2``, and else its CPU."""
+    """Arrays of array-api-strict; `place` is one of its devices, ``device1`` or ``device2``; its CPU by default."""
 
     name = "strict"
     xp = xp
@@ -37,6 +37,6 @@ class StrictBackend(Backend):
 
     @contextlib.contextmanager
     def _scope(self, dtype: str) -> Iterator[None]:
-        # Overflow is silent, as on every other library (see backends/numpy_backend.py).
+        # Overflow is silent, as in every other library (see backends/numpy_backend.py).
         with xp.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False), np.errstate(all="ignore"):
             yield

@@ -1,4 +1,4 @@
-"""torch as an array library: CPU, CUDA and Apple's MPS. Its autograd stays off."""
+"""torch backend: CPU, CUDA and Apple's MPS, without autograd."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from array_api_compat import is_torch_array
 
 from portanet.backends.base import Backend
+from portanet.backends.forks import lost_threads
 from portanet.backends.host import Memory
 from portanet.errors import ConfigError, PortanetError
 from portanet.typing import Array
@@ -21,13 +22,13 @@ _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 class TorchBackend(Backend):
-    """Tensors of torch on one device; `place` is ``cpu``, ``cuda``, ``cuda:1`` or ``mps``, and else torch's default."""
+    """Torch tensors on one device; `place` is ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or empty (torch's default)."""
 
     name = "torch"
     xp = xp
 
     def __init__(self, place: str = "") -> None:
-        place = "cuda:0" if place == "cuda" else place  # its tensors carry the number, so that devices compare equal
+        place = "cuda:0" if place == "cuda" else place  # tensors have the index, so that devices compare equal
         self.device = torch.device(place) if place else torch.get_default_device()
         self.spec = f"torch:{self.device}"
 
@@ -36,16 +37,19 @@ class TorchBackend(Backend):
 
     def _put(self, x: Array) -> Array:
         if isinstance(x, np.ndarray):
-            # from_numpy shares the memory; it warns of read-only arrays and refuses those that run backwards.
+            # from_numpy shares the memory; it warns about read-only arrays and refuses negative strides.
             if not x.flags.writeable or any(stride < 0 for stride in x.strides):
                 x = x.copy()
             x = torch.from_numpy(x)
         elif x.requires_grad:
             x = x.detach()
-        return x.to(self.device)
+        return x.resolve_neg().to(self.device)
 
     @contextlib.contextmanager
     def _scope(self, dtype: str) -> Iterator[None]:
+        if self.device.type == "cpu" and lost_threads("torch"):
+            msg = "had loaded torch, whose threads a fork does not copy"
+            raise self._forked(msg)
         if self.device.type == "mps" and dtype == "float64":
             message = f"{self.spec} has no {dtype}; use float32, or the backend torch:cpu"
             raise ConfigError(message)
@@ -64,7 +68,7 @@ class TorchBackend(Backend):
                 torch.mps.synchronize()
 
     def memory(self) -> Memory | None:
-        """Free (also within torch's own cache) and total memory of the device, in bytes."""
+        """Return free (including torch's cache) and total memory of the device, in bytes."""
         if self.device.type == "cuda":
             free, total = torch.cuda.mem_get_info(self.device)
             cached = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
@@ -75,7 +79,7 @@ class TorchBackend(Backend):
         return super().memory()
 
     def _translate(self, error: Exception) -> PortanetError | None:
-        # torch tells these apart by their words alone, but for the GPU's OutOfMemoryError, a RuntimeError as well.
+        # These errors differ only in their messages; the GPU's OutOfMemoryError is a RuntimeError as well.
         if isinstance(error, RuntimeError):
             said = str(error)
             if any(words in said for words in _FATAL):

@@ -49,7 +49,7 @@ echo "== wheel, by way of the sdist"
 wheel=$(ls "$folder"/*.whl)
 size=$(wc -c <"$wheel")
 echo "$(basename "$wheel"): $size bytes"
-[ "$size" -lt 600000 ] || { echo "the wheel is to stay under 600 kB" >&2; exit 1; }
+[ "$size" -lt 800000 ] || { echo "the wheel must stay below 800 kB" >&2; exit 1; }
 sh ci/wheel.sh "$wheel" "$folder/venv"
 
 echo "== pip-audit, where it is installed and an index can be reached"

@@ -1,4 +1,4 @@
-"""How deep is too deep for a sigmoid: ten hidden layers on real digits, and the gradient that reaches each of them.
+"""Vanishing gradients: train networks of ten hidden layers on real digits and measure the gradient of each layer.
 
 In L-layer notation, for l = 1 … L:  z[l] = a[l-1] W[l] + b[l],  a[l] = g(z[l]),  a[0] = x,  and backwards
 δ[L] = ∂J/∂z[L],  δ[l] = (δ[l+1] W[l+1]ᵀ) g'(z[l]),  ∂J/∂W[l] = a[l-1]ᵀ δ[l].  So δ[1] holds L - 1 factors g'.
@@ -36,20 +36,20 @@ def network(activation: str, init: str) -> pn.Sequential:
 def look_inside(trainer: pn.Trainer, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return ‖∂J/∂W[l]‖ for l = 1 … L, and the variance of a[l] over the samples, mean over units, for l = 1 … L-1.
 
-    On the host and in float64, wherever it was trained: the layers' lines are the same for every array library.
+    Computed on the host in float64, whatever the backend of the trainer: layers run on every array library.
     """
     net, loss = trainer.net, trainer.loss
     params = {name: p.astype(np.float64) for name, p in trainer.snapshot()["params"].items()}
     prediction, cache = net.forward(params, x)
     _, loss_cache = loss.forward(prediction, y)
     _, grads = net.backward(params, loss.backward(loss_cache), cache, need_dx=False)
-    norms = [np.linalg.norm(g) for name, g in grads.items() if name.endswith("weight")][::-1]  # found from the last on
+    norms = [np.linalg.norm(g) for name, g in grads.items() if name.endswith("weight")][::-1]  # last layer first
     inputs = [a for _, layer, _, a in leaves(net, params, x) if isinstance(layer, pn.Dense)]  # a[0] … a[L-1]
     return np.array(norms), np.array([a.var(axis=0).mean() for a in inputs[1:]])
 
 
 def torch_norm(trainer: pn.Trainer, x: np.ndarray, y: np.ndarray) -> float | None:
-    """Return ‖∂J/∂W[1]‖ by PyTorch's autograd, at the trainer's weights; None where it is not installed."""
+    """Return ‖∂J/∂W[1]‖ from PyTorch's autograd at the trainer's weights; None if PyTorch is not installed."""
     try:
         import torch
     except ImportError:

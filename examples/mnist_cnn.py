@@ -1,10 +1,10 @@
-"""MNIST with a convolutional network: one epoch, then some more; its mistakes, and what its first layer looks for.
+"""Train a convolutional network on MNIST for one epoch and for several; plot its mistakes and its first filters.
 
 usage: python examples/mnist_cnn.py [--backend auto] [--epochs 8] [--smoke] [--out plots/mnist_cnn]
 
 The network is that of the tutorial and of Keras's MNIST example: convolutions of 32 and 64 3×3 windows, max-pooling,
-dropout .25, 128 dense units, dropout .5. MNIST is found by PORTANET_DATA, or downloaded. Where PyTorch is installed, it
-trains the same network in the same way for one epoch. On two CPU cores an epoch takes one to two minutes.
+dropout .25, 128 dense units, dropout .5. MNIST is read from the folder PORTANET_DATA, or downloaded. If PyTorch is
+installed, it trains the same network in the same way for one epoch. On two CPU cores an epoch takes one to two minutes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from portanet.plot.style import canvas
 
 PARTS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 NEEDS_DATA = tuple(f"{part}-ubyte.gz" for part in PARTS)
-LR, BETA2, BATCH = 0.002, 0.99, 64  # of AdamW, with a one-cycle schedule: up from 4 % over 30 % of the way, then down
-KERAS = {"one": "-", "more": "99.25%"}  # what the header of Keras's example says, for 12 epochs
+LR, BETA2, BATCH = 0.002, 0.99, 64  # AdamW, one-cycle: the rate rises from 4 % over 30 % of the steps, then falls
+KERAS = {"one": "-", "more": "99.25%"}  # from the header of Keras's example, for 12 epochs
 
 
 def train(data: pn.data.Dataset, epochs: int, backend: str, *, augment: bool = False) -> pn.Trainer:
@@ -53,7 +53,7 @@ def pytorch(data: pn.data.Dataset, weights: dict[str, np.ndarray]) -> tuple[floa
     net = nn.Sequential(*body, *head)
     orders = [(3, 2, 0, 1), (3, 2, 0, 1), (1, 0), (1, 0)]
     kernels = [w for name, w in weights.items() if name.endswith("weight")]
-    kernels[2] = kernels[2].reshape(12, 12, 64, 128).transpose(2, 0, 1, 3).reshape(-1, 128)  # channels come first there
+    kernels[2] = kernels[2].reshape(12, 12, 64, 128).transpose(2, 0, 1, 3).reshape(-1, 128)  # torch: channels first
     with torch.no_grad():
         for layer, kernel, order in zip((net[0], net[2], net[7], net[10]), kernels, orders, strict=True):
             layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel.transpose(order))))
@@ -82,7 +82,7 @@ def pytorch(data: pn.data.Dataset, weights: dict[str, np.ndarray]) -> tuple[floa
 
 
 def draw_filters(kernel: np.ndarray) -> Any:
-    """Draw the first layer's filters, (3, 3, 1, n): violet where one wants ink, orange where it wants none."""
+    """Plot the filters of the first layer, (3, 3, 1, n): violet for positive weights, orange for negative."""
     count = kernel.shape[3]
     figure = canvas(8.4, 4.7)
     most = float(np.abs(kernel).max())

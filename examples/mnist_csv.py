@@ -1,11 +1,11 @@
-"""MNIST through a CSV file, a network without biases, in mini-batches and in full batches, beside the same in PyTorch.
+"""Train a network without biases on MNIST as CSV, in mini-batches and full batches, and compare with PyTorch.
 
 usage: python examples/mnist_csv.py [--backend auto] [--smoke] [--out plots/mnist_csv]
 
-MNIST is found by PORTANET_DATA, or downloaded. It is written as label-first CSV, as it is often passed on, and read
-back. Where PyTorch is installed it trains the same network from the same weights on the same data, an epoch each in
-turn, and both are timed: whole epochs with their shuffling, losses and accuracies, without the test set. A full run
-takes a few minutes.
+MNIST is read from the folder PORTANET_DATA, or downloaded. It is written as label-first CSV, a common format, and read
+back. If PyTorch is installed, it trains the same network from the same weights on the same data, alternating with
+portanet after each epoch. Both are timed: whole epochs with shuffling, losses and accuracies, without the test set. A
+full run takes a few minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Row = dict[str, float]
 
 
 def through_csv(most: int) -> pn.data.Dataset:
-    """Write MNIST (at most so many rows of each part) as CSV, and return what is read back: pixels from 0 to 1."""
+    """Write MNIST (at most `most` rows of each part) as CSV, read it, and return it with pixels from 0 to 1."""
     mnist = pn.data.load("mnist")
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
@@ -54,7 +54,7 @@ def ours(data: pn.data.Dataset, lr: float, backend: str) -> pn.Trainer:
 def theirs(
     data: pn.data.Dataset, lr: float, batch_size: int | None, weights: dict
 ) -> tuple[Callable[[], Row], Callable[[], Row]]:
-    """Return what trains the same network for an epoch in PyTorch, and what tests it."""
+    """Return a function that trains the same network in PyTorch for an epoch, and one that tests it."""
     import torch
     from torch import nn
 
@@ -91,7 +91,7 @@ def theirs(
 
 
 class Turns(pn.Callback):
-    """Behind each epoch here, lets PyTorch train one; keeps the rows and the seconds of both."""
+    """Trains one epoch in PyTorch after each epoch of portanet, and stores the metrics and seconds of both."""
 
     def __init__(self, data: pn.data.Dataset, other: tuple[Callable[[], Row], Callable[[], Row]] | None) -> None:
         self.data, self.other = data, other
@@ -112,7 +112,7 @@ class Turns(pn.Callback):
 
 
 def train(data: pn.data.Dataset, batch_size: int | None, lr: float, epochs: int, backend: str) -> Turns:
-    """Train with both libraries, an epoch each in turn."""
+    """Train with both libraries, alternating after each epoch."""
     trainer = ours(data, lr, backend)
     try:
         turns = Turns(data, theirs(data, lr, batch_size, trainer.snapshot()["params"]))
@@ -124,7 +124,7 @@ def train(data: pn.data.Dataset, batch_size: int | None, lr: float, epochs: int,
 
 
 def draw(curves: dict[str, dict[str, list[Row]]], path: Path) -> None:
-    """Draw loss and accuracy of both ways; where both libraries agree, the thin line runs within the broad one."""
+    """Plot loss and accuracy; if the libraries agree, the thin line is inside the wide one."""
     figure = canvas(10.4, 7.6)
     dresses = {"portanet": (colours(2)[0], 5.0, 0.45), "PyTorch": (colours(2)[1], 1.5, 1.0)}
     for i, (way, rows) in enumerate(curves.items()):
@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     warm_up = pn.data.Dataset(
         "a part", data.x[:1000], data.y[:1000], data.x_test[:1000], data.y_test[:1000], data.classes
     )
-    train(warm_up, 100, 0.1, 1, args.backend)  # what is loaded at the first use is nobody's training time
+    train(warm_up, 100, 0.1, 1, args.backend)  # so that no timing includes loading at the first use
     curves = {}
     total: dict[str, float] = {}
     print(f"\n{'784-200-10, no biases':22}{'':12}{'epochs':>6}{'seconds':>9}{'of PyTorch':>12}{'test accuracy':>15}")

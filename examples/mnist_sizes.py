@@ -1,10 +1,10 @@
-"""MNIST in mini-batches with dense networks of three sizes: under- and overfitting, and what closes the gap.
+"""Train dense networks of three sizes on MNIST: underfitting, overfitting, and remedies.
 
 usage: python examples/mnist_sizes.py [--backend auto] [--epochs 20] [--smoke] [--out plots/mnist_sizes]
 
-MNIST is found by PORTANET_DATA, or downloaded. First 30, 500-150 and 512-512 hidden units as the tutorial has them,
-with scikit-learn's MLPClassifier on the same data for as many epochs; then the largest with dropout, weight decay,
-augmentation, and all three. A full run takes about a quarter of an hour.
+MNIST is read from the folder PORTANET_DATA, or downloaded. The first part trains 30, 500-150 and 512-512 hidden units,
+as in the tutorial, and scikit-learn's MLPClassifier on the same data for the same number of epochs. The second part
+trains the largest network with dropout, weight decay, augmentation, and all three. A full run takes about 15 minutes.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ REMEDIES: dict[str, dict[str, Any]] = {
 
 
 class TrainingSet(pn.Callback):
-    """Notes, behind each epoch, loss and accuracy on a part of the training set as the network now is.
+    """Evaluates the network on a part of the training set after each epoch.
 
-    What training itself reports is measured with dropout and augmentation on, and before each step: it cannot be
-    compared with the test set.
+    The loss and accuracy reported during training are measured with dropout and augmentation, and before each step.
+    They cannot be compared with those on the test set.
     """
 
     def __init__(self, data: pn.data.Dataset) -> None:
@@ -63,7 +63,7 @@ def train(
     decay: float = 0.0,
     augment: bool = False,
 ) -> dict[str, Any]:
-    """Train a network; return its errors and losses by epoch, on both parts, and the seconds."""
+    """Train a network; return its errors and losses per epoch on both sets, and the seconds."""
     net: list[pn.Layer] = [pn.Rescale.of(data.x)]
     net += [pn.Augment(shift=2, rotate=10)] if augment else []
     net += [pn.Flatten()]
@@ -99,7 +99,7 @@ def scikit_learn(data: pn.data.Dataset, sizes: Sequence[int], epochs: int) -> tu
 
 
 def draw(runs: dict[str, dict[str, Any]], heading: str) -> Any:
-    """Draw errors of both parts side by side for each run, on one logarithmic scale."""
+    """Plot the errors on both sets for each run, side by side on one logarithmic scale."""
     figure = canvas(3.1 * len(runs) + 0.6, 4.3)
     panels = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (name, run) in zip(panels, runs.items(), strict=True):

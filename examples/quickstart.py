@@ -1,4 +1,4 @@
-"""Train a network on real handwritten digits from Python, save it, and load it on the CPU. The README's example.
+"""Train a network on real handwritten digits, save it, and load it on the CPU (the example of docs/python.md).
 
 usage: python examples/quickstart.py [--backend auto] [--smoke]
 """
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         trainer.save(Path(folder) / "digits.safetensors")
-        loaded = pn.load(Path(folder) / "digits.safetensors", backend="numpy")  # wherever it was trained
+        loaded = pn.load(Path(folder) / "digits.safetensors", backend="numpy")  # on whatever device it was trained
         print("first five, loaded again:", loaded.predict_classes(data.x_test[:5]), "labels:", data.y_test[:5])
     return result["accuracy"]
 

@@ -1,10 +1,10 @@
-"""Handwritten digits as text, a 1024-16-16-10 network of sigmoids, one by one; and how its weights should begin.
+"""Train a 1024-16-16-10 network of sigmoids on text digits, one sample at a time, and compare weight initializations.
 
 usage: python examples/text_digits.py [DIGITS] [--backend auto] [--epochs 140] [--smoke] [--out plots/text_digits]
 
-DIGITS is a folder or zip of text digits, else digits.zip in the folder PORTANET_DATA. A full run takes ten minutes.
-A tutorial left open why networks that begin differently converge so differently: the second part trains six
-beginnings, and measures at the start what each layer passes on, of the images forward and of the error back.
+DIGITS is a folder or zip of text digits; the default is digits.zip in the folder PORTANET_DATA. A full run takes ten
+minutes. The tutorial left open why networks with different initial weights converge so differently. The second part
+trains six initializations, and measures the activations and gradients of each layer before training.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INITS = {
     "He": "he_normal",
 }
 RATES = (0.01, 0.1)
-FLOOR = 1e-16  # where the picture draws what is smaller, 0 among it
+FLOOR = 1e-16  # smaller values, and 0, are drawn here
 
 
 def trainer(init: str, lr: float, backend: str) -> pn.Trainer:
@@ -43,7 +43,7 @@ def trainer(init: str, lr: float, backend: str) -> pn.Trainer:
 
 
 def pytorch(data: pn.data.Dataset, epochs: int, weights: dict[str, np.ndarray]) -> tuple[float, float, float] | None:
-    """Train the same network from the same weights; return its best accuracy in training, test accuracy, seconds."""
+    """Train the same network from the same weights; return its best training accuracy, test accuracy and seconds."""
     try:
         import torch
     except ImportError:
@@ -53,7 +53,7 @@ def pytorch(data: pn.data.Dataset, epochs: int, weights: dict[str, np.ndarray]) 
     net = nn.Sequential(nn.Flatten(), *pairs)
     x, y, x_test, y_test = (torch.from_numpy(np.asarray(a)) for a in (data.x, data.y, data.x_test, data.y_test))
     x, x_test = x.float(), x_test.float()
-    net(x[:1])  # the sizes are found out
+    net(x[:1])  # infers the input sizes of the lazy layers
     with torch.no_grad():
         for i in (1, 3, 5):
             net[i].weight.copy_(torch.from_numpy(weights[f"{i}.weight"]).T)
@@ -76,7 +76,7 @@ def pytorch(data: pn.data.Dataset, epochs: int, weights: dict[str, np.ndarray]) 
 
 
 def converge(data: pn.data.Dataset, epochs: int, backend: str, out: Path) -> None:
-    """Train as the tutorial did, and from Glorot's weights; print the table, draw loss and accuracy."""
+    """Train as in the tutorial and with Glorot's initialization; print the table, plot loss and accuracy."""
     runs = {}
     for name, most in (("standard normal", epochs), ("Glorot", min(100, epochs))):
         run = trainer(INITS[name], 0.01, backend)
@@ -109,13 +109,13 @@ def converge(data: pn.data.Dataset, epochs: int, backend: str, out: Path) -> Non
 
 
 def at_the_start(init: str, x: np.ndarray, y: np.ndarray) -> dict[str, list[float]]:
-    """Measure by hand, in float64, what each of the three layers passes on before the first step.
+    """Measure activations and gradients of the three layers before the first step, in float64.
 
-    ``activations``: variance over the images of what a unit puts out, mean over the units: 0 if all images look alike.
-    ``gradients``: variance of ∂loss/∂(sigmoid's input) over images and units: 0 if nothing arrives to learn from.
-    ``spread``: standard deviation over the images of the sigmoid's input, mean over the units.
-    ``flat``: share of outputs beyond 0.01 … 0.99, where the sigmoid's slope y (1 - y) is below 0.01.
-    ``apart``: variance between the units of a layer, mean over the images: 0 if they are copies of each other.
+    ``activations``: variance of a unit's output over the images, mean over the units; 0 if all images look the same.
+    ``gradients``: variance of ∂loss/∂(sigmoid's input) over images and units; 0 if no gradient arrives.
+    ``spread``: standard deviation of the sigmoid's input over the images, mean over the units.
+    ``flat``: share of outputs outside 0.01 … 0.99, for which the sigmoid's slope y (1 - y) is below 0.01.
+    ``apart``: variance between the units of a layer, mean over the images; 0 if they are copies of each other.
     """
     model = trainer(init, 0.0, "numpy")
     model.init(x.shape[1:])
@@ -131,7 +131,7 @@ def at_the_start(init: str, x: np.ndarray, y: np.ndarray) -> dict[str, list[floa
             found["flat"].append(float((abs(value - 0.5) > 0.49).mean()))
             found["apart"].append(float(value.var(axis=1).mean()))
     _, cache = model.loss.forward(value, y)
-    dy = model.loss.backward(cache) * len(x)  # the loss is a mean over the images: this is each image's own gradient
+    dy = model.loss.backward(cache) * len(x)  # the loss is a mean over images; this is the gradient of each image
     for layer, part, cache in reversed(caches[1:]):  # without Flatten
         dy, _ = layer.backward(part, dy, cache)
         if isinstance(layer, pn.Sigmoid):
@@ -140,7 +140,7 @@ def at_the_start(init: str, x: np.ndarray, y: np.ndarray) -> dict[str, list[floa
 
 
 def explain(start: dict[str, dict[str, list[float]]], reached: dict[str, float]) -> None:
-    """Say what the measurements at the start tell, and whether the training bears it out."""
+    """Print what the measurements before training predict, and whether the training confirms it."""
     stuck = [n for n, m in start.items() if m["gradients"][0] < FLOOR]
     flat, unweighted = ([n for n in stuck if (start[n]["flat"][0] > 0.99) == at_one] for at_one in (True, False))
     copies = [n for n, m in start.items() if max(m["apart"][:2]) < FLOOR]
@@ -160,7 +160,7 @@ def explain(start: dict[str, dict[str, list[float]]], reached: dict[str, float])
 
 
 def study(data: pn.data.Dataset, epochs: int, backend: str, out: Path) -> None:
-    """Train six beginnings at two learning rates, measure their start, draw both in one picture."""
+    """Train six initializations at two learning rates, and plot their accuracy and initial variances."""
     start = {name: at_the_start(init, data.x, data.y) for name, init in INITS.items()}
     figure, ink, reached = canvas(11, 8.6), dict(zip(INITS, colours(len(INITS)), strict=True)), {}
     print(f"\n{f'accuracy, epoch {epochs}':20}" + "".join(f"{f'lr {lr}':>10}" for lr in RATES), end="")
@@ -175,14 +175,14 @@ def study(data: pn.data.Dataset, epochs: int, backend: str, out: Path) -> None:
             dress(axes, f"Accuracy, learning rate {lr}", "epoch", "training set (%)")
             axes.set(xlim=(0.5, epochs + 0.5), ylim=(0, 102))
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-            reached.setdefault(name, rows[-1]["accuracy"])  # at the first rate
+            reached.setdefault(name, rows[-1]["accuracy"])  # with the first learning rate
             print(f"{rows[-1]['accuracy']:10.1%}", end="", flush=True)
         values = [start[name]["activations"], start[name]["gradients"]]
         print("  ", ";".join("".join(f"{v:9.1e}" if v > FLOOR else f"{0:9}" for v in three) for three in values))
     for i, (part, label) in enumerate((("activations", "over the images"), ("gradients", "over images and units"))):
         axes, lines = figure.add_subplot(2, 2, 3 + i), []
         for k, name in enumerate(INITS):
-            places = [layer + 0.03 * (k - 2.5) for layer in (1, 2, 3)]  # side by side: some lie on each other
+            places = [layer + 0.03 * (k - 2.5) for layer in (1, 2, 3)]  # shifted, since some points coincide
             values = [max(v, FLOOR) for v in start[name][part]]
             lines += axes.plot(places, values, "o-", color=ink[name], linewidth=1.8, markersize=6)
         dress(axes, f"Variance of the {part} at the start", "layer", label)

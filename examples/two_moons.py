@@ -1,8 +1,8 @@
-"""The hand-written-backprop tutorial on two moons: a 2-25-50-50-25-1 network, and its decision boundary as it forms.
+"""Train a 2-25-50-50-25-1 network on two moons and draw its decision boundary during training.
 
 The recipe is that of Skalski 2018, "Let's code a neural network in plain NumPy": 1000 points with noise 0.2, a tenth
-held out, ReLU and a sigmoid at the end, plain gradient descent on all points at once with lr 0.01 for 10,000 epochs.
-Beside it stands a faster one, and scikit-learn (and Keras, if it is installed) with the tutorial's, in the same run.
+held out, ReLU layers with a sigmoid output, full-batch gradient descent with learning rate 0.01 for 10,000 epochs. The
+same run also trains a faster recipe, and the tutorial's recipe with scikit-learn (and Keras, if it is installed).
 
 usage: python examples/two_moons.py [--backend auto] [--smoke] [--out plots/two_moons]
 """
@@ -33,7 +33,7 @@ GRID = np.stack(np.meshgrid(np.linspace(-1.7, 2.7, 176), np.linspace(-1.3, 1.8, 
 
 
 class Snapshots(pn.Callback):
-    """Keeps, behind the epochs asked for, what the network says of each point of the grid, and its test accuracy."""
+    """Stores the predictions on the grid, and the test accuracy, after each of the given epochs."""
 
     def __init__(self, epochs: Sequence[int], data: pn.data.Dataset) -> None:
         self.epochs, self.data, self.found = set(epochs), data, {}
@@ -61,7 +61,7 @@ def train(data: pn.data.Dataset, init: str, optimizer: pn.Optimizer, backend: st
 
 
 def scikit_learn(x: np.ndarray, y: np.ndarray, epochs: int) -> tuple[Any, float]:
-    """Return what predicts classes, and the seconds that the training took."""
+    """Return a function that predicts classes, and the training time in seconds."""
     model = MLPClassifier(SIZES[1:-1], solver="sgd", momentum=0.0, learning_rate_init=LR, alpha=0.0)
     model.set_params(batch_size=len(x), max_iter=epochs, tol=0.0, n_iter_no_change=epochs, random_state=0)
     with warnings.catch_warnings():
@@ -118,10 +118,10 @@ def main(argv: Sequence[str] | None = None) -> float:
     keep_memory()
     epochs, none = (100 if args.smoke else 10_000), "not measured"
 
-    moons = pn.data.moons(1000, noise=0.2, seed=0)  # with a fifth held out: joined, and a tenth held out instead
+    moons = pn.data.moons(1000, noise=0.2, seed=0)  # a fifth is held out: join it, and hold out a tenth
     x, y = np.concatenate([moons.x, moons.x_test]), np.concatenate([moons.y, moons.y_test])
     data = pn.data.hold_out(dataclasses.replace(moons, x=x, y=y, x_test=None, y_test=None), 0.1)
-    fresh = pn.data.moons(10_000, noise=0.2, seed=1)  # 100 points tell the accuracy to ±2 %, its 8000 to ±0.2 %
+    fresh = pn.data.moons(10_000, noise=0.2, seed=1)  # standard error: 2 % with 100 points, 0.2 % with 8000
 
     snapshots = Snapshots([round(epochs * s) for s in (0, 0.1, 0.2, 0.5, 0.7, 1)], data)
     full = {"epochs": epochs, "batch_size": None, "callbacks": [snapshots]}

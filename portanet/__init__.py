@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from portanet import data as data
     from portanet.callbacks import *
     from portanet.distributed.ranks import *
+    from portanet.engine.step import *
     from portanet.errors import *
     from portanet.files.description import *
     from portanet.fleet import *
     from portanet.initializers import *
+    from portanet.inspection.trace import *
     from portanet.layers import *
     from portanet.losses.base import Loss as Loss
     from portanet.losses.cross_entropy import *
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from portanet.metrics.scikit import *
     from portanet.optimizers.base import Optimizer as Optimizer
     from portanet.optimizers.rules import *
+    from portanet.random import *
     from portanet.schedules import *
     from portanet.training.history import *
     from portanet.training.load import *

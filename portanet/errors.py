@@ -1,6 +1,6 @@
 """The errors that portanet raises, each with the exit code of the command line.
 
-Every message names the place, what was expected, what came, and the mend.
+Every message names the place, what was expected, what came, and the fix.
 """
 
 from __future__ import annotations
@@ -96,7 +96,11 @@ def need(module: str, extra: str, what: str, *, exit_code: int = 2) -> Any:
         If it cannot be imported; with the command that installs it.
     """
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
+        if getattr(found, "__file__", "") is None:  # a namespace package
+            message = f"{next(iter(found.__path__))} is a folder without code"
+            raise ImportError(message)
+        return found
     except ImportError as error:
         package = module.partition(".")[0]
         message = f"{what} needs {package}, which is not installed or is broken ({error}); {install(extra)}"
@@ -156,9 +160,13 @@ class Gathered:
 _KNOWN = " (known: "
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """Return the message for an unknown name: what was asked for, the nearest known name, and all of them."""
+def unknown(kind: str, name: object, known: Iterable[str], near: str = "") -> str:
+    """Return the message for an unknown name: what was asked for, the nearest known name, and all of them.
+
+    `near` is suggested if it is given, else what is most alike, in capitals or not.
+    """
     names = sorted(known)
-    near = difflib.get_close_matches(str(name)[:60], names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    folded = {other.casefold(): other for other in names}
+    alike = [near] if near else difflib.get_close_matches(str(name)[:60].casefold(), folded, n=1, cutoff=0.5)
+    hint = f"; did you mean {folded.get(alike[0], alike[0])!r}?" if alike else ""
     return f"unknown {kind} {name!r:.60}{hint}{_KNOWN}{', '.join(names)})"

@@ -6,6 +6,7 @@ A layer names one by a string, with its numbers after a colon if it has any: ``"
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
@@ -20,11 +21,14 @@ __all__ = ["Initializer", "initializer"]
 HostArray: TypeAlias = np.ndarray[Any, Any]
 
 
+_UNUSED = np.random.Philox(0)
+
+
 class ShapesOnly(np.random.Generator):
     """Stands for a generator if only the shapes of parameters are needed, which no machine may be able to hold."""
 
     def __init__(self) -> None:
-        super().__init__(np.random.Philox(0))
+        super().__init__(_UNUSED)
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -127,7 +131,12 @@ def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], Hos
     """
     if callable(spec):
         return lambda rng, shape: _of_shape(spec(rng, shape), shape)
-    name, _, rest = str(spec).partition(":")
+    return _named(str(spec))
+
+
+@functools.lru_cache(maxsize=256)  # the shapes of a network's layers are asked for again and again
+def _named(spec: str) -> Callable[[np.random.Generator, Shape], HostArray]:
+    name, _, rest = spec.partition(":")
     if name not in INITIALIZERS:
         raise ConfigError(unknown("initializer", name, INITIALIZERS))
     function, wrong = INITIALIZERS[name], ""
@@ -135,13 +144,13 @@ def initializer(spec: Initializer) -> Callable[[np.random.Generator, Shape], Hos
     try:
         numbers = [float(word) for word in rest.split(",")] if rest else []
     except ValueError:
-        message = f"initializer {spec!r}: expected numbers behind the colon, such as 'normal:0.05', got {rest!r}"
+        message = f"initializer {spec!r}: expected numbers after the colon, such as 'normal:0.05', got {rest!r}"
         raise ConfigError(message) from None
     try:
         if len(numbers) > takes:
             wrong = f"{name} takes at most {takes} numbers, got {len(numbers)}"
         elif not np.isfinite(function(np.random.default_rng(0), (1, 1), *numbers)).all():
-            wrong = f"expected finite numbers behind the colon, got {rest!r}"
+            wrong = f"expected finite numbers after the colon, got {rest!r}"
     except (ValueError, OverflowError) as error:
         wrong = f"{error}; see portanet.initializers.{name}"
     if wrong:

@@ -20,6 +20,8 @@ from portanet.backends.namespace import namespace
 from portanet.errors import ConfigError
 from portanet.typing import Array, Shape
 
+__all__ = ["Key"]
+
 _MASK31 = 0x7FFFFFFF
 
 

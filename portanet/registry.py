@@ -31,15 +31,30 @@ class Registry(dict[str, type[T]], Generic[T]):
         The library's own.
     word : str
         What messages call the arguments that one is made with.
+    aliases : dict, optional
+        Short names that users write, and what is meant; descriptions never hold them.
     """
 
-    def __init__(self, kind: str, base: type[T], known: Mapping[str, type[T]] | None = None, word: str = "option"):
+    def __init__(
+        self,
+        kind: str,
+        base: type[T],
+        known: Mapping[str, type[T]] | None = None,
+        word: str = "option",
+        aliases: Mapping[str, str] | None = None,
+    ):
         super().__init__(known or {})
-        self.kind, self.base, self.word = kind, base, word
+        self.kind, self.base, self.word, self.aliases = kind, base, word, dict(aliases or {})
+
+    def full(self, name: str) -> str:
+        """Return the name that an alias stands for; any other name as it is."""
+        return self.aliases.get(name, name)
 
     def find(self, name: Any, custom: Custom | None = None, at: str = "") -> Any:
         """Return what is known by `name`: a class, or what `custom` holds. Raise ConfigError if nothing is."""
         known = {**self, **(custom or {})}
+        if isinstance(name, str) and name not in known:
+            name = self.full(name)
         if not isinstance(name, str) or name not in known:
             missing = (name,) if isinstance(name, str) else ()
             names = [own for own, kind in known.items() if own in self or self._fits(kind)]

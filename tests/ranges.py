@@ -10,25 +10,28 @@ import pytest
 import portanet as pn
 
 INF, TINY = math.inf, 2.0**-126
-OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "Lion")
+OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "NAdam", "Lion")
 EVERY_OPTIMIZER = " ".join(f"{name}.{{0}}" for name in OPTIMIZERS)
 NUMBERS = {
     (0, 1, "[]"): "LeakyReLU.slope Cosine.final OneCycle.start OneCycle.final",
     (0, 1, "[)"): (
-        "Dropout.rate BatchNorm.momentum SoftmaxCrossEntropy.label_smoothing BinaryCrossEntropy.label_smoothing "
+        "Dropout.rate Dropout2D.rate BatchNorm.momentum SoftmaxCrossEntropy.label_smoothing "
+        "BinaryCrossEntropy.label_smoothing NAdam.beta1 NAdam.beta2 "
         "SGD.momentum RMSprop.rho Adam.beta1 Adam.beta2 AdamW.beta1 AdamW.beta2 Lion.beta1 Lion.beta2 OneCycle.rise "
         "Plateau.gamma"
     ),
     (0, INF, "[)"): (
         "Dense.rate Conv2D.rate Embedding.rate BatchNorm.rate LayerNorm.rate Sequential.rate Residual.rate "
+        "Conv1D.rate ConvTranspose2D.rate PReLU.rate GroupNorm.rate InstanceNorm.rate RMSNorm.rate Branches.rate "
         "Parallel.rate Scale.rate NTKDense.rate Parametric.rate PeriodicEmbedding.rate "
-        "ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
+        "FocalCrossEntropy.gamma ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
         + EVERY_OPTIMIZER.format("lr")
         + " "
         + EVERY_OPTIMIZER.format("weight_decay")
     ),
     (0, INF, "()"): (
         "BatchNorm.eps LayerNorm.eps RMSprop.eps Adagrad.eps Adam.eps AdamW.eps Huber.delta StepDecay.every "
+        "NAdam.eps NAdam.momentum_decay GroupNorm.eps InstanceNorm.eps RMSNorm.eps CELU.alpha "
         "WarmUp.epochs SmoothClip.limit NTKDense.bias_factor PeriodicEmbedding.sigma "
         + EVERY_OPTIMIZER.format("clip_norm")
         + " "
@@ -40,23 +43,46 @@ NUMBERS = {
 LAYER_COUNTS = (
     "Dense.units Dense.in_features Embedding.categories Embedding.units Conv2D.units Conv2D.groups Conv2D.kernel "
     "Conv2D.stride Conv2D.dilation MaxPool2D.kernel MaxPool2D.stride AvgPool2D.kernel AvgPool2D.stride "
+    "ConvTranspose2D.units ConvTranspose2D.groups ConvTranspose2D.kernel ConvTranspose2D.stride "
+    "Conv1D.units Conv1D.groups Conv1D.kernel Conv1D.stride Conv1D.dilation MaxPool1D.kernel MaxPool1D.stride "
+    "AvgPool1D.kernel AvgPool1D.stride ConvTranspose2D.dilation AdaptiveAvgPool2D.size GroupNorm.groups "
     "NTKDense.units NTKDense.in_features PeriodicEmbedding.units PeriodicEmbedding.frequencies"
 )
 COUNTS = f"{LAYER_COUNTS} TopK.k Plateau.patience CosLog.cycles"
-OPTIONAL = {"clip_norm", "clip_value", "in_features", "MaxPool2D.stride", "AvgPool2D.stride"}
+OPTIONAL = {
+    "clip_norm",
+    "clip_value",
+    "in_features",
+    "MaxPool2D.stride",
+    "AvgPool2D.stride",
+    "MaxPool1D.stride",
+    "AvgPool1D.stride",
+}
 OTHERS = {
     "flags": (
+        "ConvTranspose2D.bias MaxPool2D.ceil_mode AvgPool2D.ceil_mode AvgPool2D.count_padding PReLU.shared "
+        "InstanceNorm.affine Conv1D.bias MaxPool1D.ceil_mode AvgPool1D.ceil_mode AvgPool1D.count_padding "
         "Dense.bias Conv2D.bias Augment.flip SGD.nesterov NTKDense.bias PeriodicEmbedding.phase PeriodicEmbedding.skip"
     ),
     "initializers": (
         "Dense.weight_init Dense.bias_init Conv2D.weight_init Conv2D.bias_init Embedding.weight_init Scale.scale_init "
-        "NTKDense.weight_init NTKDense.bias_init"
+        "NTKDense.weight_init NTKDense.bias_init ConvTranspose2D.weight_init ConvTranspose2D.bias_init "
+        "PReLU.slope_init Conv1D.weight_init Conv1D.bias_init"
     ),
     "layer": "Parametric.activation",
-    "layers": "Sequential.layers Residual.layers Parallel.layers",
+    "layers": "Sequential.layers Residual.layers Parallel.layers Branches.layers",
+    "optional layers": "Residual.shortcut",
+    "places": "Conv1D.padding MaxPool1D.padding AvgPool1D.padding",
+    "pixels": "ConvTranspose2D.padding ConvTranspose2D.output_padding",
+    "times": "UpSample2D.size",
+    "edges": "ZeroPad2D.padding",
+    "gelu": "GELU.approximate",
+    "sampling": "UpSample2D.mode",
+    "joins": "Branches.join",
     "paddings": "Conv2D.padding MaxPool2D.padding AvgPool2D.padding",
     "sizes": "Reshape.shape Parallel.sizes OneHot.sizes",
-    "units": "SumSquaredError.unit MeanSquaredError.unit MeanAbsoluteError.unit Huber.unit",
+    "units": "SumSquaredError.unit MeanSquaredError.unit MeanAbsoluteError.unit Huber.unit Quantile.unit",
+    "shares": "Quantile.taus",
     "arrays": "Standardize.mean Standardize.inverse_std RobustScale.median RobustScale.factor",
     "names": (
         "CustomActivation.name Plateau.monitor Accuracy.name MeanAbsoluteErrorMetric.name R2.name ScikitMetric.name"
@@ -74,6 +100,7 @@ NEEDED = {
     "rate": 0.1,
     "scale": 2.0,
     "units": 3,
+    "groups": 1,
     "categories": 4,
     "name": "f1_score",
     "function": abs,

@@ -25,8 +25,9 @@ PAGE = Path(__file__).with_suffix(".txt")
 TABLE = Path(pn.__file__).with_name("public.py")
 
 ROOMS = (
-    *("callbacks", "distributed.ranks", "errors", "files.description", "fleet", "initializers", "layers", "losses"),
-    *("metrics", "optimizers", "schedules", "training.history", "training.load", "training.trainer"),
+    *("callbacks", "distributed.ranks", "engine.step", "errors", "files.description", "fleet", "initializers"),
+    *("inspection.trace", "layers", "losses", "metrics", "optimizers", "random", "schedules", "training.history"),
+    *("training.load", "training.trainer"),
     "verify.gradient_check",
 )
 """The modules whose ``__all__`` is public."""

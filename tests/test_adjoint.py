@@ -17,7 +17,8 @@ from portanet.random import Key, generator
 
 sizes = st.integers(1, 9)
 counts = st.integers(1, 3)
-paddings = st.one_of(st.sampled_from(["valid", "same"]), st.integers(0, 3))
+few = st.integers(0, 3)
+paddings = st.one_of(st.sampled_from(["valid", "same"]), few, st.tuples(few, few), st.tuples(few, st.tuples(few, few)))
 
 
 def pairs(most):
@@ -59,13 +60,31 @@ def test_convolution(seed, n, height, width, own, out, groups, kernel, stride, p
 
 @pytest.mark.parametrize("pool", [layers.MaxPool2D, layers.AvgPool2D])
 @settings(max_examples=100, deadline=None)
-@given(st.integers(0, 99), counts, sizes, sizes, counts, pairs(4), st.none() | pairs(4), paddings, st.booleans())
-def test_pooling(pool, seed, n, height, width, channels, kernel, stride, padding, ties):
+@given(
+    *(st.integers(0, 99), counts, sizes, sizes, counts, pairs(4), st.none() | pairs(4), paddings),
+    *(st.booleans(), st.booleans(), st.booleans()),
+)
+def test_pooling(pool, seed, n, height, width, channels, kernel, stride, padding, ties, ceil, count):
     try:
-        layer = pool(kernel, stride, padding)
+        layer = pool(kernel, stride, padding, ceil, *([count] if pool is layers.AvgPool2D else []))
     except ConfigError:  # padding as wide as the window
         assume(False)
     check(layer, images(seed, n, height, width, channels, ties=ties), seed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 99), counts, sizes, sizes, counts, counts, counts, pairs(4), pairs(3), pairs(2), pairs(3))
+def test_transposed_convolution(seed, n, height, width, own, out, groups, kernel, stride, padding, dilation):
+    layer = layers.ConvTranspose2D(out * groups, kernel, stride, padding, 0, dilation, groups, bias=False)
+    check(layer, images(seed, n, height, width, own * groups), seed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 99), counts, sizes, sizes, counts, pairs(3), pairs(3), st.sampled_from(["nearest", "bilinear"]))
+def test_sizes(seed, n, height, width, channels, times, parts, mode):
+    x = images(seed, n, height, width, channels)
+    check(layers.UpSample2D(times, mode), x, seed)
+    check(layers.AdaptiveAvgPool2D(parts), x, seed)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,4 +1,4 @@
-"""Networks from lists of dicts, nested places in errors, and activations of one's own."""
+"""Networks from lists of dicts, nested places in errors, and custom activations."""
 
 from __future__ import annotations
 

@@ -23,7 +23,16 @@ OUTSIDE: dict[str, list[Any]] = {
     "initializers": ["he_norml", None, 3, ["he_normal"], "normal:nan"],
     "layer": [5, None, "mish", pn.Mish, [pn.Mish()]],
     "layers": [5, None, [], pn.Dense(2), [pn.Dense], [pn.Dense(2), "relu"]],
-    "paddings": ["smae", "", None, -1, 1.0, True, (1, 1), 2**31],
+    "paddings": ["smae", "", None, -1, 1.0, True, (1,), (1, -1), ((1, 1, 1), 0), 2**31],
+    "places": ["smae", "", None, -1, 1.0, True, (1,), (1, -1), (1, 1, 1), 2**31],
+    "pixels": ["a", None, -1, 1.5, True, (1, 2, 3), 4097],
+    "times": ["a", None, 0, 1.5, True, (1, 2, 3), 65],
+    "edges": ["a", None, -1, 1.5, True, (1, 2, 3), ((1, 2, 3), 1), 4097],
+    "gelu": ["erf", None, 1],
+    "sampling": ["cubic", None, 1],
+    "joins": ["sum", None, 1],
+    "optional layers": [5, pn.Dense(2), [pn.Dense], [pn.Dense(2), "relu"]],
+    "shares": ["ab", 0.5, (), (0.0,), (0.5, 1), (0.2, "1"), (True,), (0.5, math.nan)],
     "sizes": ["ab", 4, (), (0,), (2, -1), (2, 1.5), (True,), (2**31,)],
     "units": ["a", None, 0, -1.0, math.nan, (), (1.0, 0), True],
     "arrays": [3.0, [1.0], "mean", np.array([math.nan]), np.array([INF]), np.array(["a"])],
@@ -90,11 +99,11 @@ def test_counts(kind, field):
     outside: list[Any] = [0, -1, 1.0, 1.5, "1", True, math.nan, {}]
     outside += [] if {field, f"{kind.__name__}.{field}"} & OPTIONAL else [None]
     outside += [] if field == "patience" else [2**31, 10**30]  # no axis is longer
-    pairs = field in ("kernel", "stride", "dilation")
+    pairs = field in ("kernel", "stride", "dilation", "size") and not kind.__name__.endswith("1D")
     outside += [(1, 0), (1, 2, 3), (1,), (), [1.5, 1], (2**31, 1)] if pairs else [(1, 1)]
     for value in outside:
         refused(kind, field, value)
-    units = {"units": 12} if kind is pn.Conv2D else {}
+    units = {"units": 12} if kind in (pn.Conv1D, pn.Conv2D, pn.ConvTranspose2D) else {}
     for number in (1, 2, np.int64(3), np.uint8(4)):
         kept = getattr(make(kind, **{**units, field: number}), field)
         assert (kept, type(kept)) == (number, int)

@@ -94,11 +94,11 @@ def test_strictly_all_that_does_not_fit_is_listed(trained, path, layers, offende
     model = trainer(layers)
     with pytest.raises(DataError) as caught:
         model.load_weights(path)
-    head, *listed, mend = str(caught.value).split("; ")
+    head, *listed, fix = str(caught.value).split("; ")
     head, _, first = head.partition(" arrays: ")
     assert head == f"{path}: it holds another network's"
     assert {first, *listed} == offenders
-    assert mend == "strict=False takes the others"
+    assert fix == "strict=False takes the others"
     assert model.input_shape is None  # as it was
 
 

@@ -105,11 +105,11 @@ def test_the_seed_names_the_numbers(name):
     [
         ("he_norml", "unknown initializer 'he_norml'; did you mean 'he_normal'?"),
         (None, "unknown initializer 'None'"),
-        ("normal:a", "expected numbers behind the colon, such as 'normal:0.05', got 'a'"),
+        ("normal:a", "expected numbers after the colon, such as 'normal:0.05', got 'a'"),
         ("normal:0.1,0.2", "normal takes at most 1 numbers, got 2"),
         ("zeros:1", "zeros takes at most 0 numbers, got 1"),
         ("normal:-1", "initializer 'normal:-1': "),
-        ("normal:nan", "expected finite numbers behind the colon, got 'nan'"),
+        ("normal:nan", "expected finite numbers after the colon, got 'nan'"),
         ("constant:inf", "expected finite numbers"),
         ("uniform:0,inf", "initializer 'uniform:0,inf': "),
         ("uniform:2,1", "initializer 'uniform:2,1': "),

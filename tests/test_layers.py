@@ -71,13 +71,13 @@ def test_layers_say_what_they_are():
     cases = [case.values[0].layer for case in LAYER_CASES]
     names = {type(layer).__name__ for layer in cases}
     kept = {"BatchNorm"}
-    assert {type(layer).__name__ for layer in cases if not layer.by_sample} - {
-        "Sequential",
-        "Residual",
-        "Parallel",
-    } == kept
+    holders = {"Sequential", "Residual", "Parallel", "Branches"}
+    assert {type(layer).__name__ for layer in cases if not layer.by_sample} - holders == kept
     one = {"Conv2D", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Reshape", "LayerNorm", "Embedding"}
     one |= {"BatchNorm", "Augment", "Parallel"}  # the Parallel of the first case holds a Flatten
+    one |= {"ConvTranspose2D", "ZeroPad2D", "UpSample2D", "AdaptiveAvgPool2D", "GlobalMaxPool2D", "Dropout2D"}
+    one |= {"GroupNorm", "InstanceNorm", "RMSNorm"}
+    one |= {"Conv1D", "MaxPool1D", "AvgPool1D", "GlobalAvgPool1D", "GlobalMaxPool1D"}
     assert {type(layer).__name__ for layer in cases if layer.stacks} == names - one
 
 
@@ -214,6 +214,29 @@ def test_a_stack_of_networks_is_each_of_them():
             np.testing.assert_allclose(grads[name][i], own_grads[name], rtol=1e-11, atol=1e-14)
         total += own_dx
     np.testing.assert_allclose(dx, total, rtol=1e-11, atol=1e-14)
+
+
+STACKING = [param for param in LAYER_CASES if param.values[0].layer.stacks and not param.values[0].whole_numbers]
+
+
+@pytest.mark.parametrize("case", STACKING)
+def test_a_stack_of_each_layer_that_takes_one(case):
+    members = [_inputs(case)[0] for _ in range(3)]
+    rng = generator(7, "stack of each")
+    members = [{name: p + 0.1 * rng.normal(size=p.shape) for name, p in own.items()} for own in members]
+    _, x, dy = _inputs(case)
+    x, dy = np.stack([x, 2 * x, -x]), np.stack([dy, -dy, 3 * dy])
+    buffers = case.layer.init_buffers(case.shape)
+    stacked = {name: np.stack([m[name] for m in members]) for name in members[0]}
+    y, cache = case.layer.forward({**stacked, **buffers}, x)
+    dx, grads = case.layer.backward(stacked, dy, cache)
+    for i, params in enumerate(members):
+        alone, own = case.layer.forward({**params, **buffers}, x[i])
+        own_dx, own_grads = case.layer.backward(params, dy[i], own)
+        np.testing.assert_allclose(y[i], alone, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(dx[i], own_dx, rtol=1e-11, atol=1e-13)
+        for name in own_grads:
+            np.testing.assert_allclose(grads[name][i], own_grads[name], rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (1, 1, 1, 3)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace, device
 
+import portanet as pn
 from portanet import losses
 from portanet.backends import get
 from portanet.errors import ConfigError, ShapeError
@@ -156,3 +157,9 @@ def test_shapes_that_do_not_fit(loss, prediction, target, message):
 def test_bad_arguments(make, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         make()
+
+
+def test_shares_that_do_not_sum_to_1_are_refused_by_the_focal_loss_too():
+    model = pn.Trainer([pn.Dense(3)], pn.FocalCrossEntropy(), backend="numpy")
+    with pytest.raises(pn.DataError, match="FocalCrossEntropy expects rows of shares that sum to 1, got 2"):
+        model.fit(np.zeros((4, 2)), np.full((4, 3), 2 / 3), epochs=1, verbose=False)

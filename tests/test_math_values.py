@@ -37,6 +37,13 @@ ACTIVATIONS = {
     pn.Tanh(): (math.tanh, 1.0),
     pn.Softplus(): (lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))), 0.5),
     pn.GELU(): (_gelu, 0.5),
+    pn.GELU("none"): (lambda x: 0.5 * x * math.erfc(-x / math.sqrt(2)), 0.5),
+    pn.CELU(): (lambda x: x if x > 0 else math.expm1(x), 1.0),
+    pn.CELU(0.4): (lambda x: x if x > 0 else 0.4 * math.expm1(x / 0.4), 1.0),
+    pn.ReLU6(): (lambda x: min(max(x, 0.0), 6.0), 0.0),
+    pn.Hardsigmoid(): (lambda x: min(max(x / 6 + 0.5, 0.0), 1.0), 1 / 6),
+    pn.Hardswish(): (lambda x: x * min(max(x / 6 + 0.5, 0.0), 1.0), 0.5),
+    pn.Softsign(): (lambda x: x / (1 + abs(x)), 1.0),
     pn.Swish(): (lambda x: x * _logistic(x), 0.5),
     pn.Mish(): (lambda x: x * math.tanh(max(x, 0.0) + math.log1p(math.exp(-abs(x)))), 0.6),
     pn.SELU(): (
@@ -53,11 +60,14 @@ def test_activations(layer):
     formula, slope_at_0 = ACTIVATIONS[layer]
     x = np.array([POINTS])
     y, cache = layer.forward({}, x)
-    np.testing.assert_allclose(y[0], [formula(v) for v in POINTS], rtol=1e-12, atol=1e-30)
+    atol = 1e-14 if layer == pn.GELU("none") else 1e-30  # erf's own error, times x
+    np.testing.assert_allclose(y[0], [formula(v) for v in POINTS], rtol=1e-12, atol=atol)
     dx, grads = layer.backward({}, np.ones_like(x), cache)
     assert (dx[0, 3], grads) == (pytest.approx(slope_at_0), {})  # at a kink the slope from the left, as everywhere
     assert np.isfinite(dx).all()
-    assert layer.kinks == ((0.0,) if type(layer).__name__ in ("ReLU", "LeakyReLU", "ELU", "SELU") else ())
+    kinks = {"ReLU6": (0.0, 6.0), "Hardsigmoid": (-3.0, 3.0), "Hardswish": (-3.0, 3.0)}
+    kinks |= dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "SELU"), (0.0,))
+    assert layer.kinks == kinks.get(type(layer).__name__, ())
 
 
 @pytest.mark.parametrize("layer", ACTIVATIONS, ids=str)

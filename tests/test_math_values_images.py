@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.layers import conv
+from portanet.backends.primitives import convolution_portable as conv
 from portanet.layers.windows import axis
 
 RNG = np.random.default_rng(2)
@@ -91,7 +91,7 @@ def test_convolution(name, at_once, monkeypatch):
 def test_parts_of_a_batch_fit_the_budget(budget, parts, monkeypatch):
     monkeypatch.setattr(conv, "cache_budget", lambda x: budget)
     x = np.arange(5.0).reshape(5, 1, 1, 1)
-    found = list(conv._chunks(axis(6, 2, 1, "valid"), x, 2 * x))  # 10 numbers an image, of 4 bytes
+    found = list(conv.chunks(axis(6, 2, 1, "valid"), x, 2 * x))  # 10 numbers an image, of 4 bytes
     assert [len(a) for a, _ in found] == parts
     np.testing.assert_array_equal(np.concatenate([a for a, _ in found]), x)
     np.testing.assert_array_equal(np.concatenate([b for _, b in found]), 2 * x)

@@ -40,7 +40,15 @@ def _huber(delta):
     return lambda v, y: 0.5 * (v - y) ** 2 if abs(v - y) <= delta else delta * (abs(v - y) - 0.5 * delta)
 
 
+def _focal(z, t, gamma=2.0):
+    exps = [math.exp(v) for v in z]
+    shares = [e / sum(exps) for e in exps]
+    return -sum(y * (1 - p) ** gamma * math.log(p) for p, y in zip(shares, t, strict=True))
+
+
 LOSSES = {
+    "focal": (pn.FocalCrossEntropy(), ONE_HOT, _focal),
+    "focal, mild": (pn.FocalCrossEntropy(0.5), ONE_HOT, lambda z, t: _focal(z, t, 0.5)),
     "cross-entropy": (pn.SoftmaxCrossEntropy(), ONE_HOT, _cross_entropy),
     "smoothed": (
         pn.SoftmaxCrossEntropy(label_smoothing=0.3),
@@ -62,6 +70,13 @@ LOSSES = {
     "absolute": (pn.MeanAbsoluteError(), NUMBERS, _each(lambda v, y: abs(v - y))),
     "Huber": (pn.Huber(), NUMBERS, _each(_huber(1.0))),
     "Huber, wide": (pn.Huber(2.5), NUMBERS, _each(_huber(2.5))),
+    "quantiles": (
+        pn.Quantile((0.1, 0.5, 0.8), unit=2.0),
+        NUMBERS,
+        lambda z, t: (
+            sum((tau if y > v else tau - 1) * (y - v) / 2 for v, y, tau in zip(z, t, (0.1, 0.5, 0.8), strict=True)) / 3
+        ),
+    ),
     "Poisson": (pn.Poisson(), COUNTS, _each(lambda v, y: math.exp(v) - y * v)),
 }
 
@@ -98,6 +113,8 @@ def test_what_the_losses_say_of_themselves():
         pn.MeanAbsoluteError: (0.5, infinite),
         pn.Huber: (0.5, infinite),
         pn.Poisson: (0.5, (0.0, math.inf)),
+        pn.Quantile: (0.5, infinite),
+        pn.FocalCrossEntropy: (0.0, (0.0, 1.0)),
     }
 
 
@@ -120,6 +137,8 @@ def test_what_the_losses_say_of_themselves():
             lambda: pn.SoftmaxCrossEntropy(label_smoothing="x"),
             "label_smoothing must be a number from 0 to 1 (1 excluded)",
         ),
+        (lambda: pn.Quantile((0.5, 1.0)), "taus must be one or more entries, each a number from 0 to 1"),
+        (lambda: pn.Quantile((0.5,)).forward(Z, NUMBERS), "expected 1 outputs, one for each of taus, got 3"),
         (lambda: pn.Huber(math.inf), "delta must be a finite number"),
         (lambda: pn.Huber(0.0), "delta must be a finite number above 0, got 0.0"),
         (lambda: pn.SoftmaxCrossEntropy().forward(Z[:, :1], CLASSES), "expected at least 2 outputs, got 1"),

@@ -43,6 +43,15 @@ def _adam(decay=0.0):
     return rule
 
 
+def _nadam(p, g, t, s):
+    now, later = (0.7 * (1 - 0.5 * 0.96 ** (0.1 * i)) for i in (t, t + 1))
+    s["u"] = s.get("u", 1.0) * now
+    s["m"] = 0.7 * s.get("m", 0.0) + 0.3 * g
+    s["v"] = 0.8 * s.get("v", 0.0) + 0.2 * g * g
+    along = later * s["m"] / (1 - s["u"] * later) + (1 - now) * g / (1 - s["u"])
+    return p - 0.05 * along / (math.sqrt(s["v"] / (1 - 0.8**t)) + 0.01)
+
+
 def _lion(p, g, t, s):
     m = s.get("m", 0.0)
     s["m"] = 0.8 * m + 0.2 * g
@@ -57,6 +66,7 @@ OPTIMIZERS = {
     "Adagrad": (pn.Adagrad(eps=0.01), _adagrad),
     "Adam": (pn.Adam(beta1=0.7, beta2=0.8, eps=0.01), _adam()),
     "AdamW": (pn.AdamW(beta1=0.7, beta2=0.8, eps=0.01, weight_decay=0.4), _adam(0.4)),
+    "NAdam": (pn.NAdam(beta1=0.7, beta2=0.8, eps=0.01, momentum_decay=0.1), _nadam),
     "Lion": (pn.Lion(beta1=0.7, beta2=0.8), _lion),
 }
 

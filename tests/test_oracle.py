@@ -21,6 +21,29 @@ LAYERS = [
     (layers.Tanh(), lambda p, x: torch.tanh(x)),
     (layers.Softplus(), lambda p, x: F.softplus(x, threshold=1e9)),  # torch turns linear at 20
     (layers.GELU(), lambda p, x: F.gelu(x, approximate="tanh")),
+    (layers.GELU("none"), lambda p, x: F.gelu(x)),
+    (  # torch's own gradients of these two have constants in float32
+        layers.CELU(0.7),
+        lambda p, x: torch.where(x > 0, x, 0.7 * torch.expm1(torch.clamp(x, max=0) / 0.7)),
+    ),
+    (layers.ReLU6(), lambda p, x: F.relu6(x)),
+    (layers.Hardsigmoid(), lambda p, x: torch.clamp(x / 6 + 0.5, 0, 1)),
+    (layers.Hardswish(), lambda p, x: F.hardswish(x)),
+    (layers.Softsign(), lambda p, x: F.softsign(x)),
+    (layers.LogSoftmax(), lambda p, x: F.log_softmax(x, dim=-1)),
+    (layers.PReLU(slope_init="normal"), lambda p, x: F.prelu(x, p["slope"])),
+    (layers.PReLU(shared=True), lambda p, x: F.prelu(x, p["slope"])),
+    (layers.RMSNorm(1e-3), lambda p, x: F.rms_norm(x, (5,), p["gamma"], 1e-3)),
+    (
+        layers.Branches([[layers.Dense(2), layers.Tanh()], layers.Dense(3)]),
+        lambda p, x: torch.cat(
+            [torch.tanh(x @ p["0.0.weight"] + p["0.0.bias"]), x @ p["1.weight"] + p["1.bias"]], dim=1
+        ),
+    ),
+    (
+        layers.Residual([layers.Dense(3), layers.Tanh()], [layers.Dense(3, bias=False)]),
+        lambda p, x: x @ p["shortcut.0.weight"] + torch.tanh(x @ p["0.weight"] + p["0.bias"]),
+    ),
     (layers.Swish(), lambda p, x: F.silu(x)),
     (layers.Mish(), lambda p, x: F.mish(x)),
     (layers.SELU(), lambda p, x: F.selu(x)),
@@ -88,6 +111,14 @@ def _weighted(values, weight):
     return values.mean() if weight is None else (values * weight).sum() / weight.sum()
 
 
+TAUS = [0.1, 0.4, 0.5, 0.9]
+
+
+def focal(z, t, gamma):
+    nll = F.cross_entropy(z, t, reduction="none")
+    return (1 - torch.exp(-nll)) ** gamma * nll
+
+
 LOSSES = [
     (losses.SoftmaxCrossEntropy(), "classes", lambda z, t: F.cross_entropy(z, t, reduction="none")),
     (
@@ -95,6 +126,9 @@ LOSSES = [
         "classes",
         lambda z, t: F.cross_entropy(z, t, reduction="none", label_smoothing=0.1),
     ),
+    (losses.FocalCrossEntropy(), "classes", lambda z, t: focal(z, t, 2.0)),
+    (losses.FocalCrossEntropy(0.5), "classes", lambda z, t: focal(z, t, 0.5)),
+    (losses.FocalCrossEntropy(0.0), "classes", lambda z, t: F.cross_entropy(z, t, reduction="none")),
     (losses.SoftmaxCrossEntropy(), "shares", lambda z, t: F.cross_entropy(z, t, reduction="none")),
     (
         losses.BinaryCrossEntropy(),
@@ -105,6 +139,13 @@ LOSSES = [
     (losses.MeanSquaredError(), "numbers", lambda y, t: F.mse_loss(y, t, reduction="none").mean(-1)),
     (losses.MeanAbsoluteError(), "numbers", lambda y, t: F.l1_loss(y, t, reduction="none").mean(-1)),
     (losses.Huber(0.7), "numbers", lambda y, t: F.huber_loss(y, t, reduction="none", delta=0.7).mean(-1)),
+    (
+        losses.Quantile(tuple(TAUS)),
+        "numbers",
+        lambda y, t: torch.maximum(
+            (t - y) * torch.tensor(TAUS, dtype=torch.float64), (t - y) * (torch.tensor(TAUS, dtype=torch.float64) - 1)
+        ).mean(-1),
+    ),
     (losses.Poisson(), "counts", lambda z, t: F.poisson_nll_loss(z, t, log_input=True, reduction="none").mean(-1)),
 ]
 
@@ -132,6 +173,15 @@ def test_loss(loss, kind, oracle, weighted, scale):
     np.testing.assert_allclose(loss.backward(cache), leaf.grad.numpy(), rtol=1e-10, atol=1e-14)
 
 
+@pytest.fixture
+def doubles():
+    """Let torch's numbers outside of arrays be in float64 too: NAdam's products of momenta."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
 optim = torch.optim
 OPTIMIZERS = [
     (optimizers.SGD(lr=0.1), lambda p: optim.SGD(p, lr=0.1)),
@@ -144,12 +194,18 @@ OPTIMIZERS = [
     (optimizers.Adagrad(lr=0.1), lambda p: optim.Adagrad(p, lr=0.1, eps=1e-10)),
     (optimizers.Adam(lr=0.01), lambda p: optim.Adam(p, lr=0.01)),
     (optimizers.Adam(lr=0.01, beta1=0.0, beta2=0.5), lambda p: optim.Adam(p, lr=0.01, betas=(0.0, 0.5))),
+    (optimizers.NAdam(lr=0.01), lambda p: optim.NAdam(p, lr=0.01)),
+    (
+        optimizers.NAdam(lr=0.01, beta1=0.8, momentum_decay=0.3),
+        lambda p: optim.NAdam(p, lr=0.01, betas=(0.8, 0.999), momentum_decay=0.3),
+    ),
+    (optimizers.NAdam(lr=0.01, beta1=0.0), lambda p: optim.NAdam(p, lr=0.01, betas=(0.0, 0.999))),
     (optimizers.AdamW(lr=0.01, weight_decay=0.2), lambda p: optim.AdamW(p, lr=0.01, weight_decay=0.2)),
 ]
 
 
 @pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS, ids=lambda v: type(v).__name__)
-def test_optimizer(optimizer, oracle):
+def test_optimizer(optimizer, oracle, doubles):
     rng = generator(2, "oracle")
     start = rng.normal(size=(4, 3))
     leaf = torch.tensor(start.copy(), requires_grad=True)

@@ -77,7 +77,7 @@ def test_convolution_same():
 
 
 def test_convolution_in_chunks_is_the_same(monkeypatch):
-    from portanet.layers import conv
+    from portanet.backends.primitives import convolution_portable as conv
 
     layer, x = layers.Conv2D(4, 3, padding=1), images(6, 5, 3, n=7)
     params, _ = layer.init(generator(0), x.shape[1:])
@@ -178,3 +178,49 @@ def test_shapes_that_do_not_fit(layer, shape, message):
     with pytest.raises(ShapeError) as caught:
         layer.init(generator(0), shape)
     assert message in str(caught.value)
+
+
+def _transposed(p, x):
+    grouped = p["weight"].unflatten(3, (2, 2)).permute(3, 2, 4, 0, 1).flatten(0, 1)  # (in, units / groups, kh, kw)
+    return F.conv_transpose2d(x, grouped, p["bias"], (2, 3), (1, 0), (1, 2), 2)
+
+
+OTHERS = [
+    (layers.ConvTranspose2D(4, (3, 2), (2, 3), (1, 0), (1, 2), groups=2), _transposed),
+    (layers.ZeroPad2D(((0, 2), (3, 1))), lambda p, x: F.pad(x, (3, 1, 0, 2))),
+    (layers.UpSample2D((2, 3)), lambda p, x: F.interpolate(x, scale_factor=(2, 3))),
+    (layers.UpSample2D((2, 3), "bilinear"), lambda p, x: F.interpolate(x, scale_factor=(2, 3), mode="bilinear")),
+    (layers.AdaptiveAvgPool2D((3, 4)), lambda p, x: F.adaptive_avg_pool2d(x, (3, 4))),
+    (layers.MaxPool2D(3, 2, 1, ceil_mode=True), lambda p, x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True)),
+    (layers.MaxPool2D(3, 2, (1, 0)), lambda p, x: F.max_pool2d(x, 3, 2, (1, 0))),
+    (layers.AvgPool2D(3, 2, 1, ceil_mode=True), lambda p, x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True)),
+    (
+        layers.AvgPool2D(3, 2, 1, ceil_mode=True, count_padding=False),
+        lambda p, x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+    ),
+    (layers.AvgPool2D((1, 3), 1, (0, 1)), lambda p, x: F.avg_pool2d(x, (1, 3), 1, (0, 1))),
+    (layers.GroupNorm(2), lambda p, x: F.group_norm(x, 2, p["gamma"], p["beta"])),
+    (layers.InstanceNorm(), lambda p, x: F.instance_norm(x)),
+    (layers.InstanceNorm(affine=True), lambda p, x: F.instance_norm(x, weight=p["gamma"], bias=p["beta"])),
+    (layers.PReLU(), lambda p, x: F.prelu(x, p["slope"])),
+    (
+        layers.Conv2D(2, 3, (2, 1), ((0, 2), (1, 0)), bias=False),
+        lambda p, x: F.conv2d(F.pad(x, (1, 0, 0, 2)), p["weight"].permute(3, 2, 0, 1), stride=(2, 1)),
+    ),
+    (
+        layers.Residual([layers.Conv2D(4, 3, 2, 1), layers.Tanh()], [layers.Conv2D(4, 1, 2)]),
+        lambda p, x: (
+            F.conv2d(x, p["shortcut.0.weight"].permute(3, 2, 0, 1), p["shortcut.0.bias"], 2)
+            + torch.tanh(F.conv2d(x, p["0.weight"].permute(3, 2, 0, 1), p["0.bias"], 2, 1))
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("layer", "oracle"), OTHERS, ids=lambda v: type(v).__name__)
+def test_other_layers(layer, oracle):
+    compare(layer, channels_last(oracle), images(6, 8, 4))
+
+
+def test_global_maximum():
+    compare(layers.GlobalMaxPool2D(), lambda p, x: x.amax(dim=(1, 2)), images(6, 8, 4))

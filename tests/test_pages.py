@@ -46,3 +46,19 @@ def test_the_example_prints_what_it_says(page, tmp_path):
     printed = next(line for line in done.stdout.splitlines() if line.startswith("{"))
     assert ast.literal_eval(printed) == pytest.approx(said, abs=0.02)  # float32 differs from processor to processor
     assert (tmp_path / "digits.safetensors").exists()
+
+
+BANNED = re.compile(r"\b(behind|mend(s|ed)?|anew|told(?! apart)|of one's own)\b", re.IGNORECASE)
+"""Words that NumPy's pages would not use for after, fix, again, reported and custom."""
+
+
+def test_plain_words():
+    places = [*PAGES, *(ROOT / "examples").glob("*.py")]
+    places += [path for folder in ("portanet", "backends") for path in (ROOT / folder).rglob("*.py")]
+    found = {
+        f"{path.relative_to(ROOT)}:{i}": line.strip()[:100]
+        for path in places
+        for i, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if BANNED.search(line)
+    }
+    assert not found

@@ -92,7 +92,7 @@ def test_the_bar_goes_away_when_training_breaks(monkeypatch):
     ],
 )
 def test_numbers(row, said):
-    assert progress._numbers(row) == said
+    assert progress.in_words(row) == said
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_numbers(row, said):
     [(1.4, "0:01"), (59.6, "1:00"), (61, "1:01"), (3599, "59:59"), (3600, "1:00:00"), (36061, "10:01:01")],
 )
 def test_clock(seconds, said):
-    assert progress._clock(seconds) == said
+    assert progress.clock(seconds) == said
 
 
 def test_the_time_left(capsys, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 import portanet
 from portanet import layers, losses, optimizers
-from portanet.errors import install, need
+from portanet.errors import ConfigError, install, need
 from portanet.verify.cases import LAYERS, LOSSES, OPTIMIZERS
 from tests import surface
 
@@ -143,6 +143,14 @@ def test_a_package_that_is_not_installed(options, code, caught_as):
         need("no_such_package.part", "data", "a test", **options)
     assert caught.value.exit_code == code
     assert need("json", "data", "a test") is json
+
+
+def test_a_folder_of_a_packages_name_is_not_the_package(monkeypatch, tmp_path):
+    (tmp_path / "mlthings").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"a test needs mlthings, .*mlthings is a folder without code"):
+        need("mlthings", "data", "a test")
+    sys.modules.pop("mlthings", None)
 
 
 def test_an_extra_is_named_to_pip_only_where_pip_knows_portanet(monkeypatch):

@@ -77,6 +77,16 @@ def test_a_binary_split_gives_each_class_its_share():
             "softmax_cross_entropy",
             "the output of Softmax; leave that layer out",
         ),
+        (
+            [pn.Dense(3), pn.Softmax(), pn.Flatten()],
+            "softmax_cross_entropy",
+            "the output of Softmax, with Flatten after it; leave that layer out",
+        ),
+        (
+            [pn.Dense(3), pn.Sequential([pn.Sigmoid(), pn.Dropout(0.1)]), pn.Reshape((3,))],
+            "binary_cross_entropy",
+            "the output of Sigmoid, with Reshape after it; leave that layer out",
+        ),
         ([pn.Dense(3), pn.Softmax()], "binary_cross_entropy", "takes logits and contains the Sigmoid"),
         ([pn.Dense(3), pn.Sigmoid()], "softmax_cross_entropy", "takes logits and contains the Softmax"),
     ],
@@ -114,6 +124,12 @@ def test_fit_arguments_that_cannot_be(options, message):
     x, y = blobs(n=20)
     with pytest.raises(pn.ConfigError, match=message):
         trainer().fit(x, y, epochs=1, verbose=False, **options)
+
+
+@pytest.mark.parametrize(("shape", "warned"), [((3, 8, 8), True), ((8, 8, 3), False)])
+def test_images_with_their_channels_first_are_warned_of(caplog, shape, warned):
+    pn.Trainer([pn.Conv2D(2, padding="same"), pn.Flatten(), pn.Dense(2)], backend="numpy").init(shape)
+    assert ("look like images with their channels first" in caplog.text) == warned
 
 
 def test_a_schedule_that_learns_is_each_trainers_own():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.backends.primitives.axes import padded, spread, way_back
 from portanet.checks import COUNT, check
-from portanet.layers.windows import PADDING, SIZES, axis, holders_table, padded, pair, spread, way_back, with_blank
+from portanet.layers.windows import SIZES, axis, holders_table, padding_field, pair, with_blank
 
 
 @pytest.mark.parametrize(
@@ -50,15 +51,16 @@ def test_the_bounds_of_numbers():
     assert pair((1, 70)) == (1, 70)
     assert COUNT(1) == 1
     for taken in ("valid", "same", 0, 70, LARGEST):
-        assert PADDING(taken) == taken
+        assert padding_field(taken) == taken
     for refused in (LARGEST + 1, 0, -1, True, 1.0, (1,), (1, 0), (1, 2, 3)):
         with pytest.raises(
             pn.ConfigError, match=r"it must be a whole number of 1 or more(, and at most 2147483647)?, or 2"
         ):
             check("it", refused, SIZES)
-    for other in (LARGEST + 1, -1, True, 1.0, "smae", (1, 2)):
+    assert padding_field([1, (0, 70)]) == (1, (0, 70))
+    for other in (LARGEST + 1, -1, True, 1.0, "smae", (1, 2, 3), (1, -1), ((1, 2, 3), 0)):
         with pytest.raises(pn.ConfigError, match="it must be 'valid' or 'same', or a whole number of 0 or more"):
-            check("it", other, PADDING)
+            check("it", other, padding_field)
 
 
 @pytest.mark.parametrize("where", [0, 1])

@@ -1,8 +1,9 @@
 """Matrix products on CuPy while a CUDA graph is captured.
 
-CuPy 14 refuses all its calls of cuBLAS on a stream that is captured (cupy/cupy#6290), because not all of them can be. A
-product of matrices can, where cuBLAS has a workspace of its own (cuBLAS documentation, "CUDA Graphs Support"). So it is
-called here, on CuPy's handle, in the very library that CuPy is linked with, by the functions that CuPy calls itself.
+CuPy 14 refuses all cuBLAS calls on a stream that is being captured (cupy/cupy#6290), because some of them cannot be
+captured. Matrix products can, if cuBLAS has a user-provided workspace (cuBLAS documentation, "CUDA Graphs Support").
+This module therefore calls cuBLAS directly: with CuPy's handle, in the library that CuPy is linked with, and with the
+functions that CuPy calls.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from portanet.typing import Array, Shape
 
 _PLAIN, _TRANSPOSED = 0, 1
 _ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
-_capturing = threading.Lock()  # the operator is one for all threads
+_capturing = threading.Lock()  # all threads share the operator
 
-_pointer: Any = ctypes.c_void_p  # as cuBLAS takes its arguments
+_pointer: Any = ctypes.c_void_p  # types of cuBLAS arguments
 _int: Any = ctypes.c_int
 _long: Any = ctypes.c_longlong
 
 
 @functools.cache
 def library() -> Any:
-    """Return cuBLAS: what CuPy's own module is linked with, else what is loaded for the whole process."""
+    """Return the cuBLAS library that CuPy is linked with, or the one loaded in the process."""
     found = ctypes.CDLL(cublas.__file__)
     found = found if hasattr(found, "cublasGemmEx") else ctypes.CDLL(None)
     head = [_pointer, *[_int] * 5, _pointer]
-    matrix, tail = [_pointer, _int, _int], [_int, _int]  # where it lies, its dtype, its leading dimension
+    matrix, tail = [_pointer, _int, _int], [_int, _int]  # pointer, dtype, leading dimension
     found.cublasGemmEx.argtypes = [*head, *matrix, *matrix, _pointer, *matrix, *tail]
     many = [*matrix, _long]
     found.cublasGemmStridedBatchedEx.argtypes = [*head, *many, *many, _pointer, *many, _int, *tail]
@@ -46,22 +47,22 @@ def library() -> Any:
 
 
 def set_workspace(handle: int, workspace: Array) -> None:
-    """Let cuBLAS use this memory, an array of bytes, until its stream is set again."""
+    """Set the workspace of cuBLAS, an array of bytes; valid until its stream is set again."""
     call = library().cublasSetWorkspace_v2
     call.argtypes = (_pointer, _pointer, ctypes.c_size_t)
     _check(call(handle, workspace.data.ptr, workspace.nbytes))
 
 
 def workspace_bytes() -> int:
-    """Return how large a workspace NVIDIA recommends for cuBLAS on the current GPU."""
+    """Return the workspace size that NVIDIA recommends for cuBLAS on the current GPU."""
     return (32 if int(cupy.cuda.Device().compute_capability) >= 90 else 4) * 2**20
 
 
 @contextlib.contextmanager
 def own_products(stream: Any, workspace: Array) -> Iterator[None]:
-    """Let ``@`` between CuPy's arrays be :func:`product` in this thread, on a stream and with a workspace of bytes.
+    """Make ``@`` between CuPy arrays call :func:`product` in this thread, on the stream and with the workspace.
 
-    What is captured uses the workspace as long as it is launched.
+    A captured graph uses the workspace in every launch.
     """
     handle, thread = cupy.cuda.device.get_cublas_handle(), threading.get_ident()
     plain = cupy.ndarray.__matmul__
@@ -71,9 +72,9 @@ def own_products(stream: Any, workspace: Array) -> Iterator[None]:
         return product(a, b) if own else plain(a, b)
 
     with _capturing:
-        cublas.setStream(handle, stream.ptr)  # takes a workspace back, so it comes first
+        cublas.setStream(handle, stream.ptr)  # resets the workspace, so it comes first
         set_workspace(handle, workspace)
-        # The class has none of its own, it inherits it: so the math keeps its operator, and nobody else pays for it.
+        # The class inherits __matmul__, so deleting this attribute restores it, and other code has no overhead.
         cupy.ndarray.__matmul__ = matmul
         try:
             yield
@@ -83,14 +84,14 @@ def own_products(stream: Any, workspace: Array) -> Iterator[None]:
 
 
 def product(a: Array, b: Array) -> Array:
-    """Return ``a @ b`` of CuPy's arrays, by cuBLAS; float32 obeys CuPy's setting of TF32.
+    """Return ``a @ b`` of CuPy arrays, computed by cuBLAS; float32 follows CuPy's TF32 setting.
 
-    Operands may be transposed, sliced or broadcast. Only one that has no axis whose entries lie side by side is copied.
+    Operands may be transposed, sliced or broadcast. An operand is copied only if neither matrix axis is contiguous.
 
     Raises
     ------
     BackendError
-        Where they are not both float32 or both float64.
+        If they are not both float32 or both float64.
     """
     if a.dtype != b.dtype or a.dtype.char not in "fd":
         message = f"products of {a.dtype} and {b.dtype} cannot be captured"
@@ -111,16 +112,16 @@ def product(a: Array, b: Array) -> Array:
 
 
 class _Operand(NamedTuple):
-    """A stack of matrices as cuBLAS takes it: read by columns, a matrix that lies row by row is its transpose."""
+    """A stack of matrices for cuBLAS, which is column-major: a row-major matrix is its transpose."""
 
-    array: Array  # whose memory it is; a copy must outlive the call
-    form: int  # whether it is to be transposed
+    array: Array  # owns the memory; a copy must outlive the call
+    form: int  # whether cuBLAS transposes it
     leading: int  # entries from one column to the next
-    step: int  # and from one matrix to the next
+    step: int  # entries from one matrix to the next
 
     @classmethod
     def of(cls, x: Array, stack: Shape) -> _Operand:
-        """Return the operand of that stack; what is one for all is not repeated."""
+        """Return the operand for a stack of this shape; a broadcast matrix is not repeated."""
         if math.prod(x.shape[:-2]) == 1:
             x = x[(0,) * (x.ndim - 2)][None]
         else:
@@ -134,7 +135,7 @@ class _Operand(NamedTuple):
 
     @classmethod
     def _as_it_is(cls, x: Array) -> _Operand | None:
-        """Return it without a copy, or None where neither its rows nor its columns lie side by side."""
+        """Return the operand without a copy, or None if neither its rows nor its columns are contiguous."""
         count, rows, columns = x.shape
         step, down, along = (stride // x.itemsize for stride in x.strides)
         step = step if count > 1 else 0
@@ -146,12 +147,12 @@ class _Operand(NamedTuple):
 
 
 def _multiply(a: _Operand, b: _Operand, c: Array, count: int) -> None:
-    """Write the products of `count` pairs of matrices over `c`."""
+    """Write the products of `count` pairs of matrices to `c`."""
     m, n = c.shape[-2:]
     k = a.array.shape[-1]
     kind, number, computing = _kinds(c.dtype)
     one, zero = number(1), number(0)
-    # cuBLAS counts along columns, where c lies as its transpose: cᵀ = bᵀ aᵀ.
+    # cuBLAS is column-major, so it computes the transpose: cᵀ = bᵀ aᵀ.
     head = cupy.cuda.device.get_cublas_handle(), b.form, a.form, n, m, k, ctypes.addressof(one)
     second, first, third = ((x.data.ptr, kind) for x in (b.array, a.array, c))
     if count == 1:
@@ -164,7 +165,7 @@ def _multiply(a: _Operand, b: _Operand, c: Array, count: int) -> None:
 
 
 def _kinds(dtype: Any) -> tuple[int, Any, int]:
-    """Return cuBLAS' number of the dtype, the type of a host's number, and the arithmetic that CuPy is set to."""
+    """Return the cuBLAS code of the dtype, the ctypes type of its scalars, and CuPy's compute type."""
     setting = linalg.get_compute_type(dtype)
     exact = setting == linalg.COMPUTE_TYPE_PEDANTIC
     if dtype.char == "d":

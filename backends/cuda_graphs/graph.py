@@ -1,12 +1,12 @@
-"""A step on CuPy as one CUDA graph: some hundred kernels, launched by one call.
+"""A training step on CuPy as one CUDA graph: about a hundred kernels, launched by one call.
 
-The plain step is its reference and its fallback. A graph is used only if its first launch gave what the same step gave
-kernel by kernel on copies of its arguments; if it did not, or if something cannot be captured (a read by the host, an
-upload), the step runs as it always did, with one warning that says why.
+The plain step is the reference and the fallback. A graph is used only if its first launch gives the results of the same
+step, kernel by kernel, on copies of the arguments. If it does not, or if something cannot be captured (a read by the
+host, an upload), the step runs as without graphs, and one warning gives the reason.
 
-There is one graph at a time: of the shapes that came twice in a row, with arrays handed on from call to call. A smaller
-last batch runs kernel by kernel, on the same arrays. It comes once an epoch, and a graph of its own would be a second
-home for all parameters, to be carried there and back each time.
+There is one graph at a time: for shapes that occur twice in a row, with arrays passed on from call to call. A smaller
+last batch runs kernel by kernel, on the same arrays. It occurs once per epoch, and a separate graph would need a second
+copy of all parameters, transferred in both directions each time.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ _LEAVES = (cupy.ndarray, float, int)
 
 
 class Graphed:
-    """A pure function that becomes a graph where it can.
+    """A pure function that is captured as a CUDA graph if possible.
 
     Parameters
     ----------
     function : callable
-        Of positional arguments: nested dicts, tuples and lists of arrays, numbers and settings. Within a graph numbers,
-        such as the learning rate, are arrays without axes, as in what JAX compiles: a new value is no new graph.
+        Takes positional arguments: nested dicts, tuples and lists of arrays, numbers and settings. Within a graph
+        numbers such as the learning rate are zero-dimensional arrays, as in JAX's jit: a new value needs no new graph.
     donate : tuple of int
-        Positions of the arguments whose arrays may be written over.
+        Positions of the arguments whose arrays may be overwritten.
     """
 
     def __init__(self, function: Callable[..., Any], donate: tuple[int, ...]) -> None:
         self.function, self.donate = function, donate
         self.graph: Graph | None = None
-        self.refused = ""  # why it is none, and will be none
-        self._kind: Any = None  # of the last call,
-        self._handed: set[int] = set()  # and which arrays it returned
+        self.refused = ""  # why it cannot be captured; empty if it can
+        self._kind: Any = None  # the kind of the last call,
+        self._handed: set[int] = set()  # and the arrays that it returned
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         call = None if named or self.refused else self._call(args)
@@ -75,9 +75,9 @@ class Graphed:
             return None
 
     def _captured(self, call: Call) -> Graph | None:
-        """Return the graph of this call, launched once; the arguments are as they were."""
+        """Return the graph of this call, launched once; the arguments are unchanged."""
         if self.graph is not None:
-            cupy.cuda.get_current_stream().synchronize()  # it may be under way
+            cupy.cuda.get_current_stream().synchronize()  # it may be running
             self.graph = None
         try:
             graph = Graph(self.function, call)
@@ -97,24 +97,24 @@ class Graphed:
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of a call, taken apart.
+    """The flattened arguments of a call.
 
-    `kind` is what two calls of one graph have in common: all but values. A number is of the same kind as an array that
-    holds one; floats take the dtype of the first array of floats, whole numbers int32.
+    `kind` is everything except the values; calls of the same kind can use the same graph. A number has the kind of an
+    array of zero dimensions: floats have the dtype of the first floating-point array, integers int32.
     """
 
-    leaves: list[Any]  # their arrays and numbers, in a row
-    given: list[int]  # which of them are given away
+    leaves: list[Any]  # arrays and numbers in a flat list
+    given: list[int]  # positions of the donated leaves
     kind: tuple[Any, ...]
 
     @classmethod
     def of(cls, args: tuple[Any, ...], donate: tuple[int, ...]) -> Call:
-        """Take arguments apart.
+        """Flatten arguments.
 
         Raises
         ------
         BackendError
-            Where one is neither array nor number nor setting, or an array that is given away stands there twice.
+            If one is neither array nor number nor setting, or a donated array occurs twice.
         """
         leaves: list[Any] = []
         given: list[int] = []
@@ -125,27 +125,27 @@ class Call:
             given += range(begin, len(leaves)) if i in donate else ()
         places = Counter(id(leaf) for leaf in leaves)
         if any(places[id(leaves[i])] > 1 for i in given if isinstance(leaves[i], cupy.ndarray)):
-            message = "an array that may be written over stands twice among the arguments"  # their copies would be two
+            message = "an array that may be written over stands twice among the arguments"  # it would have two copies
             raise BackendError(message)
         real = next((a.dtype for a in leaves if isinstance(a, cupy.ndarray) and a.dtype.kind == "f"), _FLOAT64)
         return cls(leaves, given, (tuple(forms), tuple(_kind(leaf, real) for leaf in leaves)))
 
     def copies(self) -> list[Array]:
-        """Return the leaves as new arrays."""
+        """Return copies of the leaves as new arrays."""
         arrays = [cupy.empty(shape, dtype) for shape, dtype in self.kind[1]]
         _fill(arrays, self.leaves)
         return arrays
 
     def built(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the arguments with other leaves."""
+        """Return the arguments rebuilt with other leaves."""
         row = iter(leaves)
         return tuple(put_together(form, row) for form in self.kind[0])
 
 
 class Graph:
-    """What a function does with the arguments of one kind, captured.
+    """A captured function for arguments of one kind.
 
-    It owns the arrays that it reads from, `inputs`, and writes to, `outputs`; one that is written over is in both.
+    It owns the arrays that it reads, `inputs`, and writes, `outputs`; an array that is overwritten is in both.
     """
 
     def __init__(self, function: Callable[..., Any], call: Call) -> None:
@@ -155,7 +155,7 @@ class Graph:
             int, float
         ] = {}  # which inputs hold which number: a launch for each is half of a call's time
         self._workspace = cupy.empty(workspace_bytes(), "uint8")
-        # A rehearsal on copies: what is compiled or made at a first call is there then, with arrays for numbers too.
+        # A trial run on copies, so that everything is compiled or created before the capture, also for numbers.
         with fusing():
             with own_products(cupy.cuda.get_current_stream(), self._workspace):
                 self.expected = _leaves(function(*call.built(call.copies())))
@@ -164,11 +164,11 @@ class Graph:
         self._form = taken_apart(found, self.outputs, _is_leaf)
         places = {id(array): i for i, array in enumerate(self.inputs)}
         self._origins = [places.get(id(leaf)) for leaf in self.outputs]
-        # These arrays go out to the caller: written over unless it hands them back, they would be lost to it.
+        # The caller gets these arrays. It must pass them back, because the next launch overwrites them.
         self._resident = [i for i in self._origins if i is not None and i in self.given]
 
     def takes(self, call: Call) -> bool:
-        """Whether the call is of this kind, and hands back the arrays that went out."""
+        """Return whether the call is of this kind, and passes back the arrays that it was given."""
         return self.kind == call.kind and all(call.leaves[i] is self.inputs[i] for i in self._resident)
 
     def __call__(self, call: Call) -> Any:
@@ -177,7 +177,7 @@ class Graph:
         return self.results(call)
 
     def _read(self, call: Call) -> None:
-        """Write the arguments into the arrays that the graph reads; a number that stands there already stays."""
+        """Write the arguments to the arrays that the graph reads; unchanged numbers are skipped."""
         for i, (array, leaf) in enumerate(zip(self.inputs, call.leaves, strict=True)):
             if leaf is array:
                 continue
@@ -188,7 +188,7 @@ class Graph:
                 self._numbers[i] = leaf
 
     def prove(self, call: Call) -> None:
-        """Launch it for the first time; BackendError where it does not give what the rehearsal gave."""
+        """Launch the graph for the first time; raise BackendError if the result differs from the trial run."""
         self._read(call)
         self.graph.launch()
         expected, self.expected = self.expected, []
@@ -198,12 +198,12 @@ class Graph:
                 raise BackendError(message)
 
     def results(self, call: Call) -> Any:
-        """Return what the last launch made, with copies of what the next one writes over."""
+        """Return the results of the last launch; those that the next launch overwrites are copied."""
         found = []
         for leaf, i in zip(self.outputs, self._origins, strict=True):
             if i is None:
                 found.append(leaf.copy() if isinstance(leaf, cupy.ndarray) else leaf)
-            else:  # an argument, written over or handed through
+            else:  # an argument, overwritten or returned unchanged
                 found.append(leaf if i in self.given else call.leaves[i])
         return put_together(self._form, iter(found))
 
@@ -230,7 +230,7 @@ def _kind(leaf: Any, real: Any) -> tuple[tuple[int, ...], str]:
 
 
 def _fill(arrays: Sequence[Array], leaves: Sequence[Any]) -> None:
-    """Write leaves into arrays, without waiting: a number goes along with its kernel."""
+    """Write leaves to arrays without synchronization: a number is passed as a kernel argument."""
     for array, leaf in zip(arrays, leaves, strict=True):
         if isinstance(leaf, float | int):
             array.fill(leaf)
@@ -239,7 +239,7 @@ def _fill(arrays: Sequence[Array], leaves: Sequence[Any]) -> None:
 
 
 def _same(a: Array, b: Array) -> bool:
-    """Whether all numbers but one in a thousand are near: where a gradient is only rounding, Adam's step is ± lr."""
+    """Return whether at most one number in a thousand differs: if a gradient is only rounding, Adam's step is ± lr."""
     if a.shape != b.shape:
         return False
     apart = int(cupy.count_nonzero(~cupy.isclose(a, b, rtol=1e-5, atol=1e-7, equal_nan=True)))

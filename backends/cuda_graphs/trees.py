@@ -1,4 +1,4 @@
-"""Nested arguments and results, taken apart and put together."""
+"""Flatten and rebuild nested arguments and results (trees)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LEAF = ("leaf",)
 
 
 def taken_apart(value: Any, leaves: list[Any], is_leaf: Callable[[Any], bool]) -> Any:
-    """Put the leaves of nested dicts, tuples and lists into `leaves`; return the form that is left.
+    """Append the leaves of nested dicts, tuples and lists to `leaves`, and return the structure.
 
-    Forms are equal where names, numbers of items and what is None, a bool or a text are. Anything else is a
-    BackendError.
+    Structures are equal if keys, numbers of items, and values that are None, bool or str are equal. Any other value
+    raises BackendError.
     """
     if is_leaf(value):
         leaves.append(value)
@@ -30,7 +30,7 @@ def taken_apart(value: Any, leaves: list[Any], is_leaf: Callable[[Any], bool]) -
 
 
 def put_together(form: Any, leaves: Iterator[Any]) -> Any:
-    """Return what :func:`taken_apart` took apart, with these leaves."""
+    """Rebuild a structure of :func:`taken_apart` with the given leaves."""
     kind, *rest = form
     if form is _LEAF:
         return next(leaves)

@@ -7,18 +7,20 @@ what is missing, and the command that fixes it. The stages of CuPy stand in
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib
-import importlib.util
+import os
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from portanet.backends.diagnosis import probe_cupy
+from portanet.backends.diagnosis import probe_cupy, stages
 from portanet.backends.diagnosis.stages import Unusable, check_index, check_product, said, stop
+from portanet.backends.forks import lost_threads
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class Status:
     usable : bool
         Whether a kernel and a matrix product ran on it.
     stage : str
-        Where the probe stopped: ``"installed"``, ``"wheels"``, ``"import"``, ``"driver"``, ``"devices"``, ``"kernel"``,
-        ``"matmul"``; ``"ready"`` where it passed.
+        Where the probe stopped: ``"installed"``, ``"wheels"``, ``"import"``, ``"version"``, ``"driver"``,
+        ``"devices"``, ``"kernel"``, ``"matmul"``, or ``"probe"`` after an error that no stage expects; ``"ready"`` if
+        it passed.
     reason : str
         Why it stopped there, in words; empty where it passed.
-    mend : str
+    fix : str
         The command that fixes it, or empty where there is none.
     version : str
         The library's version, or empty where it is not known.
@@ -48,7 +51,7 @@ class Status:
     usable: bool
     stage: str
     reason: str
-    mend: str
+    fix: str
     version: str
     devices: tuple[str, ...]
 
@@ -58,13 +61,15 @@ def probe(name: str) -> Status:
     """Return the status of the backend `name` (``"cupy"``, ``"torch:mps"``, …), found out once per process."""
     library, _, place = name.partition(":")
     looks = {"numpy": _numpy, "cupy": probe_cupy.look, "torch": _torch, "jax": _jax, "strict": _strict}
-    found: dict[str, Any] = {"stage": "ready", "reason": "", "mend": "", "devices": ()}
+    found: dict[str, Any] = {"stage": "ready", "reason": "", "fix": "", "devices": ()}
     try:
         with warnings.catch_warnings():  # what a library would warn of is reported by the status
             warnings.simplefilter("ignore")
             found["devices"] = looks[library](place)
     except Unusable as why:
-        found |= {"stage": why.stage, "reason": why.reason, "mend": why.mend}
+        found |= {"stage": why.stage, "reason": why.reason, "fix": why.fix}
+    except Exception as error:  # whatever a library raises, the other backends can be used
+        found |= {"stage": "probe", "reason": f"{library} failed when it was tried: {said(error)}"}
     module = sys.modules.get("array_api_strict" if library == "strict" else library)
     version = str(getattr(module, "__version__", ""))
     return Status(name, found["stage"] == "ready", version=version, **found)
@@ -75,14 +80,33 @@ def forget() -> None:
     probe.cache_clear()
 
 
-def load(module: str, mend: str) -> Any:
-    """Return `module`, imported; the first two stages of every probe."""
-    if importlib.util.find_spec(module) is None:
-        stop("installed", f"{module} is not installed", mend)
+@contextlib.contextmanager
+def without_preallocation() -> Iterator[None]:
+    """Let JAX, if it starts within the block, take GPU memory as it needs it, not three quarters of all at once.
+
+    What JAX reads when it starts holds until the process ends. A choice that the user made stands.
+    """
+    name = "XLA_PYTHON_CLIENT_PREALLOCATE"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "false"
     try:
-        return importlib.import_module(module)
-    except Exception as error:  # a broken installation may raise anything
-        stop("import", f"{module} cannot be imported: {said(error)}", mend)
+        yield
+    finally:
+        del os.environ[name]
+
+
+def _loaded(module: str, kind: str, package: str) -> Any:
+    """Return `module` imported: the first two stages of the probes of all libraries but CuPy."""
+    if not stages.installed(module):
+        stop("installed", f"{module} is not installed", f"pip install {package}")
+
+    def failed(error: BaseException) -> Unusable:
+        fix = f"pip install --force-reinstall {package}"
+        return Unusable(stage="import", reason=f"{module} cannot be imported: {said(error)}", fix=fix)
+
+    return stages.load(module, kind, failed)
 
 
 def _numpy(place: str) -> tuple[str, ...]:
@@ -90,13 +114,12 @@ def _numpy(place: str) -> tuple[str, ...]:
 
 
 def _strict(place: str) -> tuple[str, ...]:
-    load("array_api_strict", "pip install array-api-strict")
+    _loaded("array_api_strict", "asarray", "array-api-strict")
     return ("strict", "strict:device1", "strict:device2")
 
 
 def _torch(place: str) -> tuple[str, ...]:
-    mend = 'pip install "portanet[torch]"'
-    torch = load("torch", mend)
+    torch = _loaded("torch", "Tensor", "torch")
     n = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = torch.backends.mps.is_available()
     kind, _, index = place.partition(":")
@@ -118,13 +141,18 @@ def _torch(place: str) -> tuple[str, ...]:
 
 
 def _jax(place: str) -> tuple[str, ...]:
-    jax = load("jax", 'pip install "portanet[jax]"')
+    jax = _loaded("jax", "Array", "jax")
     platform, _, index = place.partition(":")
+    if lost_threads("jax"):
+        stop(
+            "devices",
+            "this process was forked from one that had loaded JAX, whose threads a fork does not copy: spawn it",
+        )
     try:
         devices = jax.devices(platform or None)
     except RuntimeError as error:
-        mend = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}.get(platform, "")
-        stop("devices", f"JAX sees no {platform or 'device'}: {said(error)}", mend)
+        fix = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}.get(platform, "")
+        stop("devices", f"JAX sees no {platform or 'device'}: {said(error)}", fix)
     check_index(f"jax:{devices[0].platform}", int(index or 0), len(devices))
     try:
         x = jax.device_put(np.ones((2, 2), np.float32), devices[int(index or 0)])

@@ -1,7 +1,12 @@
-"""What the stages of every probe share: why a backend cannot be used, and the checks of a device."""
+"""What the stages of every probe share: why a backend cannot be used, the import, and the checks of a device."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -10,14 +15,54 @@ import numpy as np
 class Unusable(Exception):
     """A stage of a probe that failed: the stage, the reason in words, and the command that fixes it."""
 
-    def __init__(self, *, stage: str, reason: str, mend: str = "") -> None:
+    def __init__(self, *, stage: str, reason: str, fix: str = "") -> None:
         super().__init__(reason)
-        self.stage, self.reason, self.mend = stage, reason, mend
+        self.stage, self.reason, self.fix = stage, reason, fix
 
 
-def stop(stage: str, reason: str, mend: str = "") -> NoReturn:
+def stop(stage: str, reason: str, fix: str = "") -> NoReturn:
     """End a probe: raise :class:`Unusable`."""
-    raise Unusable(stage=stage, reason=reason, mend=mend)
+    raise Unusable(stage=stage, reason=reason, fix=fix)
+
+
+def installed(module: str) -> bool:
+    """Return whether `module` can be found; a folder of that name without code (a namespace package) is no library."""
+    spec = importlib.util.find_spec(module)
+    folder = getattr(spec, "submodule_search_locations", None) is not None
+    return spec is not None and not (folder and getattr(spec, "origin", None) is None)
+
+
+def load(module: str, kind: str, failed: Callable[[BaseException], Unusable]) -> Any:
+    """Return an installed `module`, imported.
+
+    `kind` is a name that it has, such as that of its arrays; `failed` explains an import that failed.
+
+    Raises
+    ------
+    Unusable
+        If it cannot be imported, or something else of that name comes first on the path.
+    """
+    spec, known = importlib.util.find_spec(module), module in sys.modules
+    file = str(getattr(spec, "origin", None) or "")
+    if not known and file.endswith(".py") and getattr(spec, "submodule_search_locations", None) is None:
+        raise _hidden(module, file)  # a script: to import it would run it
+    try:
+        found = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # a broken installation may raise anything, and a script may exit
+        raise failed(error) from error
+    if not hasattr(found, kind):
+        if not known:
+            with contextlib.suppress(
+                KeyError
+            ):  # array-api-compat takes what is imported under that name for the library
+                del sys.modules[module]
+        raise _hidden(module, file)
+    return found
+
+
+def _hidden(module: str, file: str) -> Unusable:
+    reason = f"{file or 'a module of that name'} is not {module}, and comes first on the path: rename or move it"
+    return Unusable(stage="import", reason=reason)
 
 
 def said(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Callbacks: code run at points of training."""
 
+from portanet.callbacks.averaging import *
 from portanet.callbacks.base import Callback as Callback
 from portanet.callbacks.checkpoints import *
 from portanet.callbacks.learning_rate import *

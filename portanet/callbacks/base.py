@@ -25,7 +25,7 @@ __all__ = ["Callback"]
 
 
 class TrainerView(Protocol):
-    """What a callback sees of a trainer; see :class:`portanet.Trainer`."""
+    """The part of a trainer that callbacks can use; see :class:`portanet.Trainer`."""
 
     backend: Backend
     strategy: Strategy
@@ -74,23 +74,23 @@ class TrainerView(Protocol):
 
 
 class Callback:
-    """Base of all callbacks; override what is needed. ``trainer.stop(reason)`` ends the training."""
+    """Base class of all callbacks; override the hooks you need. ``trainer.stop(reason)`` stops training."""
 
     every_batch: ClassVar[bool] = True
-    """Whether :meth:`on_batch_end` must be called after every batch; else several may be trained in one call."""
+    """Whether :meth:`on_batch_end` must be called after every batch; otherwise several batches may run in one call."""
 
     runs_last: ClassVar[bool] = False
-    """Whether it is called after the others; when training ends, before them: what they hold is then still there."""
+    """Whether it is called after the other callbacks; when training ends, before them, while they hold their state."""
 
     ends_last: ClassVar[bool] = False
-    """Whether its :meth:`on_fit_end` is called after those of the others, which may put the best weights back."""
+    """Whether its :meth:`on_fit_end` is called after those of the others, which may restore the best weights."""
 
     acts: ClassVar[bool] = True
-    """Whether :meth:`on_epoch_end` does more than record or show its row. If not, it may be called some epochs later,
-    up to 50 ms, so that the device need not be waited for after each epoch."""
+    """Whether :meth:`on_epoch_end` does more than record or show its row. If not, it may be called a few epochs later,
+    by up to 50 ms, so that training need not wait for the device after each epoch."""
 
     writes: ClassVar[bool] = False
-    """Whether it writes files or prints, so that of several processes (:class:`portanet.Ranks`) one alone calls it."""
+    """Whether it writes files or prints; with several processes (:class:`portanet.Ranks`), only rank 0 calls it."""
 
     def on_fit_begin(self, trainer: Any, end: int) -> None:
         """Called before the first epoch. Training will stop after epoch `end`."""
@@ -102,31 +102,31 @@ class Callback:
         """Called after each epoch; `row` is its line of the history."""
 
     def on_divergence(self, trainer: Any, message: str) -> bool:
-        """Called when the loss or a weight is no longer finite.
+        """Called when the loss or a weight becomes NaN or infinite.
 
-        Return True if training is to continue, with the epoch run again from the state that the trainer now has.
+        Return True to continue training: the epoch is repeated from the current state of the trainer.
         """
         return False
 
     def on_fit_end(self, trainer: Any) -> None:
-        """Called after the last epoch, also when training ended by an error."""
+        """Called after the last epoch, also if training ends with an error."""
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold of it: plain values and host arrays, in dicts and lists."""
+        """Return the state to save in a checkpoint: plain values and host arrays, in dicts and lists."""
         return {}
 
     def check_state(self, trainer: Any, state: dict[str, Any]) -> None:
-        """Raise ValueError if `state`, read from a file, is not what :meth:`state` may have returned.
+        """Raise ValueError if `state`, read from a file, cannot have been returned by :meth:`state`.
 
-        Called before :meth:`on_fit_begin`, so that a checkpoint that was edited is refused before anything is done.
+        Called before :meth:`on_fit_begin`, so that an edited checkpoint is refused before training starts.
         """
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`state` returned; called after :meth:`on_fit_begin`."""
+        """Restore what :meth:`state` returned; called after :meth:`on_fit_begin`."""
 
 
 def checked(callbacks: Sequence[Callback]) -> list[Callback]:
-    """Return the callbacks as a list; raise ConfigError for the first that is no Callback."""
+    """Return the callbacks as a list; raise ConfigError for the first that is not a Callback."""
     if not isinstance(callbacks, list | tuple):
         what = type(callbacks).__name__
         message = f"fit: callbacks must be a list of Callback, got a single {what}; put it into a list"

@@ -1,4 +1,4 @@
-"""Callbacks that save the network or the whole training."""
+"""Callbacks that save the network or the complete training state."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["Checkpoint", "TrainingCheckpoint"]
 
 
 class Checkpoint(Callback):
-    """Saves the network behind every `every`-th epoch, or, where `monitor` is given, whenever it is at its best.
+    """Save the network after every `every` epochs or, if `monitor` is given, whenever that improves.
 
     Parameters
     ----------
     path : str or Path
-        The file; each save takes the place of the one before.
+        The file; each save replaces the previous one.
     monitor : str, optional
         A column of the history.
     every : int
         Number of epochs between saves; without `monitor`.
     mode : {"auto", "min", "max"}
-        As that of :class:`EarlyStopping`.
+        As for :class:`EarlyStopping`.
 
     Raises
     ------
@@ -71,10 +71,10 @@ class Checkpoint(Callback):
 
 
 class TrainingCheckpoint(Callback):
-    """Saves the whole training to a file, for :meth:`portanet.Trainer.resume`; each save takes the last one's place.
+    """Save the complete training state for :meth:`portanet.Trainer.resume`; each save replaces the previous one.
 
-    Behind the last epoch, or the batch in which it was stopped, it is always saved; before that by steps, by minutes,
-    or, if neither is given, behind each epoch.
+    Always saves when training ends or is stopped; before that every `steps` steps, every `minutes` minutes or, if
+    neither is given, after each epoch.
 
     Parameters
     ----------
@@ -82,11 +82,11 @@ class TrainingCheckpoint(Callback):
     steps : int, optional
         Number of steps between saves.
     minutes : float, optional
-        Minutes between saves, at least; within an epoch too.
+        Minimum minutes between saves, also within an epoch.
     """
 
     writes = True
-    runs_last = True  # what the other callbacks have noted behind an epoch is part of it
+    runs_last = True  # the state of the other callbacks after an epoch is part of it
 
     def __init__(self, path: str | os.PathLike[str], *, steps: int | None = None, minutes: float | None = None) -> None:
         if steps is not None:
@@ -94,7 +94,7 @@ class TrainingCheckpoint(Callback):
         if minutes is not None:
             check_number("TrainingCheckpoint: minutes", minutes, 0)
         self.path, self.steps, self.minutes = check_path("TrainingCheckpoint: path", path), steps, minutes
-        self.every_batch = steps is not None  # type: ignore[misc]  # by minutes, several batches may be trained in one go
+        self.every_batch = steps is not None  # type: ignore[misc]  # for minutes, several batches may run in one call
         self._since, self._saved = 0, 0.0
 
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
@@ -103,7 +103,7 @@ class TrainingCheckpoint(Callback):
     def on_batch_end(self, trainer: TrainerView, batch: int, batches: int) -> None:
         self._since += 1
         if batch == batches:
-            return  # the epoch's end is one step away, and has more to say
+            return  # on_epoch_end follows at once, and saves the row as well
         if (self.steps is not None and self._since >= self.steps) or self._is_time():
             self._save(trainer)
 
@@ -113,13 +113,13 @@ class TrainingCheckpoint(Callback):
             self._save(trainer)
 
     def on_fit_end(self, trainer: TrainerView) -> None:
-        if trainer.history.stopped not in ("error", "diverged"):  # then the last good one stays
+        if trainer.history.stopped not in ("error", "diverged"):  # then the last good checkpoint remains
             self._save(trainer)
 
     def _is_time(self) -> bool:
         return self.minutes is not None and time.monotonic() - self._saved >= 60 * self.minutes
 
     def _save(self, trainer: TrainerView) -> None:
-        if trainer.finite():  # else the last good one stays: the epoch's end will tell
+        if trainer.finite():  # else the last good one remains; the end of the epoch reports it
             trainer.save_checkpoint(self.path)
         self._since, self._saved = 0, time.monotonic()

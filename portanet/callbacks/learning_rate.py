@@ -21,12 +21,12 @@ ON_DIVERGENCE = ("stop", "lower_lr")
 
 
 def on_divergence(answer: str, hooks: list[Callback]) -> list[Callback]:
-    """Return the callbacks that ``fit(on_divergence=...)`` puts to these.
+    """Return the callbacks that ``fit(on_divergence=...)`` adds to the given ones.
 
     Raises
     ------
     ConfigError
-        If it is no known one.
+        If `answer` is unknown.
     """
     if answer not in ON_DIVERGENCE:
         raise ConfigError("fit: " + unknown("on_divergence", answer, ON_DIVERGENCE))
@@ -35,7 +35,7 @@ def on_divergence(answer: str, hooks: list[Callback]) -> list[Callback]:
 
 
 class LearningRateSchedule(Callback):
-    """Gives the trainer another schedule for this fit; the one it had comes back after it."""
+    """Use another learning rate schedule for this fit; the previous one is restored after it."""
 
     def __init__(self, schedule: Schedule | str) -> None:
         try:
@@ -52,26 +52,26 @@ class LearningRateSchedule(Callback):
 
 
 class LowerRate(Callback):
-    """Goes on with a lower learning rate where a training has diverged, in place of ending it.
+    """Continue with a lower learning rate if training diverges, instead of stopping.
 
-    When the loss or a weight is no longer finite, the last good weights are put back, with the optimizer's state that
-    belongs to them, the learning rate is multiplied by `factor` from there on, and the epoch is run again. What a
-    schedule says comes on top of that. ``fit(on_divergence="lower_lr")`` is short for it.
+    When the loss or a weight becomes NaN or infinite, the last good weights and the optimizer's state of that time are
+    restored, the learning rate is multiplied by `factor` from then on, and the epoch is repeated. A schedule applies in
+    addition. ``fit(on_divergence="lower_lr")`` is short for this callback.
 
-    Good are the weights that the fit began with, and those behind each epoch whose loss was at most twice the lowest so
-    far: what is still finite may be past saving. They are copied to the host, once an epoch.
+    Good weights are the initial ones of the fit, and those after each epoch whose loss was at most twice the lowest so
+    far, because weights that are still finite may already be unusable. They are copied to the host once per epoch.
 
     Parameters
     ----------
     factor : float
-        Above 0 and below 1; a half, as PyTorch's GradScaler backs off.
+        Above 0 and below 1; 0.5 by default, the backoff factor of PyTorch's GradScaler.
     times : int
-        How often the rate is lowered in a fit, at most; then DivergedError ends the training.
+        Maximum number of reductions in a fit; after these, DivergedError is raised.
 
     Attributes
     ----------
     lowered : int
-        How often it was.
+        Number of reductions so far.
     """
 
     every_batch = False
@@ -91,7 +91,7 @@ class LowerRate(Callback):
         self.lowered, self._best, self._trainer, self._kept = 0, None, trainer, trainer.copy_state()
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
-        if self._best is None:  # the first batch of all shows how good the weights were that the fit began with
+        if self._best is None:  # the loss of the first batch measures the initial weights of the fit
             self._best = float(trainer.meter.state()["columns"][0][0])
         if row["loss"] <= 2 * self._best:
             self._best, self._kept = min(self._best, row["loss"]), trainer.copy_state()
@@ -119,7 +119,7 @@ class LowerRate(Callback):
         rate = 1.0 if trainer is None else trainer.rate_factor
         found: dict[str, Any] | None = None
         if trainer is not None and kept is not None and (kept.epoch, kept.step) != (trainer.epoch, trainer.position):
-            # Else it is what the checkpoint itself holds.
+            # Otherwise the checkpoint itself contains this state.
             found = {"params": kept.params, "buffers": kept.buffers, "optimizer": kept.opt_state}
             found |= {"epoch": kept.epoch, "position": kept.step}
         return {"lowered": self.lowered, "best": self._best, "rate_factor": rate, "kept": found}

@@ -1,7 +1,7 @@
 """Callbacks that append each epoch's row to a file.
 
-A training that was killed may have written rows after its last checkpoint. Once it is resumed it trains these epochs
-again, to the same numbers: their rows are in the file already, and are not written a second time.
+A killed training may have written rows after its last checkpoint. After a resume these epochs are repeated with the
+same results. Their rows are already in the file and are not written a second time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["CSVLogger", "JSONLLogger"]
 
 
 class _Logger(Callback):
-    """Base of both: which epochs of a resumed training the file holds already."""
+    """Base class of both loggers: finds the epochs of a resumed training that are already in the file."""
 
     writes = True
     acts = False
@@ -46,12 +46,12 @@ class _Logger(Callback):
         raise NotImplementedError
 
     def _epochs(self) -> Iterable[Any]:
-        """Return what stands in the file's rows as their epochs."""
+        """Return the epochs of the rows in the file."""
         raise NotImplementedError
 
 
 class JSONLLogger(_Logger):
-    """Appends each epoch's row to a file as one line of JSON."""
+    """Append the metrics of each epoch to a file as one line of JSON."""
 
     def _append(self, row: dict[str, float]) -> None:
         append(self.path, json.dumps(row) + "\n")
@@ -61,13 +61,13 @@ class JSONLLogger(_Logger):
             try:
                 yield json.loads(line)["epoch"]
             except (ValueError, KeyError, TypeError):
-                continue  # no row of ours
+                continue  # not a row of this logger
 
 
 class CSVLogger(_Logger):
-    """Appends each epoch's row to a CSV file; the first row's names are its header.
+    """Append the metrics of each epoch to a CSV file; the names in the first row are its header.
 
-    A later row has to have the same names, also where the file comes from an earlier training.
+    Later rows must have the same names, also if the file is from an earlier training.
     """
 
     def _append(self, row: dict[str, float]) -> None:

@@ -52,15 +52,15 @@ class Progress(Callback):
             self._task,
             completed=done / (self._end - self._first),
             description=f"epoch {trainer.epoch + 1}/{self._end}",
-            numbers=_numbers(trainer.meter.result()),
+            numbers=in_words(trainer.meter.result()),
         )
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         epoch = int(row["epoch"])
         left = (time.monotonic() - self._began) / (epoch - self._first) * (self._end - epoch)
-        line = f"epoch {epoch:>{len(str(self._end))}}/{self._end}  {_numbers(row)}  {row['seconds']:.2f} s"
+        line = f"epoch {epoch:>{len(str(self._end))}}/{self._end}  {in_words(row)}  {row['seconds']:.2f} s"
         if left >= 1:
-            line += f"  {_clock(left)} left"
+            line += f"  {clock(left)} left"
         if self._bar is None:
             with contextlib.suppress(OSError):  # a log on a full disk is no reason to stop
                 print(line, file=sys.stderr, flush=True)
@@ -72,10 +72,12 @@ class Progress(Callback):
             self._bar.stop()
 
 
-def _numbers(row: dict[str, float]) -> str:
+def in_words(row: dict[str, float]) -> str:
+    """Return what was measured in one line."""
     return "  ".join(f"{name} {value:#.4g}" for name, value in row.items() if name not in ("epoch", "lr", "seconds"))
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds, with hours where there are any."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"

@@ -1,4 +1,4 @@
-"""Callbacks that end a training."""
+"""Callbacks that stop training."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ __all__ = ["EarlyStopping", "TimeLimit"]
 
 
 class EarlyStopping(Callback):
-    """Ends the training when `monitor` no longer improves, and puts the best weights back.
+    """Stop training when `monitor` no longer improves, and restore the best weights.
 
     Parameters
     ----------
     monitor : str
         A column of the history.
     patience : int or None
-        Number of epochs to wait for an improvement; with None training is never stopped, and its best epoch is kept.
+        Number of epochs to wait for an improvement; None never stops training, but keeps the best epoch.
     min_delta : float
-        Smallest change that counts as one.
+        Smallest change that counts as an improvement.
     restore_best : bool
-        Whether the weights of the best epoch are put back when training ends.
+        Whether to restore the weights of the best epoch when training ends.
     mode : {"auto", "min", "max"}
-        Whether the smallest or the largest value is the best; "auto" knows it of the loss and of metrics that say it
+        Whether the smallest or the largest value is the best; "auto" works for the loss and for metrics that define it
         (:attr:`portanet.Metric.greater_is_better`).
 
     Raises
@@ -74,9 +74,9 @@ class EarlyStopping(Callback):
             trainer.stop(reason, finished=True)
 
     def on_fit_end(self, trainer: TrainerView) -> None:
-        # Also where training stopped within an epoch: the steps of it are given up, with their optimizer's state.
+        # Also if training stopped within an epoch: its steps, and their optimizer state, are discarded.
         kept, now = self._kept, trainer.state
-        place = (now.epoch, now.step, int(now.opt_state.get("t", 0)))  # LowerRate may have gone back to other weights
+        place = (now.epoch, now.step, int(now.opt_state.get("t", 0)))  # LowerRate may have restored other weights
         if kept is not None and (self.best_epoch, 0, kept.opt_state.get("t")) != place:
             opt_state = kept.opt_state or now.opt_state
             trainer.restore_state(now._replace(params=kept.params, buffers=kept.buffers, opt_state=opt_state, step=0))
@@ -102,13 +102,13 @@ class EarlyStopping(Callback):
 
 
 def _weights(noted: dict[str, Any], trainer: TrainerView) -> TrainState:
-    """Return the weights in a checkpoint as the state that is kept."""
-    optimizer = noted.get("optimizer", {})  # files of 0.1.0 lack it: then the last state is the one to keep
+    """Return the weights in a checkpoint as a training state."""
+    optimizer = noted.get("optimizer", {})  # missing in files of 0.1.0: then the last state is kept
     return TrainState(noted["params"], noted["buffers"], optimizer, trainer.meter)
 
 
 class TimeLimit(Callback):
-    """Ends the training behind the batch in which `seconds` have passed since it began."""
+    """Stop training after the batch in which `seconds` have passed since the start."""
 
     def __init__(self, seconds: float) -> None:
         check_number("TimeLimit: seconds", seconds, 0)

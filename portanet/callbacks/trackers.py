@@ -1,4 +1,4 @@
-"""Callbacks that tell experiment trackers of a training: TensorBoard and MLflow, each by its own package."""
+"""Callbacks that log to experiment trackers: TensorBoard and MLflow, each through its own package."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from portanet.layers.words import net_in_words
 
 __all__ = ["MLflow", "TensorBoard"]
 
-_LONGEST = 500  # characters of a value: what MLflow has always taken
+_LONGEST = 500  # characters of a value: the limit of all versions of MLflow
 
 
 class TensorBoard(Callback):
-    """Writes each epoch's row, and the hyper-parameters, where TensorBoard finds them: ``tensorboard --logdir runs``.
+    """Log metrics per epoch and the hyperparameters to TensorBoard; show them with ``tensorboard --logdir runs``.
 
     The columns of the history are scalars under their own names, with the epoch as the step. A later fit continues in
-    the same folder; if a training is resumed, what an earlier start wrote after the checkpoint is given up, by
-    TensorBoard's own mark of a restart. It takes the package tensorboard alone, neither torch nor TensorFlow.
+    the same folder. If a training is resumed, TensorBoard's restart event discards what an earlier start wrote after
+    the checkpoint. Only the package tensorboard is needed, neither torch nor TensorFlow.
 
     Parameters
     ----------
     log_dir : str or Path
-        Folder of this training, made where it is not there; TensorBoard compares the folders beside each other.
+        Folder of this training, created if it does not exist; TensorBoard compares folders of the same parent.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class TensorBoard(Callback):
 
     def _add(self, **event: Any) -> None:
         self._writer.add_event(_tensorboard("compat.proto.event_pb2").Event(wall_time=time.time(), **event))
-        self._writer.flush()  # whoever watches sees each epoch as it ends
+        self._writer.flush()  # so that each epoch is visible when it ends
 
 
 def _tensorboard(module: str) -> Any:
@@ -82,39 +82,39 @@ def _tensorboard(module: str) -> Any:
 
 
 class MLflow(Callback):
-    """Logs hyper-parameters, each epoch's row, and the trained network if asked for, to MLflow.
+    """Log the hyperparameters, the metrics of each epoch and, optionally, the trained network to MLflow.
 
-    If a run is active (``with mlflow.start_run():``) and none of the first three arguments says otherwise, it is
-    logged to, and left open. Else a run is made, and ended with the training. A later fit, and a training that is
-    resumed, continue in the same run; epochs that an earlier start has logged there are not logged again.
+    If a run is active (``with mlflow.start_run():``) and none of the first three arguments is given, that run is used
+    and left open. Otherwise a run is created, and ends with the training. A later fit and a resumed training continue
+    in the same run; epochs that are already logged there are not logged again.
 
     Parameters
     ----------
     tracking_uri : str, optional
-        Where MLflow keeps its runs: ``"sqlite:///mlflow.db"``, a server. Default: what MLflow is set to.
+        Where MLflow stores its runs: ``"sqlite:///mlflow.db"`` or a server. Default: MLflow's setting.
     experiment : str, optional
-        Name of the experiment; made where it is not there. Default: MLflow's own.
+        Name of the experiment, created if it does not exist. Default: MLflow's default experiment.
     run_name : str, optional
     save_model : bool
-        Whether the network is kept as the artifact ``model.safetensors`` when training ends.
+        Whether to save the network as the artifact ``model.safetensors`` when training ends.
 
     Attributes
     ----------
     run_id : str or None
-        The run that is logged to.
+        ID of the run.
 
     Raises
     ------
     ConfigError
         When training begins, if mlflow is not installed.
     DataError
-        If MLflow refuses what it is told; in its words.
+        If MLflow raises an error; with its message.
     """
 
     every_batch = False
     writes = True
     runs_last = True
-    ends_last = True  # the network is saved after what may put the best weights back
+    ends_last = True  # saves the network after callbacks that restore the best weights
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class MLflow(Callback):
     def load_state(self, state: dict[str, Any]) -> None:
         with _told():
             if self._made and self.run_id not in (None, state["run_id"]):
-                self._client.delete_run(self.run_id)  # begun a moment ago, and empty
+                self._client.delete_run(self.run_id)  # just created, and empty
             self.run_id, self._made = state["run_id"], state["made"]
             if self.run_id is not None:
                 self._client.update_run(self.run_id, status="RUNNING")
@@ -189,7 +189,7 @@ class MLflow(Callback):
                 self._written = max((metric.step for metric in logged), default=0)
 
     def _new_run(self, mlflow: Any) -> str:
-        experiment = "0"  # MLflow's own
+        experiment = "0"  # MLflow's default experiment
         if self.experiment is not None:
             found = self._client.get_experiment_by_name(self.experiment)
             experiment = self._client.create_experiment(self.experiment) if found is None else found.experiment_id
@@ -199,7 +199,7 @@ class MLflow(Callback):
 
 
 def hyper_parameters(trainer: TrainerView) -> dict[str, str | float]:
-    """Return what a training was set up with, as plain values under flat names: ``{"optimizer.lr": 0.1, ...}``."""
+    """Return the hyperparameters of a training as plain values under flat names: ``{"optimizer.lr": 0.1, ...}``."""
     count = sum(math.prod(p.shape) for p in trainer.params.values())
     found: dict[str, Any] = {"net": net_in_words(trainer.net), "parameters": count}
     for name, thing in (("loss", trainer.loss), ("optimizer", trainer.optimizer), ("schedule", trainer.schedule)):
@@ -216,7 +216,7 @@ def hyper_parameters(trainer: TrainerView) -> dict[str, str | float]:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Raise what MLflow refuses as an error of ours, in its words."""
+    """Raise an error of MLflow as DataError, with its message."""
     exceptions = need("mlflow.exceptions", "mlflow", "this callback")
     try:
         yield

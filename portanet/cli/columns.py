@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,8 +59,10 @@ def reading(options: Any) -> Reading:
 def wishes(options: Any) -> Wishes:
     """Return what the options say about the columns."""
     from portanet.data import Wishes
+    from portanet.data.cells import split_names
 
-    return Wishes(_names(options.drop), _names(options.categorical), options.missing, options.decimal)
+    drop, categorical = (split_names(names or "") for names in (options.drop, options.categorical))
+    return Wishes(drop, categorical, options.missing, options.decimal)
 
 
 def load_encoded(options: Any, val_fraction: float = 0.0) -> tuple[Dataset, Plan | None]:
@@ -69,12 +70,12 @@ def load_encoded(options: Any, val_fraction: float = 0.0) -> tuple[Dataset, Plan
 
     It is found from the rows that are not held out for validation.
     """
-    from portanet.data import load
+    from portanet.cli.pictures import load_data
     from portanet.data.batching.prepare import split
     from portanet.data.planned import encoded, plan_of, without_gaps
 
     wanted = wishes(options)
-    found = load(options.data, target=options.target, task=options.task, reading=reading(options))
+    found = load_data(options, reading(options))
     found = without_gaps(found, wanted) if options.missing == "drop" else found
     rows = split(found.y, val_fraction, options.seed, stratify=bool(found.classes))[0] if val_fraction else None
     plan = plan_of(found, rows, wanted, reading(options))
@@ -87,12 +88,6 @@ def check_table(options: Any, dataset: Dataset, plan: Plan | None) -> None:
     if plan is None and (options.drop or options.categorical or options.missing != "auto"):
         message = f"{dataset.name}: --drop, --categorical and --missing are for tables with a header that are in memory"
         raise ConfigError(message)
-
-
-def _names(given: str | None) -> tuple[str, ...]:
-    """Return the names in a list with commas; a name that holds one stands in quotes."""
-    found = () if given is None else next(csv.reader([given], skipinitialspace=True), [])
-    return tuple(name.strip() for name in found if name.strip())
 
 
 def plan_lines(plan: Plan) -> list[str]:

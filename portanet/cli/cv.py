@@ -34,8 +34,10 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     Where DATA brings a test part, that is left alone. Nothing is written.
     """
     from portanet.backends import keep_memory
-    from portanet.cli import columns, network
+    from portanet.callbacks import EarlyStopping
+    from portanet.cli import columns, recipe
     from portanet.cli.describe import data_in_words, network_in_words
+    from portanet.data.batching import prepare
     from portanet.fleet.folds import split
 
     keep_memory()
@@ -45,37 +47,41 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     dataset = dataclasses.replace(whole, x=whole.x.reshape(len(whole.x), -1), x_test=None, y_test=None)
     pairs = split(dataset.y, folds, options.seed, names=dataset.classes, what=dataset.name)
 
-    def net(options: Options, dataset: Any, loss: Any, i: int) -> Any:
-        rows = slice(None) if dataset.scale is not None else pairs[i][0]
-        part = dataclasses.replace(dataset, x=dataset.x[rows], y=dataset.y[rows])
-        return network.build(options, part, loss, plan)
-
-    fleet = fleets.fleet([options] * folds, dataset, net)
+    options = recipe.filled(options, dataset)
+    # As in a training, the recipe holds rows back to decide which epoch is kept: of each network's own.
+    kept: list[tuple[Any, Any]] = [(train, None) for train, _ in pairs]
+    if options.val_fraction:
+        stratify = bool(dataset.classes)
+        rows = [prepare.split(dataset.y[t], options.val_fraction, options.seed, stratify=stratify) for t, _ in pairs]
+        kept = [(train[a], train[b]) for (train, _), (a, b) in zip(pairs, rows, strict=True)]
+    of_all = slice(None) if dataset.scale is not None else None
+    parts = [dataclasses.replace(dataset, x=dataset.x[r], y=dataset.y[r]) for r in (of_all or t for t, _ in kept)]
+    fleet = fleets.fleet([options] * folds, dataset, plan, parts)
     if not quiet:
         say(f"data     {data_in_words(whole)}")
-        fleet.init(dataset.x.shape[1:])
         say(f"network  {folds} times {network_in_words(fleet[0].net, fleet[0].params)}")
     fleet.fit(
         dataset.x,
         dataset.y,
         epochs=options.epochs,
-        batch_size=fleets.batch_size(options.batch_size, min(len(train) for train, _ in pairs)),
-        folds=[(train, None) for train, _ in pairs],
+        batch_size=fleets.batch_size(options.batch_size, min(len(train) for train, _ in kept)),
+        folds=kept,
+        callbacks=[EarlyStopping("val_loss", None)] if options.val_fraction else [],
         on_epoch=None if quiet else _tell,
     )
     if diverged := [str(i + 1) for i, history in enumerate(fleet.histories) if history.stopped == "diverged"]:
         message = f"fold {', '.join(diverged)} of {folds}: the loss or a weight is no longer finite; try a smaller --lr"
         raise DivergedError(message)
-    rows: list[dict[str, Any]] = []
+    measured: list[dict[str, Any]] = []
     for i, (member, (_, held)) in enumerate(zip(fleet, pairs, strict=True)):
-        rows.append({"fold": i + 1, "samples": len(held), **member.evaluate(dataset.x[held], dataset.y[held])})
-    names = [name for name in rows[0] if name not in ("fold", "samples")]
-    mean, spread = ({name: of(row[name] for row in rows) for name in names} for of in (fmean, pstdev))
+        measured.append({"fold": i + 1, "samples": len(held), **member.evaluate(dataset.x[held], dataset.y[held])})
+    names = [name for name in measured[0] if name not in ("fold", "samples")]
+    mean, spread = ({name: of(row[name] for row in measured) for name in names} for of in (fmean, pstdev))
     if json_wanted:
         seconds = round(time.perf_counter() - began, 3)
-        print_json({"data": dataset.name, "folds": rows, "mean": mean, "spread": spread, "seconds": seconds})
+        print_json({"data": dataset.name, "folds": measured, "mean": mean, "spread": spread, "seconds": seconds})
         return
-    lines = [[str(row["fold"]), str(row["samples"]), *(f"{row[name]:.4f}" for name in names)] for row in rows]
+    lines = [[str(row["fold"]), str(row["samples"]), *(f"{row[name]:.4f}" for name in names)] for row in measured]
     lines += [[what, "", *(f"{own[name]:.4f}" for name in names)] for what, own in (("mean", mean), ("spread", spread))]
     print_table(["fold", "samples", *names], lines, right=range(1, 2 + len(names)))
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from portanet.data import Dataset
-from portanet.initializers import ShapesOnly
+from portanet.inspection.text import shape_words as shape_words
 from portanet.layers import Layer
-from portanet.layers.words import layer_words, net_in_words
+from portanet.layers.summary import summary
+from portanet.layers.words import net_in_words
 from portanet.typing import Params, Shape
 
 
@@ -24,15 +25,13 @@ def network_in_words(net: Layer, params: Params) -> str:
     return f"{net_in_words(net)}: {count(params):,} parameters"
 
 
-def shape_words(shape: Shape) -> str:
-    """Return the shape of a sample as people write it: ``28×28``."""
-    return "×".join(map(str, shape))
-
-
 def data_in_words(dataset: Dataset) -> str:
     """Return a data set in one line."""
     kind = f"{len(dataset.classes)} classes" if dataset.classes else "numbers to predict"
+    if dataset.outputs:
+        kind = f"{len(dataset.outputs)} {'labels' if dataset.labels else 'numbers'} to predict"
     test = "no test part" if dataset.x_test is None else f"a test part of {len(dataset.x_test)}"
+    test += "" if dataset.x_val is None else f", a validation part of {len(dataset.x_val)}"
     return f"{dataset.name}: {len(dataset.x)} samples of {shape_words(dataset.x.shape[1:])}, {kind}, {test}"
 
 
@@ -47,14 +46,12 @@ def layer_rows(net: Layer, input_shape: Shape, params: Mapping[str, Any]) -> lis
 
     A container that does not tell the shapes within it is one layer.
     """
-    shapes, children = net.child_shapes(input_shape), net.children()
-    layers = {f"{name}.": (children[name], shape) for name, shape in shapes.items()} or {"": (net, input_shape)}
+    shapes = net.child_shapes(input_shape)
     sizes: Counter[str] = Counter()
     for name, array in params.items():
-        sizes[f"{name.partition('.')[0]}." if shapes else ""] += math.prod(array.shape)
-    rows = []
-    for i, (prefix, (layer, shape)) in enumerate(layers.items()):
-        size = sizes[prefix]
-        out_shape = list(layer.init(ShapesOnly(), shape)[1])
-        rows.append({"index": i, "layer": layer_words(layer), "output_shape": out_shape, "parameters": size})
-    return rows
+        sizes[name.partition(".")[0] if shapes else ""] += math.prod(array.shape)
+    rows = [row for row in summary(net, input_shape).rows if "." not in row.path]
+    return [
+        {"index": i, "layer": row.layer, "output_shape": list(row.output_shape), "parameters": sizes[row.path]}
+        for i, row in enumerate(rows)
+    ]

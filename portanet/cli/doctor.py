@@ -41,7 +41,7 @@ def _show(found: dict[str, Any]) -> None:
     click.echo()
     for one in found["backends"]:
         if not one["usable"]:
-            click.echo(f"{one['name']}: {one['reason']}" + (f"; mend: {one['mend']}" if one["mend"] else ""))
+            click.echo(f"{one['name']}: {one['reason']}" + (f"; fix: {one['fix']}" if one["fix"] else ""))
     auto = found["auto"]
     click.echo(f"auto takes {auto['backend']} ({auto['why']})")
     click.echo(f"BLAS: {_blas(found['blas'])}")

@@ -44,7 +44,8 @@ def export(
     """Write a trained network for ONNX, torch, or NumPy alone.
 
     RUN is a run folder or a .safetensors file. torch's file is a state_dict; the torch.nn.Sequential that it belongs to
-    is printed on stderr. numpy writes a script and its weights beside it. The paths of what is written are printed.
+    is printed on stderr. numpy writes a script and its weights beside it. The paths of what is written are printed. Of
+    a network for a table with text, dates or gaps, onnx and numpy take the columns as they are in the table.
     """
     from portanet import export as to
     from portanet.cli import stored
@@ -56,10 +57,10 @@ def export(
         message = f"--raw: --to {form} has no use for it: there the network ends in front of the loss; leave it out"
         raise ConfigError(message)
     net = stored.model(run, which, any_size=any_size)
-    if net.columns is not None and not net.columns.plain:
+    if form in ("torch", "npz") and net.columns is not None and not net.columns.plain:
         message = (
-            f"{run}: exports do not hold what the columns of a table with text, dates or gaps are turned into; predict "
-            "with portanet predict, or with portanet.load and its columns.encode"
+            f"{run}: --to {form} holds weights alone, and not what the columns of a table with text, dates or gaps are "
+            "turned into; take --to onnx or --to numpy, which do"
         )
         raise ConfigError(message)
     place = Path(run)
@@ -81,9 +82,12 @@ def export(
         return
     for path in written:
         echo(str(path))
+    if net.pictures is not None:
+        say(f"pictures are to be brought to their form first: {net.pictures.in_words()}; values from 0 to 255")
     if form == "torch":
         say("its torch.nn.Sequential:")
         for line in to.torch_code(net).splitlines():
             say(line)
     elif form == "numpy":
-        say(f"to predict: python {file} SAMPLES.npy")
+        taken = "SAMPLES.npy" if net.columns is None or net.columns.plain else "TABLE.csv"
+        say(f"to predict: python {file} {taken}")

@@ -14,7 +14,13 @@ from portanet.data.files import reworded
 from portanet.errors import DataError, need
 from portanet.files.onnx_counts import check_onnx
 
-_TOLD = {"input_shape": "samples", "output": "gives", "portanet": "portanet", "portanet_version": "portanet"}
+_TOLD = {
+    "input_shape": "samples",
+    "pictures": "pictures",
+    "output": "gives",
+    "portanet": "portanet",
+    "portanet_version": "portanet",
+}
 """What exporters write into the metadata, and what it is called here."""
 
 _AXES = 32  # of an array: more are not shown
@@ -45,7 +51,7 @@ def _safetensors(path: Path) -> dict[str, Any] | None:
     try:
         about, shapes = foreign_header(path)
     except DataError:
-        return None  # a damaged file of portanet's own is told by whoever loads it
+        return None  # a damaged file of portanet's own is reported by the loader
     return None if "portanet" in about else {"arrays": _rows(shapes), "metadata": about}
 
 
@@ -106,8 +112,8 @@ def show(found: dict[str, Any]) -> None:
     echo(f"{found['file']}: {kind}, {found['bytes'] / 1e6:.2f} MB")
     rows = [(row["name"], _shape(row["shape"]), row["dtype"]) for row in found["arrays"]]
     numbers = sum(math.prod(row["shape"]) for row in found["arrays"])
-    told = f"{numbers:,} numbers" if 0 <= numbers < 1 << 63 else "more numbers than a file can hold"
-    print_table(["array", "shape", "type"], [*rows, ("all", told, "")])
+    size = f"{numbers:,} numbers" if 0 <= numbers < 1 << 63 else "more numbers than a file can hold"
+    print_table(["array", "shape", "type"], [*rows, ("all", size, "")])
     for name in ("inputs", "outputs"):
         for value in found.get(name, ()):
             echo(f"{name[:-1]:8} {value['name']} {_shape(value['shape'])} {value['dtype']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from portanet.cli.output import print_json, print_table
-from portanet.cli.parameters import json_option
+from portanet.cli.parameters import LAYERS, json_option
 from portanet.errors import CheckError, ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -19,15 +20,38 @@ Checks = Callable[[], "list[GradientCheck]"]
 
 
 @click.command()
-@click.argument("what", metavar="[LAYER|RUN]", required=False)
+@click.argument("what", metavar="[LAYER|RUN|FILE.py:CLASS]", required=False)
+@click.option("--shape", type=LAYERS, help="Your own layer or loss: shape of a sample or prediction, 4 or 8,8,3.")
+@click.option(
+    "--target",
+    type=click.Choice(["classes", "shares", "yesno", "counts", "numbers"]),
+    help="Your own loss: what it takes. Default: classes with a Softmax in it, yesno with a Sigmoid, else numbers.",
+)
+@click.option("--whole-numbers", type=click.IntRange(min=2), metavar="N", help="Your own layer: inputs 0 to N - 1.")
 @json_option
-def gradcheck(what: str | None, *, json_wanted: bool) -> None:
+def gradcheck(
+    what: str | None, shape: Any, target: str | None, whole_numbers: int | None, *, json_wanted: bool
+) -> None:
     """Compare gradients with central differences.
 
     Of all layers, of the one that is named (Dense, ReLU, ...), or of a trained network. It is done in float64 on NumPy;
     an error beyond 1e-6 exits with code 7.
+
+    A layer or loss of your own is named by its file, `portanet gradcheck homework.py:MyLayer --shape 4`, with plain
+    arguments where it needs them, 'homework.py:MyLayer(3)', or by its name after --import. What it returns is checked,
+    its gradients on NumPy, and its results on torch and array-api-strict, if these are installed. The file is run.
     """
-    from portanet.cli import stored
+    from portanet.cli import homework, stored
+
+    if shape is not None and what is not None:
+        _grade(what, shape, target, whole_numbers, json_wanted=json_wanted)
+        return
+    if what is not None and homework.named(what):
+        message = f"{what}: expected the shape of a sample or prediction too; give --shape 4, or --shape 8,8,3"
+        raise ConfigError(message)
+    if (shape, target, whole_numbers) != (None, None, None):
+        message = "--shape, --target and --whole-numbers are for a layer or loss of your own; name it, with its --shape"
+        raise ConfigError(message)
 
     cases = _of_run(what) if what is not None and (stored.is_stored(what) or "/" in what) else _of_layers(what)
     rows: list[dict[str, Any]] = []
@@ -51,14 +75,39 @@ def gradcheck(what: str | None, *, json_wanted: bool) -> None:
         raise CheckError(message)
 
 
+def _grade(what: str, shape: Any, target: str | None, whole_numbers: int | None, *, json_wanted: bool) -> None:
+    """Check a layer or loss of the user's own, and print what was found."""
+    from portanet.cli import homework
+    from portanet.verify.grading import grade
+
+    found = grade(homework.made(what), shape, target=target or "", whole_numbers=whole_numbers or 0)
+    if json_wanted:
+        print_json([dataclasses.asdict(one) for one in found])
+    else:
+        cells = [
+            (one.backend, one.array or "-", one.skipped or ("failed" if one.error is None else f"{one.error:.1e}"))
+            for one in found
+        ]
+        print_table(["backend", "array", "relative error"], cells, right=[2])
+    problems = [one.problem for one in found if one.problem]
+    if problems:
+        message = f"{what}: {problems[0]}"
+        raise CheckError(message)
+
+
 def _of_layers(wanted: str | None) -> dict[str, Checks]:
+    from portanet.layers.config import LAYERS as KNOWN
+    from portanet.losses import LOSSES
     from portanet.random import generator
     from portanet.verify.cases import LAYERS
     from portanet.verify.gradient_check import gradcheck as check
 
     by_small = {name.lower(): name for name in LAYERS}
     if wanted is not None and wanted.lower() not in by_small:
-        raise ConfigError(unknown("layer", wanted, LAYERS) + "; or give a run folder")
+        if wanted in {**KNOWN, **LOSSES}:  # of --import
+            message = f"{wanted}: expected the shape of a sample or prediction too; give --shape 4, or --shape 8,8,3"
+            raise ConfigError(message)
+        raise ConfigError(unknown("layer", wanted, LAYERS) + "; or give a run folder, or FILE.py:CLASS")
     names = list(LAYERS) if wanted is None else [by_small[wanted.lower()]]
     found: dict[str, Checks] = {}
     for name in names:

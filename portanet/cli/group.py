@@ -11,11 +11,27 @@ from typing import Any
 import click
 
 import portanet
+from portanet.cli.following import followed
 from portanet.cli.imports import import_option
 from portanet.cli.ranks import refuse_several
 from portanet.errors import unknown
 
-ORDER = ("train", "tune", "cv", "evaluate", "predict", "export", "convert", "info", "plot", "doctor", "agree", "bench")
+ORDER = (
+    "examples",
+    "train",
+    "tune",
+    "cv",
+    "evaluate",
+    "predict",
+    "show",
+    "export",
+    "convert",
+    "info",
+    "plot",
+    "doctor",
+    "agree",
+    "bench",
+)
 """The order in which commands are listed; others come after these."""
 
 
@@ -33,7 +49,10 @@ def _commands() -> dict[str, str]:
 HELP = _commands()
 """The first line of each command's help: shown without importing the command."""
 
-NAMES = ("train", "tune", "cv", "evaluate", "predict", "export", "info", "plot", "agree", "gradcheck")
+NAMES = (
+    *("train", "tune", "cv", "evaluate", "predict", "show", "export", "info", "plot", "agree", "gradcheck"),
+    "reproduce",
+)
 """The commands that load a network or take the name of a layer, loss, optimizer or schedule: they have --import."""
 
 JOINS = ("train",)
@@ -60,6 +79,8 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"portanet.cli.{cmd_name}"), cmd_name)
         if all(option.name != "debug" for option in command.params):
             command.params += [*([import_option()] if cmd_name in NAMES else []), _debug_option()]
+            if command.callback is not None:
+                command.callback = followed(cmd_name, command.callback)
         return command
 
     def resolve_command(
@@ -97,7 +118,8 @@ group = _LazyGroup(
     name="portanet",
     params=[_debug_option()],
     help="Train, use and check neural networks on NumPy, CuPy, torch or JAX.",
-    epilog="Results go to stdout, all else to stderr. Help on a command: portanet COMMAND --help",
+    epilog="Results go to stdout, all else to stderr. Help on a command: portanet COMMAND --help. What to try: "
+    "portanet examples",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 group = click.version_option(portanet.__version__, prog_name="portanet")(group)

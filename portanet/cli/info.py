@@ -1,4 +1,4 @@
-"""``portanet info``: Describe a run, a model's file, or data."""
+"""``portanet info``: Describe a run, a folder of runs, a model's file, or data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from portanet.cli import columns
+from portanet.cli import columns, pictures
 from portanet.cli.output import echo, numbers, print_json, print_table
 from portanet.cli.parameters import any_size_option, column_option, json_option, task_option, which_option
 from portanet.errors import DataError
@@ -26,23 +26,24 @@ _LARGEST = 1 << 20  # bytes of a report
 
 
 @click.command()
-@click.argument("what", metavar="RUN|FILE|DATA")
+@click.argument("what", metavar="RUN|RUNS|FILE|DATA")
 @which_option
 @any_size_option
 @column_option
 @task_option
 @columns.table_options
+@pictures.picture_options
 @json_option
 def info(
     what: str, which: str, target: str | None, task: Any, *, any_size: bool, json_wanted: bool, **table: Any
 ) -> None:
-    """Describe a run, a model's file, or data.
+    """Describe a run, a folder of runs, a model's file, or data.
 
-    Of a network its layers, classes and size are printed; of data their samples and classes, and what the columns of a
-    table are taken for; of what is exported, and
+    The runs in a folder are listed with their results, the best first. Of a network its layers, classes and size are
+    printed; of data their samples and classes, and what the columns of a table are taken for; of what is exported, and
     of other programs' files (.onnx, .safetensors, .npz), what comes in and out, and the arrays.
     """
-    from portanet.cli import foreign, stored
+    from portanet.cli import foreign, runs, stored
 
     exported = foreign.describe(Path(what))
     if exported is not None:
@@ -50,11 +51,13 @@ def info(
     elif stored.is_stored(what):
         found = _of_model(stored.find(what, which), Path(what), any_size=any_size)
         show = _show_model
+    elif runs.is_runs(Path(what)):
+        found, show = runs.describe(Path(what), _report), runs.show
     else:
         found = _of_data(what, target, task, SimpleNamespace(**table))
         show = _show_data
     if json_wanted:
-        print_json({key: value for key, value in found.items() if key != "lines"})
+        print_json({key: value for key, value in found.items() if key not in ("lines", "form")})
     else:
         show(found)
 
@@ -79,6 +82,7 @@ def _of_model(file: Path, place: Path, *, any_size: bool) -> dict[str, Any]:
         "dtype": net.dtype,
         "seed": net.seed,
         **_columns(net.columns),
+        **({} if net.pictures is None else {"pictures": net.pictures.as_dict(), "form": net.pictures.in_words()}),
         "layers": layer_rows(net.net, net.input_shape or (), net.params),
         **({"report": _report(report)} if report is not None and report.is_file() else {}),
     }
@@ -106,7 +110,8 @@ def _of_data(source: str, target: str | None, task: Any, options: Any) -> dict[s
     from portanet.data import fingerprint, load
     from portanet.data.planned import plan_of
 
-    data = load(source, target=target, task=task, reading=columns.reading(options))
+    form = pictures.form(options)
+    data = load(source, target=target, task=task, reading=columns.reading(options), pictures=form)
     plan = plan_of(data, None, columns.wishes(options), columns.reading(options))
     columns.check_table(options, data, plan)
 
@@ -128,6 +133,7 @@ def _of_data(source: str, target: str | None, task: Any, options: Any) -> dict[s
         "features": list(data.features),
         **_columns(plan),
         "train": part(data.x, data.y),
+        "val": None if data.x_val is None else part(data.x_val, data.y_val),
         "test": None if data.x_test is None else part(data.x_test, data.y_test),
         "sha256": fingerprint(data),
     }
@@ -145,6 +151,8 @@ def _show_model(found: dict[str, Any]) -> None:
     print_table(["#", "layer", "output", "parameters"], [*rows, ("", "all", "", f"{found['parameters']:,}")], right=[3])
     for line in found.get("lines", ()):
         echo(f"column   {line}")
+    if "form" in found:
+        echo(f"pictures {found['form']}")
     echo(f"loss     {found['loss']}")
     if found["classes"]:
         echo(f"classes  {', '.join(found['classes'])}")
@@ -160,14 +168,14 @@ def _show_data(found: dict[str, Any]) -> None:
 
     scale = "" if found["scale"] is None else f", 0 to {found['scale']:g}"
     echo(f"{found['name']}: {found['task']}, samples of {shape_words(tuple(found['shape']))}, {found['dtype']}{scale}")
-    parts = [name for name in ("train", "test") if found[name] is not None]
+    parts = [name for name in ("train", "val", "test") if found[name] is not None]
     rows = [("samples", *(str(found[name]["samples"]) for name in parts))]
     if found["task"] == "classification":
         rows += [(f"class {c}", *(str(found[name]["classes"][c]) for name in parts)) for c in found["train"]["classes"]]
     else:
         of = ("min", "mean", "max")
         rows += [(f"target {word}", *(f"{found[name]['target'][word]:.6g}" for name in parts)) for word in of]
-    print_table(["", *parts], rows, right=[1, 2])
+    print_table(["", *parts], rows, right=[1, 2, 3])
     for line in found.get("lines", ()):
         echo(f"column   {line}")
     if found["features"] and not found.get("lines"):

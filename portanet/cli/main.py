@@ -14,7 +14,7 @@ import click
 from portanet.cli.group import State, group
 from portanet.cli.output import logging_to_stderr, say
 from portanet.cli.ranks import begun
-from portanet.errors import DataError, OutOfMemoryError, PortanetError
+from portanet.errors import CheckError, DataError, OutOfMemoryError, PortanetError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
@@ -94,5 +94,6 @@ def _tell(error: BaseException, message: str, code: int, *, debug: bool) -> int:
     if debug:
         for line in "".join(traceback.format_exception(error)).splitlines():
             say(line)
-    say(f"Error: {message}")
+    for line in f"Error: {message}".split("\n" if isinstance(error, CheckError) else "\0"):  # it may list what failed
+        say(line)
     return code

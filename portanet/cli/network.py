@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from portanet import layers, losses
+from portanet.cli.recipe import REALMLP, made
 from portanet.cli.train_options import Options
 from portanet.data import Dataset, Plan
 from portanet.data.front import front
@@ -13,9 +14,22 @@ from portanet.errors import ConfigError, DataError
 from portanet.layers import Dense, Dropout, Flatten, Layer, Parallel, Rescale, Sequential, Standardize
 from portanet.layers.config import activation, layers_from
 from portanet.losses import LOSSES, Loss
+from portanet.recipes import Recipe
+from portanet.recipes.images import MODELS
 
 _IN_FRONT = (Rescale, Standardize, layers.Augment)  # they leave the shape as it is
-_LIKE_RELU = ("relu", "leaky_relu", "elu", "gelu", "swish", "softplus")  # they lose about half of the signal
+_LIKE_RELU = (
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "swish",
+    "softplus",
+    "mish",
+    "celu",
+    "relu6",
+    "hardswish",
+)  # they lose about half of the signal
 
 
 def choose_loss(options: Options, dataset: Dataset) -> Loss:
@@ -32,17 +46,19 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     if classes == 1:
         got = f"{dataset.name}: expected two classes or more, got {dataset.classes[0]!r} alone"
         raise DataError(got + "; choose another target, or --task regression")
-    suited = "mean_squared_error"
+    suited = "binary_cross_entropy" if dataset.labels else "mean_squared_error"
     if classes:
-        single = classes == 2 and _listed_outputs(options) != 2
+        single = classes == 2 and _listed_outputs(options) != 2 and options.recipe != REALMLP
         suited = "binary_cross_entropy" if single else "softmax_cross_entropy"
-    name = options.loss or suited
+    name = LOSSES.full(options.loss or suited)
     LOSSES.find(name, at="--loss")
     wrong = ""
     if name == "poisson" and classes:
         wrong = f"expected counts, got targets of {classes} classes; take {suited}, or --task regression"
-    if name == "softmax_cross_entropy" and not classes and dataset.y.ndim == 1:
+    if name in ("softmax_cross_entropy", "focal_cross_entropy") and not classes and dataset.y.ndim == 1:
         wrong = f"expected classes, got targets that are numbers; take {suited}, or --task classification"
+    if name == "quantile" and (classes or dataset.y.ndim > 1):
+        wrong = f"expected one target of numbers, got {'classes' if classes else 'several'}; take {suited}"
     if wrong:
         raise ConfigError(f"--loss {name}: " + wrong)
     if options.label_smoothing is None:
@@ -56,7 +72,7 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
 
 def _in_units(loss: Loss, options: Options, dataset: Dataset) -> Loss:
     """Return a loss of errors in units of the targets' standard deviation, if these are to be standardised."""
-    if dataset.classes or not options.standardize_target or not hasattr(loss, "unit"):
+    if dataset.classes or dataset.labels or not options.standardize_target or not hasattr(loss, "unit"):
         return loss
     layers_end = isinstance(options.layers, list) and not isinstance(layers_from(options.layers)[-1], Dense)
     if layers_end or activation(options.output_activation or "linear") is not None:
@@ -65,22 +81,27 @@ def _in_units(loss: Loss, options: Options, dataset: Dataset) -> Loss:
     return dataclasses.replace(loss, unit=units[0] if len(units) == 1 else tuple(units))  # type: ignore[type-var]
 
 
-def metrics(dataset: Dataset) -> list[str]:
+def metrics(dataset: Dataset, loss: Loss) -> list[str]:
     """Return the metrics that are shown beside the loss."""
-    return ["accuracy"] if dataset.classes else ["mae", "r2"]
+    if isinstance(loss, losses.Quantile):
+        return []
+    return ["accuracy"] if dataset.classes or dataset.labels else ["mae", "r2"]
+
+
+def designed(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None) -> tuple[Sequential, Recipe | None]:
+    """Return the network for the training part of a data set, and the recipe that it is trained by if there is one."""
+    found = made(options, dataset, loss, _outputs(dataset, loss), _last(dataset, loss), plan)
+    return (build(options, dataset, loss, plan), None) if found is None else (found.net, found)
 
 
 def build(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None = None) -> Sequential:
-    """Return the network for the training part of a data set, with its preprocessing in front.
+    """Return the plain network for the training part of a data set, with its preprocessing in front.
 
     That brings the training part to mean 0 and standard deviation 1: pixels all together, columns of a table one by
     one. If the loss is in units of the targets' deviation, a last layer brings the outputs to the targets' scale.
     """
     x = dataset.x
-    before = _preprocessing(dataset, plan)
-    last: list[Layer] = []
-    if getattr(loss, "unit", 1.0) != 1.0:
-        last = [Standardize.back_to(dataset.y.reshape(len(dataset.y), -1))]
+    before, last = _preprocessing(dataset, plan), _last(dataset, loss)
     if isinstance(options.layers, list):
         own = list(layers_from(options.layers))
         first: list[Layer] = [] if isinstance(own[0], Rescale | Standardize) else [before]
@@ -93,6 +114,9 @@ def build(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None = No
             own.insert(place, layers.Reshape((*x.shape[1:], 1)))
         return Sequential((*first, *own, *last))
     start = [before, *_images(options, dataset)]
+    if options.model in MODELS:
+        shape = next((layer.shape for layer in start if isinstance(layer, layers.Reshape)), x.shape[1:])
+        return Sequential((*start, *MODELS[options.model](_outputs(dataset, loss), shape), *last))
     hidden, init = activation(options.activation), _init(options, options.activation)
     after = [hidden] if hidden else []
     if options.model == "cnn":  # the convolutions of Keras's MNIST example of 2015
@@ -108,6 +132,14 @@ def build(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None = No
     return Sequential((*start, *dense, output, *([link] if link else []), *last))
 
 
+def _last(dataset: Dataset, loss: Loss) -> list[Layer]:
+    """Return what brings outputs to the scale of the targets, if the loss is in units of their deviation."""
+    if getattr(loss, "unit", 1.0) == 1.0:
+        return []
+    y = dataset.y.reshape(len(dataset.y), -1)
+    return [Standardize.back_to(y[:, [0] * _outputs(dataset, loss)] if isinstance(loss, losses.Quantile) else y)]
+
+
 def _images(options: Options, dataset: Dataset) -> list[Layer]:
     """Return what brings samples into the form of images and augments them, where that is asked for.
 
@@ -117,15 +149,15 @@ def _images(options: Options, dataset: Dataset) -> list[Layer]:
         If the samples are no images.
     """
     asked = [name for name in ("shift", "rotate", "flip") if getattr(options, name)]
-    if options.model != "cnn" and not asked:
+    if options.model == "mlp" and not asked:
         return []
     shape = dataset.x.shape[1:]
     side = math.isqrt(shape[0])
     if len(shape) == 1 and dataset.scale is not None and side * side == shape[0]:
         shape = (side, side)  # pixels in a row, as in MNIST's CSV
     if len(shape) == 1:
-        cnn = options.model == "cnn"
-        place, hint = ("--model cnn", "take --model mlp") if cnn else (f"--{asked[0]}", "leave it out")
+        named = options.model != "mlp"
+        place, hint = (f"--model {options.model}", "take --model mlp") if named else (f"--{asked[0]}", "leave it out")
         message = f"{place}: expected images, got {dataset.name} with rows of {shape[0]} features; {hint}"
         raise DataError(message)
     shape = shape if len(shape) == 3 else (*shape, 1)
@@ -137,7 +169,7 @@ def check_outputs(outputs: int, dataset: Dataset, loss: Loss) -> None:
     """Raise ConfigError, with both numbers, if a custom network has not as many outputs as the targets need."""
     expected = {_outputs(dataset, loss)}
     if len(dataset.classes) == 2:  # one output parts two classes as well as two do, but a softmax of one is always 1
-        expected |= {2} if isinstance(loss, losses.SoftmaxCrossEntropy) else {1, 2}
+        expected |= {2} if loss.output is layers.Softmax else {1, 2}
     if outputs not in expected:
         what = f"{len(dataset.classes)} classes" if dataset.classes else "such targets"
         numbers = " or ".join(map(str, sorted(expected)))
@@ -163,6 +195,8 @@ def _preprocessing(dataset: Dataset, plan: Plan | None) -> Layer:
 
 
 def _outputs(dataset: Dataset, loss: Loss) -> int:
+    if isinstance(loss, losses.Quantile):
+        return len(loss.taus)
     if not dataset.classes:
         return int(dataset.y.shape[1]) if dataset.y.ndim > 1 else 1
     single = len(dataset.classes) == 2 and isinstance(loss, losses.BinaryCrossEntropy)

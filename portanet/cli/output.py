@@ -16,6 +16,7 @@ import click
 from portanet.names import escaped, escaped_json
 
 _MANY = 1000  # rows
+_CHOICE = "portanet.backends"  # the logger of the line that says which backend "auto" took
 
 
 def say(line: str) -> None:
@@ -91,20 +92,22 @@ class _ToStderr(logging.Handler):
 @contextlib.contextmanager
 def logging_to_stderr() -> Iterator[None]:
     """Print the library's messages on stderr as long as the block runs."""
-    logger = logging.getLogger("portanet")
-    handler, level = _ToStderr(), logger.level
+    logger, choice = logging.getLogger("portanet"), logging.getLogger(_CHOICE)
+    handler, levels = _ToStderr(), (logger.level, choice.level)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(level)
+        logger.setLevel(levels[0])
+        choice.setLevel(levels[1])
 
 
 def only_warnings() -> None:
-    """Leave out what the library tells by the way, until this command ends."""
+    """Print no information, and not which backend was chosen, until this command ends."""
     logging.getLogger("portanet").setLevel(logging.WARNING)
+    logging.getLogger(_CHOICE).setLevel(logging.ERROR)
 
 
 def _finite(value: Any) -> Any:

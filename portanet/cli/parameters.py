@@ -65,6 +65,13 @@ def _steps_or_time(value: Any) -> str:
     return text
 
 
+def _image_size(value: Any) -> str:
+    from portanet.data.pictures.form import size_of
+
+    size_of(str(value))  # raises ValueError if it is none
+    return str(value)
+
+
 def _quiet(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
     if value:
         only_warnings()
@@ -75,6 +82,7 @@ EVERY = _Form("steps|time", "a number of steps, or a time such as 30s or 10m,", 
 LAYERS = _Form("sizes", "sizes such as 500,150, or none for no hidden layer;", _sizes)
 DURATION = _Form("time", "a time such as 30s, 10m or 2h,", seconds)
 BATCH_SIZE = _Form("n|full|auto", "a whole number of 1 or more, full or auto,", _batch_size)
+IMAGE_SIZE = _Form("side|WxH", "a size in pixels such as 28, or 32x24 for width x height,", _image_size)
 FILE = click.Path(path_type=Path)
 OUT = _Out(path_type=Path)
 
@@ -95,7 +103,9 @@ backend_option = click.option(
 json_option = click.option("--json", "json_wanted", is_flag=True, help="Print the result as JSON.")
 quiet_option = click.option("--quiet", is_flag=True, callback=_quiet, help="Print warnings and the result alone.")
 part_option = click.option(
-    "--part", type=click.Choice(["test", "train"]), help="Which part of DATA. Default: test where there is one."
+    *("--part",),
+    type=click.Choice(["test", "val", "train"]),
+    help="Which part of DATA. Default: test where there is one, else val, else train.",
 )
 which_option = click.option(
     "--which", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Which weights of a run."
@@ -107,7 +117,9 @@ target_option = click.option(
     "--target", metavar="COLUMN", help="Tables: the target's column. Default: the one that the run was trained on."
 )
 column_option = click.option(
-    "--target", metavar="COLUMN", help="Tables: the target's column, by name, index from 0, first or last."
+    "--target",
+    metavar="COLUMN",
+    help="Tables: the target's column, by name, index from 0, first or last; or several, A,B, of numbers or of yes/no.",
 )
 task_option = click.option(
     "--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     type=OUT,
     help="A .png, .svg or .pdf for the curves, or a folder. Default: RUN/plots; the curves of several: here.",
 )
+@click.option("--force", is_flag=True, help="Replace pictures that are there already.")
 @json_option
-def plot(runs: tuple[Path, ...], data: str | None, target: str | None, out: Path | None, json_wanted: bool) -> None:
+def plot(
+    runs: tuple[Path, ...], data: str | None, target: str | None, out: Path | None, *, force: bool, json_wanted: bool
+) -> None:
     """Draw the curves of one RUN, or of several in one picture.
 
     With --data also the confusion matrix, and the worst mistakes or the decision boundary where the data are images or
-    points. A RUN is a folder that `portanet train` wrote. The paths of the pictures are printed.
+    points; of samples that were held out where there are any. A RUN is a folder that `portanet train` wrote. The paths
+    of the pictures are printed. Only those in RUN/plots are replaced; the curves of several runs take a new name.
     """
     file = out if out is not None and out.suffix and not out.is_dir() else None
     if target is not None and data is None:
@@ -47,20 +52,43 @@ def plot(runs: tuple[Path, ...], data: str | None, target: str | None, out: Path
     alone = len(named) == 1
     together = curves(next(iter(rows.values())) if alone else rows)
     if file is not None:
+        _refuse_taken([file], force=force)
         save(together, file)
         written = [file]
     else:
         # All is drawn before anything is written: data that do not fit a run leave no half of the pictures.
         mistakes = {name: {} if data is None else _mistakes(run, data, target) for name, run in named.items()}
-        written = save_all({"curves": together}, out or (plots_of(runs[0], ["curves"]) if alone else Path()))
-        for name, run in named.items():
-            folder = plots_of(run, mistakes[name]) if out is None else out if alone else out / name.replace("/", "-")
+        folders = {
+            name: plots_of(run, mistakes[name]) if out is None else out if alone else out / name.replace("/", "-")
+            for name, run in named.items()
+        }
+        place, title = out or (plots_of(runs[0], ["curves"]) if alone else Path()), "curves"
+        if out is None and not alone and not force:
+            title = next(name for i in itertools.count(1) if not (place / f"{(name := _numbered(i))}.png").exists())
+        if out is not None:
+            own = [folders[name] / f"{picture}.png" for name in named for picture in mistakes[name]]
+            _refuse_taken([place / "curves.png", *own], force=force)
+        written = save_all({title: together}, place)
+        for name, folder in folders.items():
             written += save_all(mistakes[name], folder) if mistakes[name] else []
     if json_wanted:
         print_json({"files": [str(path) for path in written]})
     else:
         for path in written:
             echo(str(path))
+
+
+def _numbered(i: int) -> str:
+    return "curves" if i == 1 else f"curves-{i}"
+
+
+def _refuse_taken(files: list[Path], *, force: bool) -> None:
+    from portanet.files.atomic import replaces
+
+    for file in files:
+        if not force and file.exists() and replaces(file):
+            message = f"{file}: it is there already; replace it by --force, or name another place by -o"
+            raise ConfigError(message)
 
 
 def _named(runs: tuple[Path, ...]) -> dict[str, Path]:
@@ -72,12 +100,12 @@ def _named(runs: tuple[Path, ...]) -> dict[str, Path]:
 
 def _mistakes(run: Path, data: str, target: str | None) -> dict[str, Figure]:
     """Return the pictures of a run's best network on these data, by name."""
-    from portanet.cli import stored
+    from portanet.cli import held_out, stored
     from portanet.plot import draw
 
     trainer = stored.model(str(run))
-    dataset = stored.data_for(trainer, str(run), data, target)
-    figures = draw(trainer, dataset)
+    dataset, of = held_out.parts(run, stored.data_for(trainer, str(run), data, target))
+    figures = draw(trainer, dataset, of=of)
     if not figures:
         say(f"plot: {data}: its targets are no classes; the curves alone are drawn for {run}")
     return figures

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,24 +20,40 @@ from portanet.cli.parameters import (
     target_option,
     which_option,
 )
-from portanet.errors import ConfigError
+from portanet.cli.pictures import skip_broken_option
+from portanet.errors import ConfigError, DataError
+from portanet.names import escaped
 
 if TYPE_CHECKING:
+    from portanet.data.pictures.files import Picture
     from portanet.training.model import Model
 
-_ROWS = 4096  # turned into text at once: as Python's numbers and text they take ten times the memory
+_ROWS = 4096  # predicted and turned into text at once: as Python's numbers and text they take ten times the memory
+_PICTURES, _BYTES = 256, 64 << 20  # at once, at most
+
+_Answer = Callable[[Any], list[list[str]]]
+"""Makes the cells of a row for each of some samples."""
 
 
 @click.command()
 @click.argument("run")
-@click.argument("data")
+@click.argument("data", metavar="DATA|PATH...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write. Default, or -: standard output.",
 )
-@click.option("--proba", is_flag=True, help="A column of probabilities a class, instead of the label.")
+@click.option(
+    "--proba", is_flag=True, help="A column of probabilities a class, instead of the label; for pictures, after it."
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Numbers: add two columns, the bounds of an interval that holds such a share of the targets, for example 0.9. "
+    "Its width comes from the errors on the run's validation samples.",
+)
 @click.option(
     "--escape-formulas",
     is_flag=True,
@@ -46,11 +63,12 @@ _ROWS = 4096  # turned into text at once: as Python's numbers and text they take
 @which_option
 @target_option
 @stream_option
+@skip_broken_option
 @backend_option
 @any_size_option
 def predict(
     run: str,
-    data: str,
+    data: tuple[str, ...],
     out: Path | None,
     part: str | None,
     which: str,
@@ -58,51 +76,117 @@ def predict(
     backend: str,
     *,
     stream: bool | None,
+    skip_broken: bool,
     any_size: bool,
     proba: bool,
+    interval: float | None,
     escape_formulas: bool,
 ) -> None:
     """Write a trained network's predictions for DATA as CSV.
 
-    A row a sample, numbered from 0: its label, or the predicted numbers. RUN is a run folder or a .safetensors file.
-    A table may lack the target's column. Open the file of a stranger's network in a spreadsheet only if it was written
-    with --escape-formulas: its names may be formulas.
+    A row a sample, numbered from 0: its label, or the predicted numbers. Of pictures, the file, its label and the
+    probability of that: any number of PATHs, each a file, a folder (by class or not), a pattern such as 'new/*.jpg', or
+    a zip. RUN is a run folder or a .safetensors file. A table may lack the target's column. Open the file of a
+    stranger's network in a spreadsheet only if it was written with --escape-formulas: its names may be formulas.
     """
-    from portanet.cli import stored, unlabelled
+    from portanet.cli import intervals, stored, unknown_pictures
     from portanet.files.atomic import replacing
 
     net = stored.model(run, which, backend, any_size=any_size)
+    widths = None if interval is None else intervals.widths(run, which, net, interval)
+    with unknown_pictures.found(data, part) as pictures:
+        if pictures is not None and target is not None:
+            message = f"--target {target}: it names a column of a table, and {data[0]} holds pictures; leave it out"
+            raise ConfigError(message)
+        if pictures is not None:
+            pieces = _of_pictures(net, data, pictures, proba=proba, inert=escape_formulas, skip_broken=skip_broken)
+        else:
+            x = _samples(net, run, data[0], part, target, stream=stream, skip_broken=skip_broken)
+            pieces = _of_samples(net, x, widths, proba=proba, inert=escape_formulas)
+        if out is None or str(out) == "-":
+            for piece, _ in pieces:
+                click.echo(piece, nl=False)
+            return
+        count = 0
+        with replacing(out) as file:
+            for piece, rows in pieces:
+                file.write(piece.encode())
+                count += rows
+    say(f"{out}: {count} predictions")
+
+
+def _samples(
+    net: Model, run: str, data: str, part: str | None, target: str | None, *, stream: bool | None, skip_broken: bool
+) -> Any:
+    """Return the samples of data that are no pictures, in the form that the network takes."""
+    from portanet.cli import stored, unlabelled
+
     x = None if target is not None or stream else unlabelled.read(data, net)
     if x is None:
-        dataset = stored.data_for(net, run, data, target, stream=stream)
+        dataset = stored.data_for(net, run, data, target, stream=stream, skip_broken=skip_broken)
         _, x, _ = stored.part_of(dataset, part)
-    pieces = _csv(*_table(net, stored.shaped(x, net, data), proba=proba, inert=escape_formulas))
-    if out is None or str(out) == "-":
-        for piece in pieces:
-            click.echo(piece, nl=False)
-        return
-    with replacing(out) as file:
-        for piece in pieces:
-            file.write(piece.encode())
-    say(f"{out}: {len(x)} predictions")
+    return stored.shaped(x, net, data)
 
 
-def _csv(header: list[str], values: Any, row: Callable[[Any], list[str]]) -> Iterator[str]:
-    """Yield a table as text, some rows at a time: each row is what `row` makes of one of the values."""
-    for start in range(0, len(values), _ROWS):
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if not start:
-            writer.writerow(["row", *header])
-        writer.writerows([i, *row(value)] for i, value in enumerate(values[start : start + _ROWS].tolist(), start))
-        yield text.getvalue()
+def _of_samples(
+    net: Model, x: Any, widths: list[float] | None, *, proba: bool, inert: bool
+) -> Iterator[tuple[str, int]]:
+    """Return the table as text, some rows at a time, with the number of these."""
+    header, answer = _answer(net, widths, proba=proba, inert=inert)
+
+    def pieces() -> Iterator[tuple[str, int]]:
+        for start in range(0, len(x), _ROWS):
+            own = x.read(start, min(start + _ROWS, len(x))) if hasattr(x, "read") else x[start : start + _ROWS]
+            rows = [[str(i), *cells] for i, cells in enumerate(answer(own), start)]
+            yield _csv(rows if start else [["row", *header], *rows]), len(rows)
+
+    return pieces()
 
 
-def _table(net: Model, x: Any, *, proba: bool, inert: bool) -> tuple[list[str], Any, Callable[[Any], list[str]]]:
-    """Return the names of the columns, the values (n, ...), and what makes the cells of a row of one of them.
+def _of_pictures(
+    net: Model, data: Sequence[str], pictures: list[Picture], *, proba: bool, inert: bool, skip_broken: bool
+) -> Iterator[tuple[str, int]]:
+    """Return the same for pictures: they are decoded and predicted some at a time, while the table is written."""
+    from portanet.cli import stored
+    from portanet.data.pictures.reading import in_blocks
 
-    With `inert`, names that a spreadsheet would run as a formula have an apostrophe in front.
+    name = data[0] if len(data) == 1 else "predict"
+    if not pictures:
+        message = f"{name}: expected pictures, got none"
+        raise DataError(message)
+    header, answer = _answer(net, proba=proba, inert=inert, pictures=True)
+    form, shape = stored.form_of(net, name, skip_broken=skip_broken), net.input_shape or ()
+    at_once = max(1, min(_PICTURES, _BYTES // math.prod(shape)))
+
+    def pieces() -> Iterator[tuple[str, int]]:
+        yield _csv([["file", *header]]), 0
+        for kept, x in in_blocks(name, pictures, form, at_once):
+            names = [escaped(picture.place) for picture in kept]
+            names = [_inert(own) for own in names] if inert else names
+            rows = [[own, *cells] for own, cells in zip(names, answer(stored.shaped(x, net, name)), strict=True)]
+            yield _csv(rows), len(rows)
+
+    return pieces()
+
+
+def _csv(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _answer(
+    net: Model, widths: list[float] | None = None, *, proba: bool, inert: bool, pictures: bool = False
+) -> tuple[list[str], _Answer]:
+    """Return the names of the columns, and what makes the cells of a row for each of some samples.
+
+    With `widths`, the lower and the upper bound of each number come after it. With `inert`, names that a spreadsheet
+    would run as a formula have an apostrophe in front.
     """
+    from portanet.cli import intervals
+    from portanet.data.cells import split_names
+    from portanet.training.single_class import single_class
+
     if net.places:
         expected, shape = "a network with a row of outputs for each sample", (*net.places, net.outputs)
         message = f"RUN: expected {expected}, got outputs of shape {shape}; use portanet.load(...).predict(x)"
@@ -111,15 +195,47 @@ def _table(net: Model, x: Any, *, proba: bool, inert: bool) -> tuple[list[str], 
     if not classifies and proba:
         message = "--proba: expected a network that was trained on classes; this one predicts numbers: leave it out"
         raise ConfigError(message)
+    several = () if net.columns is None else split_names(net.columns.target)
+    several = several if len(several) == net.outputs > 1 else ()
+    if not classifies:
+        header, numbers = _header(net, [_inert(name) for name in several] if inert else list(several)), _numbers(net)
+        if widths is not None:
+            header, numbers = intervals.with_bounds(header, numbers, widths, net.loss.target_range)
+        return header, lambda x: [_texts(row) for row in numbers(x)]
     names = list(net.classes) or [str(i) for i in range(max(net.outputs, 2))]
     names = [_inert(name) for name in names] if inert else names
-    if classifies and not proba:
-        return ["label"], net.predict_classes(x), lambda i: [names[i]]
-    values = net.predict(x)
-    if not classifies:
-        header = ["value"] if net.outputs == 1 else [f"value_{i}" for i in range(net.outputs)]
-        return header, values, _texts
-    return names, values, _texts if net.outputs > 1 else lambda row: _texts([1.0 - row[0], row[0]])
+    if several and several == net.classes:  # labels: each is there or not
+        answer = net.predict if proba else net.predict_classes
+        return names, lambda x: [_texts(row) for row in answer(x).tolist()]
+    if pictures:
+        more = names if proba else []
+        return ["label", "probability", *more], lambda x: [
+            [names[best], *_texts([row[best], *(row if proba else [])])]
+            for row in _by_class(net, x)
+            for best in [max(range(len(row)), key=row.__getitem__)]
+        ]
+    if proba:
+        return names, lambda x: [_texts(row) for row in _by_class(net, x)]
+    return ["label"], lambda x: [[names[i]] for i in single_class(net, x).tolist()]
+
+
+def _header(net: Model, several: list[str]) -> list[str]:
+    """Return the names of predicted numbers: those of the targets if there are several."""
+    from portanet.losses import Quantile
+
+    if isinstance(net.loss, Quantile):
+        return [f"quantile_{tau:g}" for tau in net.loss.taus]
+    return several or (["value"] if net.outputs == 1 else [f"value_{i}" for i in range(net.outputs)])
+
+
+def _numbers(net: Model) -> Callable[[Any], list[list[float]]]:
+    return lambda x: net.predict(x).reshape(len(x), -1).tolist()
+
+
+def _by_class(net: Model, x: Any) -> list[list[float]]:
+    """Return for each sample the probabilities of all classes."""
+    rows: list[list[float]] = net.predict(x).tolist()
+    return rows if net.outputs > 1 else [[1.0 - row[0], row[0]] for row in rows]
 
 
 def _inert(name: str) -> str:

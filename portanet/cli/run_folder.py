@@ -1,4 +1,4 @@
-"""The folder that a training leaves behind. It is never written over, and each file in it is whole or not there."""
+"""The folder of a run. It is never written over, and each file in it is whole or not there."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ logger = logging.getLogger("portanet")
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 CONFIG, METRICS, ENVIRONMENT, REPORT = "config.toml", "metrics.jsonl", "environment.json", "report.json"
-COLUMNS = "columns.json"
+COLUMNS, RESIDUALS = "columns.json", "residuals.json"
 
 CHECKPOINT = "checkpoint/training.safetensors"
 
 _LOCK = ".lock"
 _PICTURES = tuple(f"plots/{name}.png" for name in ("curves", "confusion", "worst", "decision_boundary"))
-_NAMES = (_LOCK, CONFIG, METRICS, ENVIRONMENT, REPORT, BEST, LAST, CHECKPOINT, *_PICTURES)
+_NAMES = (_LOCK, CONFIG, METRICS, ENVIRONMENT, REPORT, COLUMNS, RESIDUALS, BEST, LAST, CHECKPOINT, *_PICTURES)
 """All that is read or written in a run's folder."""
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}  # of a network's file system

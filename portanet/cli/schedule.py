@@ -10,12 +10,12 @@ from portanet.schedules import SCHEDULES, Plateau, Schedule, WarmUp, get
 
 
 def parse(text: str) -> Schedule:
-    """Return the schedule that `text` describes: its name, and behind a colon its options.
+    """Return the schedule that `text` describes: its name, and after a colon its options.
 
     Raises
     ------
     ConfigError
-        If the name or an option is unknown (the nearest known one is told), or a value does not fit.
+        If the name or an option is unknown (the nearest known one is named), or a value does not fit.
     """
     name, _, rest = text.partition(":")
     name = name.strip() if name.strip() in SCHEDULES else name.strip().replace("_", "-")
@@ -24,7 +24,7 @@ def parse(text: str) -> Schedule:
     for word in rest.split(",") if rest else ():
         key, equals, value = (part.strip() for part in word.partition("="))
         if not equals:
-            message = f"schedule {text!r}: expected options such as gamma=0.5 behind the colon, got {word!r}"
+            message = f"schedule {text!r}: expected options such as gamma=0.5 after the colon, got {word!r}"
             raise ConfigError(message)
         if key not in takes:
             raise ConfigError(f"schedule {text!r}: " + unknown("option", key, takes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,19 @@ from portanet import backends
 from portanet.cli.config import read_toml
 from portanet.cli.describe import shape_words
 from portanet.cli.run_folder import BEST, CONFIG, LAST
-from portanet.data import Dataset, Table, load
+from portanet.data import Dataset, Pictures, Table, load
+from portanet.data.pictures.form import form_for
 from portanet.data.planned import encoded
+from portanet.data.source import is_of_pictures
 from portanet.errors import ConfigError, DataError
 from portanet.files.regular import own_file
+from portanet.layers import Rescale
 from portanet.training.load import load as load_model
 from portanet.training.model import Model
+
+logger = logging.getLogger("portanet")
+
+_FAR = 30.0  # standard deviations that white is from the mean of what a network was trained on, at most
 
 _TABLE = re.compile(r"\.(csv|tsv|txt|data)(\.gz)?$", re.IGNORECASE)
 
@@ -56,20 +64,41 @@ def model(path: str, which: str = "best", backend: str = "numpy", *, any_size: b
 
 def target_of(path: str, data: str) -> str | None:
     """Return the target's column that a run was trained on, for the same kind of data: another table."""
-    config = own_file(path if Path(path).is_dir() else Path(path).parent, CONFIG)
-    if not config.is_file():
-        return None
-    try:
-        options = read_toml(config, follow=False)
-    except ConfigError as error:  # the run's own file, and none that the user gave for options
-        raise DataError(str(error)) from None
+    options = _config(path)
     alike = Path(str(options.get("data"))).suffixes[-1:] == Path(data).suffixes[-1:] and Path(data).is_file()
     target = options.get("target")
     return str(target) if alike and target is not None else None
 
 
-def data_for(net: Model, path: str, source: str, target: str | None, *, stream: bool | None = False) -> Dataset:
+def trained_on(path: str) -> str | None:
+    """Return the name or path of the data that a run was trained on; None for a file of weights that lies alone."""
+    data = _config(path).get("data")
+    return None if data is None else str(data)
+
+
+def _config(path: str) -> dict[str, Any]:
+    """Return the configuration of the run at `path`, a folder or a file in it; an empty one if there is none."""
+    config = own_file(path if Path(path).is_dir() else Path(path).parent, CONFIG)
+    if not config.is_file():
+        return {}
+    try:
+        return read_toml(config, follow=False)
+    except ConfigError as error:  # the run's own file, and none that the user gave for options
+        raise DataError(str(error)) from None
+
+
+def data_for(
+    net: Model,
+    path: str,
+    source: str,
+    target: str | None,
+    *,
+    stream: bool | None = False,
+    skip_broken: bool = False,
+) -> Dataset:
     """Return the data set at `source`, its labels numbered as the network at `path` numbers its classes.
+
+    Pictures are brought to the form that the network takes.
 
     Raises
     ------
@@ -84,12 +113,39 @@ def data_for(net: Model, path: str, source: str, target: str | None, *, stream: 
     # Labels of classes that are not known are refused below, whatever they look like.
     task: Any = "classification" if named else None if plan is None else "regression"
     reading = plan.as_read() if plan is not None and is_table(source) else None
-    found = load(source, target=target, task=task, stream=stream, reading=reading)
+    pictures = Pictures(skip_broken=skip_broken)
+    if is_of_pictures(source):
+        pictures = form_of(net, source, skip_broken=skip_broken)
+    found = load(source, target=target, task=task, stream=stream, reading=reading, pictures=pictures)
     if plan is not None and (found.features or isinstance(found.x, Table)):
         found = encoded(found, plan)
+    if found.outputs:
+        return found
     if net.classes:
         return found.with_classes(net.classes)
     return found if named or not found.classes or net.outputs > 1 else _as_numbers(found)
+
+
+def form_of(net: Model, source: str, *, skip_broken: bool = False) -> Pictures:
+    """Return the form that pictures are to be brought to for a network; log it if it was not trained on that form.
+
+    Raises
+    ------
+    DataError
+        If its samples are no pictures.
+    """
+    shape = tuple(net.input_shape or ())
+    form = form_for(shape, net.pictures, skip_broken=skip_broken)
+    if form is None:
+        message = f"{source}: expected samples of {shape_words(shape)}, as the network was trained on, got pictures; "
+        raise DataError(message + "give data of the same form, or train a network on pictures")
+    if net.pictures is None or net.pictures.size is None:
+        logger.info("%s: pictures are brought to the form that the network takes: %s", source, form.in_words())
+    first = next(iter(net.net.children().values()), None)
+    if isinstance(first, Rescale) and abs(255 * first.scale + first.offset) > _FAR:
+        words = "%s: pictures have values from 0 to 255, and the network was trained on far smaller ones (mean %.2g)"
+        logger.warning(words, source, abs(first.offset / first.scale))
+    return form
 
 
 def is_table(source: str) -> bool:
@@ -111,14 +167,20 @@ def _as_numbers(dataset: Dataset) -> Dataset:
 
 
 def part_of(dataset: Dataset, part: str | None) -> tuple[str, Any, Any]:
-    """Return the name, the samples and the targets of a part: the test part where there is one, if none is named."""
-    part = part or ("train" if dataset.x_test is None else "test")
-    if part == "train":
-        return part, dataset.x, dataset.y
-    if dataset.x_test is None:
-        message = f"{dataset.name}: expected a test part, found none; take --part train, which is all there is"
+    """Return the name, the samples and the targets of a part: by default test, else val, else train."""
+    parts = {
+        "test": (dataset.x_test, dataset.y_test),
+        "val": (dataset.x_val, dataset.y_val),
+        "train": (dataset.x, dataset.y),
+    }
+    there = [name for name, (x, _) in parts.items() if x is not None]
+    part = part or there[0]
+    if part not in there:
+        hint = "which is all there is" if there == ["train"] else f"or --part {there[0]}"
+        word = {"val": "validation"}.get(part, part)
+        message = f"{dataset.name}: expected a {word} part, found none; take --part train, {hint}"
         raise DataError(message)
-    return part, dataset.x_test, dataset.y_test
+    return part, *parts[part]
 
 
 def shaped(x: Any, net: Model, name: str) -> Any:

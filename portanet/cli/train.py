@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from portanet.cli.config import ConfigurableCommand, config_option, from_file, resume_option
+from portanet.cli.config import config_option, from_file, resume_option
+from portanet.cli.grouped import GroupedCommand
 from portanet.cli.output import echo, numbers, print_json, say
 from portanet.cli.parameters import json_option, quiet_option
 from portanet.cli.ranks import joined, on_first
-from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options, train_options
+from portanet.cli.train_options import NAMED, NOT_OF_NAMED, OF_HIDDEN_LAYERS, Options, train_options
 from portanet.errors import ConfigError, DivergedError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from portanet.cli.training import Training
 
 
-@click.command(cls=ConfigurableCommand)
+@click.command(cls=GroupedCommand)
 @click.argument("data", default="digits")
 @train_options
 @config_option
@@ -47,11 +48,10 @@ def train(
     keep_memory()
     if isinstance(given["layers"], list):
         with from_file(ctx, resume):
-            _refuse_idle_options(ctx)
-    if given["model"] == "cnn":
-        for name, value in (("layers", (128,)), ("dropout", 0.5)):
-            if ctx.get_parameter_source(name) == ParameterSource.DEFAULT:
-                given[name] = value
+            _refuse_idle_options(ctx, given)
+    if given["model"] in NAMED and not isinstance(given["layers"], list):
+        with from_file(ctx, resume):
+            _refuse_changes(given)
     if resume is not None:  # the run has weights and a folder
         given["init_from"] = None
         with from_file(ctx, resume):
@@ -97,16 +97,42 @@ def _train(
     if options.plots and (ranks is None or ranks.rank == 0):
         for path in training.draw(folder):
             tell(f"plot     {path}")
-    if report["stopped"] != "epochs":
+    if report["stopped"] == "interrupted":
+        resumed = shlex.join(["portanet", "train", "--resume", str(folder)])
+        tell(f"stopped  {training.progress()}; to continue: {resumed}")
+    elif report["stopped"] != "epochs":
         tell(f"stopped  {report['stopped']}")
     if not json_wanted:
         echo(f"{folder}  epoch {report['best_epoch']} of {report['epochs']}  {numbers(report['metrics'])}")
+    if report["stopped"] != "interrupted":
+        for line in _next(training, folder):
+            tell(line)
     ctx.exit(code)
 
 
-def _refuse_idle_options(ctx: click.Context) -> None:
+def _next(training: Training, folder: Path) -> list[str]:
+    """Return what to do with a trained network, and how to measure it if nothing was held out."""
+    run = shlex.quote(str(folder))
+    lines = []
+    if not training.held_out:
+        lines.append("hint     all numbers are of the training samples, as none were held out; to measure on others:")
+        lines.append(f"         portanet evaluate {run} NEWDATA, or train with --val-fraction 0.1")
+    path = "DATA" if training.dataset.pictures is None else "PICTURES..."
+    return [*lines, f"next     portanet predict {run} {path}"]
+
+
+def _refuse_changes(given: dict[str, Any]) -> None:
+    """Raise ConfigError for an option that would do nothing, since the network is a whole one by its name."""
+    for name in NOT_OF_NAMED:
+        if given[name] is not None:
+            option = f"--{name.replace('_', '-')}"
+            message = f"{option}: --model {given['model']} has its own layers; leave it out, or use --model cnn"
+            raise ConfigError(message)
+
+
+def _refuse_idle_options(ctx: click.Context, given: dict[str, Any]) -> None:
     """Raise ConfigError for an option that would do nothing, since the layers were listed one by one."""
     for name in OF_HIDDEN_LAYERS:
-        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT:
+        if given[name] is not None:
             where = f"but {ctx.meta['portanet.config']} lists them as [[layers]]; set it there, or leave it out"
             raise ConfigError(f"{name} says what the layers of --layers are made of, " + where)

@@ -11,6 +11,7 @@ import click
 
 from portanet.cli import columns as c
 from portanet.cli import parameters as p
+from portanet.cli import pictures
 from portanet.public import KNOWN
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,17 +19,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 OF_HIDDEN_LAYERS = ("model", "activation", "output_activation", "bias", "dropout", "init", "shift", "rotate", "flip")
 """Options that say what --layers are made of; [[layers]] in a file say it themselves."""
 
+NAMED = ("lenet", "vgg", "resnet", "depthwise")
+"""Values of --model that are whole networks."""
+
+NOT_OF_NAMED = ("layers", "activation", "bias", "dropout", "init")
+"""Options that would change nothing in these."""
+
+OF_PLAIN = (*OF_HIDDEN_LAYERS, "optimizer", "momentum")
+"""Options that the recipe realmlp does not take."""
+
 _ALL = ...  # a fleet has this option too
 
 
-def _option(shared: Any = None, *, fleet: Any = _ALL, **settings: Any) -> Any:
+def _option(shared: Any = None, *, fleet: Any = _ALL, usual: Any = None, **settings: Any) -> Any:
     """Return a field that is an option of the same name: `shared`, or click's with these settings.
 
-    An option that the commands do not have that train fleets is `fleet` for these.
+    An option that the commands do not have that train fleets is `fleet` for these. `usual` is what the recipe plain
+    takes where the user left it open.
     """
     if "default" in settings and not settings.get("is_flag"):
         settings["show_default"] = True
-    return dataclasses.field(metadata={"shared": shared, "fleet": fleet, "settings": settings})
+    metadata = {"shared": shared, "fleet": fleet, "usual": usual, "settings": settings}
+    return dataclasses.field(metadata=metadata)
 
 
 def _known(kind: str) -> str:
@@ -42,7 +54,10 @@ _FROM_1 = click.IntRange(min=1)
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is made from, in the order in which its config.toml lists it; None is what the user left open."""
+    """What a run is made from, in the order in which its config.toml lists it; None is what the user left open.
+
+    Those of `USUAL` are None until :func:`portanet.cli.recipe.filled` has chosen the recipe.
+    """
 
     data: str
     target: str | None = _option(p.column_option)
@@ -55,31 +70,52 @@ class Options:
     decimal: str | None = _option(c.decimal_option)
     encoding: str | None = _option(c.encoding_option)
     comment: str | None = _option(c.comment_option)
+    image_size: str | None = _option(pictures.image_size_option)
+    fit: str = _option(pictures.fit_option)
+    grey: bool | None = _option(pictures.grey_option)
+    skip_broken: bool = _option(pictures.skip_broken_option)
+    classes: str | None = _option(pictures.classes_option)
     stream: bool | None = _option(p.stream_option, fleet=False)
+    recipe: str | None = _option(
+        type=click.Choice(["realmlp", "plain"]),
+        help="Tables: realmlp, a network and training settings tuned on many tables (--layers, --lr, --epochs, "
+        "--batch-size and the like change single ones), or plain, the network that the options below describe. "
+        "Default: realmlp for a table in memory, unless --layers, --activation, --optimizer or another option of the "
+        "plain network is given.",
+    )
     model: str = _option(
-        fleet="mlp",
-        type=click.Choice(["mlp", "cnn"]),
-        default="mlp",
-        help="Dense layers alone, or for images two convolutions (32 and 64, 3×3), pooling and dropout before them.",
+        fleet=None,
+        usual="mlp",
+        type=click.Choice(["mlp", "cnn", *NAMED]),
+        help="Dense layers alone; for images two convolutions (32 and 64, 3×3), pooling and dropout before them (cnn), "
+        "or a whole network: LeNet-5, VGG or ResNet of small size, depthwise-separable convolutions. Default: mlp.",
     )
     layers: Any = _option(  # noqa: RUF009
-        type=p.LAYERS, default="500,150", help="Sizes of the hidden dense layers, or none. With cnn: 128."
+        usual=(500, 150),
+        type=p.LAYERS,
+        help="Sizes of the hidden dense layers, or none. Default: 500,150; with cnn 128; with realmlp 256,256,256.",
     )
-    activation: str = _option(default="relu", metavar="NAME", help=f"Of the hidden layers: {_known('activation')}.")
+    activation: str = _option(
+        usual="relu", metavar="NAME", help=f"Of the hidden layers: {_known('activation')}. Default: relu."
+    )
     output_activation: str | None = _option(
         metavar="NAME", help="Default: sigmoid for classes with a squared error, else linear."
     )
     bias: bool = _option(
-        click.option("--bias/--no-bias", default=True, show_default=True, help="Whether layers have a bias.")
+        click.option("--bias/--no-bias", default=None, help="Whether layers have a bias. Default: they have."),
+        usual=True,
     )
     dropout: float = _option(
-        type=float, default=0.0, metavar="SHARE", help="Dropout after each hidden layer. With cnn: 0.5."
+        usual=0.0,
+        type=float,
+        metavar="SHARE",
+        help="Dropout after each hidden layer. Default: 0; with cnn 0.5.",
     )
     init: str = _option(
-        default="auto",
+        usual="auto",
         metavar="NAME",
         help="Initial weights: auto (he_normal before relu and its like, else glorot_uniform), lecun_normal, "
-        "normal:0.05, ...",
+        "normal:0.05, ... Default: auto.",
     )
     init_from: str | None = _option(
         fleet=None,
@@ -88,22 +124,30 @@ class Options:
         help="Start from the weights of a run or a model's file: all that have the same name and shape here.",
     )
     shift: float = _option(
-        fleet=0.0,
+        fleet=None,
+        usual=0.0,
         type=_FROM_0,
-        default=0.0,
         metavar="PIXELS",
         help="Images: shift each in training by up to so much along both axes.",
     )
     rotate: float = _option(
-        fleet=0.0,
+        fleet=None,
+        usual=0.0,
         type=click.FloatRange(0, 180),
-        default=0.0,
         metavar="DEGREES",
         help="Images: rotate each in training by up to so much.",
     )
-    flip: bool = _option(fleet=False, is_flag=True, help="Images: mirror half of them in training, left to right.")
+    flip: bool = _option(
+        fleet=None,
+        usual=False,
+        is_flag=True,
+        default=None,
+        help="Images: mirror half of them in training, left to right.",
+    )
     loss: str | None = _option(
-        metavar="NAME", help=f"{_known('loss')}. Default: cross-entropy for classes, mean_squared_error for numbers."
+        metavar="NAME",
+        help=f"{_known('loss')}; also mse, mae, sse, bce, ce. Default: cross-entropy for classes, mean_squared_error "
+        "for numbers.",
     )
     standardize_target: bool = _option(
         click.option(
@@ -119,20 +163,26 @@ class Options:
     )
     l1: float = _option(type=_FROM_0, default=0.0, help="Penalty on the weights, l1 Σ|W|.")
     l2: float = _option(type=_FROM_0, default=0.0, help="Penalty on the weights, l2/2 Σ W².")
-    optimizer: str = _option(default="adam", metavar="NAME", help=f"{_known('optimizer')}.")
+    optimizer: str = _option(usual="adam", metavar="NAME", help=f"{_known('optimizer')}. Default: adam.")
     lr: float | None = _option(type=float, help="Learning rate. Default: the optimizer's own; 0.1 for sgd.")
     momentum: float | None = _option(type=float, help="Of sgd.")
     weight_decay: float | None = _option(type=float, help="Decoupled decay of the weights.")
     clip_norm: float | None = _option(type=float, help="Largest norm of all gradients together.")
     schedule: str = _option(
-        default="constant",
+        usual="constant",
         metavar="NAME",
         help=f"Learning rate over time: {_known('schedule')}; with options as in step:every=5,gamma=.5 or "
-        "warm-up:epochs=2,then=cosine.",
+        "warm-up:epochs=2,then=cosine. Default: constant; with realmlp coslog.",
     )
-    epochs: int = _option(type=click.IntRange(min=0), default=10)
+    epochs: int = _option(
+        usual=10,
+        type=click.IntRange(min=0),
+        help="Default: 10; with realmlp so many that there are about 4000 steps, from 16 to 256.",
+    )
     batch_size: int | str = _option(
-        type=p.BATCH_SIZE, default="128", help="Samples a step, full, or auto: a 64th of them, 16 to 256, that fits."
+        usual=128,
+        type=p.BATCH_SIZE,
+        help="Samples a step, full, or auto: a 64th of them, 16 to 256, that fits. Default: 128; with realmlp 256.",
     )
     batch_norm: str = _option(
         fleet="global",
@@ -143,7 +193,8 @@ class Options:
     val_fraction: float | None = _option(
         fleet=None,
         type=click.FloatRange(0, 1, max_open=True),
-        help="Share of the samples for validation. Default: 0.1 where --early-stop or plateau need it, else 0.",
+        help="Share of the samples for validation. Default: 0.1 where --early-stop or plateau need it, else 0; with "
+        "realmlp 0.2, at most 2000 samples.",
     )
     early_stop: int | None = _option(
         fleet=None, type=_FROM_1, metavar="N", help="Stop when val_loss has not fallen for N epochs."
@@ -178,6 +229,10 @@ _OPTIONS = {field.name: field.metadata for field in dataclasses.fields(Options) 
 
 OF_A_RUN = {name: about["fleet"] for name, about in _OPTIONS.items() if about["fleet"] is not _ALL}
 """What a training of its own has and a fleet has not, as a fleet leaves it."""
+
+
+USUAL = {name: about["usual"] for name, about in _OPTIONS.items() if about["usual"] is not None}
+"""What the recipe plain takes where the user left it open."""
 
 
 def train_options(command: F, leave_out: Collection[str] = ()) -> F:

@@ -13,18 +13,20 @@ from typing import Any
 
 from portanet import losses, optimizers
 from portanet.callbacks import Callback, EarlyStopping, TimeLimit, TrainingCheckpoint
-from portanet.cli import columns, environment, network, run_folder, schedule
+from portanet.cli import columns, environment, intervals, network, recipe, run_folder, schedule
 from portanet.cli.config import as_toml
 from portanet.cli.describe import data_in_words, network_in_words
 from portanet.cli.parameters import seconds
+from portanet.cli.pictures import load_data
 from portanet.cli.signals import Interrupts
-from portanet.cli.train_options import OF_HIDDEN_LAYERS, Options
-from portanet.data import Samples, load
+from portanet.cli.train_options import NAMED, NOT_OF_NAMED, OF_HIDDEN_LAYERS, Options
+from portanet.data import Samples
 from portanet.data.batching import prepare
 from portanet.data.planned import encoded, plan_of, without_gaps
 from portanet.distributed.ranks import Ranks
 from portanet.errors import ConfigError, DataError, DivergedError, OutOfMemoryError, PortanetError, need
 from portanet.files.atomic import write
+from portanet.recipes import Recipe
 from portanet.training import batch_size as memory
 from portanet.training.trainer import Trainer
 
@@ -39,17 +41,24 @@ class Training:
     def __init__(self, options: Options, ranks: Ranks | None = None) -> None:
         if options.plots and importlib.util.find_spec("matplotlib") is None:
             need("matplotlib", "plot", "--plots")  # raises, before hours of training
-        rates = schedule.parse(options.schedule)
+        rates = schedule.parse(options.schedule or "constant")
         watched = bool(options.early_stop) or schedule.watches_validation(rates)
         fraction = options.val_fraction
-        if watched and fraction == 0:
-            message = "--val-fraction 0: --early-stop and a plateau schedule watch the validation loss; give it a share"
-            raise ConfigError(message)
-        fraction = fraction if fraction is not None else VAL_FRACTION if watched else 0.0
         self.ranks = ranks
         reading, wishes = columns.reading(options), columns.wishes(options)
-        dataset = load(options.data, target=options.target, task=options.task, stream=options.stream, reading=reading)
+        dataset = load_data(options, reading, stream=options.stream)
+        if watched and fraction == 0 and dataset.x_val is None:
+            message = "--val-fraction 0: --early-stop and a plateau schedule watch the validation loss; give it a share"
+            raise ConfigError(message)
+        if dataset.x_val is not None and fraction:
+            message = f"--val-fraction {fraction:g}: {dataset.name} has a validation part; leave it out"
+            raise ConfigError(message)
         dataset = without_gaps(dataset, wishes) if options.missing == "drop" else dataset
+        options = recipe.filled(options, dataset)
+        rates = schedule.parse(options.schedule)
+        fraction = options.val_fraction
+        if fraction is None:
+            fraction = VAL_FRACTION if watched and dataset.x_val is None else 0.0
         if options.class_weight and not dataset.classes:
             message = "--class-weight balanced: the targets are numbers, not classes; leave it out"
             raise ConfigError(message)
@@ -59,23 +68,27 @@ class Training:
         columns.check_table(options, dataset, self.plan)
         self.dataset = encoded(dataset, self.plan)
         self._part, self._validation = self.dataset, None
+        if self.dataset.x_val is not None:
+            self._validation = (self.dataset.x_val, self.dataset.y_val)
         if rows:
             parts = [(prepare.take_rows(self.dataset.x, r), prepare.take_rows(self.dataset.y, r)) for r in rows]
             self._part, self._validation = dataclasses.replace(self.dataset, x=parts[0][0], y=parts[0][1]), parts[1]
         loss = network.choose_loss(options, self._part)
+        net, found = network.designed(options, self._part, loss, self.plan)
         self.trainer = Trainer(
-            network.build(options, self._part, loss, self.plan),
+            net,
             loss,
-            optimizer(options),
-            network.metrics(self.dataset),
+            optimizer(options, found),
+            network.metrics(self.dataset, loss),
             schedule=rates,
-            classes=self.dataset.classes,
+            classes=self.dataset.classes or (self.dataset.outputs if self.dataset.labels else ()),
             ranks=ranks,
             **{name: getattr(options, name) for name in ("backend", "dtype", "seed", "l1", "l2", "class_weight")},
         )
         self.trainer.columns = self.plan
+        self.trainer.pictures = self.dataset.pictures
         rates.prepare(self.trainer.metrics)  # what it refuses is said before a run folder is made
-        self.trainer.init(self.dataset.x.shape[1:])
+        recipe.start(found, self.trainer, tuple(self.dataset.x.shape[1:]))
         network.check_outputs(self.trainer.outputs, self.dataset, loss)
         if options.init_from is not None:
             self.trainer.load_weights(options.init_from, strict=False)
@@ -101,21 +114,28 @@ class Training:
     def in_words(self) -> list[str]:
         """Return what was decided, for the user to see."""
         o, trainer = self.options, self.trainer
+        kind = next(name for name, kind in optimizers.OPTIMIZERS.items() if type(trainer.optimizer) is kind)
         processes = "" if self.ranks is None else f", by {self.ranks.size} processes"
         return [
             f"data     {data_in_words(self.dataset)}",
             *(f"column   {line}" for line in ([] if self.plan is None else columns.plan_lines(self.plan))),
             f"network  {network_in_words(trainer.net, trainer.params)}",
-            f"training {o.loss}, {o.optimizer} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}{processes}",
+            *([] if o.recipe == recipe.PLAIN else [self._recipe_in_words()]),
+            f"training {o.loss}, {kind} with lr {o.lr:g}, on {trainer.backend.spec} in {o.dtype}{processes}",
         ]
+
+    def _recipe_in_words(self) -> str:
+        o = self.options
+        kept = f", the best by {len(self._validation[0])} samples is kept" if self._validation else ""
+        return f"recipe   {o.recipe}: {o.epochs} epochs of {o.batch_size} samples a step{kept}; another: --recipe plain"
 
     def config(self) -> str:
         """Return the resolved configuration as TOML, from which ``--config`` makes the same run again."""
         values = dataclasses.asdict(self.options)
         del values["out"]  # a second run needs a folder of its own
-        if isinstance(self.options.layers, list):
-            for name in OF_HIDDEN_LAYERS:
-                del values[name]
+        listed = isinstance(self.options.layers, list)
+        for name in OF_HIDDEN_LAYERS if listed else NOT_OF_NAMED if self.options.model in NAMED else ():
+            del values[name]
         return as_toml(values)
 
     def prepare(self, folder: Path, arguments: Sequence[str]) -> None:
@@ -129,7 +149,14 @@ class Training:
             run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
 
     def run(
-        self, folder: Path, report: dict[str, Any], arguments: Sequence[str], *, resume: bool = False, verbose: bool
+        self,
+        folder: Path,
+        report: dict[str, Any],
+        arguments: Sequence[str],
+        *,
+        resume: bool = False,
+        verbose: bool,
+        hooks: Sequence[Callback] = (),
     ) -> int:
         """Train, evaluate the test part, and fill in and write the report, however it ends; return the exit code.
 
@@ -158,7 +185,7 @@ class Training:
                     epochs=epochs,
                     batch_size=None if self.options.batch_size == "full" else int(self.options.batch_size),
                     validation_data=self._validation,
-                    callbacks=[interrupts, recorder, *self._callbacks(), saved],
+                    callbacks=[interrupts, recorder, *self._callbacks(), *hooks, saved],
                     on_divergence=self.options.on_divergence,
                     verbose=verbose,
                     join_last=True,
@@ -187,11 +214,23 @@ class Training:
                         run_folder.write_json(folder / run_folder.REPORT, report)
         return interrupts.exit_code if interrupts.received else 0
 
+    def progress(self) -> str:
+        """Return in words how far the training came."""
+        done, end = self.trainer.epoch, self.options.epochs
+        return f"in epoch {done + 1} of {end}" if self.trainer.position else f"after epoch {done} of {end}"
+
     def draw(self, folder: Path) -> list[Path]:
         """Draw the run's pictures and return their paths."""
         from portanet.plot import run_plots
 
-        return run_plots(folder, self.trainer, self.dataset)
+        x_val, y_val = self._validation or (None, None)
+        parts = dataclasses.replace(self._part, x_val=x_val, y_val=y_val)
+        return run_plots(folder, self.trainer, parts, of="training samples")
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are samples that the weights were not trained on."""
+        return self._validation is not None or self.dataset.x_test is not None
 
     def _callbacks(self) -> list[Callback]:
         o = self.options
@@ -206,13 +245,15 @@ class Training:
             self.trainer.restore(run_folder.best_weights(folder, self.trainer, epoch))
         if self.ranks is not None:  # rank 0 alone knows the best epoch
             self.trainer.restore_state(self.trainer.strategy.broadcast(self.trainer.copy_state))
+        if self._validation and not data.classes and not data.labels and (self.ranks is None or self.ranks.rank == 0):
+            intervals.keep(folder, self.trainer, *self._validation)
         if data.x_test is None:
             return {}
         return {f"test_{name}": value for name, value in self.trainer.evaluate(data.x_test, data.y_test).items()}
 
 
-def optimizer(options: Options) -> optimizers.Optimizer:
-    """Return the optimizer that the options ask for.
+def optimizer(options: Options, found: Recipe | None = None) -> optimizers.Optimizer:
+    """Return the optimizer that the options ask for; that of a recipe with their settings if one was found.
 
     Raises
     ------
@@ -225,4 +266,7 @@ def optimizer(options: Options) -> optimizers.Optimizer:
         raise ConfigError(message)
     lr = 0.1 if options.lr is None and options.optimizer == "sgd" else options.lr
     asked = {"lr": lr, **{name: getattr(options, name) for name in ("momentum", "weight_decay", "clip_norm")}}
-    return optimizers.get(options.optimizer, **{name: value for name, value in asked.items() if value is not None})
+    asked = {name: value for name, value in asked.items() if value is not None}
+    return (
+        optimizers.get(options.optimizer, **asked) if found is None else dataclasses.replace(found.optimizer, **asked)
+    )

@@ -51,17 +51,20 @@ def tune(
     long. Where DATA brings a test part, that is left alone.
     """
     from portanet.backends import keep_memory
-    from portanet.cli import columns
+    from portanet.cli import columns, recipe
     from portanet.data.batching import prepare
     from portanet.fleet import search as searching
     from portanet.plot import style
 
     keep_memory()
     options = Options(**{**OF_A_RUN, "val_fraction": val_fraction}, **given)
-    if search == "halving" and options.schedule != "constant":
-        message = "--schedule: halving does not know how long a trial will be trained; leave it out, or --search random"
+    if search == "halving":
+        options = dataclasses.replace(options, recipe=options.recipe or recipe.PLAIN)
+    if search == "halving" and (options.recipe != recipe.PLAIN or options.schedule not in (None, "constant")):
+        what = "--schedule" if options.recipe == recipe.PLAIN else "--recipe realmlp"
+        message = f"{what}: halving does not know how long a trial will be trained; leave it out, or --search random"
         raise ConfigError(message)
-    if not options.epochs:
+    if options.epochs == 0:
         message = "--epochs 0: nothing would be learned; take 1 or more"
         raise ConfigError(message)
     if plot is not None:  # reported now, not after the search
@@ -70,6 +73,7 @@ def tune(
     searching.check_space(found, str(space))
     found = {key: [_choice(space, key, v) for v in own] if isinstance(own, list) else own for key, own in found.items()}
     whole, plan = columns.load_encoded(options, val_fraction)
+    options = recipe.filled(options, whole, list(found))
     x = whole.x.reshape(len(whole.x), -1)
     rows = prepare.split(whole.y, val_fraction, options.seed, stratify=bool(whole.classes))
     part, held = (dataclasses.replace(whole, x=x[r], y=whole.y[r], x_test=None, y_test=None) for r in rows)

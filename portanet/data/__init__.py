@@ -5,6 +5,7 @@ from __future__ import annotations
 from portanet.data.cells import Table
 from portanet.data.dataset import Dataset, fingerprint
 from portanet.data.lazy.readable import Readable, Samples
+from portanet.data.pictures.form import Pictures
 from portanet.data.plan import Plan
 from portanet.data.planning import Wishes
 from portanet.data.readers.convert import convert_table
@@ -19,6 +20,7 @@ __all__ = [
     "NAMES",
     "Dataset",
     "NpySamples",
+    "Pictures",
     "Plan",
     "Readable",
     "Reading",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -64,6 +66,19 @@ def spread(cells: Text, values: Sequence[float]) -> HostArray:
 def name_of(value: float) -> str:
     """Return a number as the name of a category or class: 3 and not 3.0."""
     return str(int(value)) if value == int(value) else repr(float(value))
+
+
+def split_names(names: str) -> tuple[str, ...]:
+    """Return the names of a list with commas; a name that holds one stands in quotes."""
+    found = next(csv.reader([names], skipinitialspace=True), [])
+    return tuple(name.strip() for name in found if name.strip())
+
+
+def joined_names(names: Sequence[str]) -> str:
+    """Return names as :func:`split_names` takes them."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(names)
+    return text.getvalue()
 
 
 class Table:

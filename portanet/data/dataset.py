@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from portanet.data.pictures.form import Pictures
 from portanet.errors import DataError
 
 HostArray = np.ndarray[Any, Any]
@@ -31,12 +32,20 @@ class Dataset:
         for a regression.
     x_test, y_test : ndarray or None
         The test part, if the data has one, in the same form.
+    x_val, y_val : ndarray or None
+        The validation part, if the data has one.
+    pictures : Pictures or None
+        The form that pictures were brought to, if the samples were read from picture files.
     classes : tuple of str
         Names of the classes in the order of their indices; empty for a regression.
     features : tuple of str
         Names of the columns, if the data has them.
     target, place : str, int
-        Name and index of the target's column, if it was one of a table's.
+        Name and index of the target's column, if it was one of a table's; several names with commas between them.
+    outputs : tuple of str
+        Names of several targets.
+    labels : bool
+        Whether these are labels, 0 or 1 each.
     scale : float or None
         Largest value that the format defines: 255 for images and pixels, 16 for scikit-learn's digits, 1 for text
         digits, None for tables and points. Readers leave `x` as it was read; whoever builds the network divides by it.
@@ -52,9 +61,19 @@ class Dataset:
     scale: float | None = None
     target: str = ""
     place: int = -1
+    outputs: tuple[str, ...] = ()
+    labels: bool = False
+    x_val: Any = None
+    y_val: HostArray | None = None
+    pictures: Pictures | None = None
 
     def __post_init__(self) -> None:
-        for part, x, y in (("training", self.x, self.y), ("test", self.x_test, self.y_test)):
+        parts = (
+            ("training", self.x, self.y),
+            ("test", self.x_test, self.y_test),
+            ("validation", self.x_val, self.y_val),
+        )
+        for part, x, y in parts:
             if x is None and y is None:
                 continue
             wrong = ""
@@ -73,6 +92,12 @@ class Dataset:
         """Return the number of training samples."""
         return len(self.x)
 
+    def __repr__(self) -> str:
+        arrays = {"x": self.x, "y": self.y, "x_val": self.x_val, "x_test": self.x_test}
+        parts = [f"{name} {tuple(a.shape)} {a.dtype}" for name, a in arrays.items() if a is not None]
+        parts.append(f"{len(self.classes)} classes" if self.classes else "regression")
+        return f"<Dataset {self.name}: {', '.join(parts)}>"
+
     def read(self, start: int, stop: int) -> tuple[HostArray, HostArray]:
         """Return training samples and targets of these rows: a :class:`~portanet.data.Readable` has this method."""
         return (self.x.read(start, stop) if hasattr(self.x, "read") else self.x[start:stop]), self.y[start:stop]
@@ -84,8 +109,9 @@ class Dataset:
 
     def flat(self) -> Dataset:
         """Return the same data with each sample as one row of features."""
-        x, x_test = (x if x is None or x.ndim == 2 else x.reshape(len(x), -1) for x in (self.x, self.x_test))
-        return replace(self, x=x, x_test=x_test)
+        parts = (self.x, self.x_test, self.x_val)
+        x, x_test, x_val = (x if x is None or x.ndim == 2 else x.reshape(len(x), -1) for x in parts)
+        return replace(self, x=x, x_test=x_test, x_val=x_val)
 
     def with_classes(self, classes: Sequence[str]) -> Dataset:
         """Return the same data with its labels numbered as in `classes`, the names that a network was trained on.
@@ -106,8 +132,8 @@ class Dataset:
             message = f"{self.name}: expected labels among {', '.join(classes)}, got {came}; "
             raise DataError(message + "correct the labels or leave them out")
         number = np.asarray([place[name] for name in self.classes], dtype=np.int64)
-        y_test = None if self.y_test is None else number[self.y_test]
-        return replace(self, y=number[self.y], y_test=y_test, classes=tuple(classes))
+        y_test, y_val = (None if y is None else number[y] for y in (self.y_test, self.y_val))
+        return replace(self, y=number[self.y], y_test=y_test, y_val=y_val, classes=tuple(classes))
 
 
 def _as_number(name: str) -> str | float:
@@ -125,7 +151,7 @@ def fingerprint(dataset: Dataset) -> str:
     only a few rows at 16 places are read.
     """
     digest = hashlib.sha256()
-    for part in ("x", "y", "x_test", "y_test"):
+    for part in ("x", "y", "x_test", "y_test", "x_val", "y_val"):
         array = getattr(dataset, part)
         if array is not None:
             digest.update(f"{part} {array.dtype.str} {array.shape};".encode())

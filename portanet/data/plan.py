@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from portanet.data.cells import Table, missing
+from portanet.data.cells import Table, missing, split_names
 from portanet.data.columns import CATEGORY, DATE, NUMBER, ONE_HOT, OUT, Column, inputs
 from portanet.data.dataset import HostArray
 from portanet.data.readers.reading import Reading
@@ -30,7 +30,7 @@ class Plan:
     ----------
     columns : tuple of Column
     target : str
-        Name of the target's column; it is no input.
+        Name of the target's column, of several with commas between them; it is no input.
     place : int
         Its index in the file, for files without a header.
     header : bool
@@ -173,7 +173,7 @@ class Plan:
             return [i + (i >= shift) for i in (known.index(c.name) for c in self.kept)]
         own = {name: i for i, name in reversed(list(enumerate(names)))}
         lost = [c.name for c in self.kept if c.name not in own]
-        strange = [name for name in names if name not in known and name != self.target]
+        strange = [name for name in names if name not in (*known, self.target, *split_names(self.target))]
         if lost:
             message = (
                 f"{what}: the feature names should match those that were passed during fit; feature names seen at fit "

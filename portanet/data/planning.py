@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from portanet.data.cells import Cells, Table, Text, categories, missing
+from portanet.data.cells import Cells, Table, Text, categories, missing, split_names
 from portanet.data.columns import BOOLEAN, CATEGORY, DATE, NUMBER, OUT, PARTS, Column, read
 from portanet.data.dataset import HostArray
 from portanet.data.kinds import date_form, is_number, number_form, yes_or_no
@@ -73,7 +73,7 @@ def find(
     table = x if isinstance(x, Table) else Table.of_array(x if pixels else np.asfortranarray(x), names)
     for option, wanted in (("--drop", wishes.drop), ("--categorical", wishes.categorical)):
         for name in wanted:
-            if name not in table.names and name != about.get("target"):
+            if name not in (*table.names, about.get("target"), *split_names(about.get("target", ""))):
                 raise ConfigError(f"{option}: " + unknown("column", name, table.names))
     if repeated := [name for name in dict.fromkeys(table.names) if table.names.count(name) > 1]:
         message = (

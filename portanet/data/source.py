@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from portanet.data.dataset import Dataset
 from portanet.data.files import head, reworded
 from portanet.data.named import DOWNLOADS, digits, mnist_like
+from portanet.data.pictures.files import is_picture
+from portanet.data.pictures.form import Pictures
 from portanet.data.readers.labels import Task
 from portanet.data.readers.reader import Reader, readers
 from portanet.data.readers.reading import Reading
 from portanet.data.sizes import streams
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
+
+logger = logging.getLogger("portanet")
 
 _MADE: dict[str, Callable[[int], Dataset]] = {
     "digits": digits,
@@ -47,6 +53,7 @@ def load(
     shuffle_seed: int = 0,
     stream: bool | None = False,
     reading: Reading | None = None,
+    pictures: Pictures | None = None,
 ) -> Dataset:
     """Read a data set, by its name or from a path.
 
@@ -54,8 +61,8 @@ def load(
     ----------
     source : str or path-like
         A name (`NAMES`; in any case of letters, and before a file of that name: write ``./digits`` for the file), or
-        the path of a folder of IDX files, a folder or zip of text digits, a folder of images by class, a table (CSV,
-        TSV, semicolons; also .gz), a Parquet file, a .npz, or one of a pair of .npy; detected from the content.
+        the path of a folder of IDX files, a folder or zip of text digits or of images by class, a table (CSV, TSV,
+        semicolons; also .gz), a Parquet file, a .npz, or one of a pair of .npy; detected from the content.
     target : str or int, optional
         For tables: the target's column, by its name, its index from 0, "first" or "last". By default a column named
         label, target, class, y …, else the only one of text, else the last (of pixels with labels first, the first).
@@ -70,6 +77,8 @@ def load(
         trained on. None does so if they would not fit into half of the free memory, and logs which and why.
     reading : Reading, optional
         For tables of text: header, delimiter, decimal separator, encoding, comments, where they are not found out.
+    pictures : Pictures, optional
+        For images: the size and the colours that they are converted to.
 
     Returns
     -------
@@ -89,31 +98,55 @@ def load(
     try:
         name = str(source).lower().replace("_", "-") if isinstance(source, str) else ""
         if name in NAMES:
-            _refuse_options(name, target, task, reading)
+            if Path(str(source)).exists():
+                words = "%s: taken as the name of a data set; for the file or folder that is called so write ./%s"
+                logger.warning(words, source, source)
+            _refuse_options(name, target, task, reading, pictures)
             if stream:
                 message = f"{name}: it is read whole; samples stay on disk for files and folders alone"
                 raise ConfigError(message)
             return _MADE[name](shuffle_seed) if name in _MADE else mnist_like(name)
         path = Path(source).expanduser()
         with reworded(path):
-            return _read(path, source, target, task, stream, reading or Reading())
+            return _read(path, source, target, task, stream, reading or Reading(), pictures or Pictures())
     except MemoryError as error:
         message = f"{source}: it does not fit into memory ({error}); read a part of it, or use a machine with more"
         raise OutOfMemoryError(message) from error
 
 
+def is_of_pictures(source: str | os.PathLike[str]) -> bool:
+    """Whether :func:`load` takes a source for images by class: a folder or a zip."""
+    if isinstance(source, str) and source.lower().replace("_", "-") in NAMES:
+        return False
+    try:
+        return "pictures" in _reader(Path(source).expanduser(), source).takes
+    except DataError:
+        return False
+
+
 def _read(
-    path: Path, source: object, target: str | int | None, task: Task | None, stream: bool | None, reading: Reading
+    path: Path,
+    source: object,
+    target: str | int | None,
+    task: Task | None,
+    stream: bool | None,
+    reading: Reading,
+    pictures: Pictures,
 ) -> Dataset:
     reader = _reader(path, source)
-    on_disk = streams(path, reader.in_memory, stream)
-    given = {"target": target, "task": task, "reading": reading}
+    given = {"target": target, "task": task, "reading": reading, "pictures": pictures}
     options: list[Any] = [None if name in reader.takes else value for name, value in given.items()]
     _refuse_options(str(path), *options)
-    return reader.read(path, target, task, on_disk, reading)
+    size: Any = reader.in_memory
+    if "pictures" in reader.takes:
+        return reader.read(path, target, task, streams(path, size and partial(size, form=pictures), stream), pictures)
+    return reader.read(path, target, task, streams(path, size, stream), reading)
 
 
-def _refuse_options(name: str, target: Any, task: Any, reading: Reading | None) -> None:
+def _refuse_options(name: str, target: Any, task: Any, reading: Reading | None, pictures: Pictures | None) -> None:
+    if pictures not in (None, Pictures()):
+        message = f"{name}: --image-size, --fit, --grey, --colour, --skip-broken are for folders and zips of images"
+        raise ConfigError(message)
     if target is not None:
         message = f"{name}: a target is chosen for tables (CSV, TSV) alone; leave out target={target!r}"
         raise ConfigError(message)
@@ -132,6 +165,8 @@ def _reader(path: Path, source: object) -> Reader:
         names = sorted(inner.name for inner in path.iterdir())
         came = f"a folder of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"
         hint = "; give the file itself if one of them is the data"
+        if any(is_picture(name) for name in names):
+            hint = "; sort images into a folder for each class (portanet predict takes them as they lie there)"
     elif path.exists():
         start, hint = head(path), ""  # refuses what is not a file
         if not start:

@@ -1,4 +1,4 @@
-"""Between backward and update: the gradients of all processes, added up in one flat array with what goes along."""
+"""All-reduce between backward pass and update: sum the gradients and metrics of all processes in one flat array."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from portanet.layers import BatchNorm
 from portanet.layers.tree import walk
 from portanet.typing import Array, Params, Shape
 
-FLAGS = 2  # who wants to stop; who has not looked at the numbers for long
+FLAGS = 2  # whether a process wants to stop; whether one wants to check for NaN
 
 
 class Exchange:
-    """A step of training by several processes: the gradients of each, their sum, the update by each.
+    """A training step with several processes: each computes gradients, they are summed, and each updates its copy.
 
-    Called like :class:`~portanet.Step`, with ``counters["part"]``; it returns the loss and each metric as host
-    arrays with an entry for each process, (ranks, ...), since a metric of a batch need not be the mean of its parts'.
+    Called like :class:`~portanet.Step`, with ``counters["part"]``. Returns the loss and each metric as host arrays with
+    an entry for each process, (ranks, ...), because the metric of a batch need not be the mean of its parts' metrics.
 
     Attributes
     ----------
     sizes : list of float
-        The sums of weights that belong to these entries.
+        The sum of weights for each of these entries.
     wanted : list of bool
-        Set before a step: whether this process wants to stop, and to look.
+        Set before a step: whether this process wants to stop, and to check for NaN.
     agreed : list of bool
-        Behind it: whether any of them does.
+        Set after a step: whether any process does.
     """
 
     def __init__(self, step: Step, ranks: Ranks, backend: Backend) -> None:
         self.ranks, self.backend, self.dtype = ranks, backend, step.dtype
         self.sizes: list[float] = []
         self.wanted, self.agreed = [False] * FLAGS, [False] * FLAGS
-        self.flat: FlatSum | None = None  # laid out in the first step, which tells how many numbers the metrics have
+        self.flat: FlatSum | None = None  # created in the first step, when the size of the metrics is known
         self._places: dict[str, tuple[int, Shape]] = {}
         self._averaged: list[str] = []
         self._tail = 0
@@ -66,7 +66,7 @@ class Exchange:
     ) -> tuple[Params, Params, dict[str, Any], Any, tuple[Any, ...]]:
         known = {name: counters[name] for name in ("lr", "seed", "step", "part")}
         if self._traced:
-            known["part"] = known["part"]._replace(add=None)  # no function can go into what is compiled
+            known["part"] = known["part"]._replace(add=None)  # a compiled step cannot take a function
         grads, buffers, loss, measured = self._gradients(params, buffers, x, y, weight, known)
         own = [self.backend.to_numpy(a) for a in (loss, *measured)]
         numbers = [counters["size"], *(float(v) for a in own for v in a.reshape(-1))]
@@ -82,7 +82,7 @@ class Exchange:
         return params, buffers, opt_state, found[0], tuple(found[1:])
 
     def _lay_out(self, grads: Params, buffers: Params, numbers: int) -> None:
-        """Give each gradient, and each buffer that is averaged, its place: the same on all processes."""
+        """Assign each gradient, and each averaged buffer, a position that is the same in all processes."""
         self._tail = 0
         for name, a in (*sorted(grads.items()), *((n, buffers[n]) for n in self._averaged)):
             self._places[name] = (self._tail, tuple(a.shape))
@@ -90,7 +90,7 @@ class Exchange:
         self.flat = flat_sum(self.backend, self.ranks, self._tail + FLAGS + self.ranks.size * numbers, self.dtype)
 
     def _summed(self, grads: Params, buffers: Params, numbers: list[float]) -> tuple[Params, Params, Any]:
-        """Return gradients and buffers of all processes together, and the table of their numbers, (ranks, numbers)."""
+        """Return the summed gradients, the averaged buffers, and the table of losses and metrics, (ranks, numbers)."""
         flat, ranks = self.flat, self.ranks
         assert flat is not None
         for name, a in grads.items():

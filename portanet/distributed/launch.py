@@ -1,4 +1,4 @@
-"""What mpiexec tells a process before any library is loaded; a machine's processors and GPUs, divided among ranks."""
+"""Read rank and size from mpiexec's environment variables; divide processors and GPUs among the ranks of a machine."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_
 
 
 def size() -> int:
-    """Return how many processes mpiexec has started together; 1 where it has not started this one."""
+    """Return the number of processes started by mpiexec; 1 without mpiexec."""
     return max(_number(names[1], 1) for names in _NAMES)
 
 
 def rank() -> int:
-    """Return which of them this one is; 0 where mpiexec has not started it."""
+    """Return the rank of this process; 0 without mpiexec."""
     return max(_number(names[0], 0) for names in _NAMES)
 
 
 def threads() -> int:
-    """Return how many threads a product may take here: the machine's processors divided among its ranks."""
+    """Return the number of BLAS threads for this process: the machine's processors divided among its ranks."""
     local = max(_number(names[3], 1) for names in _NAMES)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, usable // local)
 
 
 def divide_threads() -> None:
-    """Give this process its share of the threads, where the user has not; to be called before NumPy is loaded."""
+    """Set the number of BLAS threads for this process, unless the user has; call it before NumPy is imported."""
     if size() > 1 and not any(name in os.environ for name in _THREADS):
         os.environ.update(dict.fromkeys(_THREADS, str(threads())))
 
 
 def chosen_by_user() -> bool:
-    """Return whether the environment says how many threads a product takes."""
+    """Return whether an environment variable sets the number of BLAS threads."""
     return any(name in os.environ for name in _THREADS)
 
 
 def divide_gpus() -> None:
-    """Let this process see one of the machine's NVIDIA GPUs, where it has one; before any library looks for them."""
+    """Assign one of the machine's NVIDIA GPUs, if any, to this process; call it before any library uses them."""
     if size() < 2:
         return
     driver = Path("/proc/driver/nvidia/gpus")

@@ -1,4 +1,4 @@
-"""The processes of one training, and what they tell each other beside gradients."""
+"""The processes of a distributed training, and the values that they exchange besides gradients."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ __all__ = ["Ranks"]
 
 T = TypeVar("T")
 
-PATIENCE = 2.0  # seconds in which an error is to come to all processes, if it is everybody's
+PATIENCE = 2.0  # seconds within which an error must occur in every process to count as a common one
 
 
 class Ranks:
-    """The processes that mpiexec started together, for ``Trainer(ranks=...)``; ``ranks="mpi"`` is short for this.
+    """The processes started by mpiexec, for ``Trainer(ranks=...)``; ``ranks="mpi"`` is short for this.
 
-    Every process makes the same trainer and calls fit with the same data and arguments. Batches are global: they have
-    the rows, the shuffles and the dropout masks that one process would have, and each process computes its rows of
-    them. So the training is the same, to rounding, on any number of processes.
+    Every process creates the same trainer and calls fit with the same data and arguments. Batches are global: they have
+    the rows, the shuffles and the dropout masks of a single process, and each process computes its part of the rows.
+    The result is therefore the same, up to rounding, for any number of processes.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Comm, optional
-        The processes; all of them (``MPI.COMM_WORLD``) if it is not given.
+        The communicator; all processes (``MPI.COMM_WORLD``) by default.
     batch_norm : "global" or "local"
-        Whether BatchNorm takes mean and variance over the whole batch, as one process would, for which two small sums
-        go round in its forward and one in its backward pass; or over each process's own rows, which needs none and is
-        another training; the running statistics are then the mean of the processes'.
+        Whether BatchNorm computes mean and variance over the whole batch, as a single process would, with two small
+        sums in its forward pass and one in its backward pass; or over the rows of each process alone, which needs no
+        sums but is a different training. The running statistics are then the mean over the processes.
     gpu : bool
-        Whether CuPy's gradients may be added up on the GPUs themselves (NCCL, CUDA-aware MPI). Never run on a GPU so
-        far; by default they go by way of the host.
+        Whether CuPy's gradients may be summed on the GPUs (NCCL, CUDA-aware MPI). Never run on a GPU so far; by default
+        they are summed on the host.
 
     Attributes
     ----------
     rank, size : int
-        Which process this is (0 alone writes files), and of how many.
+        The number of this process (only 0 writes files), and the number of processes.
     seconds : float
-        Spent so far in waiting for sums, those of gradients and of BatchNorm's statistics.
+        Time spent so far in sums of gradients and of BatchNorm's statistics.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class Ranks:
         check_flag("Ranks: gpu", gpu)
         mpi = _mpi()
         self.mpi, self.batch_norm, self.gpu = mpi, batch_norm, gpu
-        self.comm = (mpi.COMM_WORLD if comm is None else comm).Dup()  # whose messages are mixed with nobody else's
+        self.comm = (mpi.COMM_WORLD if comm is None else comm).Dup()  # separate from the messages of other libraries
         self._errors = self.comm.Dup()
         self.rank, self.size = int(self.comm.rank), int(self.comm.size)
         self.seconds = 0.0
@@ -71,11 +71,11 @@ class Ranks:
         _limit_threads()
 
     def rows(self, n: int) -> tuple[int, int]:
-        """Return where this process's part of `n` rows begins and ends."""
+        """Return the start and the end of this process's part of `n` rows."""
         return n * self.rank // self.size, n * (self.rank + 1) // self.size
 
     def add_up(self, array: Any) -> None:
-        """Replace a contiguous host array by its sum over the processes."""
+        """Replace a contiguous host array by its sum over the processes (all-reduce)."""
         with self.timed():
             self.comm.Allreduce(self.mpi.IN_PLACE, array, op=self.mpi.SUM)
 
@@ -88,22 +88,22 @@ class Ranks:
         self.seconds += time.perf_counter() - began
 
     def any(self, flag: bool) -> bool:
-        """Return whether one of the processes says yes."""
+        """Return whether `flag` is true in any process."""
         return any(self.gather(flag))
 
     def gather(self, value: T) -> list[T]:
-        """Return the values of all processes, in the order of the ranks."""
+        """Return the values of all processes in rank order (all-gather)."""
         with self.watch.waiting():
             return list(self.comm.allgather(value))
 
     def share(self, value: T) -> T:
-        """Return rank 0's value."""
+        """Return rank 0's value (broadcast)."""
         with self.watch.waiting():
             found: T = self.comm.bcast(value if self.rank == 0 else None)
             return found
 
     def on_first(self, function: Callable[[], T]) -> T:
-        """Return what `function` returns on rank 0, where alone it is called; raise everywhere what it raises there."""
+        """Call `function` on rank 0 only; return its result, or raise its exception, in every process."""
         answer: tuple[Any, Any] = (None, None)
         if self.rank == 0:
             try:
@@ -117,9 +117,9 @@ class Ranks:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Let an error in the block end all processes: each by the same error, or all at once where it is one's own.
+        """End all processes if the block raises: re-raise if it does so on every rank; if on one only, abort all ranks.
 
-        Others cannot be told by an exception while they wait for a sum that this process will never join.
+        An exception cannot reach ranks that are waiting for a sum that this process will never join.
         """
         with self.watch:
             try:
@@ -128,10 +128,10 @@ class Ranks:
                 if not self._everybody(PATIENCE):
                     self.abort(error)
                 raise
-            self._everybody(math.inf)  # one that has ended while another still writes would be taken for dead
+            self._everybody(math.inf)  # otherwise a rank that ends while another still writes would be reported as dead
 
     def _everybody(self, seconds: float) -> bool:
-        """Return whether all processes come here within so many seconds; sleeps meanwhile."""
+        """Return whether all processes arrive here within `seconds` (a barrier with a timeout)."""
         request, until = self._errors.Ibarrier(), time.monotonic() + seconds
         while not request.Test():
             if time.monotonic() > until:
@@ -140,14 +140,14 @@ class Ranks:
         return True
 
     def abort(self, error: BaseException) -> None:
-        """Tell an error that is this process's own, and end all of them, with its exit code."""
+        """Print an error that only this process has, and abort all processes with its exit code."""
         code: Any = error.code if isinstance(error, SystemExit) else getattr(error, "exit_code", 1)
         if isinstance(error, Exception):
-            told = f"Error: {error}" if code > 1 else "".join(traceback.format_exception(error)).rstrip()
-            print(f"portanet: rank {self.rank} of {self.size}: {told}", file=sys.__stderr__, flush=True)
+            text = f"Error: {error}" if code > 1 else "".join(traceback.format_exception(error)).rstrip()
+            print(f"portanet: rank {self.rank} of {self.size}: {text}", file=sys.__stderr__, flush=True)
         code = code if isinstance(error, Exception | SystemExit) and isinstance(code, int) else 130
         self.comm.Abort(code)
-        os._exit(code)  # a launcher may leave the processes to themselves
+        os._exit(code)  # if the launcher does not end the processes
 
     def __deepcopy__(self, memo: Any) -> Ranks:
         return self  # processes cannot be copied
@@ -169,7 +169,7 @@ def _mpi() -> Any:
 
 
 def _limit_threads() -> None:
-    """Give NumPy's BLAS its share of the machine's processors, where it is loaded and nobody has said otherwise."""
+    """Limit the threads of a loaded BLAS to this rank's share of the processors, unless the user has set them."""
     if launch.size() < 2 or launch.chosen_by_user():
         return
     with contextlib.suppress(ImportError):

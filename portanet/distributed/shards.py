@@ -1,4 +1,4 @@
-"""Each process's rows of every batch, and of what is evaluated."""
+"""The rows of every batch, and of evaluation data, that each process computes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from portanet.typing import Array
 
 
 class PartOfBatch(NamedTuple):
-    """Rows of a batch, like :class:`~portanet.data.batching.batches.Batch`; `size` is the sum of their own weights."""
+    """Some rows of a batch, like :class:`~portanet.data.batching.batches.Batch`; `size` is the sum of their weights."""
 
     x: Array
     y: Array
@@ -26,10 +26,11 @@ class PartOfBatch(NamedTuple):
 
 
 class _Parted(Batches):
-    """Batches of which each process is given its rows.
+    """Batches of which each process gets its part of the rows.
 
-    Batches are those of one process: drawn from the same shuffle, and parted in the order of their rows, the first rows
-    for rank 0. One of fewer than two rows a process is computed whole by all of them, and rank 0's result counts.
+    The batches are those of a single process: they are drawn from the same shuffle and split in row order, the first
+    rows for rank 0. A batch with fewer than two rows per process is computed by every process, and rank 0's result is
+    used.
     """
 
     ranks: Ranks
@@ -49,19 +50,19 @@ class _Parted(Batches):
                 own = float(of_samples(self.backend.to_numpy(batch.weight)).sum(dtype="float64"))
             if whole:
                 own = batch.size if self.ranks.rank == 0 else 0.0
-            sample = 1.0 / batch.size if batch.size > 0 else 0.0  # a batch whose weights are all 0 moves nothing
+            sample = 1.0 / batch.size if batch.size > 0 else 0.0  # a batch whose weights are all 0 has no effect
             part = Part(first, total, own * sample, sample, None if whole else add)
             yield PartOfBatch(batch.x, batch.y, batch.weight, own, part)
 
     def _added(self, array: Array) -> Array:
-        """Return the sum of a device array over the processes, by way of the host."""
+        """Return the sum of a device array over the processes, computed on the host."""
         host = self.backend.to_numpy(array).copy()
         self.ranks.add_up(host)
         return self.backend.asarray(host)
 
 
 class Shards(_Parted):
-    """The samples of a training, of which each process is given its rows of every batch."""
+    """Training samples in memory, of which each process gets its part of every batch."""
 
     def __init__(
         self, ranks: Ranks, backend: Backend, x: Array, y: Array, weight: Array | None, batch_size: int
@@ -72,16 +73,16 @@ class Shards(_Parted):
     def epoch(
         self, seed: int, epoch: int, *, shuffle: bool | Order = True, together: int = 1, skip: int = 0
     ) -> Iterator[Any]:
-        """Yield this process's parts of the batches of an epoch but the first `skip`."""
+        """Yield this process's parts of the batches of an epoch, except the first `skip`."""
         if callable(shuffle):
             drawn = self.ranks.on_first(lambda: np.asarray(shuffle(self.n)))
-            order = lambda n: drawn  # noqa: E731  # one process's order is everybody's
+            order = lambda n: drawn  # noqa: E731  # rank 0 draws the order for all
             yield from self._parts(super().epoch(seed, epoch, shuffle=order, skip=skip), skip)
         else:
             yield from self._parts(super().epoch(seed, epoch, shuffle=shuffle, skip=skip), skip)
 
     def in_order(self, skip: int = 0) -> Iterator[Any]:
-        """Yield this process's parts of the batches in the order of the rows, but the first `skip`."""
+        """Yield this process's parts of the batches in row order, except the first `skip`."""
         for start, stop, size in list(self._spans(None))[skip:]:
             x, y = self.x[start:stop, ...], self.y[start:stop, ...]
             weight = None if self.weight is None else self.weight[start:stop, ...]
@@ -94,10 +95,10 @@ class Shards(_Parted):
 
 
 class StreamedShards(_Parted, StreamedBatches):
-    """The same of samples that are read while they are used.
+    """Streamed training samples, of which each process gets its part of every batch.
 
-    Each process reads all of them: the rows of a batch lie in every block of a window. Arguments as of
-    :class:`~portanet.data.batching.stream.StreamedBatches`, behind the processes.
+    Each process reads all samples, because the rows of a batch are spread over every block of a window. After `ranks`,
+    the arguments are those of :class:`~portanet.data.batching.stream.StreamedBatches`.
     """
 
     def __init__(self, ranks: Ranks, *args: Any) -> None:
@@ -107,7 +108,7 @@ class StreamedShards(_Parted, StreamedBatches):
     def epoch(
         self, seed: int, epoch: int, *, shuffle: bool | Order = True, together: int = 1, skip: int = 0
     ) -> Iterator[Any]:
-        """Yield this process's parts of the batches of an epoch but the first `skip`."""
+        """Yield this process's parts of the batches of an epoch, except the first `skip`."""
         batches = StreamedBatches.epoch(self, seed, epoch, shuffle=shuffle, skip=skip)
         yield from self._parts((self._cut(batch) for batch in batches), skip)
 

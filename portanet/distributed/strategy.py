@@ -1,4 +1,4 @@
-"""Data parallelism: each process computes its rows of every batch, and the gradients are added up (all-reduce)."""
+"""Data parallelism: each process computes its rows of every batch, and the gradients are summed (all-reduce)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class DataParallel:
-    """The processes that mpiexec started, which train one network: see :class:`portanet.Ranks`."""
+    """Training of one network by the processes that mpiexec started; see :class:`portanet.Ranks`."""
 
     one_by_one = True
 
@@ -49,14 +49,14 @@ class DataParallel:
         return StreamedShards(self.ranks, *args)
 
     def rows(self, n: int) -> tuple[int, int]:
-        # Too few to part are evaluated by all.
+        # Every process evaluates all rows if there are fewer rows than processes.
         return self.ranks.rows(n) if n >= self.size else (0, n)
 
     def run(self, epoch: Any) -> Any:
         return epoch.run()
 
     def agree(self, stop: bool, look: bool) -> Flags:
-        # What was asked before the last step came with its gradients; what is asked now goes with the next one's.
+        # The flags set before the last step came with its gradients; these go with those of the next step.
         assert self._exchange is not None
         agreed, self._exchange.wanted = Flags(*self._exchange.agreed), [stop, look]
         return agreed
@@ -75,7 +75,7 @@ class DataParallel:
 
 
 def strategy_of(ranks: Ranks | str | None, strategy: Strategy | None) -> tuple[Ranks | None, Strategy]:
-    """Return the processes and the strategy that a trainer is given by either.
+    """Return the ranks and the strategy of a trainer from its two arguments.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A thread that ends this process when another one of the training has died: a sum would wait for it for ever."""
+"""Watchdog thread: ends this process if another rank has died, because a sum would wait for it forever."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pathlib import Path
 
 __all__ = ["LOST", "Watch"]
 
-LOST = 8  # the exit code of a process that has lost another one
-INTERVAL = 0.5  # seconds between looks
+LOST = 8  # exit code of a process that has lost another rank
+INTERVAL = 0.5  # seconds between checks
 LIMIT = "PORTANET_MPI_TIMEOUT"
-"""Seconds that a sum may take before a process on another machine is given up; 600 if it is not set, 0 for no limit."""
+"""Timeout of a sum in seconds, for ranks on other machines; 600 if it is not set, 0 for no limit."""
 
 
 class Watch:
-    """Looks, as long as the block runs, whether the processes of this machine live, and how long a sum has taken.
+    """Check, while the block runs, that the ranks on this machine are alive and that no sum takes too long.
 
-    mpiexec as a rule ends all processes when one dies; where it does not, this does. Processes of other machines
-    cannot be seen: there a sum that takes too long is the sign.
+    mpiexec usually ends all processes when one dies; if it does not, this class does. Processes on other machines
+    cannot be checked directly, so there is a timeout for sums.
 
     Parameters
     ----------
     processes : sequence of (str, int)
-        Machine and number of each rank's process.
+        Host name and process ID of each rank.
     rank : int
-        Which one this is.
+        The rank of this process.
     """
 
     def __init__(self, processes: Sequence[tuple[str, int]], rank: int) -> None:
@@ -42,7 +42,7 @@ class Watch:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Note that the block waits for the other processes."""
+        """Mark the block as waiting for the other processes."""
         self._since = time.monotonic()
         try:
             yield
@@ -65,7 +65,7 @@ class Watch:
         while not ended.wait(INTERVAL):
             lost = [rank for rank, pid in self.beside.items() if not _lives(pid)]
             if lost:
-                # It may have ended in order, and this one be about to.
+                # It may have ended normally, and this process may be about to end.
                 if not ended.wait(INTERVAL):
                     self._end(f"rank {lost[0]} has died")
             elif self.limit and self._since is not None and time.monotonic() - self._since > self.limit:
@@ -74,12 +74,12 @@ class Watch:
     def _end(self, what: str) -> None:
         text = f"portanet: rank {self.rank} of {self.size}: {what}; resume from the last checkpoint"
         print(text, file=sys.__stderr__, flush=True)
-        os._exit(LOST)  # the main thread may wait for a sum, and hears of nothing
+        os._exit(LOST)  # the main thread may be waiting in a sum
 
 
 def _lives(pid: int) -> bool:
-    """Return whether a process of this machine runs; one that has died and was not yet collected does not."""
-    if os.name == "nt":  # there os.kill is what its name says
+    """Return whether a process on this machine is running; a zombie is not."""
+    if os.name == "nt":  # there os.kill would end the process
         return True
     try:
         os.kill(pid, 0)

@@ -34,7 +34,8 @@ def numbers_of(body: Layer, shape: Shape) -> tuple[int, int, int]:
 class Program:
     """What is trained, on what, and how: a description without arrays. See :class:`portanet.Trainer`.
 
-    `stack` is the number of leading axes of all arrays that stack networks: 0, or 1 in a fleet.
+    `stack` is the number of leading axes of all arrays that stack networks: 0, or 1 in a fleet. `rows` is the number of
+    samples that go through the network at a time, at most (gradient accumulation); None where nothing was asked for.
     """
 
     net: Layer
@@ -47,6 +48,7 @@ class Program:
     l2: float = 0.0
     penalty_per_sample: bool = False
     stack: int = 0
+    rows: int | None = None
 
 
 class Engine:
@@ -74,7 +76,7 @@ class Engine:
         self.program, self.backend, p = program, backend, program
         self.body = body = without_output(p.net, p.loss)
         metrics = tuple(m for m in p.metrics if not isinstance(m, ScikitMetric))
-        rows = backend.rows if body.by_sample and not p.stack else None
+        rows = min((n for n in (backend.rows, p.rows) if n), default=None) if body.by_sample and not p.stack else None
         self.function = Step(
             body, p.loss, p.optimizer, metrics, p.dtype, p.l1, p.l2, p.penalty_per_sample, rows, p.stack
         )

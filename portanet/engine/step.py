@@ -7,17 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from portanet import backends, losses, optimizers
 from portanet.backends.namespace import copied, namespace, sign, why_fixed
+from portanet.engine.outputs import without_output
+from portanet.engine.state import copier
 from portanet.errors import ConfigError
-from portanet.layers import Layer
+from portanet.layers import Layer, Sequential
 from portanet.layers.rates import is_rated, learning_rates
 from portanet.losses import Loss
 from portanet.losses.places import folded
 from portanet.metrics import Metric, measure
 from portanet.optimizers import Optimizer
 from portanet.optimizers.base import is_weight, of_each
-from portanet.random import Key, Part
-from portanet.typing import Array, Params
+from portanet.random import Key, Part, generator
+from portanet.typing import Array, Params, Shape
+
+__all__ = ["Step"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,12 @@ class Step:
 
     Parameters
     ----------
-    net, loss, optimizer, metrics
-        What is trained, on what, how, and what is measured on the way.
+    net : Layer or sequence of Layer
+        What is trained. An output layer that the loss contains (Softmax with cross-entropy) is left out.
+    loss, optimizer
+        On what, and how: a Loss and an Optimizer, or their names.
+    metrics : tuple of Metric
+        What is measured on the way.
     dtype : str
         Of the arithmetic; inputs of another dtype (images of bytes, say) are cast here, a batch at a time.
     l1, l2 : float
@@ -63,6 +72,35 @@ class Step:
     rows: int | None = None
     stack: int = 0
     donate: bool = True
+
+    def __post_init__(self) -> None:
+        loss = losses.get(self.loss)
+        net = self.net if isinstance(self.net, Layer) else Sequential(tuple(self.net))
+        for name, value in {"net": without_output(net, loss), "loss": loss}.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "optimizer", optimizers.get(self.optimizer))
+
+    def init(
+        self, in_shape: Shape, *, seed: int = 0, backend: str | backends.Backend = "numpy"
+    ) -> tuple[Params, Params, dict[str, Any]]:
+        """Return initial parameters, buffers and optimizer state, in arrays of a backend and in the step's dtype.
+
+        Parameters
+        ----------
+        in_shape : tuple of int
+            Shape of one sample.
+        seed : int
+            Names the initial weights: those of a :class:`portanet.Trainer` with this seed.
+        backend : str or Backend
+            See :func:`portanet.backends.get`.
+        """
+        place, shape = backends.get(backend), tuple(in_shape)
+        with place.activate(self.dtype):
+            params, _ = self.net.init(generator(seed, "weights"), shape)
+            own = (params, self.net.init_buffers(shape))
+            place_on = copier(place, self.dtype)
+            made = [{name: place_on(a) for name, a in arrays.items()} for arrays in own]
+            return made[0], made[1], self.optimizer.init(made[0])
 
     def __call__(
         self,
@@ -149,22 +187,31 @@ class Step:
         return grads, {**buffers, **moved}, value, measured
 
     def gradients(
-        self, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key
+        self,
+        params: Params,
+        buffers: Params,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        key: Key | None,
+        *,
+        train: bool = True,
     ) -> tuple[Array, Array, Params, Params]:
         """Return the loss, the prediction, the gradients of the parameters, and the buffers that have changed.
 
-        Of the rows that are a part of a batch, the gradients are their share of the batch's.
+        Of the rows that are a part of a batch, the gradients are their share of the batch's. Without `train`, dropout
+        is off and no buffer changes.
         """
         everything = {**params, **buffers}
-        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=True, key=key)
+        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=train, key=key)
         value, loss_cache = self.loss.forward(*folded(prediction, y, weight, self.stack))
         dprediction = self.loss.backward(loss_cache)
         if prediction.ndim > self.stack + 2:
             dprediction = namespace(dprediction).reshape(dprediction, tuple(prediction.shape))
-        if key.part is not None:
+        if key is not None and key.part is not None:
             dprediction = dprediction * key.part.share
         _, grads = self.net.backward(params, dprediction, cache, need_dx=False)
-        return value, prediction, grads, self.net.updated_buffers(everything, cache)
+        return value, prediction, grads, self.net.updated_buffers(everything, cache) if train else {}
 
     def by_pieces(
         self, rows: int, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key

@@ -31,6 +31,31 @@ def gelu(x: np.ndarray) -> np.ndarray:
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
 
 
+def exact_gelu(x: np.ndarray) -> np.ndarray:
+    return 0.5 * x * (1 + np.vectorize(math.erf, otypes=[x.dtype])(x * math.sqrt(0.5)))
+
+
+def celu(x: np.ndarray, alpha: float) -> np.ndarray:
+    return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0) / alpha)
+
+
+def prelu(x: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0) + slope * np.minimum(x, 0)
+
+
+def hard_sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.clip(x / 6 + 0.5, 0, 1)
+
+
+def hard_swish(x: np.ndarray) -> np.ndarray:
+    return x * np.clip(x / 6 + 0.5, 0, 1)
+
+
+def log_softmax(x: np.ndarray) -> np.ndarray:
+    z = x - x.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+
+
 def swish(x: np.ndarray) -> np.ndarray:
     return x * sigmoid(x)
 
@@ -62,6 +87,18 @@ def batch_norm(
 def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, eps: float) -> np.ndarray:
     centred = x - x.mean(axis=-1, keepdims=True)
     return gamma * (centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)) + beta
+
+
+def rms_norm(x: np.ndarray, gamma: np.ndarray, eps: float) -> np.ndarray:
+    return gamma * (x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps))
+
+
+def group_norm(x: np.ndarray, gamma: np.ndarray | None, beta: np.ndarray | None, groups: int, eps: float) -> np.ndarray:
+    grouped = x.reshape(len(x), -1, groups, x.shape[-1] // groups)
+    centred = grouped - grouped.mean(axis=(1, 3), keepdims=True)
+    u = centred / np.sqrt((centred * centred).mean(axis=(1, 3), keepdims=True) + eps)
+    u = u.reshape(x.shape)
+    return u if gamma is None or beta is None else gamma * u + beta
 
 
 def embedding(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -145,6 +182,60 @@ def avg_pool(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    counted: tuple[tuple[int, int], tuple[int, int]] | None = None,
 ) -> np.ndarray:
+    """Return the means over windows; with `counted`, of the image and so much of its padding alone."""
     found = taps(x, kernel, stride, padding)
-    return sum(found[1:], found[0]) / len(found)
+    total = sum(found[1:], found[0])
+    if counted is None:
+        return total / len(found)
+    ones = np.pad(np.ones_like(x[:1, :, :, :1]), ((0, 0), *counted, (0, 0)), constant_values=1)
+    rest = tuple((p[0] - c[0], p[1] - c[1]) for p, c in zip(padding, counted, strict=True))
+    held = taps(ones, kernel, stride, (rest[0], rest[1]))
+    return total / sum(held[1:], held[0])
+
+
+def conv_transpose2d(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    output_padding: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+) -> np.ndarray:
+    """Return each pixel times the weights, added up where the kernel lies; weight is (kh, kw, in / groups, out)."""
+    kh, kw, own, units = weight.shape
+    each = units // groups
+    last = [stride[a] * (x.shape[a + 1] - 1) for a in (0, 1)]
+    size = [last[a] + dilation[a] * ((kh, kw)[a] - 1) + 1 + output_padding[a] for a in (0, 1)]
+    y = np.zeros((len(x), *size, units), dtype=x.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i * dilation[0], i * dilation[0] + last[0] + 1, stride[0])
+            columns = slice(j * dilation[1], j * dilation[1] + last[1] + 1, stride[1])
+            for g in range(groups):
+                channels, outputs = slice(g * own, (g + 1) * own), slice(g * each, (g + 1) * each)
+                y[:, rows, columns, outputs] += x[..., channels] @ weight[i, j][:, outputs]
+    y = y[:, padding[0] : size[0] - padding[0], padding[1] : size[1] - padding[1]]
+    return y if bias is None else y + bias
+
+
+def adaptive_avg_pool(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the means of size[0] × size[1] parts of each image."""
+    for axis, out in enumerate(size, 1):
+        n = x.shape[axis]
+        parts = [x.take(range(i * n // out, -(-(i + 1) * n // out)), axis=axis) for i in range(out)]
+        x = np.stack([part.mean(axis=axis) for part in parts], axis=axis)
+    return x
+
+
+def up_sample(x: np.ndarray, times: tuple[int, int]) -> np.ndarray:
+    """Return images so many times as large, by linear interpolation along both axes."""
+    for axis, s in enumerate(times, 1):
+        n = x.shape[axis]
+        place = np.clip((np.arange(s * n, dtype=x.dtype) + 0.5) / s - 0.5, 0, n - 1)
+        weight = np.maximum(1 - np.abs(place[:, None] - np.arange(n, dtype=x.dtype)), 0)  # (s n, n)
+        x = np.moveaxis(np.tensordot(weight, x, axes=(1, axis)), 0, axis)
+    return x

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from portanet import layers
 from portanet.errors import ConfigError
 from portanet.export.excerpt import excerpt
 from portanet.export.npz import npz_bytes
-from portanet.export.source import Exp, Source, Step, cannot, read
+from portanet.export.numpy_lines import LINES, array
+from portanet.export.numpy_tables import table_marks
+from portanet.export.source import Source, Step, cannot, read
 from portanet.files.atomic import write
-from portanet.layers import Layer
-from portanet.layers.windows import Axis, pair
 from portanet.names import escaped
 
 _INDENT = "    "
@@ -28,7 +27,8 @@ def to_numpy_script(model: Any, path: str | os.PathLike[str], *, raw: bool = Fal
     """Write a trained network as a script that needs NumPy alone, and its weights as an ``.npz`` beside it.
 
     ``python model.py samples.npy`` predicts on the command line, ``from model import predict`` in Python: `predict`
-    takes and returns what :meth:`portanet.Trainer.predict` does, in the network's own dtype.
+    takes and returns what :meth:`portanet.Trainer.predict` does, in the network's own dtype. That of a network for a
+    table with text, gaps or dates reads a CSV file, and takes rows as dicts of cells by the names of the columns.
 
     Parameters
     ----------
@@ -79,23 +79,31 @@ def _text(source: Source) -> str:
     else:
         answer, shown = "CLASSES[int(row.argmax())]", "its class"
     classes = list(source.classes) or [str(i) for i in range(max(source.outputs, 2))]
-    parts = _TEMPLATE.replace("from pathlib", "import math\nfrom pathlib") if "math." in functions else _TEMPLATE
-    parts = parts.replace("import sys\nimport math", "import math\nimport sys")
-    for mark, text in {
+    marks = _ARRAYS if source.columns is None else table_marks(source.columns)
+    if source.columns is None and "math." in functions:
+        marks = {**marks, "<IMPORTS>": "import math\nimport sys\n"}
+    marks = {
+        **marks,
         "<VERSION>": portanet.__version__,
         "<SAMPLES>": _shape(source.input_shape),
+        "<PICTURES>": _about_pictures(source),
         "<OUTPUTS>": _shape(source.out_shape),
         "<OUTPUT>": source.output,
         "<SHOWN>": shown,
         "<SHAPE>": repr(source.input_shape),
         "<DTYPE>": source.dtype,
         "<ANSWER>": answer,
-        "<FUNCTIONS>\n\n\n": f"{functions}\n\n\n" if functions else "",
+        "<FUNCTIONS>": f"{functions}\n\n\n" if functions else "",
         "<FORWARD>": body,
-        "<CLASSES>\n": f"CLASSES = {classes!r}\n" if labels else "",  # last: a name may look like a mark
-    }.items():
-        parts = parts.replace(mark, text)
-    return parts
+        "<CLASSES>": f"CLASSES = {classes!r}\n" if labels else "",
+    }
+    about = ("<CHECKED>", "<HELD>", "<ROWS>")  # they hold marks themselves, and nothing of the user's
+    template = re.sub("|".join(about), lambda mark: marks[mark[0]], _TEMPLATE)
+    return re.sub("|".join(marks), lambda mark: marks[mark[0]], template)  # in one pass: a name may look like a mark
+
+
+def _about_pictures(source: Source) -> str:
+    return f"\nPictures are brought to this form first: {source.pictures}.\n" if source.pictures else ""
 
 
 def _shape(sample: Sequence[int]) -> str:
@@ -106,18 +114,34 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
     """Yield a line for each layer that does something at inference."""
     for step in steps:
         kind = type(step.layer)
-        if kind in (layers.Dropout, layers.Augment):
+        if kind in (layers.Dropout, layers.Dropout2D, layers.Augment):
             continue
         note = f"  # {escaped(step.place)}, {step.out_shape}"
         if kind is layers.Residual:
             yield f"skip{depth} = x{note}"
-            yield from _forward(step.chain, depth + 1)
-            yield f"x = skip{depth} + x"
+            if not step.layer.shortcut:
+                yield from _forward(step.chain, depth + 1)
+                yield f"x = skip{depth} + x"
+                continue
+            *inner, shortcut = step.inner
+            yield from _forward(tuple(itertools.chain(*inner)), depth + 1)
+            yield f"x, skip{depth} = skip{depth}, x"
+            yield from _forward(shortcut, depth + 1)
+            yield f"x = x + skip{depth}"
+            continue
+        if kind is layers.Branches:
+            yield f"whole{depth}, paths{depth} = x, []{note}"
+            for branch in step.inner:
+                yield f"x = whole{depth}"
+                yield from _forward(branch, depth + 1)
+                yield f"paths{depth}.append(x)"
+            joined = f"np.concatenate(paths{depth}, axis=-1)" if step.layer.join == "concat" else f"sum(paths{depth})"
+            yield f"x = {joined}"
             continue
         if kind is layers.Parametric:
             yield f"straight{depth} = x{note}"
             yield from _forward(step.chain, depth + 1)
-            yield f"x = straight{depth} + {_array(step, 'strength')} * (x - straight{depth})"
+            yield f"x = straight{depth} + {array(step, 'strength')} * (x - straight{depth})"
             continue
         if kind is layers.Parallel:
             yield f"whole{depth}, sides{depth} = x, []{note}"
@@ -129,146 +153,59 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
                 start += size
             yield f"x = np.concatenate(sides{depth}, axis=1)"
             continue
-        if kind not in _LINES:
+        if kind not in LINES:
             raise cannot(step, "NumPy")
-        yield f"x = {_LINES[kind](step)}{note}"
+        yield f"x = {LINES[kind](step)}{note}"
 
 
-def _array(step: Step, name: str) -> str:
-    return f"W[{json.dumps(step.prefix + name)}]" if name in step.arrays else "None"
-
-
-def _dense(step: Step) -> str:
-    return f"x @ {_array(step, 'weight')}" + (f" + {_array(step, 'bias')}" if "bias" in step.arrays else "")
-
-
-def _ntk_dense(step: Step) -> str:
-    factor = 1 / math.sqrt(step.arrays["weight"].shape[0])
-    bias = f" + {_array(step, 'bias')} * {step.layer.bias_factor!r}" if "bias" in step.arrays else ""
-    return f"x @ {_array(step, 'weight')} * {factor!r}{bias}"
-
-
-def _periodic(step: Step) -> str:
-    arrays = ", ".join(_array(step, name) for name in ("frequency", "phase", "weight", "bias"))
-    return f"periodic_embedding(x, {arrays}, skip={step.layer.skip})"
-
-
-def _rescale(step: Step) -> str:
-    scale, offset = float(step.layer.scale), float(step.layer.offset)
-    return f"x * {scale!r}" + (f" {'-' if offset < 0 else '+'} {abs(offset)!r}" if offset else "")
-
-
-def _reshape(step: Step) -> str:
-    return f"x.reshape(len(x), {', '.join(map(str, step.out_shape))})"
-
-
-def _settings(**given: Any) -> str:
-    """Return keyword arguments, without those that are the functions' defaults."""
-    plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
-    return "".join(f", {name}={value}" for name, value in given.items() if value != plain.get(name))
-
-
-def _padding(rows: Axis, columns: Axis) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (rows.before, rows.after), (columns.before, columns.after)
-
-
-def _conv(step: Step) -> str:
-    layer = step.layer
-    rows, columns = layer.axes(*step.in_shape[:2])
-    padding, dilation = _padding(rows, columns), pair(layer.dilation)
-    settings = _settings(stride=(rows.stride, columns.stride), padding=padding, dilation=dilation, groups=layer.groups)
-    return f"conv2d(x, {_array(step, 'weight')}, {_array(step, 'bias')}{settings})"
-
-
-def _pool(name: str) -> Callable[[Step], str]:
-    def line(step: Step) -> str:
-        rows, columns = step.layer.axes(*step.in_shape[:2])
-        kernel, stride = (rows.kernel, columns.kernel), (rows.stride, columns.stride)
-        return f"{name}(x, kernel={kernel}, stride={stride}{_settings(padding=_padding(rows, columns))})"
-
-    return line
-
-
-def _function(name: str, *settings: str, arrays: Sequence[str] = ()) -> Callable[[Step], str]:
-    def line(step: Step) -> str:
-        words = ["x", *(_array(step, a) for a in arrays), *(repr(float(getattr(step.layer, s))) for s in settings)]
-        return f"{name}({', '.join(words)})"
-
-    return line
-
-
-_LINES: dict[type[Layer], Callable[[Step], str]] = {
-    layers.AvgPool2D: _pool("avg_pool"),
-    layers.BatchNorm: _function("batch_norm", "eps", arrays=("gamma", "beta", "mean", "variance")),
-    layers.Conv2D: _conv,
-    layers.Dense: _dense,
-    layers.ELU: _function("elu", "alpha"),
-    layers.Embedding: _function("embedding", arrays=("weight",)),
-    layers.Flatten: _reshape,
-    layers.GELU: _function("gelu"),
-    layers.GlobalAvgPool2D: lambda step: "x.mean(axis=(1, 2))",
-    layers.LayerNorm: _function("layer_norm", "eps", arrays=("gamma", "beta")),
-    layers.LeakyReLU: _function("leaky_relu", "slope"),
-    layers.MaxPool2D: _pool("max_pool"),
-    layers.Mish: _function("mish"),
-    layers.NTKDense: _ntk_dense,
-    layers.OneHot: lambda step: f"one_hot(x, {tuple(step.layer.sizes)})",
-    layers.PeriodicEmbedding: _periodic,
-    layers.ReLU: _function("relu"),
-    layers.Rescale: _rescale,
-    layers.Reshape: _reshape,
-    layers.RobustScale: lambda step: f"(x - {_array(step, 'median')}) * {_array(step, 'factor')}",
-    layers.SELU: _function("selu"),
-    layers.Scale: lambda step: f"x * {_array(step, 'scale')}",
-    layers.Sigmoid: _function("sigmoid"),
-    layers.SmoothClip: _function("smooth_clip", "limit"),
-    layers.Softmax: _function("softmax"),
-    layers.Softplus: _function("softplus"),
-    layers.Standardize: lambda step: f"(x - {_array(step, 'mean')}) * {_array(step, 'inverse_std')}",
-    layers.Swish: _function("swish"),
-    layers.Tanh: lambda step: "np.tanh(x)",
-    Exp: lambda step: "np.exp(x)",
+_ARRAYS = {
+    "<IMPORTS>": "import sys\n",
+    "<FILE>": "SAMPLES.npy",
+    "<HELD>": "samples, <SAMPLES>",
+    "<ROW>": "",
+    "<CONSTANTS>": "",
+    "<TABLES>": "",
+    "<TAKEN>": "x: np.ndarray",
+    "<ROWS>": "samples x, <SAMPLES>",
+    "<CHECKED>": """    x = np.asarray(x, dtype="<DTYPE>")
+    if x.shape[1:] != <SHAPE>:
+        raise ValueError(f"expected samples of shape <SAMPLES>, got an array of shape {x.shape}")
+""",
+    "<READ>": "np.load(sys.argv[1], allow_pickle=False)",
 }
 
 _TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, and the .npz of its own name beside it.
 
-usage: python THIS.py SAMPLES.npy [OUT.npy]
+usage: python THIS.py <FILE> [OUT.npy]
 
-SAMPLES.npy holds samples, <SAMPLES>. Of each, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
-"""
+<FILE> holds <HELD>.
+Of each<ROW>, <SHOWN> is printed on a line; OUT.npy takes all <OUTPUT>, <OUTPUTS>.
+<PICTURES>"""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+<IMPORTS>from pathlib import Path
 
 import numpy as np
 
-<CLASSES>
-W = dict(np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False))
+<CLASSES><CONSTANTS>W = dict(np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False))
 
 
-<FUNCTIONS>
-
-
-def forward(x: np.ndarray) -> np.ndarray:
+<TABLES><FUNCTIONS>def forward(x: np.ndarray) -> np.ndarray:
 <FORWARD>
     return x
 
 
-def predict(x: np.ndarray) -> np.ndarray:
-    """Return <OUTPUT>, <OUTPUTS>, for samples x, <SAMPLES>."""
-    x = np.asarray(x, dtype="<DTYPE>")
-    if x.shape[1:] != <SHAPE>:
-        raise ValueError(f"expected samples of shape <SAMPLES>, got an array of shape {x.shape}")
-    return np.concatenate([forward(x[i : i + 500]) for i in range(0, max(len(x), 1), 500)])
+def predict(<TAKEN>) -> np.ndarray:
+    """Return <OUTPUT>, <OUTPUTS>, for <ROWS>."""
+<CHECKED>    return np.concatenate([forward(x[i : i + 500]) for i in range(0, max(len(x), 1), 500)])
 
 
 def main() -> None:
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     try:
-        y = predict(np.load(sys.argv[1], allow_pickle=False))
+        y = predict(<READ>)
     except (OSError, ValueError) as error:
         sys.exit(f"{sys.argv[1]}: {error}")
     if len(sys.argv) == 3:

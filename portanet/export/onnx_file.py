@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import portanet
 from portanet.errors import need
-from portanet.export.onnx_layers import Graph
+from portanet.export.onnx_graph import Graph
+from portanet.export.onnx_layers import STEPS
+from portanet.export.onnx_table import ML, ML_OPSET, TableInputs
 from portanet.export.source import Source, read
 from portanet.files.atomic import write
 
@@ -23,8 +25,13 @@ def to_onnx(model: Any, path: str | os.PathLike[str], *, raw: bool = False) -> N
 
     Its one input, ``input``, takes samples as :meth:`portanet.Trainer.predict` does, in float32, shape (batch,
     *input_shape): images have their channels last. Its one output, ``output``, is what predict returns, (batch,
-    outputs) or (batch, *places, outputs). The metadata hold ``classes``, ``input_shape``, ``output`` (what comes out)
-    and ``portanet``, the version.
+    outputs) or (batch, *places, outputs). The metadata hold ``classes``, ``input_shape``, ``output`` (what comes out),
+    ``portanet``, the version, and, of a network for pictures, ``pictures``: what these are brought to first, in words.
+
+    A network for a table with text, gaps or dates takes its columns as they are, each as an input of its own name and
+    shape (batch, 1): text as strings, numbers in float32, dates as seconds from 1970 in float64, NaN where one is
+    missing; for missing text ``""``, ``NA`` and the like. The metadata's ``columns`` lists them. A category that the
+    network does not know is an unknown one, as for predict; a yes or no that it does not know is a missing one.
 
     Parameters
     ----------
@@ -51,26 +58,28 @@ def onnx_model(model: Any, *, raw: bool = False) -> ModelProto:
     """Return a trained network as an ``onnx.ModelProto`` that ``onnx.checker`` has passed; see :func:`to_onnx`."""
     onnx = need("onnx", "onnx", "to_onnx")
     source = read(model, raw=raw, what="to_onnx")
-    graph = Graph(onnx)
-    found = graph.add(source.steps, "input")
+    graph = Graph(onnx, STEPS)
+    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    table = None if source.columns is None else TableInputs(graph, source.columns)
+    found = graph.add(source.steps, "input" if table is None else table.add())
     if not graph.nodes:
         found = graph.node("Identity", [found], "output")
     graph.nodes[-1].output[0] = "output"
-    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    taken = [helper.make_tensor_value_info("input", float32, ["batch", *source.input_shape])]
     proto = helper.make_model(
         helper.make_graph(
             graph.nodes,
             "portanet",
-            [helper.make_tensor_value_info("input", float32, ["batch", *source.input_shape])],
+            taken if table is None else table.infos,
             [helper.make_tensor_value_info("output", float32, ["batch", *source.out_shape])],
             graph.initializers,
         ),
         ir_version=IR,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", OPSET), *([] if table is None else [helper.make_opsetid(ML, ML_OPSET)])],
         producer_name="portanet",
         producer_version=portanet.__version__,
     )
-    helper.set_model_props(proto, metadata(source))
+    helper.set_model_props(proto, metadata(source) | ({} if table is None else table.metadata()))
     onnx.checker.check_model(proto, full_check=True)
     return proto  # type: ignore[no-any-return]  # onnx is imported by its name
 
@@ -82,4 +91,5 @@ def metadata(source: Source) -> dict[str, str]:
         "output": source.output,
         "input_shape": json.dumps(source.input_shape),
         "classes": json.dumps(source.classes, ensure_ascii=False),
+        **({"pictures": source.pictures} if source.pictures else {}),
     }

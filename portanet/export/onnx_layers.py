@@ -1,90 +1,19 @@
-"""A graph of ONNX, and what each layer is in it: one node or a few, in the standard operators of opset 17."""
+"""What each layer is in ONNX: one node or a few, in the standard operators of opset 17."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from portanet import layers
-from portanet.export.source import Exp, Step, cannot, transposed
+from portanet.export.onnx_graph import Graph, Write, channels_first, plain
+from portanet.export.onnx_images import IMAGES
+from portanet.export.source import Exp, Step
 from portanet.layers import Layer
-from portanet.layers.windows import pair
 from portanet.typing import Array
-
-
-class Graph:
-    """Nodes and arrays as they come together; values are named after the layers, arrays as portanet names them."""
-
-    def __init__(self, onnx: Any) -> None:
-        self.onnx = onnx
-        self.nodes: list[Any] = []
-        self.initializers: list[Any] = []
-        self._known: set[str] = set()
-        self._taken: Counter[str] = Counter()
-
-    def add(self, steps: Sequence[Step], x: str) -> str:
-        """Add the nodes of layers, one after the other; return the name of what comes out."""
-        for step in steps:
-            if type(step.layer) not in STEPS:
-                raise cannot(step, "ONNX")
-            x = STEPS[type(step.layer)](self, step, x)
-        return x
-
-    def node(self, operator: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
-        """Add a node; return the name of its output."""
-        name = f"{name}{operator}"
-        taken = self._taken[name]
-        self._taken[name] += 1
-        name = f"{name}_{taken}" if taken else name
-        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], name=name, **attributes))
-        return name
-
-    def array(self, name: str, value: Array) -> str:
-        """Add a constant array, unless it is there; return its name."""
-        if name not in self._known:
-            self._known.add(name)
-            self.initializers.append(self.onnx.numpy_helper.from_array(np.asarray(value, order="C"), name))
-        return name
-
-    def weight(self, step: Step, name: str) -> str:
-        """Add an array of the layer."""
-        return self.array(f"{step.prefix}{name}", step.arrays[name].astype("float32"))
-
-    def number(self, value: float) -> str:
-        """Add a number."""
-        return self.array(repr(float(value)), np.asarray(value, dtype="float32"))
-
-
-_Write = Callable[[Graph, Step, str], str]
-
-
-def _plain(operator: str, *arrays: str, settings: Mapping[str, str] | None = None, **attributes: Any) -> _Write:
-    """Return what writes one node, with these arrays of the layer, and its settings as the attributes named."""
-
-    def write(graph: Graph, step: Step, x: str) -> str:
-        own = {theirs: float(getattr(step.layer, ours)) for theirs, ours in (settings or {}).items()}
-        inputs = [x, *(graph.weight(step, name) for name in arrays)]
-        return graph.node(operator, inputs, step.prefix, **own, **attributes)
-
-    return write
-
-
-def _channels_first(write: _Write) -> _Write:
-    """Return what writes the same for values whose channels come after the axis of the batch, as ONNX has them."""
-
-    def between(graph: Graph, step: Step, x: str) -> str:
-        axes = len(step.in_shape) + 1
-        if axes == 2:
-            return write(graph, step, x)
-        x = graph.node("Transpose", [x], step.prefix, perm=[0, axes - 1, *range(1, axes - 1)])
-        return graph.node("Transpose", [write(graph, step, x)], step.prefix, perm=[0, *range(2, axes), 1])
-
-    return between
 
 
 def _nothing(graph: Graph, step: Step, x: str) -> str:
@@ -127,10 +56,49 @@ def _gelu(graph: Graph, step: Step, x: str) -> str:
     def plus(a: str, b: str) -> str:
         return graph.node("Add", [a, b], step.prefix)
 
+    if step.layer.approximate == "none":
+        t = graph.node("Erf", [times(x, graph.number(math.sqrt(0.5)))], step.prefix)
+        return times(times(x, graph.number(0.5)), plus(t, graph.number(1.0)))
     cubed = times(times(x, x), x)
     u = times(plus(x, times(cubed, graph.number(0.044715))), graph.number(math.sqrt(2 / math.pi)))
     t = graph.node("Tanh", [u], step.prefix)
     return times(times(x, graph.number(0.5)), plus(t, graph.number(1.0)))
+
+
+def _relu6(graph: Graph, step: Step, x: str) -> str:
+    return graph.node("Clip", [x, graph.number(0.0), graph.number(6.0)], step.prefix)
+
+
+def _rms_norm(graph: Graph, step: Step, x: str) -> str:
+    square = graph.node("ReduceMean", [graph.node("Mul", [x, x], step.prefix)], step.prefix, axes=[-1], keepdims=1)
+    root = graph.node("Sqrt", [graph.node("Add", [square, graph.number(step.layer.eps)], step.prefix)], step.prefix)
+    u = graph.node("Div", [x, root], step.prefix)
+    return graph.node("Mul", [u, graph.weight(step, "gamma")], step.prefix)
+
+
+def _instance_norm(graph: Graph, step: Step, x: str) -> str:
+    whole = {**_plain_norm(step.in_shape[-1]), **step.arrays}
+    inputs = [graph.array(f"{step.prefix}{name}", whole[name].astype("float32")) for name in ("gamma", "beta")]
+    return graph.node("InstanceNormalization", [x, *inputs], step.prefix, epsilon=float(step.layer.eps))
+
+
+def _group_norm(graph: Graph, step: Step, x: str) -> str:
+    # GroupNormalization came with opset 18: each group is an instance's channel here.
+    groups, (*places, channels) = step.layer.groups, step.in_shape
+    apart = graph.array(f"{step.prefix}groups", np.asarray([0, groups, -1], dtype="int64"))
+    plain = [graph.array(f"{name} {groups}", a) for name, a in _plain_norm(groups).items()]
+    x = graph.node("Reshape", [x, apart], step.prefix)
+    x = graph.node("InstanceNormalization", [x, *plain], step.prefix, epsilon=float(step.layer.eps))
+    whole = graph.array(f"{step.prefix}shape", np.asarray([0, channels, *places], dtype="int64"))
+    x = graph.node("Reshape", [x, whole], step.prefix)
+    for operator, name in (("Mul", "gamma"), ("Add", "beta")):
+        array = step.arrays[name].astype("float32").reshape(channels, *(1 for _ in places))
+        x = graph.node(operator, [x, graph.array(f"{step.prefix}{name}", array)], step.prefix)
+    return x
+
+
+def _plain_norm(channels: int) -> dict[str, Array]:
+    return {"gamma": np.ones(channels, "float32"), "beta": np.zeros(channels, "float32")}
 
 
 def _swish(graph: Graph, step: Step, x: str) -> str:
@@ -142,7 +110,7 @@ def _rescale(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Add", [x, graph.number(step.layer.offset)], step.prefix) if step.layer.offset else x
 
 
-def _standardize(middle: str, factor: str) -> _Write:
+def _standardize(middle: str, factor: str) -> Write:
     def write(graph: Graph, step: Step, x: str) -> str:
         x = graph.node("Sub", [x, graph.weight(step, middle)], step.prefix)
         return graph.node("Mul", [x, graph.weight(step, factor)], step.prefix)
@@ -193,26 +161,19 @@ def _periodic(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Concat", [u, x], step.prefix, axis=-1) if step.layer.skip else u
 
 
-def _conv(graph: Graph, step: Step, x: str) -> str:
-    layer = step.layer
-    weight = transposed(step.arrays["weight"].astype("float32"), (3, 2, 0, 1))
-    inputs = [x, graph.array(f"{step.prefix}weight", weight)]
-    inputs += [graph.weight(step, "bias")] if "bias" in step.arrays else []
-    return graph.node("Conv", inputs, step.prefix, **_window(step), dilations=pair(layer.dilation), group=layer.groups)
-
-
-def _pool(operator: str, **attributes: Any) -> _Write:
-    return lambda graph, step, x: graph.node(operator, [x], step.prefix, **_window(step), **attributes)
-
-
-def _window(step: Step) -> dict[str, list[int]]:
-    rows, columns = step.layer.axes(*step.in_shape[:2])
-    pads = [rows.before, columns.before, rows.after, columns.after]
-    return {"kernel_shape": [rows.kernel, columns.kernel], "strides": [rows.stride, columns.stride], "pads": pads}
-
-
 def _residual(graph: Graph, step: Step, x: str) -> str:
-    return graph.node("Add", [x, graph.add(step.chain, x)], step.prefix)
+    if not step.layer.shortcut:
+        return graph.node("Add", [x, graph.add(step.chain, x)], step.prefix)
+    *inner, shortcut = step.inner
+    y = graph.add(tuple(itertools.chain(*inner)), x)
+    return graph.node("Add", [graph.add(shortcut, x), y], step.prefix)
+
+
+def _branches(graph: Graph, step: Step, x: str) -> str:
+    found = [graph.add(branch, x) for branch in step.inner]
+    if step.layer.join == "add":
+        return graph.node("Sum", found, step.prefix)
+    return graph.node("Concat", found, step.prefix, axis=len(step.out_shape))
 
 
 def _parallel(graph: Graph, step: Step, x: str) -> str:
@@ -227,41 +188,49 @@ def _parallel(graph: Graph, step: Step, x: str) -> str:
 
 _EPS = {"epsilon": "eps"}
 
-STEPS: dict[type[Layer], _Write] = {
+STEPS: dict[type[Layer], Write] = {
+    **IMAGES,
     layers.Augment: _nothing,
-    layers.AvgPool2D: _channels_first(_pool("AveragePool", count_include_pad=1)),
-    layers.BatchNorm: _channels_first(_plain("BatchNormalization", "gamma", "beta", "mean", "variance", settings=_EPS)),
-    layers.Conv2D: _channels_first(_conv),
+    layers.BatchNorm: channels_first(plain("BatchNormalization", "gamma", "beta", "mean", "variance", settings=_EPS)),
+    layers.Branches: _branches,
+    layers.CELU: plain("Celu", settings={"alpha": "alpha"}),
     layers.Dense: _dense,
     layers.Dropout: _nothing,
-    layers.ELU: _plain("Elu", settings={"alpha": "alpha"}),
+    layers.ELU: plain("Elu", settings={"alpha": "alpha"}),
     layers.Embedding: _embedding,
-    layers.Flatten: _plain("Flatten", axis=1),
+    layers.Flatten: plain("Flatten", axis=1),
     layers.GELU: _gelu,
-    layers.GlobalAvgPool2D: _plain("ReduceMean", axes=[1, 2], keepdims=0),
-    layers.LayerNorm: _plain("LayerNormalization", "gamma", "beta", settings=_EPS, axis=-1),
-    layers.LeakyReLU: _plain("LeakyRelu", settings={"alpha": "slope"}),
-    layers.MaxPool2D: _channels_first(_pool("MaxPool")),
+    layers.GroupNorm: channels_first(_group_norm),
+    layers.Hardsigmoid: plain("HardSigmoid", alpha=1 / 6, beta=0.5),
+    layers.Hardswish: plain("HardSwish"),
+    layers.InstanceNorm: channels_first(_instance_norm),
+    layers.LayerNorm: plain("LayerNormalization", "gamma", "beta", settings=_EPS, axis=-1),
+    layers.LeakyReLU: plain("LeakyRelu", settings={"alpha": "slope"}),
+    layers.LogSoftmax: plain("LogSoftmax", axis=-1),
     layers.Mish: _mish,
     layers.NTKDense: _ntk_dense,
     layers.OneHot: _one_hot,
     layers.Parallel: _parallel,
     layers.Parametric: _parametric,
     layers.PeriodicEmbedding: _periodic,
-    layers.ReLU: _plain("Relu"),
+    layers.PReLU: plain("PRelu", "slope"),
+    layers.ReLU6: _relu6,
+    layers.ReLU: plain("Relu"),
     layers.Rescale: _rescale,
     layers.Reshape: _reshape,
     layers.Residual: _residual,
+    layers.RMSNorm: _rms_norm,
     layers.RobustScale: _standardize("median", "factor"),
-    layers.SELU: _plain("Selu"),
-    layers.Scale: _plain("Mul", "scale"),
-    layers.Sigmoid: _plain("Sigmoid"),
+    layers.Scale: plain("Mul", "scale"),
+    layers.SELU: plain("Selu"),
+    layers.Sigmoid: plain("Sigmoid"),
     layers.SmoothClip: _smooth_clip,
-    layers.Softmax: _plain("Softmax", axis=-1),
-    layers.Softplus: _plain("Softplus"),
+    layers.Softmax: plain("Softmax", axis=-1),
+    layers.Softplus: plain("Softplus"),
+    layers.Softsign: plain("Softsign"),
     layers.Standardize: _standardize("mean", "inverse_std"),
     layers.Swish: _swish,
-    layers.Tanh: _plain("Tanh"),
-    Exp: _plain("Exp"),
+    layers.Tanh: plain("Tanh"),
+    Exp: plain("Exp"),
 }
 """For each type of layer, what adds its nodes after a value and returns the name of what comes out."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portanet import losses
+from portanet.data.plan import Plan
 from portanet.errors import ConfigError
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer, Sequential, Sigmoid, Softmax
@@ -53,6 +54,8 @@ class Source:
     classes: tuple[str, ...]
     dtype: str
     output: str  # "probabilities", "rates", "values" or "logits"
+    columns: Plan | None = None  # of a table with more than numbers without gaps: the network's inputs are made of it
+    pictures: str = ""  # what pictures are brought to before they are samples, in words
 
     @property
     def out_shape(self) -> Shape:
@@ -83,7 +86,9 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     named = len(model.classes) in (model.outputs, max(model.outputs, 2))
     classes = tuple(model.classes) if named else ()
     shape = tuple(model.input_shape)
-    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output)
+    columns = None if model.columns is None or model.columns.plain else model.columns
+    pictures = "" if model.pictures is None else f"{model.pictures.in_words()}; values from 0 to 255"
+    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output, columns, pictures)
 
 
 def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
@@ -91,6 +96,7 @@ def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
     link = type(loss).link
     for kind, layer, output in (
         (losses.SoftmaxCrossEntropy, Softmax(), "probabilities"),
+        (losses.FocalCrossEntropy, Softmax(), "probabilities"),
         (losses.BinaryCrossEntropy, Sigmoid(), "probabilities"),
         (losses.Poisson, Exp(), "rates"),
         (losses.Loss, None, "values"),
@@ -98,7 +104,7 @@ def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
         if link is kind.link:
             return layer, output
     message = f"{what}: {type(loss).__name__} puts the outputs on a scale of its own, which no other library knows; "
-    raise ConfigError(message + "export them as they are, raw=True, and bring them to that scale behind it")
+    raise ConfigError(message + "export them as they are, raw=True, and bring them to that scale afterwards")
 
 
 def _laid_flat(

@@ -35,3 +35,32 @@ class Residual(nn.Sequential):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + super().forward(x)
+
+
+class Projected(nn.Sequential):
+    """What the first inner module makes of the input, and what the second (the shortcut) does, added."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        path, shortcut = self
+        return shortcut(x) + path(x)
+
+
+class Sum(nn.Sequential):
+    """The sum of what each inner module makes of the input."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, *others = (path(x) for path in self)
+        for y in others:
+            first = first + y
+        return first
+
+
+class Concat(nn.Sequential):
+    """What each inner module makes of the input, concatenated along an axis."""
+
+    def __init__(self, *paths: nn.Module, dim: int = 1) -> None:
+        super().__init__(*paths)
+        self.dim = dim
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([path(x) for path in self], dim=self.dim)

@@ -13,7 +13,8 @@ from portanet.errors import DataError, need
 from portanet.export.excerpt import excerpt
 from portanet.export.onnx_file import metadata
 from portanet.export.source import Source, read
-from portanet.export.torch_plan import Call, Entry, plan
+from portanet.export.torch_call import Call, Entry
+from portanet.export.torch_plan import plan
 from portanet.files.atomic import write
 from portanet.files.weights import foreign_arrays
 from portanet.training.model import Model
@@ -103,7 +104,7 @@ def load_state_dict(model: Model, state: Mapping[str, Any] | str | os.PathLike[s
     Parameters
     ----------
     model : Trainer
-        It must know its shapes: after ``fit``, ``init(input_shape)`` or ``portanet.load``. Its optimizer begins anew.
+        It must know its shapes: after ``fit``, ``init(input_shape)`` or ``portanet.load``. Its optimizer is reset.
     state : dict of arrays or tensors, or path
         A ``state_dict()``, on any device, or a safetensors file of one; with the names of :func:`state_dict`. A pickle
         (.pt, .pth) is not read: save it by ``safetensors.torch.save_file(net.state_dict(), path)``.

@@ -49,6 +49,7 @@ def describe(model: Any) -> dict[str, Any]:
         "buffers": sorted(model.buffers),
         "epoch": getattr(model, "epoch", 0),
         **({} if model.columns is None else {"columns": model.columns.as_dict()}),
+        **({} if model.pictures is None else {"pictures": model.pictures.as_dict()}),
     }
 
 
@@ -91,6 +92,7 @@ def differences(about: Mapping[str, Any], model: Any) -> list[str]:
     """Return in words where a description in a file is that of another training than this one."""
     now = json.loads(as_text(describe(model)))
     known = [key for key in now if key not in _OF_THE_MOMENT and not (key == "input_shape" and not now[key])]
+    known = [key for key in known if key != "pictures" or key in about]  # files of 0.1.0 have none
     return in_words({key: about.get(key) for key in known}, {key: now[key] for key in known})
 
 

@@ -40,7 +40,7 @@ class WeightsFile:
             if not xp.all(xp.isfinite(array)):
                 message = (
                     f"{self.path}: array {name!r}: expected finite numbers, got inf or nan; "
-                    "the file is damaged, or was saved behind a training that diverged: train anew"
+                    "the file is damaged, or was saved after a training that diverged: retrain"
                 )
                 raise DataError(message)
         return found

@@ -1,4 +1,4 @@
-"""Many networks of one shape, trained in batched products."""
+"""Many networks of the same shape, trained as batched matrix products."""
 
 from portanet.fleet.fleet import Ensemble, Fleet
 

@@ -1,4 +1,4 @@
-"""What the networks and the settings of a fleet must be."""
+"""Checks of the networks and settings of a fleet."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from portanet.layers.tree import place, walk
 
 
 def check_alike(nets: Sequence[Layer]) -> None:
-    """Tell a layer that takes no leading axes, and a network that is not the first one's.
+    """Raise ConfigError for a layer that takes no leading axes, or a network that differs from the first.
 
     Raises
     ------
     ConfigError
-        With the layer's place, or the member.
+        With the position of the layer, or the member.
     """
     odd = not_stackable(nets[0])
     if odd:
@@ -35,7 +35,7 @@ def check_alike(nets: Sequence[Layer]) -> None:
 
 
 def not_stackable(net: Layer) -> str:
-    """Return the place of the first layer that takes no leading axes, if its children do; empty if all do."""
+    """Return the position of the first layer that takes no leading axes, though its children do; empty if all do."""
     odd = (
         place(net, path)
         for path, layer in walk(net)
@@ -45,7 +45,7 @@ def not_stackable(net: Layer) -> str:
 
 
 def setting(name: str, given: Any, default: Any, k: int) -> list[Any]:
-    """Return a setting of each member."""
+    """Return the value of a setting for each member."""
     if given is None:
         return list(range(k)) if default is None else [default] * k
     found = [given] * k if not np.ndim(given) else list(given)

@@ -1,4 +1,4 @@
-"""A fleet: networks of one shape that are trained in batched products, each as it would be alone."""
+"""A fleet: networks of the same shape trained as batched matrix products, each exactly as it would train alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from portanet import backends, losses, optimizers, schedules
 from portanet.callbacks.base import Callback, checked
 from portanet.callbacks.learning_rate import on_divergence as answer
-from portanet.callbacks.progress import Progress
+from portanet.callbacks.notebook import progress as shown
 from portanet.checks import check_count
 from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
@@ -44,39 +44,40 @@ class Ensemble(NamedTuple):
 
 
 class Fleet:
-    """Networks of one shape, trained together: a leading axis on every parameter, a batched product for each layer.
+    """Train k networks of the same shape together: every parameter has a leading axis, each layer is a batched product.
 
-    Member i is what ``Trainer(net, ..., seed=seeds[i])`` would be: it has that one's initial weights, orders of samples
-    and dropout masks. Its numbers are that one's but for the rounding of products and, in float32, of rates that differ
+    Member i trains as ``Trainer(net, ..., seed=seeds[i])`` would: it has the same initial weights, sample orders and
+    dropout masks. The results differ only by the rounding of products and, in float32, of learning rates that differ
     among members.
 
     Parameters
     ----------
     net : Layer, sequence of Layer, or function
-        Layers that take leading axes (``Layer.stacks``): Dense, activations, Dropout, Rescale, Standardize, and
-        Sequential and Residual of these. A function gives the network of member i; these may differ in the arrays of
-        Standardize alone.
+        Layers that take leading axes (``Layer.stacks``): Dense, NTKDense, activations, Dropout, OneHot,
+        PeriodicEmbedding, Rescale, Standardize, RobustScale, SmoothClip, Scale, and Sequential, Residual, Parallel
+        and Branches of these. A function returns the network of member i; networks may differ only in the arrays of
+        Standardize and RobustScale.
     k : int
         Number of members.
     loss, optimizer, metrics, backend, dtype, schedule, l1, l2, classes, penalty_per_sample, class_weight
         See :class:`~portanet.Trainer`.
     seeds : int or sequence of k int, optional
-        One for all, or one a member; 0 … k - 1 by default.
+        One seed for all, or one for each member; 0 … k - 1 by default.
     lr, weight_decay : float or sequence of k float, optional
-        In place of the optimizer's own.
+        Replaces the optimizer's value.
     group : int, optional
-        How many members are stepped at a time. By default as many as keep the arrays of a step within the processor's
-        cache, and all where there is a GPU or a compiler: :func:`portanet.fleet.stack.group_size`.
+        Number of members that are stepped together. By default as many as fit into the processor's cache with their
+        arrays of a step, and all on a GPU or with a compiler: :func:`portanet.fleet.stack.group_size`.
 
     Attributes
     ----------
     members : list of Trainer
-        ``fleet[i]`` too: each evaluates, predicts, is saved and trains on alone.
+        Also ``fleet[i]``. Each can evaluate, predict, be saved and continue training alone.
 
     Raises
     ------
     ConfigError
-        For a layer that takes no leading axes, or settings that are not one a member.
+        For a layer that takes no leading axes, or a setting with a wrong number of values.
     """
 
     def __init__(
@@ -106,7 +107,6 @@ class Fleet:
         own = optimizers.get(optimizer)
         rates, decays = setting("lr", lr, own.lr, k), setting("weight_decay", weight_decay, own.weight_decay, k)
         self.group = group
-        place = backends.get(backend)
         build = net if callable(net) and not isinstance(net, Layer) else lambda _: net
         self.members = [
             Trainer(
@@ -114,7 +114,7 @@ class Fleet:
                 loss,
                 dataclasses.replace(own, lr=rates[i], weight_decay=decays[i]),
                 metrics,
-                backend=place,
+                backend=backend,
                 dtype=dtype,
                 seed=seed,
                 schedule=schedule,
@@ -140,14 +140,14 @@ class Fleet:
         return iter(self.members)
 
     def init(self, input_shape: Sequence[int]) -> None:
-        """Draw the initial weights of the members that have none, for samples of `input_shape`."""
+        """Initialize the weights of the members that have none, for samples of `input_shape`."""
         for member in self.members:
             if member.input_shape is None:
                 member.init(tuple(input_shape))
 
     @property
     def histories(self) -> list[History]:
-        """What each member saw; ``stopped`` is "diverged" where one ended so."""
+        """The history of each member; ``stopped`` is "diverged" if it diverged."""
         return [member.history for member in self.members]
 
     def fit(
@@ -176,29 +176,29 @@ class Fleet:
         x, y, batch_size, sample_weight, validation_data, on_divergence, total_epochs, join_last
             See :meth:`portanet.Trainer.fit`.
         folds : k pairs of (training rows, validation rows), optional
-            Whole numbers, as scikit-learn's splitters give them: member i is trained on its own rows of x and evaluated
-            after each epoch on the others; None or no rows for no evaluation.
+            Row numbers, as returned by scikit-learn's splitters: member i is trained on the first rows of its pair and
+            evaluated on the second after each epoch; None or no rows for no evaluation.
         shuffle : bool
-            Whether each member has an order of its own in each epoch, by its seed.
+            Whether to shuffle the rows in each epoch, by the seed of each member.
         on_epoch : function of the fleet, optional
             Called after each epoch of all members.
         validation_fraction : float
-            Share of the samples that each member is evaluated on instead, split off by its seed.
+            Fraction of the samples to evaluate each member on instead, split off by its seed.
         callbacks : sequence of Callback, or function
-            Of each member, which gets copies of its own; or a function from its number to its callbacks, for those that
-            write files. A member that a callback stops is out; the others continue.
+            Callbacks of which each member gets copies; or a function from a member's number to its callbacks, for those
+            that write files. If a callback stops a member, the others continue.
         verbose : bool
-            Whether the mean of the members' rows is shown on stderr.
+            Whether to show the mean of the members' metrics on stderr.
 
         Raises
         ------
         ConfigError, DataError, ShapeError
             If an argument or the data is invalid.
         DivergedError
-            If no member is left: one whose loss or weights are not finite goes back to the start of that epoch, ends
-            there, and leaves the others alone.
+            If all members have diverged. A member whose loss or weights become NaN or infinite is restored to the start
+            of that epoch and stops; the others continue.
         KeyboardInterrupt
-            After the epoch in which it came.
+            After the epoch in which it occurred.
         """
         if isinstance(x, Dataset):
             x, y = x.x, x.y
@@ -217,7 +217,7 @@ class Fleet:
             check_least(member, train, join=join_last) for member, (train, _) in zip(self.members, parts, strict=True)
         ]
         fits: dict[int, Generator[Epoch, Ran, None]] = {}
-        progress = Progress() if verbose else None
+        progress = shown() if verbose else None
         with contextlib.ExitStack() as begun:
             for i, member in enumerate(self.members):
                 begun.callback(member.end)
@@ -226,7 +226,7 @@ class Fleet:
                     epochs=epochs,
                     shuffle=shuffle,
                     hooks=hooks[i],
-                    # One warning for all, where it is not given.
+                    # If it is not given, one warning for all members.
                     total_epochs=member.epoch + epochs if i and total_epochs is None else total_epochs,
                 ).epochs()
             with (
@@ -234,7 +234,7 @@ class Fleet:
                 first.backend.activate(first.dtype),
                 contextlib.ExitStack() as running,
             ):
-                for fit in fits.values():  # whatever one raises while it ends, the others end too
+                for fit in fits.values():  # whatever one raises while it ends, the others are also closed
                     running.callback(fit.close)
                 if progress is not None:
                     progress.on_fit_begin(first, first.last_epoch)
@@ -249,9 +249,9 @@ class Fleet:
         self,
         fits: Mapping[int, Generator[Epoch, Ran, None]],
         on_epoch: Callable[[Fleet], None] | None,
-        progress: Progress | None,
+        progress: Callback | None,
     ) -> None:
-        """Run the members' epochs, those that are left together, until none is."""
+        """Run the members' epochs together until no member is left."""
         stacks, members = Stacks(self.group), self.members
         begun, rounds = members[0].epoch, 0
         ran: dict[int, Any] = dict.fromkeys(fits)
@@ -267,7 +267,7 @@ class Fleet:
                 except DivergedError:
                     epoch = members[i].history[-1]["epoch"]
                     logger.warning("member %d of the fleet diverged in epoch %d; the others continue", i, epoch)
-                except Exception as error:  # raised when the others have recorded the epoch that they have done
+                except Exception as error:  # raised when the other members have recorded their epoch
                     errors.append(error)
             if errors:
                 raise errors[0]
@@ -288,7 +288,7 @@ class Fleet:
         Raises
         ------
         ConfigError
-            If one is none, or all members would write to one file.
+            If one is not a Callback, or all members would write to one file.
         """
         if not callable(given):
             for hook in checked(given):
@@ -317,14 +317,14 @@ class Fleet:
     def ensemble(self, x: Any) -> Ensemble:
         """Return mean and spread of the members' predictions (Lakshminarayanan et al. 2017, arXiv:1612.01474).
 
-        Summed up in float64 and given in the fleet's dtype; the spread of a single member is 0.
+        Computed in float64 and returned in the fleet's dtype; the spread of a single member is 0.
         """
         found = self.predict(x)
         mean, spread = found.mean(axis=0, dtype="float64"), found.std(axis=0, dtype="float64")
         return Ensemble(mean.astype(found.dtype), spread.astype(found.dtype))
 
     def keep(self, members: Sequence[int]) -> None:
-        """Go on with these members alone, in this order."""
+        """Keep these members, in this order, and drop all others."""
         self.members = [self.members[i] for i in members]
 
     def _interrupt(self, reason: str) -> None:

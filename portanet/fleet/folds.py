@@ -1,4 +1,4 @@
-"""Which rows each member of a fleet is trained on, and which it is evaluated on."""
+"""Training and validation rows of each member of a fleet (cross-validation folds)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HostRows = np.ndarray[Any, Any]
 
 
 def split(y: Any, k: int, seed: int, *, names: Sequence[str] = (), what: str = "y") -> list[tuple[HostRows, HostRows]]:
-    """Return k pairs of training and validation rows; every row is validated once.
+    """Return k pairs of training and validation rows; every row is in one validation set.
 
     Parameters
     ----------
@@ -26,17 +26,17 @@ def split(y: Any, k: int, seed: int, *, names: Sequence[str] = (), what: str = "
     k : int
         2 ≤ k ≤ n.
     seed : int
-        Names the order in which rows are dealt out.
+        Seed of the shuffle.
     names : sequence of str
-        Of the classes, where y holds their indices: each is then dealt out by itself, so that its counts in the folds
-        differ by 1 at most.
+        Class names, if y holds class indices: the folds are then stratified, and the counts of a class in the folds
+        differ by at most 1.
     what : str
-        What the data is called in errors.
+        Name of the data in error messages.
 
     Raises
     ------
     DataError
-        If there are fewer rows than folds, or a class has fewer.
+        If there are fewer rows than folds, or fewer rows of a class than folds.
     """
     n = len(y)
     if n < k:
@@ -52,17 +52,17 @@ def split(y: Any, k: int, seed: int, *, names: Sequence[str] = (), what: str = "
             )
             raise DataError(message)
         order = order[np.argsort(y[order], kind="stable")]
-    dealt = [np.sort(order[i::k]) for i in range(k)]  # in turns, class after class: as even as can be
+    dealt = [np.sort(order[i::k]) for i in range(k)]  # round-robin over the rows sorted by class: as even as possible
     return [(np.setdiff1d(np.arange(n), own, assume_unique=True), own) for own in dealt]
 
 
 def checked_folds(folds: Iterable[Any], k: int, n: int) -> list[tuple[HostRows, HostRows | None]]:
-    """Return the pairs as arrays of row numbers; tell the first that is none, or names a row that is not there.
+    """Return the pairs as arrays of row numbers, or raise for the first that is invalid.
 
     Raises
     ------
     ConfigError
-        With the member, what was expected, and what came.
+        With the member, what was expected, and what was given.
     """
     pairs = list(folds)
     if len(pairs) != k:
@@ -102,7 +102,7 @@ def parted(
     validation_data: Any,
     fraction: float,
 ) -> list[tuple[Batches, Batches | None]]:
-    """Return what each member is trained and validated on; samples are on the device once, however many share them.
+    """Return the training and validation batches of each member; samples that members share are on the device once.
 
     The arguments are those of :meth:`portanet.Fleet.fit`, with checked samples.
     """
@@ -144,7 +144,7 @@ def parted(
                 found = weighting.weights(
                     wt, first.class_weight, yt, len(rows), first.outputs, first.dtype, places=first.places
                 )
-                assert found is not None  # class weights were asked for
+                assert found is not None  # class weights were given
                 own.host_weight = np.zeros((n, *found.shape[1:]), first.dtype)
                 own.host_weight[rows] = found
                 own.weight = first.backend.asarray(own.host_weight)

@@ -1,7 +1,7 @@
-"""Trainings in several threads in lockstep: networks of one shape are stepped together, as a fleet is.
+"""Trainings in several threads in lockstep: networks of the same shape are stepped together, as in a fleet.
 
-Estimators need no changes: what is called in a thread of a :class:`Scheduler`, a pipeline's fit or a scikit-learn
-search, runs as it would alone, until a trainer whose strategy is :class:`Lockstep` comes to an epoch.
+Estimators need no changes: a task in a thread of a :class:`Scheduler`, such as a pipeline's fit or a scikit-learn
+search, runs as it would alone, until a trainer whose strategy is :class:`Lockstep` starts an epoch.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _here = threading.local()
 
 
 class Lockstep(SingleProcess):
-    """Runs an epoch with those of the other threads of a scheduler; alone in a thread of none."""
+    """Strategy that runs an epoch together with those of the scheduler's other threads; alone without a scheduler."""
 
     def run(self, epoch: Any) -> Any:
         scheduler: Scheduler | None = getattr(_here, "scheduler", None)
@@ -51,7 +51,7 @@ class Lockstep(SingleProcess):
 
 
 def _alone(epoch: Epoch) -> str:
-    """Return why a fleet cannot hold this training; empty where it can."""
+    """Return why a fleet cannot hold this training; empty if it can."""
     program = epoch.engine.program
     odd = not_stackable(program.net)
     if odd:
@@ -67,12 +67,12 @@ def _alone(epoch: Epoch) -> str:
 
 
 class SchedulerOver(BaseException):
-    """Raised in the threads that wait when the scheduler is ended; no error of theirs."""
+    """Raised in the waiting threads when the scheduler ends; not an error of these threads."""
 
 
 @dataclass(eq=False)
 class _Waiting:
-    """A thread that waits for its epoch, and whether it is to run it for all."""
+    """A thread that waits for its epoch, and whether it runs the epoch for all threads."""
 
     epoch: Epoch
     ran: Ran | BaseException | None = None
@@ -81,17 +81,17 @@ class _Waiting:
 
 
 class Scheduler:
-    """Threads of which one runs at a time; when all that are there wait for an epoch, it is run for all of them.
+    """Scheduler of threads that run one at a time; when all of them wait for an epoch, their epochs run together.
 
     Parameters
     ----------
     most : int
-        How many threads there are at a time.
+        Maximum number of threads present at a time.
 
     Attributes
     ----------
     alone : Counter
-        Why trainings were not held by a fleet, and how many.
+        Reasons why trainings were not held by a fleet, and their number.
     """
 
     def __init__(self, most: int) -> None:
@@ -101,7 +101,7 @@ class Scheduler:
         self._data: WeakValueDictionary[Any, Batches] = WeakValueDictionary()
         self._noted: WeakSet[Any] = WeakSet()
         self._lock = threading.Lock()
-        self._free = False  # whether nobody has the turn; the first has who opens the meeting
+        self._free = False  # whether no thread has the turn; before open(), the caller has it
         self._ready: deque[threading.Event] = deque()
         self._waiting: list[_Waiting] = []
         self._announced = self._present = 0
@@ -109,41 +109,41 @@ class Scheduler:
 
     @property
     def fleets(self) -> list[int]:
-        """How many trainings each fleet held, the largest first."""
+        """Number of trainings in each fleet, the largest first."""
         return self._stacks.sizes
 
     def shared(self, key: Any, make: Callable[[], Batches]) -> Batches:
-        """Return the samples of that key: once on the device, however many train on them."""
+        """Return the samples for a key; samples that several trainings share are on the device once."""
         found = self._data.get(key)
         if found is None:
             found = self._data[key] = make()
         return found
 
     def note_alone(self, reason: str, owner: Any = None) -> None:
-        """Note why a training is not held by a fleet; once for each owner."""
+        """Record why a training is not held by a fleet; once for each owner."""
         if owner is None or owner not in self._noted:
             self.alone[reason] += 1
         if owner is not None:
             self._noted.add(owner)
 
     def announce(self) -> None:
-        """Say that one more thread will come: nobody is to begin without it."""
+        """Announce one more thread; no epoch starts without it."""
         with self._lock:
             self._announced += 1
 
     def open(self) -> None:
-        """Let the threads begin: all of the first ones are announced."""
+        """Let the threads start, after the first ones have been announced."""
         with self._lock:
             self._pass_on()
 
     def end(self) -> None:
-        """Let all threads that wait, and those that come, end by :class:`SchedulerOver`."""
+        """Raise :class:`SchedulerOver` in all waiting and later threads."""
         with self._lock:
             self._over = True
             self._wake_all()
 
     def run(self, task: Callable[[], T]) -> T:
-        """Run an announced task in this thread, when it is its turn."""
+        """Run an announced task in this thread when it has the turn."""
         turn = threading.Event()
         with self._lock:
             self._announced -= 1
@@ -162,7 +162,7 @@ class Scheduler:
                 self._pass_on()
 
     def epoch(self, epoch: Epoch) -> Ran:
-        """Return what the epoch that a trainer of this thread asks for has come to."""
+        """Run an epoch of a trainer in this thread together with those of the other threads, and return its result."""
         own = _Waiting(epoch)
         with self._lock:
             self._waiting.append(own)
@@ -173,7 +173,7 @@ class Scheduler:
                 led, self._waiting = self._waiting, []
             try:
                 found = self._stacks.run([other.epoch for other in led])
-            except BaseException as error:  # the others wait for an answer
+            except BaseException as error:  # the other threads wait for a result
                 found = [error] * len(led)
             for other, ran in zip(led, found, strict=True):
                 other.ran = ran
@@ -198,7 +198,7 @@ class Scheduler:
             event.set()
 
     def _pass_on(self) -> None:
-        """Give the turn to a thread that is ready; where all wait, to one of them, which runs the epoch for all."""
+        """Give the turn to a ready thread; if all wait for an epoch, to one of them, which runs it for all."""
         self._free = False
         if self._ready:
             self._ready.popleft().set()
@@ -209,24 +209,24 @@ class Scheduler:
             self._free = True
 
     def _one_more(self) -> bool:
-        """Whether a thread is about to come."""
+        """Return whether an announced thread is about to start."""
         return self._announced > 0 and self._present < self.most
 
 
 def note_alone(reason: str) -> None:
-    """Note, in a thread of a scheduler, why a training is not held by a fleet."""
+    """Record, in a thread of a scheduler, why a training is not held by a fleet."""
     scheduler: Scheduler | None = getattr(_here, "scheduler", None)
     if scheduler is not None:
         scheduler.note_alone(reason)
 
 
 def _is_plain(a: Any) -> bool:
-    """Whether `a` is a host array that its bytes tell from others."""
+    """Return whether `a` is a host array that its bytes identify."""
     return isinstance(a, np.ndarray) and a.dtype.kind in "biuf"
 
 
 def _digest(*arrays: Any) -> str:
-    """Return what tells host arrays from others: dtypes, shapes and content."""
+    """Return a hash of the dtypes, shapes and contents of host arrays."""
     found = hashlib.blake2b(digest_size=16)
     for a in arrays:
         found.update(b"-" if a is None else f"{a.dtype.str}{a.shape}".encode())

@@ -1,4 +1,4 @@
-"""A search among settings: trials drawn from a space, trained as fleets, the worse of them dropped on the way."""
+"""Hyperparameter search: random search and successive halving, with the trials trained as fleets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from portanet.errors import ConfigError, DivergedError, unknown
 from portanet.fleet.fleet import Fleet
 from portanet.random import generator
 
-ETA = 3  # one of so many goes on from a rung of successive halving
+ETA = 3  # reduction factor of successive halving: a third of the trials continues
 
 OF_A_MEMBER = ("lr", "weight_decay")
-"""What may differ among the members of a fleet; trials that differ in anything else get fleets of their own."""
+"""Settings that may differ among the members of a fleet; trials that differ in others are in separate fleets."""
 
 OF_A_FLEET = ("layers", "activation", "dropout", "init", "optimizer", "batch_size", "l1", "l2", "label_smoothing")
 
@@ -26,7 +26,7 @@ _RANGE = ("min", "max", "log")
 
 @dataclass
 class Trial:
-    """Settings that are tried, and what came of them.
+    """Settings that are tried, and their result.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class Trial:
         1, 2, ... in the order in which they were drawn.
     settings : dict
     epochs : int
-        How long it was trained.
+        Number of epochs trained so far.
     result : dict
-        The last row of its history; empty where it diverged.
+        The last row of its history; empty if it diverged.
     """
 
     number: int
@@ -46,17 +46,17 @@ class Trial:
 
     @property
     def loss(self) -> float:
-        """The validation loss; inf where it diverged."""
+        """The validation loss; inf if the trial diverged."""
         return self.result.get("val_loss", math.inf)
 
 
 def check_space(space: Mapping[str, Any], place: str) -> None:
-    """Tell the first entry that is neither a list of choices nor, where numbers run, a range.
+    """Raise ConfigError for the first entry that is neither a list of choices nor, for a number, a range.
 
     Raises
     ------
     ConfigError
-        With the key, what was expected, and what came; for an unknown key with the nearest known one.
+        With the key, what was expected, and what was given; for an unknown key, with the most similar known one.
     """
     if not space:
         message = f"{place}: expected at least one setting to search, such as lr = {{min = 1e-4, max = 0.1}}, got none"
@@ -83,9 +83,9 @@ def check_space(space: Mapping[str, Any], place: str) -> None:
 
 
 def draw(space: Mapping[str, Any], trials: int, seed: int) -> list[Trial]:
-    """Return trials from a checked space: a choice at random, or a number from a range, evenly on a logarithmic scale.
+    """Return random trials from a checked space: a choice, or a log-uniform number from a range.
 
-    With ``log = false`` the scale is linear. Bergstra & Bengio 2012, JMLR 13, tell why not by a grid.
+    With ``log = false`` the scale is linear. Source of random search: Bergstra & Bengio 2012, JMLR 13.
     """
     rng = generator(seed, "search")
 
@@ -102,11 +102,11 @@ def draw(space: Mapping[str, Any], trials: int, seed: int) -> list[Trial]:
 def rungs(trials: int, epochs: int) -> list[tuple[int, int]]:
     """Return the pairs (trials, epochs so far) of successive halving (Jamieson & Talwalkar 2016, AISTATS).
 
-    The last rung has trained for `epochs`; each has a third of the trials of the one before, for three times as long.
+    The last rung trains for `epochs`; each has a third of the trials of the previous rung, for three times as long.
     """
     most = int(math.log(trials, ETA) + 1e-9) if trials > 1 else 0
     found = [(-(-trials // ETA**i), max(1, round(epochs / ETA ** (most - i)))) for i in range(most + 1)]
-    # A rung that has no epoch of its own is left out: every trial is trained at least once.
+    # A rung without an additional epoch is left out. Every trial is trained for at least one epoch.
     return [pair for i, pair in enumerate(found) if i == 0 or pair[1] > found[i - 1][1]]
 
 
@@ -117,18 +117,19 @@ def run(
     plan: Sequence[tuple[int, int]],
     tell: Callable[[int, int], None] | None = None,
 ) -> list[Trial]:
-    """Train the trials by `plan`, best first.
+    """Train the trials by `plan` and return them, best first.
 
     Parameters
     ----------
     make : callable
-        From trials that share all but what a member has of its own to their fleet.
+        Create the fleet of trials that differ only in settings of a member.
     fit : callable
-        Trains a fleet, whose first trial is given, for so many more epochs, with validation.
+        Train a fleet, whose first trial is given, for a number of additional epochs, with validation.
     plan : sequence of (trials, epochs so far)
-        Of each rung; a random search has one. Those that diverged or are not among the best are dropped.
+        One pair for each rung; a random search has one rung. Diverged trials and those not among the best are
+        dropped.
     tell : callable, optional
-        Called before each rung with its numbers of trials and epochs.
+        Called before each rung with its number of trials and of epochs.
     """
     alike: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -148,7 +149,7 @@ def run(
                 kept.append((fleet, [own[i] for i in chosen]))
         fleets = kept
         for fleet, own in fleets:
-            with contextlib.suppress(DivergedError):  # of all of them: each says so below
+            with contextlib.suppress(DivergedError):  # all diverged: each trial records it below
                 fit(fleet, own[0], epochs - done)
             for trial, member in zip(own, fleet, strict=True):
                 trial.epochs = member.epoch
@@ -158,7 +159,7 @@ def run(
 
 
 def spread_of(trials: Sequence[Trial], key: str) -> tuple[list[str], np.ndarray[Any, Any]]:
-    """Return the names of a setting's choices, none where it is a number, and where each trial lies among them."""
+    """Return the names of a setting's choices (none for a number), and the position of each trial among them."""
     values = [trial.settings[key] for trial in trials]
     if all(isinstance(value, int | float) for value in values):
         return [], np.asarray(values, np.float64)
@@ -167,7 +168,7 @@ def spread_of(trials: Sequence[Trial], key: str) -> tuple[list[str], np.ndarray[
 
 
 def in_words(value: Any) -> str:
-    """Return a setting's value as people write it."""
+    """Return a setting's value as text."""
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

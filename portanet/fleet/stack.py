@@ -1,4 +1,4 @@
-"""Epochs of many trainings of one network, run as one: a stack of their arrays, a batched product for each layer."""
+"""Run epochs of many networks of the same shape as one: arrays are stacked, each layer is one batched product."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from portanet.layers.tree import output_shapes
 from portanet.training.loop import Epoch, Ran, run_epoch
 from portanet.typing import Params, Shape
 
-LOOK = 10.0  # seconds between looks at the members within an epoch
+LOOK = 10.0  # seconds between checks of the members within an epoch
 
 
 class Stacks:
-    """Runs epochs of many trainings: those of one kind, with as many rows and steps each, as one stack.
+    """Run epochs of many trainings; those of the same kind, number of rows and number of steps form one stack.
 
-    A stack is kept for the next epoch; it is built again where a member has other arrays than those that it left it.
+    A stack is kept for the next epoch. It is rebuilt if a member's arrays have changed since.
 
     Parameters
     ----------
     most : int, optional
-        Members of a stack, at most. By default as many as keep the arrays of a step within the processor's cache, and
-        all where there is a GPU or a compiler: :func:`group_size`.
+        Maximum number of members in a stack. By default as many as fit into the processor's cache with their arrays of
+        a step, and all members on a GPU or with a compiler: :func:`group_size`.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -46,11 +46,11 @@ class Stacks:
 
     @property
     def sizes(self) -> list[int]:
-        """How many fits were trained together, by kind, the largest first."""
+        """Number of fits trained together, by kind, the largest first."""
         return sorted(self._held.values(), reverse=True)
 
     def run(self, epochs: Sequence[Epoch]) -> list[Ran | BaseException]:
-        """Return what each epoch has come to, or the error of its stack."""
+        """Return the result of each epoch, or the error of its stack."""
         groups: dict[Any, list[int]] = {}
         for i, epoch in enumerate(epochs):
             groups.setdefault(self._key(epoch), []).append(i)
@@ -58,12 +58,12 @@ class Stacks:
         before, self._stacks = self._stacks, {}
         ended: BaseException | None = None
         for key, own in groups.items():
-            own.sort(key=lambda i: id(epochs[i].batches.x))  # members that share their samples side by side
+            own.sort(key=lambda i: id(epochs[i].batches.x))  # members that share their samples are adjacent
             size = self.most or _usual(epochs[own[0]]) or len(own)
             for part in np.array_split(own, -(-len(own) // size)):
                 some = [epochs[i] for i in part]
                 try:
-                    if ended is not None and not isinstance(ended, Exception):  # a second Ctrl-C: at once
+                    if ended is not None and not isinstance(ended, Exception):  # a second Ctrl-C: stop at once
                         raise ended
                     ran = self._run(key, some, before)
                 except BaseException as error:
@@ -72,7 +72,7 @@ class Stacks:
         return [found[i] for i in range(len(epochs))]
 
     def _key(self, epoch: Epoch) -> tuple[Any, ...]:
-        """Return what the members of a stack have in common; rate, decay, L2 penalty, seed and rows are their own."""
+        """Return what the members of a stack must share; rate, decay, L2 penalty, seed and rows may differ."""
         engine, data = epoch.engine, epoch.batches
         kind = self._kinds.get(engine)
         if kind is None:
@@ -91,7 +91,7 @@ class Stacks:
 
     def _run(self, key: tuple[Any, ...], epochs: list[Epoch], before: dict[tuple[int, ...], _Stack]) -> list[Any]:
         programs = [epoch.engine.program for epoch in epochs]
-        l2 = programs[0].l2 if alike([p.l2 for p in programs]) else 0.0  # else each has its own, among the counters
+        l2 = programs[0].l2 if alike([p.l2 for p in programs]) else 0.0  # else the counters have one for each
         about = (key[0], l2)
         if about not in self._engines:
             self._engines[about] = Engine(replace(programs[0], l2=l2, stack=1), epochs[0].engine.backend)
@@ -106,7 +106,7 @@ class Stacks:
 
 
 class _Stack:
-    """The arrays of some members, (members, ...), and what they were left with."""
+    """The stacked arrays of some members, (members, ...), and the members' states after the last epoch."""
 
     def __init__(self, epochs: Sequence[Epoch], engine: Engine) -> None:
         self.engine, self.backend = engine, engine.backend
@@ -115,7 +115,7 @@ class _Stack:
     def _join(self, states: Sequence[TrainState]) -> None:
         self.states, first, stack = list(states), states[0], self.backend.xp.stack
         params = {name: stack([s.params[name] for s in states]) for name in first.params}
-        # A buffer is of no sample of its own: its axis of samples lets it meet those of each network.
+        # Buffers have no sample axis; an axis of length 1 broadcasts them over the samples of each network.
         buffers = {name: stack([s.buffers[name] for s in states])[:, None, ...] for name in first.buffers}
         slots = {
             slot: int(own) if slot == "t" else {name: stack([s.opt_state[slot][name] for s in states]) for name in own}
@@ -124,7 +124,7 @@ class _Stack:
         self.arrays = (params, buffers, slots)
 
     def holds(self, epochs: Sequence[Epoch]) -> bool:
-        """Whether the members still have the arrays that they were left with."""
+        """Return whether the members still have the arrays of their last epoch here."""
         return len(self.states) == len(epochs) and all(
             now.state.params is own.params and now.state.buffers is own.buffers and now.state.opt_state is own.opt_state
             for now, own in zip(epochs, self.states, strict=True)
@@ -153,7 +153,7 @@ class _Stack:
         try:
             run_epoch(whole)
         except BaseException:
-            # The members stand where the last whole step left them.
+            # The members get the state after the last complete step.
             self._part(whole.state, n, ended=False)
             raise
         state = whole.state
@@ -168,7 +168,7 @@ class _Stack:
         ]
 
     def _on_batch(self, state: TrainState, n: int) -> tuple[TrainState, bool]:
-        """Call the members that want to be called after this batch; one that stops is kept as it is now."""
+        """Call the callbacks that run after this batch; a member that stops keeps its current state."""
         look = time.monotonic() - self._looked >= LOOK
         called = [j for j, e in enumerate(self.epochs) if (look or e.watched) and j not in self.stopped]
         if not called:
@@ -192,7 +192,7 @@ class _Stack:
         return state, len(self.stopped) == len(self.epochs)
 
     def _part(self, state: TrainState, n: int, *, ended: bool = True) -> None:
-        """Give each member its own arrays and numbers; the stack has `ended` its epoch of `n` batches."""
+        """Give each member its arrays and metrics; `ended`: whether the stack has finished its epoch of `n` batches."""
         columns = state.meter.state()["columns"]
         for j, (epoch, begun) in enumerate(zip(self.epochs, self.begun, strict=True)):
             own = self.stopped.get(j)
@@ -211,7 +211,7 @@ class _Stack:
             epoch.state = own
 
     def _meter(self) -> Meter:
-        """Return a meter with what the members have measured in the epoch so far."""
+        """Return a meter with the members' metrics of the epoch so far."""
         meter, states = self.engine.meter(), self.begun
         if states[0].step:
             measured = [state.meter.state() for state in states]
@@ -223,11 +223,11 @@ class _Stack:
         return self._each([epoch.rate(own, i, n) for epoch, own in zip(self.epochs, self.begun, strict=True)])
 
     def _each(self, numbers: list[float]) -> Any:
-        """Return a number of each member: an array, or where all are alike the number, as a lone trainer has it."""
+        """Return the members' numbers as an array or, if all are equal, as one number, as a single trainer has it."""
         return numbers[0] if alike(numbers) else self.backend.asarray(numbers, self.engine.program.dtype)
 
     def _finite(self, state: TrainState) -> HostRows:
-        """Return which members' weights are all finite."""
+        """Return for each member whether its weights are all finite."""
         xp = self.backend.xp
         fine = [xp.all(xp.isfinite(p), axis=tuple(range(1, p.ndim))) for p in state.params.values()]
         found: HostRows = np.all(self.backend.fetch(fine), axis=0)
@@ -236,7 +236,7 @@ class _Stack:
 
 @dataclass
 class _StackedEpoch(Epoch):
-    """The epochs of all members, with the words of each, (members, 1)."""
+    """The epochs of all members, with the random words of each, (members, 1)."""
 
     words: Any = None
 
@@ -246,7 +246,7 @@ class _StackedEpoch(Epoch):
 
 
 def alike(numbers: Sequence[float]) -> bool:
-    """Whether all numbers are one and the same."""
+    """Return whether all numbers are equal."""
     return all(number == numbers[0] for number in numbers)
 
 
@@ -256,12 +256,12 @@ def _usual(epoch: Epoch) -> int | None:
 
 
 def group_size(engine: Engine, params: Params, in_shape: Shape, rows: int) -> int | None:
-    """Return how many members' arrays of a step on so many rows stay in the processor's cache.
+    """Return the number of members whose arrays of a step on `rows` rows fit into the processor's cache.
 
-    None where all members at once are best.
+    None if all members at once are fastest.
 
-    A step touches each parameter, its gradient, the optimizer's arrays and two of its temporaries, and for each sample
-    what goes into each layer and the gradient of that.
+    A step uses each parameter, its gradient, the optimizer's arrays and two temporary arrays, and for each sample the
+    input of each layer and its gradient.
     """
     program = engine.program
     budget: int | None = cache_budget(next(iter(params.values())))

@@ -1,4 +1,4 @@
-"""The batches of many trainings side by side: each member's own rows, in its own order."""
+"""The batches of many trainings, stacked: each member's rows, in its own order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HostRows = np.ndarray[Any, Any]
 
 
 class StackedBatches(Batches):
-    """Each member's batches, side by side: arrays (members, n, ...).
+    """The batches of all members, stacked: arrays (members, n, ...).
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class StackedBatches(Batches):
 
 
 def _order(epoch: Epoch) -> HostRows:
-    """Return the rows of a member's epoch in their order; that of a full batch changes nothing."""
+    """Return the row order of a member's epoch; a full batch is not shuffled, which has no effect."""
     data, shuffle = epoch.batches, epoch.shuffle
     if data.batch_size >= data.n:
         shuffle = False

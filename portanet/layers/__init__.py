@@ -3,12 +3,17 @@
 from portanet.layers.activations import *
 from portanet.layers.augment import *
 from portanet.layers.base import Layer as Layer
+from portanet.layers.branches import *
 from portanet.layers.config import LAYERS
 from portanet.layers.conv import *
+from portanet.layers.conv_transpose import *
 from portanet.layers.custom import *
 from portanet.layers.dense import *
 from portanet.layers.dropout import *
 from portanet.layers.embedding import *
+from portanet.layers.gelu import *
+from portanet.layers.group_norm import *
+from portanet.layers.hard import *
 from portanet.layers.norm import *
 from portanet.layers.ntk import *
 from portanet.layers.one_hot import *
@@ -18,8 +23,11 @@ from portanet.layers.periodic import *
 from portanet.layers.pool import *
 from portanet.layers.preprocess import *
 from portanet.layers.reshape import *
+from portanet.layers.residual import *
+from portanet.layers.resize import *
 from portanet.layers.scale import *
 from portanet.layers.sequential import *
+from portanet.layers.signals import *
 from portanet.layers.smooth import *
 from portanet.registry import subclasses_in
 

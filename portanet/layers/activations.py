@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -13,7 +12,7 @@ from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params
 
-__all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Swish", "Tanh"]
+__all__ = ["ELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Swish", "Tanh"]
 
 Result = tuple[Array | None, Params]
 
@@ -176,30 +175,6 @@ class Softplus(_Activation):
     @elementwise
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
         return -dy * namespace(dy).expm1(-cache), {}
-
-
-@dataclass(frozen=True)
-class GELU(_Activation):
-    """Gaussian error linear unit, in its tanh form (the standard has no erf).
-
-    Forward   y  = x/2 (1 + t),  t = tanh(u),  u = √(2/π) (x + 0.044715 x³)
-    Backward  dx = dy ((1 + t)/2 + x/2 (1 - t²) du/dx),  du/dx = √(2/π) (1 + 3 · 0.044715 x²)
-    Source    Hendrycks & Gimpel 2016, arXiv:1606.08415
-    """
-
-    _c: ClassVar[float] = math.sqrt(2 / math.pi)
-    _a: ClassVar[float] = 0.044715
-
-    @elementwise
-    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        t = namespace(x).tanh(self._c * (x + self._a * (x * x * x)))
-        return 0.5 * x * (1.0 + t), (x, t)
-
-    @elementwise
-    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
-        x, t = cache
-        du = self._c * (1.0 + (3 * self._a) * (x * x))
-        return dy * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du), {}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Augment(Layer):
     Shapes    x, y: (n, h, w) or (n, h, w, channels)
     Source    Simard, Steinkraus & Platt 2003, ICDAR (affine distortions)
 
-    Places outside the image take the nearest pixel of its edge. Put it in front, behind the preprocessing.
+    Places outside the image take the nearest pixel of its edge. Put it first, after the preprocessing.
 
     Parameters
     ----------
@@ -88,10 +88,10 @@ class Augment(Layer):
         xp = namespace(dy)
         rows, columns = cache
         n, h, w = dy.shape[:3]
-        spread = _shares(columns, w, xp).mT[:, :, :, None] * xp.reshape(
+        spread = xp.matrix_transpose(_shares(columns, w, xp))[:, :, :, None] * xp.reshape(
             dy, (n, 1, h * w, -1)
         )  # (n, w, h · w, channels)
-        dx = _shares(rows, h, xp).mT[:, None, :, :] @ spread  # (n, w, h, channels)
+        dx = xp.matrix_transpose(_shares(rows, h, xp))[:, None, :, :] @ spread  # (n, w, h, channels)
         return xp.reshape(xp.permute_dims(dx, (0, 2, 1, 3)), tuple(dy.shape)), {}
 
     def _places(self, x: Array, key: Key, xp: Any) -> tuple[Array, Array]:

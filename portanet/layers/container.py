@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from portanet.errors import ConfigError, ShapeError
 from portanet.layers.base import Layer, RatedLayer
+from portanet.layers.summary import Summary, summary
 from portanet.typing import Params, Shape
 
 
@@ -51,16 +52,17 @@ class Container(RatedLayer):
         return {str(i): layer for i, layer in enumerate(self.layers)}
 
     def init_buffers(self, in_shape: Shape) -> Params:
-        return self._of_each(in_shape, lambda layer, shape: layer.init_buffers(shape))
+        return self.of_each(in_shape, lambda layer, shape: layer.init_buffers(shape))
 
     def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
-        return self._of_each(in_shape, lambda layer, shape: layer.buffer_shapes(shape))
+        return self.of_each(in_shape, lambda layer, shape: layer.buffer_shapes(shape))
 
-    def _of_each(self, in_shape: Shape, what: Callable[[Layer, Shape], dict[str, Any]]) -> dict[str, Any]:
+    def of_each(self, in_shape: Shape, what: Callable[[Layer, Shape], dict[str, Any]]) -> dict[str, Any]:
         """Return what each layer gives for the samples that come to it, under flat names."""
         found: dict[str, Any] = {}
+        children = self.children()
         for name, shape in self.child_shapes(in_shape).items():
-            layer = self.layers[int(name)]
+            layer = children[name]
             try:
                 own = what(layer, shape)
             except ShapeError as error:
@@ -75,6 +77,10 @@ class Container(RatedLayer):
             for i, layer in enumerate(self.layers)
             for name, value in layer.updated_buffers(parts[i], caches[i]).items()
         }
+
+    def summary(self, input_shape: Shape) -> Summary:
+        """Return the layers in a table: output shapes, parameters, memory, for samples of `input_shape` in float32."""
+        return summary(self, input_shape)
 
     def split(self, params: Params) -> list[Params]:
         """Return the parameters of each layer under their own names."""

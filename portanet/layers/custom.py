@@ -1,4 +1,4 @@
-"""Activations by name, and activations of one's own: a function and its derivative, checked when they are named."""
+"""Activations by name, and custom activations: a function and its derivative, checked when they are named."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from typing import Any, ClassVar
 from portanet.backends.namespace import namespace
 from portanet.checks import Name
 from portanet.errors import CheckError, ConfigError
-from portanet.layers import activations as a
+from portanet.layers import activations, gelu, hard, smooth
 from portanet.layers.base import Layer
-from portanet.layers.smooth import SELU, Mish
 from portanet.random import Key, generator
 from portanet.registry import snake_case
 from portanet.typing import Array, Params
 
 __all__ = ["CustomActivation", "custom_activation"]
 
-ACTIVATIONS: dict[str, Layer] = {snake_case(name): getattr(a, name)() for name in a.__all__}
-ACTIVATIONS |= {"mish": Mish(), "selu": SELU()}
+ACTIVATIONS: dict[str, Layer] = {
+    snake_case(name): getattr(module, name)()
+    for module in (activations, gelu, hard, smooth)
+    for name in module.__all__
+    if name != "SmoothClip"  # it bounds inputs
+}
 """The activations that a configuration can name; :func:`custom_activation` adds to them."""
 
 
@@ -94,7 +97,7 @@ def custom_activation(
     if not float(error[worst]) < 1e-6:
         message = (
             f"activation {name!r}: at x = {float(x[worst]):.6g} its derivative gives {float(got[worst]):.6g}, central "
-            f"differences give {float(numeric[worst]):.6g}; mend the derivative, or name the point in kinks="
+            f"differences give {float(numeric[worst]):.6g}; fix the derivative, or name the point in kinks="
         )
         raise CheckError(message)
     layer = CustomActivation(name, function, derivative, tuple(kinks))

@@ -69,10 +69,8 @@ class Dense(RatedLayer):
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         weight = params["weight"]
         if x.ndim < 2 or x.shape[-1] != weight.shape[-2]:
-            mend = "give rows of samples" if x.ndim < 2 else "add Flatten() before it, or train it anew on this data"
-            message = (
-                f"expected inputs with {weight.shape[-2]} features, got an array of shape {tuple(x.shape)}; {mend}"
-            )
+            fix = "give rows of samples" if x.ndim < 2 else "add Flatten() before it, or retrain it on this data"
+            message = f"expected inputs with {weight.shape[-2]} features, got an array of shape {tuple(x.shape)}; {fix}"
             raise ShapeError(message)
         if x.ndim > weight.ndim:  # places as rows: one product in place of one for each sample
             y, cache = Dense.forward(self, params, as_rows(x, weight.ndim))  # not a subclass's: it came from there
@@ -88,8 +86,8 @@ class Dense(RatedLayer):
         if dy.ndim > weight.ndim:
             dx, grads = Dense.backward(self, params, as_rows(dy, weight.ndim), cache, need_dx=need_dx)
             return (None if dx is None else xp.reshape(dx, (*dy.shape[:-1], dx.shape[-1]))), grads
-        grads = {"weight": product(x.mT, dy)}
+        grads = {"weight": product(xp.matrix_transpose(x), dy)}
         if self.bias:
             grads["bias"] = sum_rows(dy, xp)
-        dx = sum_leading(product(dy, weight.mT), x.ndim, xp) if need_dx else None
+        dx = sum_leading(product(dy, xp.matrix_transpose(weight)), x.ndim, xp) if need_dx else None
         return dx, grads

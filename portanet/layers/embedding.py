@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
+from portanet.backends.primitives.index_add import index_add
 from portanet.checks import Count, NotNegative
 from portanet.initializers import Initializer, initializer
 from portanet.layers.base import RatedLayer
@@ -23,7 +23,7 @@ class Embedding(RatedLayer):
     """A row of the weight for each whole number, y = W[x].
 
     Forward   y  = W[x]
-    Backward  dW = onehot(x)ᵀ dy: a product, so that equal numbers add up in one order on every device
+    Backward  dW[i] = Σ dy over the places with x = i
               dx = 0: whole numbers have no slope
     Shapes    x (n, ...) whole numbers in 0 … categories - 1 (in any dtype), W (categories, units), y (n, ..., units)
     Source    Bengio, Ducharme, Vincent & Jauvin 2003, JMLR 3
@@ -50,19 +50,19 @@ class Embedding(RatedLayer):
         weight = initializer(self.weight_init)(rng, (self.categories, self.units))
         return {"weight": weight}, (*in_shape, self.units)
 
-    def scratch(self, in_shape: Shape) -> int:
-        return math.prod(in_shape) * self.categories  # one-hot rows
-
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        xp = namespace(params["weight"])
         weight = params["weight"]
-        numbers = xp.arange(self.categories, dtype=xp.int32, device=device(weight))
-        # By comparison: an index out of range cannot wrap round, and the rows of a batch serve backward as they are.
-        onehot = xp.astype(xp.astype(xp.round(x), xp.int32)[..., None] == numbers, weight.dtype)
-        return onehot @ weight, onehot
+        xp = namespace(weight)
+        index = xp.astype(xp.round(x), xp.int32)
+        known = (index >= 0) & (index < self.categories)
+        index = xp.where(known, index, xp.zeros_like(index))  # an index out of range would wrap round
+        rows = xp.take(weight, xp.reshape(index, (-1,)), axis=0)
+        y = xp.reshape(rows, (*x.shape, self.units))
+        return xp.where(known[..., None], y, xp.zeros_like(y)), (index, known)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         xp = namespace(dy)
-        rows = xp.reshape(cache, (-1, self.categories))
-        grads = {"weight": rows.mT @ xp.reshape(dy, (-1, self.units))}
+        index, known = cache
+        rows = xp.reshape(xp.where(known[..., None], dy, xp.zeros_like(dy)), (-1, self.units))
+        grads = {"weight": index_add(self.categories, xp.reshape(index, (-1,)), rows)}
         return (xp.zeros(tuple(dy.shape[:-1]), dtype=dy.dtype, device=device(dy)) if need_dx else None), grads

@@ -42,7 +42,7 @@ class PeriodicEmbedding(RatedLayer):
     phase : bool
         Whether a wave is a cosine with a learned phase; else it is a sine and a cosine.
     skip : bool
-        Whether the features themselves follow behind the vectors.
+        Whether the features themselves follow after the vectors.
     rate : float
         Factor on the learning rate of all its parameters; 0 freezes them.
     """
@@ -73,7 +73,7 @@ class PeriodicEmbedding(RatedLayer):
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
         turn = (2 * math.pi) * params["frequency"][..., None, :]  # (*stack, f, 1, k)
-        column = x.mT[..., None]  # (*stack, f, n, 1): each feature by itself
+        column = xp.matrix_transpose(x)[..., None]  # (*stack, f, n, 1): each feature by itself
         z = column * turn
         if self.phase:
             z += params["phase"][..., None, :]
@@ -91,18 +91,18 @@ class PeriodicEmbedding(RatedLayer):
         f, units = weight.shape[-3], self.units
         du = xp.reshape(dy[..., : f * units], (*dy.shape[:-1], f, units))
         du = xp.moveaxis(du, -2, -3)  # (*stack, f, n, units)
-        dp = du @ weight.mT
+        dp = du @ xp.matrix_transpose(weight)
         k = self.frequencies
         dz = -(dp[..., :k] * (xp.sin(z) if self.phase else p[..., k:]))
-        grads = {"weight": p.mT @ du, "bias": xp.sum(du, axis=-2)}
+        grads = {"weight": xp.matrix_transpose(p) @ du, "bias": xp.sum(du, axis=-2)}
         if self.phase:
             grads["phase"] = xp.sum(dz, axis=-2)
         else:
             dz += dp[..., k:] * p[..., :k]
-        grads["frequency"] = (2 * math.pi) * (column.mT @ dz)[..., 0, :]
+        grads["frequency"] = (2 * math.pi) * (xp.matrix_transpose(column) @ dz)[..., 0, :]
         if not need_dx:
             return None, grads
-        dx = (dz @ turn.mT)[..., 0].mT
+        dx = xp.matrix_transpose((dz @ xp.matrix_transpose(turn))[..., 0])
         if self.skip:
             dx = dx + dy[..., f * units :]
         return sum_leading(dx, column.ndim - 1, xp), grads

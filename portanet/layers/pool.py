@@ -6,25 +6,43 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from array_api_compat import device
+
 from portanet.backends.namespace import namespace
-from portanet.errors import ConfigError, ShapeError
+from portanet.backends.primitives.axes import Axis, padded
+from portanet.errors import ConfigError
 from portanet.layers.base import Layer
-from portanet.layers.windows import Axis, Padding, Sizes, axis, check_padding, holders_table, padded, pair, with_blank
+from portanet.layers.resize import check_images
+from portanet.layers.windows import (
+    Padding,
+    Sizes,
+    axis,
+    check_padding,
+    holders_table,
+    pair,
+    places_counted,
+    sides,
+    with_blank,
+)
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D"]
+__all__ = ["AvgPool2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "MaxPool2D"]
 
 _TAPS = 1 << 14  # pixels of a window, which are gone through one by one: 128 × 128
 
 
 @dataclass(frozen=True)
 class _Pool(Layer):
-    """What both kinds share: a window of `kernel` over padded images, moved by `stride` (by its own size if None)."""
+    """What both kinds share: a window of `kernel` over padded images, moved by `stride` (by its own size if None).
+
+    With `ceil_mode` a last window may reach beyond the padding: the number of places is rounded up, not down.
+    """
 
     kernel: Sizes = 2
     stride: Sizes | None = None
     padding: Padding = "valid"
+    ceil_mode: bool = False
 
     blank: ClassVar[float] = 0.0
     """What padding holds."""
@@ -33,15 +51,13 @@ class _Pool(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         name, (height, width) = type(self).__name__, pair(self.kernel)
-        check_padding(name, self.padding, min(height, width))
+        check_padding(name, self.padding, height, width)
         if height * width > _TAPS:
             message = f"{name}: kernel must have at most {_TAPS} pixels, got {height} × {width}; take GlobalAvgPool2D"
             raise ConfigError(message)
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
-        if len(in_shape) != 3:
-            message = f"expected images (height, width, channels), got samples of shape {tuple(in_shape)}"
-            raise ShapeError(message)
+        check_images(in_shape)
         rows, columns = self.axes(in_shape[0], in_shape[1])
         return {}, (rows.out, columns.out, in_shape[2])
 
@@ -49,8 +65,8 @@ class _Pool(Layer):
         """Return the window's arithmetic for images of that size."""
         kernel = pair(self.kernel)
         stride = kernel if self.stride is None else pair(self.stride)
-        sizes = zip((height, width), kernel, stride, strict=True)
-        rows, columns = (axis(size, k, s, self.padding) for size, k, s in sizes)
+        sizes = zip((height, width), kernel, stride, sides(self.padding), strict=True)
+        rows, columns = (axis(*own, ceil=self.ceil_mode) for own in sizes)
         return rows, columns
 
     def scratch(self, in_shape: Shape) -> int:
@@ -91,7 +107,7 @@ class MaxPool2D(_Pool):
         xp = namespace(dy)
         x, y = cache
         rows, columns = self.axes(x.shape[1], x.shape[2])
-        # Behind a ReLU many windows hold several equal zeros: the first of them takes all of dy, and leaves 0.
+        # After a ReLU many windows hold several equal zeros: the first of them takes all of dy, and leaves 0.
         shares, rest = [], dy
         for pixels in self.taps(x, rows, columns):
             share = xp.astype(pixels == y, dy.dtype)
@@ -109,20 +125,41 @@ class AvgPool2D(_Pool):
     Backward  dx[q] = Σ dy[p] / K over the places p whose window holds q
     Shapes    x (n, h, w, c), y (n, h', w', c)
     Source    LeCun et al. 1998, Proceedings of the IEEE 86
+
+    Parameters
+    ----------
+    kernel, stride, padding, ceil_mode
+        As of MaxPool2D.
+    count_padding : bool
+        Whether padding is counted; if not, K is the number of pixels of the image in the window at p. What a window of
+        `ceil_mode` holds beyond the padding is never counted.
     """
+
+    count_padding: bool = True
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         rows, columns = self.axes(x.shape[1], x.shape[2])
         total: Any = 0.0
         for pixels in self.taps(x, rows, columns):
             total = total + pixels
-        return total * (1.0 / (rows.kernel * columns.kernel)), (rows, columns)
+        share = self.share(rows, columns, x)
+        return total * share, (rows, columns, share)
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        xp = namespace(dy)
-        rows, columns = cache
-        taps = rows.kernel * columns.kernel
-        return _returned([dy * (1.0 / taps)] * taps, rows, columns, xp), {}
+        rows, columns, share = cache
+        return _returned([dy * share] * (rows.kernel * columns.kernel), rows, columns, namespace(dy)), {}
+
+    def counts_all(self, rows: Axis, columns: Axis) -> bool:
+        """Return whether K is the same for all windows: no window holds anything that is not counted."""
+        within = all(a.reached == a.after for a in (rows, columns))
+        return within and (self.count_padding or not any(a.before or a.after for a in (rows, columns)))
+
+    def share(self, rows: Axis, columns: Axis, like: Array) -> Any:
+        """Return 1 / K: a number, or (h', w', 1) where windows differ."""
+        if self.counts_all(rows, columns):
+            return 1.0 / (rows.kernel * columns.kernel)
+        height, width = (places_counted(a, like, padding=self.count_padding) for a in (rows, columns))
+        return 1.0 / (height[:, None, None] * width[None, :, None])
 
 
 @dataclass(frozen=True)
@@ -138,9 +175,7 @@ class GlobalAvgPool2D(Layer):
     by_sample: ClassVar[bool] = True
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
-        if len(in_shape) != 3:
-            message = f"expected images (height, width, channels), got samples of shape {tuple(in_shape)}"
-            raise ShapeError(message)
+        check_images(in_shape)
         return {}, (in_shape[2],)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
@@ -150,6 +185,37 @@ class GlobalAvgPool2D(Layer):
         xp = namespace(dy)
         share = dy * (1.0 / (cache[1] * cache[2]))
         return xp.broadcast_to(share[:, None, None, :], cache), {}
+
+
+@dataclass(frozen=True)
+class GlobalMaxPool2D(Layer):
+    """The largest pixel of each channel over the whole image.
+
+    Forward   y  = max_q x[q]
+    Backward  dx = dy at the largest pixel, the first of equal ones, else 0
+    Shapes    x (n, h, w, c), y (n, c)
+    Source    Oquab, Bottou, Laptev & Sivic 2015, CVPR
+    """
+
+    by_sample: ClassVar[bool] = True
+
+    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
+        check_images(in_shape)
+        return {}, (in_shape[2],)
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = namespace(x)
+        pixels = xp.reshape(x, (x.shape[0], -1, x.shape[3]))
+        return xp.max(pixels, axis=1), (pixels, tuple(x.shape))
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        xp = namespace(dy)
+        pixels, shape = cache
+        largest = xp.argmax(pixels, axis=1, keepdims=True)
+        places = xp.arange(pixels.shape[1], dtype=largest.dtype, device=device(dy))[None, :, None]
+        dx = xp.astype(places == largest, dy.dtype)
+        dx *= dy[:, None, :]
+        return xp.reshape(dx, shape), {}
 
 
 def _returned(shares: list[Array], rows: Axis, columns: Axis, xp: Any) -> Array:

@@ -16,7 +16,7 @@ from portanet.random import Key
 from portanet.registry import Custom
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Residual", "Sequential"]
+__all__ = ["Sequential"]
 
 
 @dataclass(frozen=True)
@@ -96,51 +96,3 @@ class Sequential(Container):
             for name, value in own.items():
                 grads[f"{i}.{name}"] = value
         return dx, grads
-
-
-@dataclass(frozen=True)
-class Residual(Container):
-    """The input added to what the inner layers make of it, y = x + f(x).
-
-    Forward   y  = x + f(x)
-    Backward  dx = dy + f's dx,  f's gradients unchanged
-    Source    He, Zhang, Ren & Sun 2016, arXiv:1512.03385
-
-    Parameters
-    ----------
-    layers : sequence of Layer
-        f; its output has the shape of its input.
-    rate : float
-        Factor on the learning rate of all parameters within, in addition to the layers' own; 0 freezes them.
-    """
-
-    rate: NotNegative = field(default=1.0, kw_only=True)
-
-    @property
-    def inner(self) -> Sequential:
-        """The layers as one."""
-        return Sequential(self.layers)
-
-    def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
-        params, out_shape = self.inner.init(rng, in_shape)
-        if out_shape != tuple(in_shape):
-            message = (
-                f"expected inner layers that keep the shape {tuple(in_shape)}, got {out_shape}; "
-                f"end them with as many units as come in"
-            )
-            raise ShapeError(message)
-        return params, out_shape
-
-    def child_shapes(self, in_shape: Shape) -> Mapping[str, Shape]:
-        return self.inner.child_shapes(in_shape)
-
-    def output_layer(self) -> Layer:
-        return self
-
-    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        y, cache = self.inner.forward(params, x, train=train, key=key)
-        return x + y, cache
-
-    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        dx, grads = self.inner.backward(params, dy, cache, need_dx=need_dx)
-        return (None if dx is None or not need_dx else dx + dy), grads

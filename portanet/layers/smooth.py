@@ -12,7 +12,7 @@ from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params
 
-__all__ = ["SELU", "Mish", "SmoothClip"]
+__all__ = ["CELU", "SELU", "LogSoftmax", "Mish", "SmoothClip"]
 
 Result = tuple[Array | None, Params]
 
@@ -81,6 +81,59 @@ class SELU(Layer):
         y = cache
         # Below 0 the derivative λ α exp(x) is y + λ α.
         return namespace(dy).where(y > 0, self._scale * dy, dy * (y + self._scale * self._alpha)), {}
+
+
+@dataclass(frozen=True)
+class CELU(Layer):
+    """Exponential linear unit whose slope is continuous for every a, y = x where x > 0, else a (exp(x / a) - 1).
+
+    Forward   y  = max(x, 0) + a (exp(min(x, 0) / a) - 1),  a > 0: the slope is read off the sign of y
+    Backward  dx = dy where y > 0, else dy (y / a + 1)
+    Source    Barron 2017, arXiv:1704.07483
+
+    Parameters
+    ----------
+    alpha : float
+        a, above 0.
+    """
+
+    alpha: Positive = 1.0
+    stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
+
+    @elementwise
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = namespace(x)
+        y = xp.maximum(x, 0.0) + self.alpha * xp.expm1(xp.minimum(x, 0.0) * (1.0 / self.alpha))
+        return y, y
+
+    @elementwise
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        y = cache
+        return dy * (namespace(dy).minimum(y, 0.0) * (1.0 / self.alpha) + 1.0), {}  # exp(x / a) is y / a + 1
+
+
+@dataclass(frozen=True)
+class LogSoftmax(Layer):
+    """Logarithm of the probabilities of the last axis, y = x - log Σ exp(x).
+
+    Forward   y  = z - log Σ exp(z),   z = x - max x
+    Backward  dx = dy - exp(y) Σ dy
+    Source    Bridle 1990, NIPS
+    """
+
+    stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = namespace(x)
+        z = x - xp.max(x, axis=-1, keepdims=True)
+        y = z - xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True))
+        return y, y
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        xp = namespace(dy)
+        return dy - xp.exp(cache) * xp.sum(dy, axis=-1, keepdims=True), {}
 
 
 @dataclass(frozen=True)

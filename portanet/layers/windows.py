@@ -1,53 +1,44 @@
 """Where windows lie: the arithmetic that convolution and pooling share.
 
 Images are (n, height, width, channels). Along each of its two axes a window's pixels are slices of the padded images,
-one for each tap. A convolution's way back is a convolution of dy; pooling's, where windows overlap, gathers by a table,
-which is worked out on the device from shapes alone: nothing is cached, uploaded or assigned, so that all compiles.
+one for each tap. Pooling's way back, if windows overlap, gathers by a table, which is worked out on the device from
+shapes alone: nothing is cached, uploaded or assigned, so that all compiles.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from array_api_compat import device
 
 from portanet.backends.namespace import namespace
-from portanet.checks import COUNT, Either, Number, Several, one_of
+from portanet.backends.primitives.axes import Axis
+from portanet.checks import COUNT, Either, Number, Several, Validator, one_of
 from portanet.errors import ConfigError, ShapeError
 from portanet.typing import Array
 
 Pair = tuple[int, int]
 SIZES = Either((COUNT, Several(COUNT, 2)))
-PADDING = Either((one_of("valid", "same"), Number(0, COUNT.most, whole=True)))
 Sizes: TypeAlias = Annotated[int | tuple[int, int], SIZES]
-Padding: TypeAlias = Annotated[int | str, PADDING]
+
+_PIXELS = Number(0, COUNT.most, whole=True)
+_NAMES = one_of("valid", "same")
 
 
-class Axis(NamedTuple):
-    """One axis of a sliding window: sizes in and out, kernel, stride, dilation, and the padding in front and behind."""
+def padding_field(value: Any, pixels: Number = _PIXELS, *, named: bool = True) -> Any:
+    """Return a padding of images, numbers that `pixels` takes or, if `named`, a word: the validator of a field."""
+    each: tuple[Validator, ...] = (_NAMES, pixels) if named else (pixels,)
+    try:
+        if isinstance(value, tuple | list):
+            return Several(Either((pixels, Several(pixels, 2))), 2)(value)
+        return Either(each)(value)
+    except ConfigError:
+        words = ", or ".join(map(str, each))
+        expected = f"{words}, or two of them (rows, columns), or ((top, bottom), (left, right))"
+        raise ConfigError(expected) from None
 
-    size: int
-    out: int
-    kernel: int
-    stride: int
-    dilation: int
-    before: int
-    after: int
 
-    @property
-    def reach(self) -> int:
-        """How many pixels a window spans."""
-        return self.dilation * (self.kernel - 1) + 1
-
-    @property
-    def padded(self) -> int:
-        """How many pixels the axis has with its padding, at most."""
-        return max(self.before, 0) + self.size + max(self.after, 0)
-
-    def under(self, tap: int) -> slice:
-        """Return where the pixels under a tap of all places lie on the :func:`padded` axis."""
-        first = tap * self.dilation
-        return slice(first, first + self.stride * (self.out - 1) + 1, self.stride)
+Padding: TypeAlias = Annotated[int | str | tuple[int | Pair, int | Pair], padding_field]
 
 
 def pair(value: int | Pair) -> Pair:
@@ -55,11 +46,19 @@ def pair(value: int | Pair) -> Pair:
     return value if isinstance(value, tuple) else (value, value)
 
 
-def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int = 1) -> Axis:
+def sides(padding: Any) -> tuple[Any, Any]:
+    """Return the padding of the rows and that of the columns, each as :func:`axis` takes it."""
+    return padding if isinstance(padding, tuple) else (padding, padding)
+
+
+def axis(
+    size: int, kernel: int, stride: int, padding: int | str | Pair, dilation: int = 1, *, ceil: bool = False
+) -> Axis:
     """Return the arithmetic of one axis.
 
-    Padding is ``"valid"`` (none), ``"same"`` (as much as makes ⌈size / stride⌉ places, the odd pixel behind), or the
-    number of pixels on both sides (Dumoulin & Visin 2016, arXiv:1603.07285).
+    Padding is ``"valid"`` (none), ``"same"`` (as much as makes ⌈size / stride⌉ places, the odd pixel at the end), the
+    number of pixels on both sides, or one number for each side (Dumoulin & Visin 2016, arXiv:1603.07285). With `ceil` a
+    last window may reach beyond the padding, if it begins before the padding at the end.
 
     Raises
     ------
@@ -79,8 +78,11 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
         total = max((out - 1) * stride + reach - size, 0)
         before, after = total // 2, total - total // 2
     else:
-        before = after = 0 if padding == "valid" else int(padding)
-        out = (size + before + after - reach) // stride + 1
+        before, after = pair(0 if isinstance(padding, str) else padding)
+        rest = size + before + after - reach
+        out = rest // stride + 1
+        if ceil and rest >= 0 and rest % stride and out * stride < size + before:
+            out += 1
     if size < 1 or out < 1:
         message = (
             f"a window of {reach} pixels (kernel {kernel}, dilation {dilation}) does not fit into {size} + {before} + "
@@ -90,46 +92,22 @@ def axis(size: int, kernel: int, stride: int, padding: int | str, dilation: int 
     return Axis(size, out, kernel, stride, dilation, before, after)
 
 
-def check_padding(layer: str, padding: int | str, reach: int) -> None:
-    """Raise ConfigError if windows of `reach` pixels would hold nothing but padding at the edges."""
-    if not isinstance(padding, str) and padding >= reach:
-        message = f"{layer}: padding must be below {reach}, or windows hold padding alone; got {padding}"
-        raise ConfigError(message)
-
-
-def way_back(a: Axis) -> Axis:
-    """Return the axis along which dy, :func:`spread`, is convolved with the turned kernel to give dx."""
-    size, before = a.out * a.stride, a.reach - 1 - a.before
-    return Axis(size, a.size, a.kernel, 1, a.dilation, before, a.size + a.reach - 1 - before - size)
-
-
-def spread(x: Array, a: Axis, where: int, xp: Any) -> Array:
-    """Return `x` with its entries along axis `where`, the places of `a`, a stride apart: zeros lie between them."""
-    if a.stride == 1:
-        return x
-    apart = xp.stack([x, *[xp.zeros_like(x)] * (a.stride - 1)], axis=where + 1)
-    return xp.reshape(apart, (*x.shape[:where], -1, *x.shape[where + 1 :]))
-
-
-def padded(x: Array, a: Axis, where: int, value: float = 0.0) -> Array:
-    """Return `x` with the window's padding along axis `where`: as far as windows reach; less than none cuts off."""
-    xp = namespace(x)
-    if a.before < 0:
-        x = x[(slice(None),) * where + (slice(-a.before, None), ...)]
-    before = max(a.before, 0)
-    after = max(a.stride * (a.out - 1) + a.reach - before - x.shape[where], 0)
-    edges = [
-        xp.full((*x.shape[:where], size, *x.shape[where + 1 :]), value, dtype=x.dtype, device=device(x))
-        for size in (before, after)
-    ]
-    return xp.concat([edges[0], x, edges[1]], axis=where) if before or after else x
+def check_padding(layer: str, padding: Any, rows: int, columns: int) -> None:
+    """Raise ConfigError if windows of so many pixels would hold nothing but padding at the edges."""
+    if isinstance(padding, str):
+        return
+    least = (rows, columns) if isinstance(padding, tuple) else (min(rows, columns),) * 2
+    for own, reach in zip(sides(padding), least, strict=True):
+        if max(pair(own)) >= reach:
+            message = f"{layer}: padding must be below {reach}, or windows hold padding alone; got {padding}"
+            raise ConfigError(message)
 
 
 def holders_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> tuple[Array, int]:
     """Return the table of a pooling's backward pass, in int32, and how many windows can hold a pixel.
 
     For each pixel the entries (place · taps + tap) of the windows that hold it: only as many as strides fit into a
-    kernel, one where windows do not overlap; behind the last entry where there is none. Undilated windows alone.
+    kernel, one where windows do not overlap; after the last entry where there is none. Undilated windows alone.
     """
     y, y_tap, y_inside = _holders(rows, xp, like)
     x, x_tap, x_inside = _holders(columns, xp, like)
@@ -141,8 +119,16 @@ def holders_table(rows: Axis, columns: Axis, xp: Any, like: Array) -> tuple[Arra
     return xp.reshape(table, (-1,)), y.shape[1] * x.shape[1]
 
 
+def places_counted(a: Axis, like: Array, *, padding: bool) -> Array:
+    """Return how many pixels each window holds along an undilated axis, (out,), with the `padding` or without."""
+    xp = namespace(like)
+    first = xp.arange(a.out, dtype=like.dtype, device=device(like)) * float(a.stride) - float(a.before)
+    low, high = (-a.before, a.size + a.after) if padding else (0, a.size)
+    return xp.minimum(first + float(a.kernel), float(high)) - xp.maximum(first, float(low))
+
+
 def with_blank(pixels: Array, xp: Any, value: float = 0.0) -> Array:
-    """Return pixels (n, size, channels) with one more behind the last, of `value`: what tables point to for padding."""
+    """Return pixels (n, size, channels) with one more after the last, of `value`: what tables point to for padding."""
     blank = xp.full((pixels.shape[0], 1, pixels.shape[2]), value, dtype=pixels.dtype, device=device(pixels))
     return xp.concat([pixels, blank], axis=1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 from portanet.layers.base import Layer, RatedLayer
-from portanet.layers.sequential import Sequential
 
 __all__ = ["layer_words", "net_in_words"]
 
@@ -22,8 +21,8 @@ def layer_words(layer: Layer) -> str:
 
 def net_in_words(net: Layer) -> str:
     """Return a network in one line: ``Rescale, Flatten, Dense 500, ReLU, Residual(Dense 500, ReLU)``."""
-    layers = net.children().values() if isinstance(net, Sequential) else [net]
-    return ", ".join(map(_with_inner, layers))
+    words = _with_inner(net)
+    return words.removeprefix("Sequential(")[:-1] if words.startswith("Sequential(") else words
 
 
 def _with_inner(layer: Layer) -> str:

@@ -26,6 +26,9 @@ class Loss:
     target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """What targets may be."""
 
+    one_target: ClassVar[bool] = False
+    """Whether a single target a sample is that of each of several outputs."""
+
     def __post_init__(self) -> None:
         check_fields(self)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from portanet.backends.elementwise import elementwise
-from portanet.backends.namespace import namespace
+from portanet.backends.namespace import namespace, row_products
 from portanet.checks import Share
 from portanet.errors import ShapeError
 from portanet.layers import Layer, Sigmoid, Softmax
@@ -29,6 +29,12 @@ class SoftmaxCrossEntropy(Loss):
     ----------
     label_smoothing : float
         Share e of each target that is spread evenly over the K classes, t (1 - e) + e / K; 0 ≤ e < 1.
+
+    Notes
+    -----
+    Class weights (``fit(class_weight=...)``) are weights of samples: each sample's whole loss, smoothed part included,
+    is weighted by its own class. ``torch.nn.CrossEntropyLoss(weight, label_smoothing=...)`` weights the smoothed part
+    by the class that it falls on: the two differ where both are used, and are the same where one of them is.
     """
 
     label_smoothing: Share = 0.0
@@ -47,7 +53,7 @@ class SoftmaxCrossEntropy(Loss):
         z = prediction - xp.max(prediction, axis=-1, keepdims=True)  # the largest exponential is then 1
         e = xp.exp(z)
         s = xp.sum(e, axis=-1, keepdims=True)
-        value, share = weighted_mean(xp.log(s)[..., 0] - xp.vecdot(z, t), weight, xp)
+        value, share = weighted_mean(xp.log(s)[..., 0] - row_products(z, t), weight, xp)
         return value, (e, s, t, share)  # loss and gradient share the exponentials
 
     @elementwise

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from portanet.backends.namespace import namespace, sign
-from portanet.checks import Positive
+from array_api_compat import device
+
+from portanet.backends.namespace import namespace, row_products, sign
+from portanet.checks import Number, Positive, Several
+from portanet.errors import ShapeError
 from portanet.losses.base import Loss, Unit, aligned, in_units, weighted_mean
 from portanet.typing import Array
 
-__all__ = ["Huber", "MeanAbsoluteError", "MeanSquaredError", "Poisson", "SumSquaredError"]
+__all__ = ["Huber", "MeanAbsoluteError", "MeanSquaredError", "Poisson", "Quantile", "SumSquaredError"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class SumSquaredError(Loss):
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
         e = in_units(prediction - aligned(prediction, target, xp), self.unit, xp)
-        value, share = weighted_mean(0.5 * xp.vecdot(e, e), weight, xp)
+        value, share = weighted_mean(0.5 * row_products(e, e), weight, xp)
         return value, (e, share)
 
     def backward(self, cache: Any) -> Array:
@@ -154,3 +157,42 @@ class Poisson(Loss):
 
     def link(self, prediction: Array) -> Array:
         return namespace(prediction).exp(prediction)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """Pinball loss: output i of the m outputs of a sample learns the quantile taus[i] of its target.
+
+    Forward   l  = Σ max(τ e, (τ - 1) e) / m,  e = t - y
+    Backward  dy = ((e < 0) - τ) / m           (0 where e is 0)
+    Source    Koenker & Bassett 1978, Econometrica 46
+
+    A single target a sample is that of all outputs.
+
+    Parameters
+    ----------
+    taus : tuple of float
+        One for each output, between 0 and 1: ``(0.05, 0.5, 0.95)`` is a median within an interval of 90 %.
+    unit : float or tuple of float
+        What errors are measured in: e = (t - y) / unit, and dy is divided by it too.
+    """
+
+    taus: Annotated[tuple[float, ...], Several(Number(above=0, below=1))] = (0.05, 0.5, 0.95)
+    unit: Unit = 1.0
+    one_target: ClassVar[bool] = True
+
+    def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
+        xp = namespace(prediction)
+        if prediction.shape[-1] != len(self.taus):
+            message = f"expected {len(self.taus)} outputs, one for each of taus, got {prediction.shape[-1]}"
+            raise ShapeError(message)
+        e = in_units(aligned(prediction, target, xp) - prediction, self.unit, xp)
+        tau = xp.concat([xp.full((1,), own, dtype=e.dtype, device=device(e)) for own in self.taus])
+        value, share = weighted_mean(xp.mean(xp.maximum(tau * e, (tau - 1.0) * e), axis=-1), weight, xp)
+        return value, (e, tau, share)
+
+    def backward(self, cache: Any) -> Array:
+        e, tau, share = cache
+        xp = namespace(e)
+        slope = xp.astype(e < 0, e.dtype) - tau * xp.astype(e != 0, e.dtype)
+        return in_units((1.0 / e.shape[-1]) * slope * share, self.unit, xp)

@@ -6,15 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from portanet.backends.axpy import minus_scaled
 from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace, sign
+from portanet.backends.primitives.axpy import minus_scaled
 from portanet.checks import NotNegative, Positive, Share
 from portanet.errors import ConfigError
 from portanet.optimizers.base import Optimizer
 from portanet.typing import Array
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "RMSprop"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "NAdam", "RMSprop"]
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,70 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay on by default.
 
-    Rule      Adam's, behind p ← (1 - lr w) p
+    Rule      Adam's, after p ← (1 - lr w) p
     Source    Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2
     """
 
     weight_decay: NotNegative = 0.01
+
+
+@dataclass(frozen=True)
+class NAdam(Optimizer):
+    """Adam with Nesterov's momentum, which grows towards b₁ over the first steps.
+
+    Rule      m ← b₁ m + (1 - b₁) g,   v ← b₂ v + (1 - b₂) g²,   uₜ = b₁ (1 - ½ 0.96^(t d)),   Uₜ = u₁ ⋯ uₜ
+              p ← p - lr (uₜ₊₁ m / (1 - Uₜ₊₁) + (1 - uₜ) g / (1 - Uₜ)) / (√v̂ + eps),   v̂ = v / (1 - b₂ᵗ)
+    Ranges    0 ≤ b₁ < 1, 0 ≤ b₂ < 1, d > 0, eps > 0 (at 0, a gradient of 0 would give NaN)
+    Source    Dozat 2016, ICLR workshop, "Incorporating Nesterov momentum into Adam"; as in torch
+
+    Parameters
+    ----------
+    momentum_decay : float
+        d, above 0.
+    """
+
+    lr: NotNegative = 0.002
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    eps: Positive = 1e-8
+    momentum_decay: Positive = 0.004
+    slots: ClassVar[tuple[str, ...]] = ("mean", "square")
+
+    def numbers(self, lr: float, t: int) -> tuple[float, ...]:
+        now, later = self._momentum(t), self._momentum(t + 1)
+        grown = lr * later * (1.0 - self.beta1) / (1.0 - self._product(t + 1))  # the slots lack the factors 1 - b
+        fresh = lr * (1.0 - now) / (1.0 - self._product(t))
+        root = (one_minus_power(self.beta2, t) / (1.0 - self.beta2)) ** 0.5
+        return grown * root, fresh * root, self.eps * root
+
+    def _momentum(self, t: Any) -> Any:
+        return self.beta1 * (1.0 - 0.5 * _exp(t * self.momentum_decay * math.log(0.96)))
+
+    def _product(self, t: Any) -> Any:
+        """Return Uₜ: b₁ᵗ times the product of 1 - ½ qⁱ, i = 1 … t, whose logarithm is a sum of geometric series."""
+        if self.beta1 == 0:
+            return 0.0
+        log_q = self.momentum_decay * math.log(0.96)
+        total: Any = 0.0
+        for k in range(1, 56):  # ½⁵⁵ is below the last digit
+            first = 0.5**k / k * math.exp(k * log_q) / -math.expm1(k * log_q)
+            total = total + first * one_minus_power(math.exp(k * log_q), t)
+        return _exp(t * math.log(self.beta1) - total)
+
+    @elementwise
+    def rule(self, p: Array, g: Array, *args: Any) -> tuple[Array, ...]:
+        m, v, grown, fresh, eps = args
+        m *= self.beta1
+        m += g
+        v *= self.beta2
+        v += g * g
+        root = namespace(p).sqrt(v)
+        root += eps
+        step = grown * m
+        step += fresh * g
+        step /= root
+        p -= step
+        return p, m, v
 
 
 @dataclass(frozen=True)
@@ -169,6 +228,11 @@ class Lion(Optimizer):
         m *= self.beta2
         m += (1.0 - self.beta2) * g
         return p, m
+
+
+def _exp(x: Any) -> Any:
+    """Return exp(x) of a Python float or, in a compiled step, an array."""
+    return math.exp(x) if isinstance(x, float) else namespace(x).exp(x)
 
 
 def one_minus_power(beta: float, t: Any) -> Any:

@@ -54,6 +54,7 @@ def curves(rows_or_runs: Rows | Mapping[str, Rows]) -> Figure:
         for rows, colour in zip(runs.values(), colours(len(runs)), strict=True):
             seen += _curve(axes, rows, panel, (colour, COLOURS[1] if alone else colour), with_legend=alone)
         _dress(axes, panel, seen)
+        _set_epochs(axes, runs.values())
     if not alone:
         _shared_legends(figure, list(runs))
     return figure
@@ -105,16 +106,28 @@ def _is_share(panel: str) -> bool:
 
 
 def _dress(axes: Axes, panel: str, seen: Sequence[float]) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
     title = panel.replace("_", " ")
     unit = " (% of samples)" if _is_share(panel) else " (mean per sample)" if panel == "loss" else ""
     dress(axes, title[:1].upper() + title[1:], "epoch", title + unit)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
     if _is_share(panel):
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     elif panel == "loss" and seen and min(seen) > 0 and max(seen) > 100 * min(seen):
         axes.set_yscale("log")
+
+
+def _set_epochs(axes: Axes, runs: Iterable[Sequence[Mapping[str, Any]]]) -> None:
+    """Put ticks at whole epochs: at the only one, where there is but one, else at round numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = {row.get("epoch", i + 1) for rows in runs for i, row in enumerate(rows)}
+    if len(epochs) > 1:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
+        return
+    only = epochs.pop()
+    axes.set_xlim(only - 1, only + 1)
+    axes.set_xticks([only])
 
 
 def _shared_legends(figure: Figure, names: Sequence[str]) -> None:

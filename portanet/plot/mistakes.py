@@ -21,7 +21,8 @@ _MOST_NAMES = 60  # names along an axis that do not run into each other
 def confusion(matrix: Any, classes: Sequence[str] = (), *, of: str = "samples") -> Figure:
     """Draw how many samples of each class (rows) were taken for which class (columns).
 
-    Colour is the share of the row, on a square-root scale, so that rare confusions are seen beside a full diagonal.
+    Colour is the share of the row, on a square-root scale, so that rare confusions are seen beside a full diagonal. Of
+    two classes the recall is written next to the rows, and the precision below the columns.
 
     Parameters
     ----------
@@ -44,24 +45,36 @@ def confusion(matrix: Any, classes: Sequence[str] = (), *, of: str = "samples") 
         raise DataError(message)
     every = -(-n // _MOST_NAMES)
     names = class_names(classes, n, 16, "confusion")[::every]
+    across, down = names, names
+    if n == 2:  # there recall and precision are what is asked for
+        shares = ([percent(counts[i, i] / max(counts.sum(axis)[i], 1)) for i in (0, 1)] for axis in (0, 1))
+        across, down = (
+            [f"{name}\n{word} {share}" for name, share in zip(names, own, strict=True)]
+            for word, own in zip(("precision", "recall"), shares, strict=True)
+        )
     side = min(max(3.2, 0.45 * n), 13.0)
     cell = 72 * side / n  # in points, as letters are measured
     size = min(10.0, 0.8 * cell * every)
     room = max(map(len, names)) * 0.65 * size  # of the longest name
     turned = room > cell * every
-    figure = canvas(side + 1.7 + room / 72, side + 0.9 + turned * room / 72)
+    if n == 2:
+        room = max(room, 60.0)  # of "recall 100.0%"
+    total = int(counts.sum())
+    title = f"Accuracy {percent(int(np.trace(counts)) / max(total, 1))} of {total:,} {of}"
+    if 0.105 * len(title) > side + 0.6:  # inches: a bold letter of 12 points
+        title = title.replace(" of ", "\nof ", 1)
+    lines = title.count("\n") + across[0].count("\n")
+    figure = canvas(side + 1.7 + room / 72, side + 0.9 + turned * room / 72 + 0.2 * lines)
     from matplotlib.colors import PowerNorm
 
     axes = figure.add_subplot()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     norm = PowerNorm(0.5, 0.0, 1.0)
     image = axes.imshow(share, cmap="Blues", norm=norm)
-    total = int(counts.sum())
-    title = f"Accuracy {percent(int(np.trace(counts)) / max(total, 1))} of {total:,} {of}"
     dress(axes, title, "predicted class", "true class")
     axes.grid(visible=False)
-    axes.set_xticks(range(0, n, every), names, fontsize=size, rotation=90 if turned else 0, parse_math=False)
-    axes.set_yticks(range(0, n, every), names, fontsize=size, parse_math=False)
+    axes.set_xticks(range(0, n, every), across, fontsize=size, rotation=90 if turned else 0, parse_math=False)
+    axes.set_yticks(range(0, n, every), down, fontsize=size, parse_math=False)
     if n <= _MOST_COUNTS:
         fit = min(11.0, cell / (0.7 * max(len(str(counts.max())), 2)))
         for (row, column), count in np.ndenumerate(counts):
@@ -124,8 +137,8 @@ def worst(
     pairs = [f"{names[true[i]]} → {names[guess[i]]}," for i in chosen]
     longest = max(map(len, pairs), default=0)
     figure = canvas(max(6.0, across * max(1.75, 0.3 + 0.08 * longest)), down * (2.0 if longest < 10 else 2.2) + 0.6)
-    told = f"{len(wrong):,} mistake{'' if len(wrong) == 1 else 's'} among {len(true):,} {of}"
-    figure.suptitle(f"The {len(chosen)} worst of {told}" if len(chosen) < len(wrong) else told, fontweight="bold")
+    title = f"{len(wrong):,} mistake{'' if len(wrong) == 1 else 's'} among {len(true):,} {of}"
+    figure.suptitle(f"The {len(chosen)} worst of {title}" if len(chosen) < len(wrong) else title, fontweight="bold")
     if not len(chosen):
         figure.text(0.5, 0.45, "nothing was mistaken", ha="center", va="center", fontsize=14, color="0.4")
         return figure

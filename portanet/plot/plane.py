@@ -10,6 +10,7 @@ import numpy as np
 from portanet.errors import DataError
 from portanet.plot.mistakes import by_class
 from portanet.plot.style import canvas, class_names, colours, dress, legend, percent, short
+from portanet.training.single_class import single_class
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from portanet.training.model import Model
 
 GRID = 240  # points along a side: at 150 dpi two to three pixels each
-_MARKERS = "osD^vP*"  # classes are told by shape too, and not by colour alone
+_MARKERS = "osD^vP*"  # classes differ in shape too, and not by colour alone
 
 
 def decision_boundary(
@@ -69,7 +70,7 @@ def decision_boundary(
     handles = []
     for c, colour in enumerate(palette):
         handles += axes.plot(*x[y == c].T, _MARKERS[c % len(_MARKERS)], color=colour, **edge)
-    right_ones = float(np.mean(model.predict_classes(x) == y))
+    right_ones = float(np.mean(single_class(model, x) == y))
     inputs = features if len(features) == 2 else ("input 1", "input 2")
     dress(axes, f"Accuracy {percent(right_ones)} of {len(x):,} {of}", *(short(name, 40) for name in inputs))
     axes.grid(visible=False)
@@ -81,7 +82,7 @@ def decision_boundary(
 def _shading(p: np.ndarray[Any, Any], palette: Sequence[str]) -> np.ndarray[Any, Any]:
     """Return the colour of each point, (h, w, 3), from its probabilities (h, w, classes).
 
-    From mere chance, p = 1/k, to certainty: never white, so that the winner is told even where it hardly wins.
+    From mere chance, p = 1/k, to certainty: never white, so that the winner is visible even if it barely wins.
     """
     from matplotlib.colors import to_rgb
 

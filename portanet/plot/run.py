@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,8 @@ from portanet.metrics import confusion_matrix
 from portanet.plot.history import curves
 from portanet.plot.mistakes import confusion, square, worst
 from portanet.plot.plane import decision_boundary
-from portanet.plot.style import save
+from portanet.plot.style import as_bytes, save
+from portanet.training.single_class import single_class
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 _LARGEST = 64 << 20  # bytes of a history: a hundred thousand epochs
 
 
-def run_plots(run_folder: str | os.PathLike[str], trainer: Model, dataset: Dataset) -> list[Path]:
+def run_plots(
+    run_folder: str | os.PathLike[str], trainer: Model, dataset: Dataset, *, of: str = "samples"
+) -> list[Path]:
     """Write the pictures of a run into its folder ``plots``: curves.png, and those of :func:`draw`.
 
     Returns
@@ -43,7 +47,7 @@ def run_plots(run_folder: str | os.PathLike[str], trainer: Model, dataset: Datas
     DataError
         If the folder has no readable metrics.jsonl, or the data do not fit the network.
     """
-    figures = {"curves": curves(read_rows(run_folder)), **draw(trainer, dataset)}
+    figures = {"curves": curves(read_rows(run_folder)), **draw(trainer, dataset, of=of)}
     return save_all(figures, plots_of(run_folder, figures))
 
 
@@ -67,29 +71,48 @@ def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     return paths
 
 
-def draw(trainer: Model, dataset: Dataset) -> dict[str, Figure]:
+class Figures(dict[str, Any]):
+    """Figures by name, which a notebook shows one below the other."""
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write each as NAME.png into a folder, which is made if need be; return the paths."""
+        return save_all(self, Path(folder))
+
+    def __repr__(self) -> str:
+        return f"<Figures: {', '.join(self) or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        images = (base64.b64encode(as_bytes(figure, "png", 100)).decode() for figure in self.values())
+        return "".join(f'<div><img src="data:image/png;base64,{image}"></div>' for image in images)
+
+
+def draw(trainer: Model, dataset: Dataset, *, of: str = "samples") -> dict[str, Figure]:
     """Return what can be drawn of a trained classifier and data, by name; nothing for a regression.
 
-    Of the test part where there is one: ``confusion`` always, ``worst`` for images, ``decision_boundary`` for two
-    inputs.
+    Of samples that were held out where there are any, the test part or else the validation part: ``confusion`` always,
+    ``worst`` for images, ``decision_boundary`` for two inputs. The titles say which part it is.
 
     Parameters
     ----------
     trainer : Model or Trainer
     dataset : Dataset
-        Its samples may have another shape than the network's, if they have as many numbers (28×28, say, and 784).
+        Its samples may have another shape than the network's, if they have as many numbers (28×28 and 784).
+    of : str
+        What the titles call the samples of data without such parts.
     """
     if dataset.task != "classification":
         return {}
-    x, y, part = dataset.x, dataset.y, "samples"
-    if dataset.x_test is not None and dataset.y_test is not None:
+    x, y, part = dataset.x, dataset.y, of
+    if dataset.y_test is not None:
         x, y, part = dataset.x_test, dataset.y_test, "test samples"
+    elif dataset.y_val is not None:
+        x, y, part = dataset.x_val, dataset.y_val, "validation samples"
     k = max(trainer.outputs, 2)
     classes = next((c for c in (trainer.classes, dataset.classes) if len(c) == k), ())
     shape = trainer.input_shape or ()
     same = math.prod(shape) == math.prod(x.shape[1:])
-    samples = x.reshape(len(x), *shape) if same else x  # what does not fit is told by predict
-    guess = trainer.predict_classes(samples)
+    samples = x.reshape(len(x), *shape) if same else x  # predict reports what does not fit
+    guess = single_class(trainer, samples)
     figures = {"confusion": confusion(confusion_matrix(y, guess, k), classes, of=part)}
     pixels = x.ndim == 2 and dataset.scale is not None and square(x.shape[1])
     if isinstance(x, Samples):  # on disk: what follows looks at samples one by one

@@ -33,8 +33,14 @@ def canvas(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    class Picture(Figure):
+        """A figure that notebooks show without pyplot."""
+
+        def _repr_png_(self) -> bytes:
+            return as_bytes(self, "png", 100)
+
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
+    figure = Picture(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)  # takes the place of the figure's canvas
     return figure
 
@@ -61,14 +67,18 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     DataError
         If the file cannot be written.
     """
-    suffix = _suffix(path)
+    write(path, as_bytes(figure, _suffix(path)))
+
+
+def as_bytes(figure: Figure, form: str, dpi: int = DPI) -> bytes:
+    """Return a figure as the content of a file in this format, with so many dots an inch."""
     file = io.BytesIO()
-    figure.savefig(file, format=suffix, dpi=DPI)
-    write(path, file.getvalue())
+    figure.savefig(file, format=form, dpi=dpi)
+    return file.getvalue()
 
 
 def colours(n: int) -> list[str]:
-    """Return `n` colours that are told apart without seeing red or green; beyond seven, steps of one scale."""
+    """Return `n` colours that can be told apart without seeing red or green; beyond seven, steps of one scale."""
     if n <= len(COLOURS):
         return list(COLOURS[:n])
     from matplotlib import colormaps

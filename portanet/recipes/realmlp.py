@@ -32,6 +32,12 @@ LARGEST_ONE_HOT = 9
 VECTOR = 8
 """Length of these vectors."""
 
+HIDDEN = (256, 256, 256)
+"""Units of the hidden layers."""
+
+LABEL_SMOOTHING = 0.1
+"""Of the cross-entropy."""
+
 
 def realmlp(
     x: Any,
@@ -39,7 +45,7 @@ def realmlp(
     classes: int = 0,
     outputs: int = 1,
     categories: Sequence[int] = (),
-    hidden: Sequence[int] = (256, 256, 256),
+    hidden: Sequence[int] = HIDDEN,
     epochs: int | None = None,
     batch_size: int = 256,
     lr: float | None = None,
@@ -85,7 +91,7 @@ def realmlp(
     for units in hidden:
         layers += [NTKDense(int(units)), Parametric(SELU() if classes else Mish(), rate=0.1), Dropout(0.15)]
     net = Sequential([*layers, NTKDense(max(classes, 2) if classes else outputs)])
-    loss = SoftmaxCrossEntropy(label_smoothing=0.1) if classes else MeanSquaredError()
+    loss = SoftmaxCrossEntropy(label_smoothing=LABEL_SMOOTHING) if classes else MeanSquaredError()
     optimizer = AdamW(lr=(0.04 if classes else 0.2) if lr is None else lr, beta2=0.95, weight_decay=0.02)
     epochs = epochs or usual_epochs(len(x), batch_size)
     return Recipe(net, loss, optimizer, CosLog(), epochs, batch_size, True, sampled(x))

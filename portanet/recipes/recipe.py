@@ -23,6 +23,12 @@ ROWS = 4096
 STEPS = 4000
 """Number of steps after which most tables are learned."""
 
+BATCH_SIZE = 256
+"""Samples a step."""
+
+_LEAST_ROWS = 10  # for a validation part of two
+_MOST_HELD = 2000  # more rows decide no better which epoch is kept, and are missed in training
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -83,6 +89,11 @@ def checked_rows(x: Any, categories: tuple[int, ...], what: str) -> None:
 def sampled(x: Any) -> Any:
     """Return at most ROWS of the rows `x`, drawn by a fixed seed."""
     return x if len(x) <= ROWS else x[generator(0, "sample of rows").permutation(len(x))[:ROWS]]
+
+
+def held_out(rows: int) -> float:
+    """Return the share of so many rows that decides which epoch is kept."""
+    return min(0.2, _MOST_HELD / rows) if rows >= _LEAST_ROWS else 0.0
 
 
 def usual_epochs(rows: int, batch_size: int) -> int:

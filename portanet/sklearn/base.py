@@ -54,7 +54,7 @@ class BaseMLP(FittedMLP):
         raise NotImplementedError
 
     def _make_loss(self) -> tuple[Loss, Layer | None]:
-        """Return the loss, and the layer behind the outputs where the loss contains none."""
+        """Return the loss, and the layer after the outputs if the loss contains none."""
         raise NotImplementedError
 
     def _network_of(self, sizes: list[int], output: Layer | None) -> Network:
@@ -150,14 +150,14 @@ class BaseMLP(FittedMLP):
             if self.warm_start != "exact" or incremental:
                 self._progress.random_state, self._progress.order = check_random_state(self.random_state), None
         trainer = self._ready_trainer(place, keep=incremental or self.warm_start == "exact")
-        told = None
+        adapter = None
         context = None if incremental else self._callback_context(int(self.max_iter) if by_epochs(self) else 0)
         if context is not None:
             about = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-            told = SklearnCallbackAdapter(self, context, self._as_attributes, about)
+            adapter = SklearnCallbackAdapter(self, context, self._as_attributes, about)
         if by_epochs(self):
             data, held = Data(x, y, target, weight), self._own_validation(X_val, y_val)
-            hooks = [*([] if told is None else [told]), *(self.callbacks or ())]
+            hooks = [*([] if adapter is None else [adapter]), *(self.callbacks or ())]
             score = self._score_outputs
             descend(self, self._progress, trainer, data, held, hooks, score=score, incremental=incremental)
         else:
@@ -168,8 +168,8 @@ class BaseMLP(FittedMLP):
             limits = {"maxiter": int(self.max_iter), "maxfun": int(self.max_fun), "gtol": float(self.tol)}
             self.loss_, self.n_iter_ = solvers.minimise(trainer, batches, limits, verbose=bool(self.verbose))
         self._take(trainer, place)
-        if told is not None:
-            told.done()
+        if adapter is not None:
+            adapter.done()
         return self
 
     def _begin(self, sizes: list[int], dtype: str, x: Any) -> None:

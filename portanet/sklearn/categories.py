@@ -86,7 +86,7 @@ def find(X: Any, wanted: Any) -> np.ndarray[Any, Any] | None:
         return None
     features = int(X.shape[1])
     mask = np.zeros(features, bool)
-    if isinstance(wanted, str):  # "from_dtype", as its own check has told
+    if isinstance(wanted, str):  # "from_dtype", as its own check has reported
         if names:
             mask[:] = [str(kind).partition("(")[0] in CATEGORICAL_TYPES for kind in X.dtypes]
         return mask if mask.any() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
@@ -12,6 +13,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from portanet.checks import COUNT, check
+from portanet.data.pictures.form import resembles_channels_first
 from portanet.errors import ConfigError
 from portanet.layers import Augment, Conv2D, Flatten, Layer, MaxPool2D, Reshape
 from portanet.layers.windows import SIZES, pair
@@ -118,6 +120,12 @@ class CNNClassifier(BaseClassifier):
             X = np.asarray(X)
         shape = tuple(getattr(X, "shape", ()))
         found = known = self._given_shape() if reset else self.image_shape_
+        if not reset and shape in (known, known[:2] if known and known[2] == 1 else known):
+            message = f"expected images (n, {', '.join(map(str, shape))}), got one image; add the axis: X[None]"
+            raise ValueError(message)
+        if reset and len(shape) == 4 and resembles_channels_first(shape[1:]):
+            words = f"images of {shape[1]} rows and {shape[3]} channels: are the channels first? "
+            warnings.warn(words + "CNNClassifier takes them last: np.moveaxis(X, 1, -1)", stacklevel=4)
         if len(shape) - 1 in _SHAPES:
             height, width, channels = (*shape[1:], 1)[:3]
             found = height, width, channels

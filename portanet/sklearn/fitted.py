@@ -128,7 +128,7 @@ class FittedMLP(Arguments, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sc
         Raises
         ------
         ConfigError
-            If there are categorical features, whose categories the file cannot hold, or a loss or a layer of one's own.
+            If there are categorical features, whose categories the file cannot hold, or a loss or a custom layer.
         DataError
             If the file cannot be written.
         """

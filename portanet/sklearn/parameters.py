@@ -50,7 +50,7 @@ class Arguments:
 
 CONSTRAINTS: dict[str, Any] = {
     **SCIKIT_CONSTRAINTS,
-    "activation": [str, Layer, "array-like"],  # an unknown name is told with the nearest known one
+    "activation": [str, Layer, "array-like"],  # for an unknown name the nearest known one is named
     "warm_start": ["boolean", StrOptions({"exact"})],
     "backend": [None, str, Backend],
     "dtype": [None, StrOptions({"float32", "float64"})],

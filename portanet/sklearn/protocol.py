@@ -1,4 +1,4 @@
-"""scikit-learn's own callbacks (``estimator.set_callbacks(...)``, since its version 1.9), told of each epoch."""
+"""scikit-learn's own callbacks (``estimator.set_callbacks(...)``, since its version 1.9), called after each epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from portanet.callbacks.base import Callback, TrainerView
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # an older scikit-learn has no callbacks to be told
+except ImportError:  # an older scikit-learn has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing to support."""

@@ -108,7 +108,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y = inputs.targets(x, y, numeric=True)
         outputs = 1 if y.ndim == 1 else int(y.shape[1])
         if not first and outputs != self.n_outputs_:
-            message = f"expected targets for {self.n_outputs_} outputs, got some for {outputs}; fit anew"
+            message = f"expected targets for {self.n_outputs_} outputs, got some for {outputs}; fit again"
             raise ValueError(message)
         self.n_outputs_ = outputs
         if first:

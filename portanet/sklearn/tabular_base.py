@@ -18,13 +18,12 @@ from portanet.engine.engine import Program
 from portanet.fleet import Fleet
 from portanet.optimizers import SGD
 from portanet.recipes import RECIPES
+from portanet.recipes.recipe import held_out
 from portanet.sklearn.columns import Columns
 from portanet.sklearn.private import Interval, StrOptions
 from portanet.training.model import Model
 
 _WHOLE = Interval(Integral, 1, None, closed="left")
-_LEAST_ROWS = 10  # for a validation part of two
-_MOST_HELD = 2000  # more rows decide no better which epoch is kept, and are missed in training
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -108,8 +107,8 @@ class BaseTabular(BaseEstimator):
         """Return the rows to train on and those whose loss decides which epoch is kept, None without such."""
         rows = np.arange(len(target))
         share = self.validation_fraction
-        share = min(0.2, _MOST_HELD / len(rows)) if share is None else share
-        if not share or len(rows) < _LEAST_ROWS:
+        share = held_out(len(rows)) if share is None else share
+        if not share or not held_out(len(rows)):
             return rows, None
         by_class = target if stratified and np.bincount(target).min() > 1 else None
         options = {"test_size": share, "random_state": random_state}

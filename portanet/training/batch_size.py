@@ -111,7 +111,7 @@ def of_a_step(trainer: Any) -> Need:
     temporaries of the size of a parameter, if the optimizer has slots.
     """
     sizes = [math.prod(p.shape) for p in trainer.params.values()]
-    update = 2 * max(sizes, default=0) if trainer.optimizer.slots else 0
+    update = 2 * max(sizes, default=0) if trainer.program.optimizer.slots else 0
     sample, outputs, _ = trainer.engine.numbers(trainer.input_shape or ())
     return Need(*(_itemsize(trainer) * numbers for numbers in (sum(sizes), sample + 2 * outputs, update)))
 
@@ -121,7 +121,7 @@ def _itemsize(model: Any) -> int:
 
 
 def explained(error: OutOfMemoryError, trainer: Any, train: Batches) -> OutOfMemoryError:
-    """Return the error with the batch size that would fit, where that can be told."""
+    """Return the error with the batch size that would fit, if it is known."""
     _release(error)
     memory = None
     with contextlib.suppress(OutOfMemoryError):
@@ -130,12 +130,12 @@ def explained(error: OutOfMemoryError, trainer: Any, train: Batches) -> OutOfMem
         return error
     need, size = of_a_step(trainer), min(train.batch_size, train.n)
     fits = need.fits(memory.free // SHARE)
-    told = f"a step on {size} samples takes about {_gib(need.of(size))}"
+    text = f"a step on {size} samples takes about {_gib(need.of(size))}"
     if fits < 1:
-        told += ", and not even one sample fits: use fewer units"
+        text += ", and not even one sample fits: use fewer units"
     elif fits < size:
-        told += f"; batch_size={fits} would fit, and batch_size='auto' finds one"
-    return OutOfMemoryError(f"{error}; {told}")
+        text += f"; batch_size={fits} would fit, and batch_size='auto' finds one"
+    return OutOfMemoryError(f"{error}; {text}")
 
 
 def _release(error: BaseException | None) -> None:

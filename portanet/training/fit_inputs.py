@@ -8,7 +8,6 @@ import logging
 from functools import partial
 from typing import Any
 
-from portanet import losses
 from portanet.backends import get
 from portanet.checks import check_count
 from portanet.data.batching import prepare, weighting
@@ -19,6 +18,7 @@ from portanet.data.lazy.readable import Readable
 from portanet.data.lazy.stored import Stored
 from portanet.engine.outputs import class_indices
 from portanet.errors import ConfigError
+from portanet.layers import Softmax
 from portanet.training import batch_size as memory
 from portanet.training.tables import as_inputs, is_table, of_table, targets
 
@@ -48,6 +48,7 @@ def in_batches(
     _check_batch_size(batch_size)
     if isinstance(x, Dataset):
         trainer.classes = trainer.classes or x.classes
+        trainer.pictures = trainer.pictures or x.pictures
         x, y = x.x, x.y
     if is_table(x):
         x, y, weight, validation_data, fraction = of_table(trainer, x, y, weight, validation_data, fraction)
@@ -188,7 +189,7 @@ def split_rows(model: Any, x: Any, y: Any, fraction: float) -> tuple[Any, Any]:
         return prepare.split(x, fraction, model.seed, stratify=False)
     y = prepare.targets(y, x.shape[0], model.outputs, model.loss, model.dtype, places=model.places)
     target = model.backend.to_numpy(y)
-    exclusive = isinstance(model.loss, losses.SoftmaxCrossEntropy) or model.outputs == 1
+    exclusive = model.loss.output is Softmax or model.outputs == 1
     if target.ndim == 2 and not model.places and exclusive and model.loss.output is not None:
         target = class_indices(target, 0.5)  # rows of shares, or a column of 0 and 1
     stratify = target.ndim == 1 and (target.dtype.kind == "i" or model.loss.output is not None)

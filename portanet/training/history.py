@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from portanet.backends import get
-from portanet.errors import unknown
+from portanet.errors import MissingPackageError, unknown
 from portanet.files.plain import parsed
 from portanet.files.schema import NUMBER, WHOLE, check_numbers, check_values
+from portanet.plot.history import curves
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["History"]
 
@@ -53,6 +58,20 @@ class History:
         if not found and self.rows:
             raise KeyError(unknown("column of the history", key, {name for row in self.rows for name in row}))
         return found
+
+    def plot(self) -> Figure:
+        """Return the curves of loss and metrics over the epochs as a figure of matplotlib; a notebook shows it."""
+        return curves(self.rows)
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a DataFrame of pandas, with the epochs as its index."""
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            message = f"History.to_pandas needs pandas, which is not installed or is broken ({error}); "
+            raise MissingPackageError(message + "install it: pip install pandas") from error
+        frame = pandas.DataFrame(self.rows)
+        return frame.set_index("epoch") if self.rows else frame
 
     def state(self) -> dict[str, Any]:
         """Return the rows as the bytes of a JSON text, for a checkpoint; values that are no numbers are left out.

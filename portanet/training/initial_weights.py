@@ -61,8 +61,8 @@ def load_weights(model: Model, path: str | os.PathLike[str], *, strict: bool) ->
         left, unused = (tuple(n for n in names if own.get(n) != file.shapes.get(n)) for names in (own, file.shapes))
         if (strict and (left or unused)) or not taken:
             differ = [_difference(name, own.get(name), file.shapes.get(name)) for name in dict.fromkeys(left + unused)]
-            mend = "strict=False takes the others" if taken else "no array fits by name and shape"
-            message = f"{place}: it holds another network's arrays: {_listed(differ, '; ')}; {mend}"
+            fix = "strict=False takes the others" if taken else "no array fits by name and shape"
+            message = f"{place}: it holds another network's arrays: {_listed(differ, '; ')}; {fix}"
             raise DataError(message)
         arrays = file.arrays(taken)
     if model.input_shape is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def held_interrupt(stop: Callable[[str], None]) -> Iterator[None]:
-    """Turn the first SIGINT in the block into ``stop("interrupted")``, and raise KeyboardInterrupt behind the block.
+    """Turn the first SIGINT in the block into ``stop("interrupted")``, and raise KeyboardInterrupt after the block.
 
     An interrupt in the middle of a step would leave it half done: arrays partly updated, or, where they were donated to
     a compiled step, gone. A second one comes through at once. Handlers of the program's own are left alone.

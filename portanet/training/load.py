@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from portanet import backends, losses, metrics, optimizers, schedules
+from portanet.data.pictures.form import Pictures
 from portanet.data.plan import Plan
 from portanet.errors import ConfigError, DataError, Gathered, ModelFileError
 from portanet.files import weights
@@ -55,7 +56,7 @@ def load(
         If it holds classes that are not known here, with the `custom` for all of them, or invalid arguments. A schedule
         alone that is not known is left out, with a warning.
     """
-    runs_on = backends.get(backend)
+    backends.get(backend, quiet=True)  # before the file is read
     with weights.opened(path) as file:
         about = file.about
         try:
@@ -65,7 +66,7 @@ def load(
                 loss,
                 optimizer,
                 found,
-                backend=runs_on,
+                backend=backend,
                 dtype=about["dtype"],
                 seed=about["seed"],
                 schedule=schedule,
@@ -75,6 +76,7 @@ def load(
                 classes=_names(about["classes"]),
             )
             trainer.columns = None if "columns" not in about else Plan.from_dict(about["columns"])
+            trainer.pictures = None if "pictures" not in about else Pictures.from_dict(about["pictures"])
             input_shape = tuple(_whole(n, 1) for n in about["input_shape"])
             epoch = _whole(about["epoch"], 0)
             buffers = _names(about["buffers"])

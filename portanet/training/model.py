@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from portanet import backends, losses
 from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
+from portanet.data.pictures.form import Pictures, resembles_channels_first
 from portanet.data.plan import Plan
 from portanet.engine.engine import Engine, Program
 from portanet.engine.outputs import class_indices
@@ -18,16 +20,19 @@ from portanet.engine.step import Step
 from portanet.engine.strategy import SingleProcess, Strategy
 from portanet.errors import ConfigError
 from portanet.files.description import save
-from portanet.layers import Layer, Sequential
-from portanet.layers.tree import report_repeats
+from portanet.layers import Conv2D, Layer, Sequential
+from portanet.layers.tree import report_repeats, walk
 from portanet.metrics import Metric
 from portanet.names import check_names
 from portanet.random import generator
 from portanet.training import batch_size as memory
 from portanet.training.evaluation import evaluated, predicted
 from portanet.training.fit_inputs import CHUNK, to_batches
+from portanet.training.inspected import Inspected
 from portanet.training.tables import as_inputs
 from portanet.typing import Array, Params, Shape
+
+logger = logging.getLogger("portanet")
 
 
 def part_of(whole: str, part: str, *, settable: bool = False) -> Any:
@@ -42,7 +47,7 @@ def part_of(whole: str, part: str, *, settable: bool = False) -> Any:
     return property(get, change if settable else None)
 
 
-class Model:
+class Model(Inspected):
     """The part of a :class:`~portanet.Trainer` that does not train.
 
     Attributes
@@ -51,6 +56,8 @@ class Model:
         What is trained: net, loss, optimizer, metrics, dtype, seed, penalties.
     engine : Engine
         The program, compiled for the backend.
+    asked : str or Backend
+        The backend that was asked for, such as ``"auto"``.
     strategy : Strategy
         Who takes the steps.
     state : TrainState
@@ -65,6 +72,8 @@ class Model:
         Names of the classes.
     columns : Plan or None
         What the inputs are made of, if the samples are those of a table.
+    pictures : Pictures or None
+        The form that pictures were brought to, if the samples were read from picture files.
     net, loss, metrics, dtype, seed, l1, l2, penalty_per_sample
         Parts of the program.
     body, step
@@ -94,9 +103,11 @@ class Model:
         classes: Sequence[str] = (),
     ) -> None:
         self.program, self.backend, self.classes = program, backend, tuple(classes)
+        self.asked: str | backends.Backend | None = backend
         check_names("classes", self.classes)
         self.strategy = SingleProcess() if strategy is None else strategy
         self.columns: Plan | None = None
+        self.pictures: Pictures | None = None
         self.input_shape: Shape | None = None
         self.outputs, self.places = 0, tuple[int, ...]()
         self._compile()
@@ -115,6 +126,9 @@ class Model:
 
     def init(self, input_shape: Shape) -> None:
         """Draw the initial weights for samples of `input_shape` and put them on the device."""
+        if resembles_channels_first(input_shape) and any(isinstance(layer, Conv2D) for _, layer in walk(self.net)):
+            words = "samples of shape %s look like images with their channels first; Conv2D takes (height, width, "
+            logger.warning(words + "channels): give np.moveaxis(x, 1, -1)", tuple(input_shape))
         params, out_shape = self.net.init(generator(self.seed, "weights"), tuple(input_shape))
         report_repeats(self.net, params)
         self.adopt(params, self.net.init_buffers(tuple(input_shape)), tuple(input_shape), out_shape)
@@ -156,7 +170,9 @@ class Model:
             x, y = x.x, x.y
         self.check_weights("evaluate")
         with self.strategy.guard(), self.backend.activate(self.dtype):
-            return evaluated(self.engine, self.state, to_batches(self, x, y, sample_weight, None), self.strategy)
+            batches = to_batches(self, x, y, sample_weight, None)
+            backends.announce(self.asked)
+            return evaluated(self.engine, self.state, batches, self.strategy)
 
     def predict(self, x: Any, *, raw: bool = False, to_numpy: bool = True) -> Array:
         """Return the network's outputs for `x`, shape (n, outputs) or (n, *places, outputs), on the target's scale.
@@ -174,6 +190,7 @@ class Model:
         x = as_inputs(self, x.x if isinstance(x, Dataset) else x, "x")
         x = prepare.samples(x, self.dtype, self.input_shape)
         rows = memory.rows_at_a_time(self, x.shape[0], CHUNK)
+        backends.announce(self.asked)
         return predicted(self.engine, self.state, x, rows, raw=raw, to_numpy=to_numpy)
 
     def predict_classes(self, x: Any) -> Array:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
 from portanet import backends, losses, optimizers, schedules
 from portanet.callbacks.base import Callback, checked
 from portanet.callbacks.learning_rate import on_divergence as answer
-from portanet.callbacks.progress import Progress
+from portanet.callbacks.notebook import progress
 from portanet.checks import check_count, check_number
 from portanet.data.batching.batches import Batches, Order
 from portanet.distributed.ranks import Ranks
@@ -22,9 +25,11 @@ from portanet.engine.meter import Meter
 from portanet.engine.strategy import Strategy
 from portanet.errors import ConfigError, DataError, OutOfMemoryError
 from portanet.files.atomic import sweep
+from portanet.inspection.pictures import pictures
 from portanet.layers import Layer, Sequential
 from portanet.metrics import MetricLike
 from portanet.metrics import get as metric
+from portanet.plot.run import Figures
 from portanet.random import generator
 from portanet.schedules import depends_on_end
 from portanet.training import batch_size as memory
@@ -37,7 +42,8 @@ from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
 from portanet.training.loop import drive
 from portanet.training.model import Model, part_of
-from portanet.typing import Params, Shape
+from portanet.training.online import Online
+from portanet.typing import Array, Params, Shape
 
 __all__ = ["Trainer"]
 
@@ -164,7 +170,8 @@ class Trainer(Model):
             *(dtype, int(seed), l1, l2, penalty_per_sample),
         )
         self.ranks, strategy = strategy_of(ranks, strategy)
-        super().__init__(program, backends.get(backend), strategy, classes)
+        super().__init__(program, backends.get(backend, quiet=True), strategy, classes)
+        self.asked = backend
         self._schedule = schedules.get(schedule)  # as given: one that learns, such as Plateau, is copied for each start
         self.schedule = copy.deepcopy(self._schedule)
         self.class_weight = class_weight
@@ -172,6 +179,7 @@ class Trainer(Model):
         self.last_epoch, self.fit_info, self.callbacks = 0, None, ()
         self.stopping = self.finished = ""
         self._resumed: dict[str, Any] | None = None
+        self._online = Online()
 
     def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
         """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
@@ -194,6 +202,7 @@ class Trainer(Model):
         verbose: bool = True,
         total_epochs: int | None = None,
         join_last: bool = False,
+        accumulate: int = 1,
     ) -> History:
         """Train for `epochs` more epochs; a second call goes on where the first one ended, also within an epoch.
 
@@ -213,12 +222,12 @@ class Trainer(Model):
             Weight of each sample, or of each of its places, in the loss and the metrics: both are means over all places
             of all samples by these weights, and what weighs 0 (padding, for example) is ignored.
         validation_data : (x, y), (x, y, sample_weight), Dataset or Readable, optional
-            Evaluated behind each epoch.
+            Evaluated after each epoch.
         validation_fraction : float
             Share of the samples that is split off for it instead, by class where there are classes.
         shuffle : bool or callable
             Whether each epoch has an order of its own; or a function of the number of samples that returns the rows'
-            numbers in the next epoch's order: then an epoch that was stopped within begins anew, which a warning says.
+            numbers in the next epoch's order: then an epoch that was stopped within starts again, which a warning says.
             Rows that are read from disk are shuffled by blocks.
         callbacks : sequence of Callback
         on_divergence : "stop" or "lower_lr"
@@ -233,24 +242,28 @@ class Trainer(Model):
         join_last : bool
             Whether a last batch that is too small to train on (a single sample, with BatchNorm) is joined to the batch
             before it, which a log message says; else it is a ConfigError.
+        accumulate : int
+            Number of batches whose gradients are accumulated for one update (gradient accumulation): the steps are
+            those of batches `accumulate` times as large, up to rounding, in the memory of one of `batch_size`. Only
+            for networks that look at each sample alone, without BatchNorm, and with a whole number as batch_size.
 
         Raises
         ------
         ConfigError, DataError, ShapeError
             For arguments and data that cannot be.
         DivergedError
-            If the loss or a weight is no longer finite behind an epoch, or at a look into a long one. The trainer is
+            If the loss or a weight is no longer finite after an epoch, or at a look into a long one. The trainer is
             then back at the last weights known to be good, those of the epoch's begin as a rule.
         OutOfMemoryError
             If the memory of host or device does not suffice; with the batch size that would fit.
         KeyboardInterrupt
-            Behind the batch in which it came, so that the trainer can go on or be saved.
+            After the batch in which it came, so that the trainer can go on or be saved.
         """
         check_count("fit: epochs", epochs, 0)
-        hooks = checked(callbacks) + ([Progress()] if verbose else [])
+        hooks = checked(callbacks) + ([progress()] if verbose else [])
         hooks += answer(on_divergence, hooks)
         hooks.sort(key=lambda hook: hook.runs_last)
-        with self.strategy.guard():
+        with self.strategy.guard(), self._in_pieces(batch_size, accumulate) as batch_size:
             train, validation = in_batches(self, x, y, sample_weight, validation_data, validation_fraction, batch_size)
             train = check_least(self, train, join=join_last)
             fit = self.begin(train, validation, epochs=epochs, shuffle=shuffle, hooks=hooks, total_epochs=total_epochs)
@@ -265,6 +278,50 @@ class Trainer(Model):
             finally:
                 self.end()
         return self.history
+
+    def train_batch(self, x: Any, y: Any, sample_weight: Any = None, *, lr: float | None = None) -> Array:
+        """Take one step of training on a batch and return its loss before the step, an array on the device.
+
+        It is for loops of your own, such as GANs, online learning and reinforcement learning. Nothing else happens: no
+        schedule, callback, history or class weight takes part, and whether samples, loss and weights are finite is not
+        checked. The first call draws the initial weights. ``float(loss)`` waits for the device.
+
+        Parameters
+        ----------
+        x : array, shape (n, ...)
+        y : array, shape (n, *places) or (n, *places, outputs)
+        sample_weight : array, shape (n,) or (n, *places), optional
+            As in :meth:`fit`. Targets on the device are not checked.
+        lr : float, optional
+            Learning rate of this step; by default that of the optimizer.
+
+        Raises
+        ------
+        DataError, ShapeError
+            If the host arrays are invalid.
+        """
+        return self._online.step(self, x, y, sample_weight, lr)
+
+    @contextlib.contextmanager
+    def _in_pieces(self, batch_size: int | str | None, accumulate: int) -> Iterator[int | str | None]:
+        """Within the block, take steps of so many batches, a batch at a time; yield the samples of a step."""
+        check_count("fit: accumulate", accumulate, 1)
+        if accumulate == 1:
+            yield batch_size
+            return
+        if not isinstance(batch_size, Integral) or not self.engine.body.by_sample:
+            alone = "a network without BatchNorm; GroupNorm and LayerNorm look at each sample alone"
+            what = f"a whole number as batch_size, got {batch_size!r}" if self.engine.body.by_sample else alone
+            message = f"fit: accumulate={accumulate} needs {what}"
+            raise ConfigError(message)
+        check_count("fit: batch_size", batch_size, 1)
+        before, self.program = self.program, dataclasses.replace(self.program, rows=int(batch_size))
+        self._compile()
+        try:
+            yield int(batch_size) * accumulate
+        finally:
+            self.program = before
+            self._compile()
 
     def begin(
         self,
@@ -293,6 +350,7 @@ class Trainer(Model):
             self.position = 0  # another fit than the one that was stopped within an epoch begins its own
         self.stopping = self.finished = ""
         self.callbacks, self.last_epoch = hooks, end
+        backends.announce(self.asked)  # only now: all that can be checked has been
         return Fit(self, train, validation, shuffle, hooks, total_epochs or end)
 
     def end(self) -> None:
@@ -317,7 +375,7 @@ class Trainer(Model):
             self._resumed = None  # only now: where another fit was refused, the right one still finds it
 
     def stop(self, reason: str, *, finished: bool = False) -> None:
-        """Let training end behind the current batch; for callbacks and signals.
+        """Let training end after the current batch; for callbacks and signals.
 
         Parameters
         ----------
@@ -387,6 +445,19 @@ class Trainer(Model):
         with self.backend.activate(self.dtype):
             return self.engine.all_finite(self.state)
 
+    def plot(self, data: Any) -> Figures:
+        """Return figures by name: the curves of the training so far, and what the network mistakes in `data`.
+
+        A notebook shows them; ``trainer.plot(data).save("plots")`` writes them.
+
+        Parameters
+        ----------
+        data : Dataset or (x, y)
+            Of a Dataset the test part, if there is one. Images also show the worst mistakes, samples of two numbers the
+            decision boundary. Of a regression the curves alone are drawn.
+        """
+        return pictures(self, data)
+
     def host_state(self) -> dict[str, Any]:
         """Return the optimizer's state as copies on the host."""
         return self.copy_state().opt_state
@@ -401,11 +472,12 @@ class Trainer(Model):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what is compiled, and the callbacks of a fit that runs; arrays on the host."""
-        state = {name: value for name, value in vars(self).items() if name not in ("engine", "take")}
+        state = {name: value for name, value in vars(self).items() if name not in ("engine", "take", "_online")}
         info = None if self.fit_info is None else FitInfo(**self.fit_info.described())
         return state | {"state": self.copy_state(), "callbacks": (), "fit_info": info}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self._online = Online()
         self._compile()
         self.restore_state(self.state)

@@ -157,7 +157,7 @@ def run_optimizer(optimizer: Optimizer, backend: Backend, dtype: str, steps: int
 
 
 def run_training(backend: Backend, dtype: str, epochs: int = 10) -> dict[str, Array]:
-    """Return the losses of ten epochs of ten steps each, and the weights behind them, on a backend."""
+    """Return the losses of ten epochs of ten steps each, and the weights after them, on a backend."""
     rng = generator(0, "agree")
     x, y = rng.normal(size=(320, 12)), rng.integers(0, 4, 320)
     net = Sequential((Dense(24), ReLU(), Dropout(0.2), Dense(16), ReLU(), Dense(4)))

@@ -5,7 +5,6 @@ The file is not named after its function: a submodule ``portanet.gradcheck`` wou
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,8 @@ from array_api_compat import array_namespace
 
 from portanet.errors import CheckError
 from portanet.layers import Layer
-from portanet.layers.tree import place, walk
+from portanet.layers.recording import recorded
+from portanet.layers.tree import place
 from portanet.losses import Loss
 from portanet.random import Key, generator
 from portanet.typing import Array, Params, Shape
@@ -147,30 +147,10 @@ def check_loss(
 def leaves(
     net: Layer, params: Params, x: Array, *, train: bool = False, key: Key | None = None
 ) -> list[tuple[str, Layer, Params, Array]]:
-    """Return (place, layer, its parameters, its input) for each innermost layer, in the order of the forward pass.
-
-    They are noted by a copy of the network while it runs: how a container calls its layers is its own affair.
-    """
-    twin = copy.deepcopy(net)
-    seen: list[tuple[str, Layer, Params, Array]] = []
-    places: dict[int, list[tuple[str, Layer]]] = {}  # of one object there may be several
-    for (path, layer), (_, inner) in zip(walk(net), walk(twin), strict=True):
-        if layer.children():
-            continue
-        here = places.setdefault(id(inner), [])
-        here.append((place(net, path), layer))
-        if len(here) == 1:
-            object.__setattr__(inner, "forward", _noting(inner.forward, here, seen))
+    """Return (place, layer, its parameters, its input) for each innermost layer, in the order of the forward pass."""
+    twin, passes = recorded(net)
     twin.forward(params, x, train=train, key=key)
-    return seen
-
-
-def _noting(forward: Any, places: list[tuple[str, Layer]], seen: list[Any]) -> Any:
-    def noted(params: Params, x: Array, **options: Any) -> Any:
-        seen.append((*(places.pop(0) if len(places) > 1 else places[0]), params, x))
-        return forward(params, x, **options)
-
-    return noted
+    return [(place(net, one.path), one.layer, one.params, one.x) for one in passes if not one.layer.children()]
 
 
 def _away_from_kinks(

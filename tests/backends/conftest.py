@@ -16,7 +16,8 @@ def backend(request):
 @pytest.fixture
 def fresh_choice(monkeypatch):
     """Forget what was found of the backends, before the test and behind it; all devices are seen."""
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("CUDA_VISIBLE_DEVICES", "PORTANET_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
     select.forget()
     yield
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""A stand-in for CuPy that fails at a stage of one's choice. It proves messages and selection, nothing about CuPy."""
+"""A stand-in for CuPy that fails at any stage. It proves messages and selection, nothing about CuPy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,17 @@ class CompileException(Exception):
 
 
 def install(
-    monkeypatch, *, wheels=("cupy-cuda13x",), driver=13000, devices=1, count=None, kernel=None, matmul=None, wrong=False
+    monkeypatch,
+    *,
+    wheels=("cupy-cuda13x",),
+    driver=13000,
+    devices=1,
+    count=None,
+    kernel=None,
+    matmul=None,
+    wrong=False,
+    version="14.2.0",
+    hardware=True,
 ):
     """Put the stand-in into ``sys.modules``; `count`, `kernel` and `matmul` are errors that those stages raise."""
     calls = []
@@ -53,7 +63,7 @@ def install(
     cupy = ModuleType("cupy")
     cupy.__spec__ = ModuleSpec("cupy", None)
     names = {
-        "__version__": "14.2.0",
+        "__version__": version,
         "ndarray": NdArray,
         "asarray": NdArray,
         "asnumpy": lambda x: np.asarray(x.data),
@@ -70,13 +80,14 @@ def install(
     for name, value in names.items():
         setattr(cupy, name, value)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    surroundings(monkeypatch, wheels=wheels, driver=driver)
+    surroundings(monkeypatch, wheels=wheels, driver=driver, hardware=hardware)
     return calls
 
 
-def surroundings(monkeypatch, *, wheels=(), driver=0):
-    """Let the wheels that are installed and the driver's version be these, whatever the machine has."""
+def surroundings(monkeypatch, *, wheels=(), driver=0, hardware=True):
+    """Let the wheels that are installed, the driver's version and the GPU be these, whatever the machine has."""
     found = [SimpleNamespace(name=name) for name in ("numpy", "cupy-xarray", None, *wheels)]
     # In the probe alone: a library that is imported meanwhile looks for its plug-ins among those there are.
     monkeypatch.setattr(probe_cupy, "distributions", lambda: found)
     monkeypatch.setattr(probe_cupy, "driver_version", lambda: driver)
+    monkeypatch.setattr(probe_cupy, "has_hardware", lambda: hardware)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import portanet as pn
 from portanet.backends import get
 from portanet.backends.base import DTYPES, dtype_name
 from portanet.backends.host import host_array, to_host
@@ -119,9 +122,65 @@ def test_the_smaller_form_travels():
     assert host_array(np.ones(3, np.uint8), "float32").dtype == np.uint8
 
 
-def test_a_tensor_without_a_numpy_form_is_refused():
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float8_e4m3fn"])
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_floats_of_few_bits_come_as_float32(backend, library, kind):
+    require(library)
+    numbers = [[1.5, -2.0], [0.25, 0.0]]
+    if library == "torch":
+        import torch
+
+        x: Any = torch.tensor(numbers).to(getattr(torch, kind))
+    else:
+        import jax.numpy as jnp
+
+        x = jnp.asarray(numbers).astype(getattr(jnp, kind))
+    for dtype in (None, "float32", "float64"):
+        got = backend.asarray(x, dtype)
+        assert dtype_name(got) == (dtype or "float32")
+        np.testing.assert_array_equal(backend.to_numpy(got), numbers)
+
+
+def test_half_and_long_floats_of_numpy(backend):
+    half = backend.asarray(np.array([1.5, -2.0], np.float16))
+    long = backend.asarray(np.array([1.5, -2.0], np.longdouble))
+    assert (dtype_name(half), dtype_name(long)) == ("float32", "float64")
+    for got in (half, long):
+        np.testing.assert_array_equal(backend.to_numpy(got), [1.5, -2.0])
+
+
+def test_tensors_that_change_the_sign_as_they_are_read(backend):
     require("torch")
     import torch
 
-    with pytest.raises(DataError, match=r"torch\.Tensor .*BFloat16"):
-        get("numpy").asarray(torch.ones(2, dtype=torch.bfloat16))
+    x = torch.tensor([1 + 2j, 3 - 4j]).conj().imag
+    assert x.is_neg()
+    np.testing.assert_array_equal(backend.to_numpy(backend.asarray(x)), [-2.0, 4.0])
+    with pytest.raises(DataError, match=r"expected an array of real numbers, got a torch\.Tensor of dtype"):
+        backend.asarray(torch.tensor([1 + 2j]).conj())
+
+
+def test_complex_arrays_of_the_library_itself_are_refused(backend):
+    with backend.activate():
+        x = backend.xp.asarray([1 + 2j])
+    with pytest.raises(DataError, match=r"expected an array of real numbers, got a .* of dtype complex"):
+        backend.asarray(x)
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_a_trainer_takes_bfloat16(library):
+    require(library)
+    x, y = np.array([[0.0, 1.0], [1.0, 0.0]] * 4), [0, 1] * 4
+    if library == "torch":
+        import torch
+
+        there: Any = torch.tensor(x).bfloat16()
+    else:
+        import jax.numpy as jnp
+
+        there = jnp.asarray(x, jnp.bfloat16)
+    for backend in ("numpy", library):
+        found = [pn.Trainer([pn.Dense(2)], backend=backend) for _ in range(2)]
+        for trainer, data in zip(found, (x, there), strict=True):
+            trainer.fit(data, y, epochs=2, verbose=False)
+        np.testing.assert_array_equal(found[0].predict(x), found[1].predict(there))

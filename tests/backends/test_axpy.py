@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portanet.backends import axpy
-from portanet.backends.axpy import LARGE, minus_scaled
 from portanet.backends.diagnosis import blas
+from portanet.backends.primitives import axpy
+from portanet.backends.primitives.axpy import LARGE, minus_scaled
 
 rng = np.random.default_rng(0)
 both = pytest.mark.parametrize("dtype", ["float32", "float64"])

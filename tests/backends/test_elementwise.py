@@ -32,10 +32,16 @@ def layer_calls():
         pn.Tanh(),
         pn.Softplus(),
         pn.GELU(),
+        pn.GELU("none"),
         pn.Swish(),
         pn.Mish(),
         pn.SELU(),
         pn.SmoothClip(0.7),
+        pn.CELU(0.7),
+        pn.ReLU6(),
+        pn.Hardsigmoid(),
+        pn.Hardswish(),
+        pn.Softsign(),
     ):
         yield layer, "forward", lambda x, dy, layer=layer: (layer, {}, x - 1.0)
         yield layer, "backward", lambda x, dy, layer=layer: (layer, {}, dy, layer.forward({}, x - 1.0)[1])
@@ -49,7 +55,7 @@ def loss_calls():
 
 def rule_calls():
     sgd = (pn.SGD(0.1), pn.SGD(0.1, momentum=0.9), pn.SGD(0.1, momentum=0.9, nesterov=True))
-    for rule in (*sgd, pn.RMSprop(), pn.Adagrad(), pn.Adam(), pn.AdamW()):
+    for rule in (*sgd, pn.RMSprop(), pn.Adagrad(), pn.Adam(), pn.AdamW(), pn.NAdam()):
 
         def state(x, dy, rule=rule):
             return rule, x + 0.0, dy, *(x * (0.5 + i) for i in range(len(rule.slots))), *rule.numbers(0.01, 3)

@@ -35,6 +35,7 @@ SMALL: dict[str, tuple[str, dict[str, object]]] = {
     "overheads": ("--rounds 1", {}),
     "scaling": ("--rounds 1 --out scale.png", {"NETS": {"500-150": [32, [8, 16], 3]}}),
     "search": ("--rounds 1 --epochs 1 --batch 200", {"GRID": {"alpha": [1e-4, 1.0]}}),
+    "shapes": ("--rounds 1", {"BATCH": 8192}),
     "sklearn_categories": ("--seeds 1", {}),
     "sklearn_mnist": ("--rounds 1 --epochs 1", {}),
     "sklearn_parity": ("--seeds 1 --epochs 2", {}),
@@ -45,7 +46,14 @@ SMALL: dict[str, tuple[str, dict[str, object]]] = {
     "tables": ("penguins --seeds 1", {}),
     "text_digits": (f"{DIGITS} --epochs 1", {}),
 }
-NEED = {"convolution": "torch", "interchange": "torch", "mnist_epoch": "torch", "mpi": "mpi4py", "scaling": "mpi4py"}
+NEED = {
+    "convolution": "torch",
+    "interchange": "torch",
+    "mnist_epoch": "torch",
+    "mpi": "mpi4py",
+    "scaling": "mpi4py",
+    "shapes": "torch",
+}
 
 RUN = """
 import importlib, json, sys

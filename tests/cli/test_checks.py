@@ -28,7 +28,7 @@ def test_doctor_tells_all_backends(cli):
     for one in found["backends"]:
         assert one["name"] in shown.out
         assert one["reason"] in shown.out
-        assert one["mend"] in shown.out
+        assert one["fix"] in shown.out
     assert f"auto takes {found['auto']['backend']}" in shown.out
     assert found["blas"]["library"] in shown.out
     assert "GiB free" in shown.out

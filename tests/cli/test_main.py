@@ -142,8 +142,26 @@ def test_a_reader_that_goes_away_is_no_traceback():
 def test_library_messages_are_plain_lines_on_stderr(shell):
     told = shell("train", "moons", "--layers", "2", "--epochs", "1", "--json", PORTANET_BACKEND="auto")
     assert told.code == 0, told.err
-    assert told.err.startswith("portanet: running on ")
+    assert next(line for line in told.err.splitlines() if line.startswith("portanet: ")).startswith(
+        "portanet: running on "
+    )
+    assert told.err.count("running on") == 1
     assert json.loads(told.out)["stopped"] == "epochs"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "moons", "--layers", "2", "--epochs", "1", "--json", "--quiet"),
+        ("train", "missing.csv"),
+        ("train", "moons", "--loss", "poisson", "--early-stop", "3", "--val-fraction", "0"),
+        ("train", "moons", "--init-from", "missing.safetensors"),
+    ],
+)
+def test_the_choice_of_a_backend_is_not_told_to_the_quiet_nor_before_an_error(shell, words):
+    told = shell(*words, PORTANET_BACKEND="auto")
+    assert "running on" not in told.err
+    assert told.err.startswith("Error: ") or told.err == ""
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import portanet as pn
 from portanet.data import load
 from portanet.data.batching import prepare
+from portanet.recipes.images import MODELS
 from tests.cli.tables import table
 
 QUICK = ("--layers", "6", "--epochs", "2")
@@ -44,6 +45,17 @@ def test_network_for_three_classes(cli, flowers_csv, options, network, loss):
     assert type(net.loss).__name__ == loss
     assert net.outputs == 3
     assert net.classes == ("lily", "oak", "rose")
+
+
+@pytest.mark.parametrize(
+    ("short", "loss"),
+    [("mse", "mean_squared_error"), ("bce", "binary_cross_entropy"), ("ce", "softmax_cross_entropy")],
+)
+def test_short_names_of_losses(cli, short, loss):
+    assert cli("train", "moons", *QUICK, "--loss", short).code == 0
+    assert tomllib.loads(Path("runs/moons/config.toml").read_text())["loss"] == loss
+    short_one, whole = model("runs/moons/last.safetensors"), pn.losses.get(loss)
+    assert type(short_one.loss) is type(pn.losses.get(short)) is type(whole)
 
 
 @pytest.mark.parametrize(("loss", "outputs"), [("softmax_cross_entropy", 2), ("binary_cross_entropy", 1)])
@@ -168,10 +180,27 @@ def test_cnn(cli):
 
 def test_cnn_comes_back_from_its_config(cli):
     assert cli("train", "digits", "--model", "cnn", "--layers", "16", "--dropout", "0", "--epochs", "1").code == 0
+
     assert cli("train", "--config", "runs/digits/config.toml", "--out", "again").code == 0
     first, again = model("runs/digits/best.safetensors"), model("again/best.safetensors")
     assert first.net == again.net
     assert not any(layer == pn.Dropout(0.5) for layer in first.net.layers)
+
+
+@pytest.mark.parametrize("name", ["lenet", "vgg", "resnet", "depthwise"])
+def test_named_networks(cli, name):
+    done = cli("train", "digits", "--model", name, "--epochs", "0", "--out", "run")
+    assert done.code == 0, done.err
+    first, second, *own = model("run/last.safetensors").net.layers
+    assert (type(first).__name__, second) == ("Rescale", pn.Reshape((8, 8, 1)))
+    assert own == MODELS[name](10, (8, 8, 1))
+    again = cli("train", "--config", "run/config.toml", "--epochs", "0", "--out", "again")
+    assert again.code == 0, again.err
+    resumed = cli("train", "--resume", "again", "--epochs", "1")
+    assert resumed.code == 0, resumed.err
+    refused = cli("train", "digits", "--model", name, "--dropout", "0.3")
+    assert refused.code == 2
+    assert f"--dropout: --model {name} has its own layers; leave it out" in refused.err
 
 
 def test_cnn_wants_images(cli):

@@ -48,7 +48,7 @@ def wait_for(path, process, seconds=60):
     assert Path(path).exists(), process.communicate()[1]
 
 
-@pytest.mark.parametrize("end", ["kill", "terminate"])
+@pytest.mark.parametrize("end", ["kill", pytest.param("terminate", marks=pytest.mark.slow)])
 def test_killed_and_resumed(cli, end):
     assert cli(*WORDS, "--epochs", "12", "--out", "whole").code == 0
     process = start("--epochs", "12", "--out", "run", "--checkpoint-every", "50")

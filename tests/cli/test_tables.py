@@ -108,11 +108,16 @@ def test_a_run_resumes(houses):
     assert json.loads(Path("run/report.json").read_text())["epochs"] == 17
 
 
-def test_exports_do_not_lose_the_columns_in_silence(houses):
+def test_exports_hold_the_columns_or_are_refused(houses):
     cli, _ = houses
-    refused = cli("export", "run", "--to", "onnx")
-    assert refused.code == 2
-    assert "exports do not hold" in refused.err
+    done = cli("export", "run", "--to", "numpy")
+    assert done.code == 0
+    assert "to predict: python run/model_predict.py TABLE.csv" in done.err
+    assert cli("export", "run", "--to", "onnx").code == 0
+    for form in ("torch", "npz"):
+        refused = cli("export", "run", "--to", form)
+        assert refused.code == 2
+        assert "take --to onnx or --to numpy" in refused.err
 
 
 def test_prices_are_learned_on_their_own_scale(cli):

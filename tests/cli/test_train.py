@@ -189,19 +189,19 @@ def test_backend_that_is_not_there_by_name(cli, monkeypatch):
 def _no_cupy(look, place):
     from portanet.backends.diagnosis.stages import Unusable
 
-    raise Unusable(stage="driver", reason="no card", mend="pip install a card")
+    raise Unusable(stage="driver", reason="no card", fix="pip install a card")
 
 
 def test_plots_are_drawn_behind_the_report(cli, monkeypatch):
     seen = []
 
-    def draw(folder, trainer, dataset):
-        seen.append((str(folder), (folder / "report.json").is_file(), trainer.epoch, dataset.name))
+    def draw(folder, trainer, dataset, *, of):
+        seen.append((str(folder), (folder / "report.json").is_file(), trainer.epoch, dataset.name, of))
         return [folder / "plots/curves.png"]
 
     monkeypatch.setattr("portanet.plot.run_plots", draw)
     done = cli("train", "moons", *QUICK, "--plots")
-    assert seen == [("runs/moons", True, 2, "moons")]
+    assert seen == [("runs/moons", True, 2, "moons", "training samples")]
     assert "runs/moons/plots/curves.png" in done.err
 
 

@@ -44,7 +44,9 @@ def test_evaluate_takes_the_test_part_and_the_best_weights(moons):
     found = json.loads(moons("evaluate", "runs/moons", "moons", "--json").out)
     data = load("moons")
     expected = pn.load("runs/moons/best.safetensors").evaluate(data.x_test, data.y_test)
+    classes = found.pop("classes")
     assert found == {**expected, "samples": 200, "part": "test"}
+    assert sum(own["samples"] * own["recall"] for own in classes.values()) == pytest.approx(200 * found["accuracy"])
     train = json.loads(moons("evaluate", "runs/moons", "moons", "--json", "--part", "train").out)
     assert (train["samples"], train["part"]) == (800, "train")
     assert train["loss"] != found["loss"]
@@ -150,6 +152,22 @@ def test_predict_probabilities(flowers):
     assert header == ["row", "lily", "oak", "rose"]
     got = np.asarray(found, dtype=float)[:, 1:]
     assert np.array_equal(got.astype("float32"), pn.load("runs/flowers/best.safetensors").predict(x))
+
+
+def test_yes_or_no_for_each_of_three_classes_is_one_class(cli, flowers_csv):
+    words = ["--layers", "8", "--epochs", "20", "--lr", ".05", "--loss", "bce", "--plots", "--quiet"]
+    assert cli("train", flowers_csv, *words).code == 0
+    net, (header, *found) = (
+        pn.load("runs/flowers/best.safetensors"),
+        rows(cli("predict", "runs/flowers", flowers_csv).out),
+    )
+    data = load(flowers_csv)
+    best = [net.classes[i] for i in net.predict(data.x).argmax(axis=1)]
+    assert header == ["row", "label"]
+    assert [label for _, label in found] == best
+    classes = json.loads(cli("evaluate", "runs/flowers", flowers_csv, "--json").out)["classes"]
+    right = [label == data.classes[i] for label, i in zip(best, data.y, strict=True)]
+    assert sum(own["samples"] * own["recall"] for own in classes.values()) == pytest.approx(sum(right))
 
 
 def test_predict_two_classes_has_two_columns(moons):

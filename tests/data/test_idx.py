@@ -48,6 +48,17 @@ def test_names_with_dots_packed_and_without_test_part(tmp_path):
     assert data.x_test is None
 
 
+def test_a_folder_of_such_a_name_is_looked_into(folder):
+    """Some programs unpack each file into a folder of its name, next to the file or in its place."""
+    name = "train-images-idx3-ubyte"
+    (folder / "packed").mkdir()
+    (folder / name).rename(folder / "packed" / name)
+    (folder / "packed").rename(folder / name)
+    np.testing.assert_array_equal(load(folder).x, X)
+    (folder / "train-labels.idx1-ubyte").mkdir()  # an empty one next to the file
+    np.testing.assert_array_equal(load(folder).y, Y)
+
+
 def test_plain_file_is_taken_before_its_packed_copy(folder):
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(Y[::-1].copy())))
     np.testing.assert_array_equal(load(folder).y, Y)

@@ -60,19 +60,24 @@ def test_size_that_differs_names_the_first(tmp_path):
     saved(tmp_path, "a/0.png")
     saved(tmp_path, "a/1.png", (4, 6))
     saved(tmp_path, "b/0.png", (9, 9))
-    refused(tmp_path, str(tmp_path / "a" / "1.png"), "5×4 pixels in grey", "got 6×4 pixels in grey")
+    words = ("2 of 3 are not of 5×4 pixels", f"such as {tmp_path / 'a' / '1.png'} of 6×4", "--image-size 4")
+    assert "--grey" not in refused(tmp_path, *words)
 
 
 def test_colours_that_differ(tmp_path):
     saved(tmp_path, "a/0.png")
     saved(tmp_path, "a/1.png", (4, 5, 3))
-    refused(tmp_path, str(tmp_path / "a" / "1.png"), "got 5×4 pixels in RGB")
+    saved(tmp_path, "a/2.png", (4, 5, 4))
+    saved(tmp_path, "b/0.png")
+    place = tmp_path / "a" / "1.png"
+    words = (f"1 of 4 is in colour, such as {place}", "1 of 4 is in colour with transparency", "2 in grey")
+    assert "--image-size" not in refused(tmp_path, *words, "bring them to one form by --grey or --colour")
 
 
 def test_sixteen_bits(tmp_path):
     (tmp_path / "a").mkdir()
     Image.fromarray(np.zeros((4, 4), dtype=np.uint16)).save(tmp_path / "a" / "0.png")
-    refused(tmp_path, str(tmp_path / "a" / "0.png"), "expected 8 bits a channel, got the mode I;16")
+    refused(tmp_path, str(tmp_path / "a" / "0.png"), "expected 8 bits a channel, got the mode I;16", "--grey")
 
 
 def test_damaged_image(tmp_path):

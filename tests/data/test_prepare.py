@@ -68,7 +68,8 @@ REFUSED = [
     ("data.csv", DataError, "x: expected real numbers, got the text 'data.csv'; load it first"),
     ({"a": 1}, DataError, "x: expected real numbers, got dict; give an array"),
     (5.0, ShapeError, "x: expected rows of samples, got an array of shape ()"),
-    (X[0], ShapeError, "got an array of shape (3,); reshape one feature to (n, 1)"),
+    (X[0], ShapeError, "got an array of shape (3,), which is one sample; add the axis: x[None]"),
+    (X[:2, 0], ShapeError, "got an array of shape (2,); reshape one feature to (n, 1)"),
     (np.zeros((0, 3)), DataError, "x: expected at least one sample, got an array of shape (0, 3); look where its rows"),
     ([[1.0, 2.0], [3.0]], DataError, "x: expected rows of equal length, got a ragged list"),
     (np.asarray([[1, "a"]], dtype=object), DataError, "an array of objects, among them 'a'; leave these out"),
@@ -77,11 +78,11 @@ REFUSED = [
     (X * 1j, DataError, "got complex numbers (complex128); take their real parts or magnitudes"),
     (X.astype("datetime64[D]"), DataError, "got an array of datetime64[D]; convert it first"),
     (np.ma.masked_greater(X, 5), DataError, "x: expected numbers only, got an array with masked entries; fill them"),
-    (nan((2, 1)), DataError, "x: expected finite numbers in float32, got nan at index (2, 1); mend or leave out"),
+    (nan((2, 1)), DataError, "x: expected finite numbers in float32, got nan at index (2, 1); fix or leave out"),
     (nan((0, 2), -np.inf), DataError, "got -inf at index (0, 2)"),
     (nan((1, 0), 1e300), DataError, "expected finite numbers in float32, got 1e+300 at index (1, 0)"),
     (np.asarray([[np.inf, -np.inf]]), DataError, "got inf at index (0, 0)"),
-    (X[:, :2], ShapeError, "x: expected samples of shape (3,), got (2,); train anew for other data"),
+    (X[:, :2], ShapeError, "x: expected samples of shape (3,), got (2,); retrain for other data"),
 ]
 
 
@@ -91,6 +92,12 @@ def test_samples_refused(x, kind, said):
         prepare.samples(x, "float32", (3,))
     assert said in str(caught.value)
     assert type(caught.value) is kind
+
+
+def test_one_image_without_the_axis_of_samples():
+    with pytest.raises(ShapeError, match=r"x: expected samples of shape \(4, 5\) along a first axis"):
+        prepare.samples(np.zeros((4, 5)), "float32", (4, 5))
+    assert prepare.samples(np.zeros((4, 4, 5)), "float32", (4, 5)).shape == (4, 4, 5)
 
 
 def test_a_large_sum_is_no_fault():

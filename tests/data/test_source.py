@@ -243,10 +243,13 @@ def test_home_is_expanded(tmp_path, monkeypatch):
     assert len(load("~/t.csv").x) == 2
 
 
-def test_name_comes_before_a_file_of_that_name(tmp_path, monkeypatch):
+def test_name_comes_before_a_file_of_that_name(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
+    assert len(load("moons").x) == 800
+    assert not caplog.text
     Path("moons").write_text("1,2,0\n3,4,1\n")
     assert len(load("moons").x) == 800
+    assert "for the file or folder that is called so write ./moons" in caplog.text
     assert len(load("./moons").x) == 2
     assert len(load(Path("moons")).x) == 2
 

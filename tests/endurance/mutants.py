@@ -87,7 +87,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.stmt, Callable[[], Any]]]:
                 yield statement, partial(setattr, statement, "value", ast.Constant(None))
             if isinstance(statement, ast.If | ast.While):
                 yield statement, partial(setattr, statement, "test", ast.UnaryOp(ast.Not(), statement.test))
-            if isinstance(statement, ast.Assign) and _named(statement, ("__all__", "message", "mend")):
+            if isinstance(statement, ast.Assign) and _named(statement, ("__all__", "message", "fix")):
                 continue
             for node in _expressions(statement):
                 for change in _of_expression(node):

@@ -133,7 +133,7 @@ IDX = {
     "idx of 255 axes": mnist(bytes([0, 0, 8, 255]) + b"\0\0\0\1" * 255 + b"x", "expected at most"),
     "idx of no axes": mnist(bytes([0, 0, 8, 0]), "expected an IDX file"),
     "idx that is cut": mnist(IMAGES[:-1], "got 11"),
-    "idx with more behind": mnist(IMAGES + b"x", "got more"),
+    "idx with more after it": mnist(IMAGES + b"x", "got more"),
     "idx with swapped files": mnist(LABELS, "are images and labels swapped", IMAGES),
     "idx with other counts": mnist(IMAGES, "2 labels", idx(np.array([0, 1], np.uint8))),
     "gzip bomb of pixels": mnist(

@@ -87,7 +87,7 @@ TARGETS = {
     "a number": (1, "one target for each of the"),
     "masked": (np.ma.masked_array(Y, Y > 1), "masked entries"),
     "rows that do not sum to 1": (np.full((30, 3), 0.7), "rows of shares that sum to 1, got 2.1 at row 0"),
-    "negative rows": (-np.eye(3)[Y], "expects targets from 0 to 1, got -1 to 0; mend them, or take a loss"),
+    "negative rows": (-np.eye(3)[Y], "expects targets from 0 to 1, got -1 to 0; fix them, or use a loss"),
     "sparse": (Sparse(), "make it dense first"),
 }
 

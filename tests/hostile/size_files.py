@@ -73,6 +73,5 @@ SIZES = {
     "a pool of 60,000 × 1": pool("kernel must have at most 16384 pixels", kernel=[60_000, 1], padding="same"),
     "a mean of 3,000 squared": pool("kernel must have at most 16384 pixels", "AvgPool2D", kernel=3000, padding="same"),
     "embeddings of embeddings": embeddings(TOO_MANY, (2, 300), (2, 300), (2, 300)),
-    "one-hot rows of 30,000": embeddings("within Embedding 1", (2, 1000), (30_000, 1)),
     "wide layers by the hundred": made([WIDE, *[{"type": "ReLU"}] * 300], {"0.weight": (2, 200_000)}, TOO_MANY),
 }

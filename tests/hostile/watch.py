@@ -53,7 +53,7 @@ def main() -> None:
     os.environ["PORTANET_BACKEND"] = "numpy"  # says nothing of what "auto" takes
     resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + ROOM,) * 2)
     for words in json.load(sys.stdin):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts from the beginning
         out, err, began = io.StringIO(), io.StringIO(), time.process_time()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run(words)

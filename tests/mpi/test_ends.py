@@ -103,6 +103,7 @@ def test_an_error_of_one_process_ends_all():
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.slow  # a training resumed by one process is among the quick ones
 def test_interrupted_and_resumed_on_another_number(tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert jobs.run(2, *WORDS, "--epochs", "20", "--out", whole)[0] == 0

@@ -27,6 +27,13 @@ def test_confusion_shows_counts_and_shares():
     boxes(figure)
 
 
+def test_confusion_of_two_classes_shows_recall_and_precision():
+    figure = plot.confusion(np.array([[8, 2], [6, 0]]), ["cat", "dog"])
+    ticks = [[t.get_text() for t in axis.get_ticklabels()] for axis in (figure.axes[0].yaxis, figure.axes[0].xaxis)]
+    assert ticks == [["cat\nrecall 80.0%", "dog\nrecall 0.0%"], ["cat\nprecision 57.1%", "dog\nprecision 0.0%"]]
+    boxes(figure)
+
+
 @pytest.mark.parametrize("n", [2, 30, 70])
 def test_confusion_is_readable_for_any_number_of_classes(n):
     counts = np.diag(np.full(n, 1234)) + 3
@@ -36,7 +43,8 @@ def test_confusion_is_readable_for_any_number_of_classes(n):
     assert len(figure.axes[0].texts) == (n * n if n <= 30 else 0)
     cell = figure.axes[0].bbox.width / n
     assert all(text.get_window_extent().width < cell for text in figure.axes[0].texts[:n])
-    shown = [found[name] for name in names if name in found]
+    share = f"\nrecall {100 * 1237 / 1240:.1f}%" if n == 2 else ""
+    shown = [found[name + share] for name in names if name + share in found]
     assert len(shown) == (n if n <= 60 else 35)
     for first, second in itertools.pairwise(shown):  # of the vertical axis, as those are found last
         assert not first.overlaps(second)

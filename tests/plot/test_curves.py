@@ -35,6 +35,16 @@ def test_curves_of_one_run():
     assert [t for t in ticks if t in "1234"] == list("1234")
 
 
+@pytest.mark.parametrize("runs", [[3], [3, 3]])
+def test_a_single_epoch_has_one_tick(runs):
+    rows = {str(i): [{"epoch": epoch, "loss": 1.0}] for i, epoch in enumerate(runs)}
+    figure = plot.curves(rows if len(runs) > 1 else rows["0"])
+    figure.canvas.draw()
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["3"]
+    low, high = figure.axes[0].get_xlim()
+    assert low < 3 < high
+
+
 def test_curves_of_a_training(reader):
     figure = plot.curves(reader.history)
     assert isinstance(reader.history, History)

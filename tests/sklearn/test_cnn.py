@@ -160,6 +160,20 @@ def test_what_cannot_be_is_told(options, x, message):
         classifier(**options).fit(x, LABELS)
 
 
+def test_images_with_their_channels_first_are_warned_of():
+    x = np.repeat(FEW[:, None], 3, axis=1)
+    with pytest.warns(UserWarning, match=r"3 rows and 8 channels: are the channels first\? .*moveaxis\(X, 1, -1\)"):
+        classifier(max_iter=1).fit(x, LABELS)
+
+
+def test_one_image_without_the_axis_of_samples():
+    for x in (FEW, np.repeat(FEW[..., None], 3, axis=3)):
+        found = classifier().fit(x, LABELS)
+        with pytest.raises(ValueError, match=r"got one image; add the axis: X\[None\]"):
+            found.predict(x[0])
+        assert found.predict(x[0][None]).shape == (1,)
+
+
 def test_other_images_than_the_fits_are_refused():
     found = classifier().fit(FEW, LABELS)
     with pytest.raises(ValueError, match=r"expected images of shape \(8, 8, 1\) .* as fit had them, got \(4, 16, 1\)"):

@@ -41,7 +41,7 @@ class Kept(pn.Callback):
         self.states.append(trainer.copy_state())
 
 
-@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("kind", [MLPClassifier, pytest.param(MLPRegressor, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("how", ["interrupt", "stop", "none"])
 def test_the_best_state(kind, how):
     x, y = blobs()

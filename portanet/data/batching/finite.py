@@ -25,7 +25,7 @@ def check_device(x: Any, what: str) -> None:
         message = f"{what}: expected an array to compute with, got another ({why}); make it dense, and fill it"
         raise DataError(message) from None
     if not finite:
-        message = f"{what}: expected finite numbers, got inf or nan in an array of {x.dtype}; mend or leave out rows"
+        message = f"{what}: expected finite numbers, got inf or nan in an array of {x.dtype}; fix or drop these rows"
         raise DataError(message)
 
 
@@ -81,5 +81,5 @@ def finite_numbers(x: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray
     if not math.isfinite(total) and not np.isfinite(cast).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(cast))[0])
         message = f"{what}: expected finite numbers in {dtype}, got {x[place]} at index {place}; "
-        raise DataError(message + "mend or leave out that row")
+        raise DataError(message + "fix or drop that row")
     return cast

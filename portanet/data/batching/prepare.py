@@ -14,12 +14,13 @@ from portanet.data.batching.sparse import SparseRows
 from portanet.data.lazy.readable import Samples, is_lazy
 from portanet.data.lazy.stored import Stored
 from portanet.errors import ConfigError, DataError, ShapeError
-from portanet.losses import Loss, SoftmaxCrossEntropy
+from portanet.layers import Softmax
+from portanet.losses import Loss
 from portanet.random import generator
 from portanet.typing import Array, Shape
 
 _ROUNDING = 1e-3  # of a row of shares that was meant to sum to 1
-_SMALL = ("bool", "uint8", "int8", "uint16", "int16")  # stay small until the batch
+_SMALL = frozenset("?bBhH")  # NumPy's characters of integers of 8 and 16 bits: they stay small until the batch
 
 
 def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") -> Array:
@@ -40,20 +41,24 @@ def samples(x: Any, dtype: str, shape: Shape | None = None, *, what: str = "x") 
     elif on_host(x):
         x = numbers(x, what)
         # In one piece, once: NumPy's take() would copy a strided array whole for every batch.
-        x = np.asarray(x, order="C") if x.dtype.name in _SMALL else finite_numbers(x, dtype, what)
+        x = np.asarray(x, order="C") if x.dtype.char in _SMALL else finite_numbers(x, dtype, what)
     else:
         check_device(x, what)
     came = f"got an array of shape {tuple(x.shape)}"
-    if x.ndim < 2:
+    single = shape is not None and tuple(x.shape) == tuple(shape)
+    if x.ndim < 2 and not single:
         message = f"{what}: expected rows of samples, {came}; reshape one feature to (n, 1)"
         raise ShapeError(message)
     if 0 in x.shape:
         least, cut = ("sample", "rows") if x.shape[0] == 0 else ("feature", "columns")
         message = f"{what}: expected at least one {least}, {came}; look where its {cut} were chosen: none was left"
         raise DataError(message)
+    if single and shape is not None:
+        message = f"{what}: expected samples of shape {tuple(shape)} along a first axis, {came}, which is one sample; "
+        raise ShapeError(message + f"add the axis: {what}[None]")
     if shape is not None and tuple(x.shape[1:]) != tuple(shape):
         sizes = f"{tuple(shape)}, got {tuple(x.shape[1:])}"
-        message = f"{what}: expected samples of shape {sizes}; train anew for other data"
+        message = f"{what}: expected samples of shape {sizes}; retrain for other data"
         raise ShapeError(message)
     return x
 
@@ -81,6 +86,9 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
         message = f"{what}: expected one target for each of the {n} samples, got an array of shape {shape}; "
         raise ShapeError(message + "give samples and targets of one set")
     rows = (n, *places)
+    if loss.one_target and outputs > 1 and shape in (rows, (*rows, 1)):
+        xp, shape = array_namespace(y), (*rows, outputs)
+        y = xp.asarray(xp.broadcast_to(xp.reshape(y, (*rows, 1)), shape), copy=True)
     whole = y.ndim == len(rows)  # one target a place, without the axis of outputs
     if shape not in (rows, (*rows, outputs)):
         hint = "; y.reshape(-1) makes class indices of a column" if shape == (n, 1) else ""
@@ -104,13 +112,13 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
     if least < low or most > high:
         wanted, came = f"{low:g} to {high:g}", f"{least + 0.0:g} to {most + 0.0:g}"
         message = f"{what}: {type(loss).__name__} expects targets from {wanted}, got {came}; "
-        raise DataError(message + "mend them, or take a loss that is made for such")
-    if isinstance(loss, SoftmaxCrossEntropy) and not whole:
+        raise DataError(message + "fix them, or use a loss that is made for such")
+    if loss.output is Softmax and not whole:
         sums = xp.reshape(xp.sum(xp.astype(y, getattr(xp, dtype)), axis=-1), (-1,))
         if float(xp.max(xp.abs(sums - 1.0))) > _ROUNDING:
             worst = int(xp.argmax(xp.abs(sums - 1.0)))
             message = (
-                f"{what}: SoftmaxCrossEntropy expects rows of shares that sum to 1, got {float(sums[worst]):g} at "
+                f"{what}: {type(loss).__name__} expects rows of shares that sum to 1, got {float(sums[worst]):g} at "
                 f"{_place(worst, rows)}; divide each row by its sum, or take BinaryCrossEntropy for labels that do not "
                 "exclude each other"
             )

@@ -85,7 +85,8 @@ def _key(path: Path) -> str:
 
 def npy_files(folder: Path) -> dict[str, Path]:
     """Return the .npy files of a folder by their names in small letters."""
-    return {_key(path): path for path in sorted(folder.iterdir()) if path.name.lower().endswith((".npy", ".npy.gz"))}
+    files = (path for path in sorted(folder.iterdir()) if not path.is_dir())  # a folder may have such a name
+    return {_key(path): path for path in files if path.name.lower().endswith((".npy", ".npy.gz"))}
 
 
 def _dataset(path: Path, readers: _Readers, task: Task | None) -> Dataset:

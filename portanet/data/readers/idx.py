@@ -33,7 +33,18 @@ def _kind(path: Path) -> tuple[str, str] | None:
 
 def recognises_folder(folder: Path) -> bool:
     """Whether a folder holds a file with the name of one of IDX's images or labels."""
-    return any(_kind(path) for path in folder.iterdir())
+    return bool(_listed(folder))
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return the IDX files in a folder, and in folders of such names: some programs unpack each into its own."""
+    found = []
+    for path in sorted(filter(_kind, folder.iterdir()), reverse=True):
+        if path.is_dir():
+            found += [inner for inner in path.iterdir() if _kind(inner) == _kind(path) and not inner.is_dir()]
+        else:
+            found.append(path)
+    return found
 
 
 def read_idx(path: Path) -> Dataset:
@@ -48,7 +59,7 @@ def read_idx(path: Path) -> Dataset:
     if kind is None:
         message = f"{path}: expected a name such as train-images-idx3-ubyte, to find the labels by; "
         raise DataError(message + "rename it, or give its folder")
-    files = sorted(folder.iterdir(), reverse=True)
+    files = _listed(folder)
     train, test = _pair(folder, files, kind[0]), None
     if kind[0] == "train" and "test" in {found[0] for found in map(_kind, files) if found}:
         test = _pair(folder, files, "test")
@@ -60,7 +71,7 @@ def _pair(folder: Path, files: list[Path], part: str) -> Part:
     paths: list[Path] = []
     for what, axes in (("images", 3), ("labels", 1)):
         # The same file plain and packed is no ambiguity: the plain one is read.
-        candidates = {str(file).removesuffix(".gz"): file for file in files if _kind(file) == (part, what)}
+        candidates = {file.name.removesuffix(".gz"): file for file in files if _kind(file) == (part, what)}
         if len(candidates) != 1:
             kind, stem = ("training", "train") if part == "train" else ("test", "t10k")
             came = f"{len(candidates)} ({', '.join(p.name for p in candidates.values())})" if candidates else "none"

@@ -1,187 +1,182 @@
-"""A folder of images by class: root/class/*.png, or root/train/class/*.png with root/test beside it."""
+"""Images by class: root/class/*.png, of any depth; or root/train/class/*.png next to val and test; or a zip."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
+import logging
 import math
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-
-from portanet.data.dataset import Dataset, HostArray
-from portanet.data.files import Capacity, regular
-from portanet.data.lazy.block_order import BLOCK
-from portanet.data.lazy.readable import Samples
+from portanet.data.dataset import Dataset
+from portanet.data.pictures.files import Picture, in_zip, is_zip_of_pictures, walk
+from portanet.data.pictures.form import Pictures
+from portanet.data.pictures.reading import PictureSamples, common_shape, read, sound
 from portanet.data.readers.labels import Part, dataset
 from portanet.data.readers.reader import Reader
-from portanet.errors import DataError, need
-from portanet.typing import Shape
+from portanet.errors import ConfigError, DataError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"})
+logger = logging.getLogger("portanet")
 
-# What may be decoded. Pillow tells the format by the content and knows some that run other programs (PostScript).
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_PARTS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+"""What the folders of the parts are called."""
 
-_PIXELS = 1 << 26  # of one image (8192×8192): more is no image to learn from, but may be a decompression bomb
+Parts: TypeAlias = dict[str, list[tuple[str, Picture]]]
+"""By the name of a part, its pictures with their classes."""
 
-# What Pillow opens, and what it becomes: nothing of a picture is lost on the way to channels of 8 bits.
-_MODES = {"L": "L", "1": "L", "RGB": "RGB", "RGBA": "RGBA", "LA": "RGBA", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and not sub.name.startswith((".", "__"))]
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+_Rows: TypeAlias = list[tuple[tuple[str, ...], Picture]]
 
 
 def recognises_folder(folder: Path) -> bool:
-    """Whether images lie in the folders of a folder, or one level deeper."""
-    classes = _folders(folder)
-    return any(next(_images(sub), None) for outer in classes for sub in (outer, *_folders(outer)))
+    """Whether images lie in the folders of a folder, however deep."""
+    return any(len(picture.parts) > 1 for picture in walk(folder))
 
 
-def read_images(path: Path, *, stream: bool = False) -> Dataset:
+def read_images(path: Path, form: Pictures | None = None, *, stream: bool = False) -> Dataset:
     """Read images whose folder is their class; with `stream` each is decoded when it is needed.
 
-    They are in uint8, ordered by class and name: grey ones ``(n, h, w)``, others ``(n, h, w, channels)``. All must be
-    like the first in size and colours.
+    They are in uint8, ordered by class and name: grey ones ``(n, h, w)``, others ``(n, h, w, channels)``. What the form
+    leaves open, size or colours, must be the same in all of them.
     """
-    train, test = _parts(path)
-    x: Any  # an array, or samples on disk
-    x_test: Any
-    if stream:
-        x, x_test = ImageSamples(train), ImageSamples(test, train[0]) if test else None
+    form = form or Pictures()
+    if stream and not path.is_dir():
+        message = f"{path}: a zip is read whole; unpack it to leave its pictures on disk"
+        raise ConfigError(message)
+    with listed(path) as pictures:
+        parts = parts_of(path, pictures)
+        shape = common_shape(str(path), [picture for part in parts.values() for _, picture in part], form)
+        found: dict[str, Part] = {}
+        for name, part in parts.items():
+            labels = {picture.place: label for label, picture in part}
+            own, x = [picture for _, picture in part], None
+            if not stream:
+                own, x = read(str(path), own, form, shape)
+            elif form.skip_broken:
+                own = sound(str(path), own, form)
+            kept = [labels[picture.place] for picture in own]
+            if lost := sorted({*labels.values()} - {*kept}):
+                message = f"{path}: no picture of the class {lost[0]!r} can be decoded; add some or remove the folder"
+                raise DataError(message)
+            samples: Any = PictureSamples(str(path), own, form, shape) if stream else x
+            found[name] = Part(samples, kept, lambda i, own=own: own[i].place)  # type: ignore[misc]
+    data = replace(dataset(path, found["train"], found.get("test"), scale=255.0), pictures=form)
+    if (held := found.get("val")) is None:
+        return data
+    like = dataset(path, found["train"], held)  # its test part is our validation part
+    return replace(data, x_val=like.x_test, y_val=like.y_test)
+
+
+@contextmanager
+def listed(path: Path) -> Iterator[list[Picture]]:
+    """Yield the pictures in a folder or a zip, which can be opened as long as the block runs."""
+    if path.is_dir():
+        yield list(walk(path))
     else:
-        # One array, allocated once the first image gives its shape.
-        images = np.empty((len(train) + len(test), *_shape([*train, *test], train[0])), dtype=np.uint8)
-        _decode([*train, *test], images, train[0])
-        x, x_test = images[: len(train)], images[len(train) :]
-    return dataset(path, _labelled(train, x), _labelled(test, x_test) if test else None, scale=255.0)
+        with in_zip(path) as found:
+            yield found
 
 
-def first_shape(path: Path) -> Shape:
-    """Return the shape of the first image of a folder that holds folders of them."""
-    with _image(_parts(path)[0][0]) as (_, _, shape):
-        return shape
+def parts_of(path: Path, pictures: Sequence[Picture]) -> Parts:
+    """Return the pictures of each part by their class: the first folder in the part, whatever is within that.
+
+    A single folder that all pictures are in is looked into. Without folders of parts all are the training part.
+
+    Raises
+    ------
+    DataError
+        If no picture lies in the folder of a class, or such a folder holds none.
+    """
+    rows, outer, folders = _folders(pictures)
+    found: Parts = {}
+    for part, inner in folders.items():
+        own = [(parts[len(inner) :], picture) for parts, picture in rows if parts[: len(inner)] == inner]
+        found[part] = [(parts[0], picture) for parts, picture in own if len(parts) > 1]
+        if path.is_dir():
+            _refuse_empty(path.joinpath(*outer, *inner), {label for label, _ in found[part]})
+    if not any(found.values()):
+        message = f"{path}: expected a folder of images for each class, got {'none' if not pictures else 'one alone'}"
+        raise DataError(message + "; to classify pictures as they lie there, take portanet predict")
+    used = sum(map(len, found.values()))
+    if used < len(pictures):
+        stray = next(p for _, p in rows if all(p is not own for part in found.values() for _, own in part))
+        words = "%s: left out %d of %d pictures that lie outside of the folders of the classes, such as %s"
+        logger.warning(words, path, len(pictures) - used, len(pictures), stray.place)
+    return found
 
 
-def _parts(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the images of the training part and of the test part, which may be none."""
-    parts = {sub.name.lower(): sub for sub in _folders(path)}
-    test = _files(parts["test"]) if "train" in parts and "test" in parts else []
-    return _files(parts.get("train", path)), test
+def of_part(path: Path, pictures: list[Picture], part: str | None) -> list[Picture]:
+    """Return the pictures of a part, by default test, else val; all of them where there are no parts.
+
+    Raises
+    ------
+    DataError
+        If there is no such part.
+    """
+    rows, _, folders = _folders(pictures)
+    if len(folders) == 1 and part in (None, "train"):
+        return pictures
+    part = part or next(name for name in ("test", "val") if name in folders)
+    if part not in folders:
+        message = f"{path}: expected a folder {part} next to one called train, found none; leave out --part"
+        raise DataError(message)
+    return [picture for parts, picture in rows if parts[:1] == folders[part]]
 
 
-def _labelled(files: list[Path], x: Any) -> Part:
-    return Part(x, [file.parent.name for file in files], lambda i: str(files[i]))
+def _folders(pictures: Sequence[Picture]) -> tuple[_Rows, tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Return the pictures by their paths in the folder that holds the classes or parts, its path, and the parts.
+
+    Parts are the folders train, and val or test next to it; by name the path of each, () where there are none.
+    """
+    rows: _Rows = [(picture.parts, picture) for picture in pictures]
+    outer: tuple[str, ...] = ()
+    while _wrapped(rows):
+        outer = (*outer, rows[0][0][0])
+        rows = _within(rows)
+    tops = {parts[0] for parts, _ in rows if len(parts) > 2}
+    names = {part: top for part, known in _PARTS.items() for top in tops if top.lower() in known}
+    return rows, outer, {part: (top,) for part, top in names.items()} if "train" in names else {"train": ()}
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the images of all classes of a part."""
-    files = []
-    for sub in _folders(folder):
-        images = sorted(_images(sub))
-        if not images:
+def _wrapped(rows: _Rows) -> bool:
+    """Whether all pictures lie in one folder that is no class: it holds several, or the parts of the data."""
+    if not rows or any(len(parts) < 3 for parts, _ in rows) or len({parts[0] for parts, _ in rows}) > 1:
+        return False
+    known = {name for names in _PARTS.values() for name in names}
+    inner = {parts[1] for parts, _ in rows}
+    return len(inner) > 1 or rows[0][0][0].lower() in known or (len(inner) == 1 and _wrapped(_within(rows)))
+
+
+def _within(rows: _Rows) -> _Rows:
+    return [(parts[1:], picture) for parts, picture in rows]
+
+
+def _refuse_empty(folder: Path, classes: set[str]) -> None:
+    """Raise DataError for a folder next to those of the classes that holds no pictures."""
+    for sub in sorted(folder.iterdir()):
+        if sub.is_dir() and not sub.name.startswith((".", "__")) and sub.name not in classes:
             message = f"{sub}: expected images of the class {sub.name!r}, got none; add some or remove the folder"
             raise DataError(message)
-        files += images
-    if not files:
-        message = f"{folder}: expected a folder of images for each class, got none"
-        raise DataError(message)
-    return files
 
 
-def _shape(files: list[Path], first: Path) -> Shape:
-    """Return the shape of the first image; refuse one with which all would take more than their files can hold."""
-    with _image(first) as (_, _, shape):
-        room = Capacity.of_packed(sum(file.stat().st_size for file in files))
-        if len(files) * math.prod(shape) > room.bytes:
-            room.refuse(first, f"images of {shape[1]}×{shape[0]} pixels take {len(files) * math.prod(shape)} bytes")
-    return shape
-
-
-def _decode(files: list[Path], pixels: HostArray, first: Path) -> None:
-    """Fill in the images, which must be like the `first` one."""
-    for i, file in enumerate(files):
-        with _image(file) as (image, mode, shape):
-            if pixels.shape[1:] != shape:
-                message = f"{file}: expected an image of {_form(pixels.shape[1:])} as {first} is, got {_form(shape)}; "
-                raise DataError(message + "bring all to one size and kind")
-            pixels[i] = np.asarray(image.convert(mode))
-
-
-@contextlib.contextmanager
-def _image(file: Path) -> Iterator[tuple[Any, str, Shape]]:
-    """Open an image, and yield it with the mode that it is to be converted to and the shape of its array."""
-    pillow = need("PIL.Image", "data", "reading images", exit_code=3)
-    regular(file)
-    try:
-        with pillow.open(file, formats=_FORMATS) as image:
-            # The size is in the header: nothing is decoded before it is known to be sane.
-            (width, height), wrong = image.size, ""
-            if width * height > _PIXELS:
-                wrong = f"expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
-            elif image.mode not in _MODES:
-                wrong = f"expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
-            if wrong:
-                message = f"{file}: {wrong}"
-                raise DataError(message)
-            mode = _MODES[image.mode]
-            yield image, mode, (height, width) if mode == "L" else (height, width, len(mode))
-    except DataError:
-        raise
-    except Exception as error:  # decoders raise whatever a damaged file leads them to
-        why = "another format" if "cannot identify" in str(error) else str(error).replace(str(file), file.name)
-        message = f"{file}: expected an image that can be decoded, got {why}; replace or remove it"
-        raise DataError(message) from error
-
-
-class ImageSamples(Samples):
-    """Images on disk, in the order of the rows, each decoded when it is read.
-
-    All must be like the `first` in size and colours; by default that is the first of the files.
-    """
-
-    def __init__(self, files: list[Path], first: Path | None = None) -> None:
-        self.files, self.first, self.dtype = files, first or files[0], np.dtype(np.uint8)
-        self.name = str(files[0].parent.parent)
-        self._sample = _shape(files, self.first)
-        self.shape = (len(files), *self._sample)
-        # Files lie anywhere: many small blocks mix better, and cost no more.
-        self.blocks = max(min(16, BLOCK // math.prod(self._sample)), 1)
-
-    def _read(self, start: int, stop: int) -> HostArray:
-        pixels = np.empty((stop - start, *self._sample), dtype=np.uint8)
-        _decode(self.files[start:stop], pixels, self.first)
-        return pixels
-
-    def take(self, rows: HostArray) -> Samples:
-        other = copy.copy(self)
-        other.files, other.shape = [self.files[i] for i in rows.tolist()], (len(rows), *self.shape[1:])
-        return other
-
-
-def _form(shape: Shape) -> str:
-    return f"{shape[1]}×{shape[0]} pixels in {'grey' if len(shape) == 2 else {3: 'RGB', 4: 'RGBA'}[shape[2]]}"
-
-
-def _size(path: Path) -> int:
-    walk = ((Path(folder), name) for folder, _, names in os.walk(path) for name in names)
-    sizes = [(folder / name).stat().st_size for folder, name in walk if Path(name).suffix.lower() in SUFFIXES]
-    need = len(sizes) * math.prod(first_shape(path))
-    return need if need <= Capacity.of_packed(sum(sizes)).bytes else 0
+def _size(path: Path, form: Pictures | None = None) -> int:
+    if not path.is_dir():
+        return 0  # a zip is read whole
+    found = list(walk(path))
+    return len(found) * math.prod(common_shape(str(path), found, form or Pictures()))
 
 
 READERS = (
     Reader(
-        *(5, "images by class", lambda path, target, task, stream, reading: read_images(path, stream=stream)),
+        *(5, "images by class", lambda path, target, task, stream, form: read_images(path, form, stream=stream)),
+        is_file=lambda path, start: start.startswith(b"PK") and is_zip_of_pictures(path),
         is_folder=recognises_folder,
         in_memory=_size,
+        takes=("pictures",),
     ),
 )

@@ -113,7 +113,7 @@ class NpySamples(Samples):
         _refuse_objects(dtype, self.name)
         self._channels_first = check_samples(shape, dtype, self.name)
         if fortran:
-            message = f"{path}: its rows do not lie one behind the other (Fortran's order); "
+            message = f"{path}: its rows do not lie in C order (they are in Fortran order); "
             raise DataError(message + "save it again: np.save(path, np.ascontiguousarray(x))")
         expected, came = math.prod(shape) * dtype.itemsize, room.bytes - self._start
         if came != expected:

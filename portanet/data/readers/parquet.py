@@ -21,7 +21,8 @@ from portanet.data.readers.reader import Reader
 from portanet.data.readers.reading import Reading
 from portanet.data.readers.table import chosen_target, fits_bytes, pixel_scale, target_by_name
 from portanet.data.readers.table_text import labelled, numbered
-from portanet.errors import DataError, need
+from portanet.data.readers.targets import named_targets, several, with_targets
+from portanet.errors import ConfigError, DataError, need
 
 _FOOTER = 8 << 20  # bytes: 1,000 row groups of 80 columns
 
@@ -102,6 +103,13 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
         schema, about = file.schema_arrow, file.metadata
     if not stream:
         _check_room(path, path.stat().st_size, about.num_rows, about.num_columns)
+    if names := named_targets(target, schema.names, path):
+        if stream:
+            message = f"{path}: several targets are for tables that are read into memory; add --no-stream"
+            raise ConfigError(message)
+        with _opened(path) as file, _reworded(path):
+            whole = table(file.read(use_threads=False), str(path))
+        return with_targets(path, [several(whole, names, task, path)], names, schema.names.index(names[0]))
     name = _target(list(schema.names), schema.types, target, path)
     if not stream and (found := _with_gaps(path, name, task)) is not None:
         return found

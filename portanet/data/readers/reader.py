@@ -12,7 +12,6 @@ from typing import Any
 
 from portanet.data.dataset import Dataset
 from portanet.data.readers.labels import Task
-from portanet.data.readers.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,11 @@ class Reader:
 
     order: int  # the first one that recognises a file or a folder reads it
     words: str  # what messages call it
-    read: Callable[[Path, str | int | None, Task | None, bool, Reading], Dataset]  # of a path, target, task, stream, …
+    read: Callable[[Path, str | int | None, Task | None, bool, Any], Dataset]  # of path, target, task, stream, and how
     is_file: Callable[[Path, bytes], bool] = lambda path, start: False  # from its path and its first bytes
     is_folder: Callable[[Path], bool] = lambda folder: False
-    in_memory: Callable[[Path], int] | None = None  # bytes that the samples take, if they can stay on disk
-    takes: tuple[str, ...] = ()  # of target, task and reading
+    in_memory: Callable[..., int] | None = None  # bytes that the samples take, if they can stay on disk; of path, how
+    takes: tuple[str, ...] = ()  # of target, task, and reading or pictures, which say how
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from portanet.data.cells import Table
+from portanet.data.cells import Table, split_names
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import read
 from portanet.data.kinds import resembles_number
@@ -20,6 +20,7 @@ from portanet.data.readers.reading import Reading
 from portanet.data.readers.table_form import Form, sniff
 from portanet.data.readers.table_parse import CellError, parse
 from portanet.data.readers.table_text import parse_text
+from portanet.data.readers.targets import named_targets, several, with_targets
 from portanet.errors import DataError, unknown
 
 logger = logging.getLogger("portanet")
@@ -35,7 +36,8 @@ _TRAIN = re.compile(r"(?<![a-z])train(?![a-z])", re.I)
 
 
 def _training_files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if _SUFFIX.search(path.name) and _TRAIN.search(path.name)]
+    named = (path for path in sorted(folder.iterdir()) if _SUFFIX.search(path.name) and _TRAIN.search(path.name))
+    return [path for path in named if not path.is_dir()]
 
 
 def recognises_folder(folder: Path) -> bool:
@@ -76,6 +78,8 @@ def read_table(
     name, path, path_test = path, *_parts(path)
     data = read(path)
     form, sample = sniff(data, path, reading)
+    if names := named_targets(target, form.header, path):
+        return _of_several(name, [path] if path_test is None else [path, path_test], names, task, reading)
     column = target_column(form, sample, target, path)
     train = parsed(data, form, column, path, reading)
     del data  # the text of a large table: it is not needed together with the next one's
@@ -83,6 +87,22 @@ def read_table(
     train, test = _compact(train, test, form.names_or_places(column), bool(form.header))
     about = {"target": form.header[column] if form.header else "", "place": column - form.numbered}
     return dataset(name, train, test, task, features=form.names(column), scale=pixel_scale(train.x), **about)
+
+
+def _of_several(name: Path, paths: Sequence[Path], names: tuple[str, ...], task: Task | None, own: Reading) -> Dataset:
+    """Return the data set of a table with several targets, and of its test part if there is a second path."""
+    parts = []
+    for path in paths:
+        data = read(path)
+        form, _ = sniff(data, path, own)
+        if lost := [target for target in names if target not in form.header]:
+            message = f"{path}: expected the targets of the training part, got none called {', '.join(lost)}"
+            raise DataError(message)
+        x = parse_text(data, form, None, path, own).x
+        table = x if isinstance(x, Table) else Table.of_array(x, form.names(-1))
+        parts.append(several(table, names, task, path, own.decimal))
+        place = form.header.index(names[0]) - form.numbered
+    return with_targets(name, parts, names, place)
 
 
 def read_features(path: Path, target: str, reading: Reading | None = None) -> tuple[Any, tuple[str, ...]]:
@@ -95,6 +115,12 @@ def read_features(path: Path, target: str, reading: Reading | None = None) -> tu
     data = read(path)
     form, _ = sniff(data, path, reading)
     column = form.header.index(target) if target in form.header else None
+    if column is None and any(name in form.header for name in split_names(target)):
+        x = parse_text(data, form, None, path, reading).x
+        table = x if isinstance(x, Table) else Table.of_array(x, form.names(-1))
+        for name in split_names(target):
+            table = table.without(name)
+        return table, table.names
     names = form.names(-1 if column is None else column)
     if reading.decimal != ",":
         try:

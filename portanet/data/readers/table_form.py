@@ -1,4 +1,4 @@
-"""What a table of text looks like: its separator, its header, its columns, told from its first rows."""
+"""What a table of text looks like: its separator, its header, its columns, found from its first rows."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def sniff(data: bytearray, path: Path, reading: Reading | None = None) -> tuple[
 def _sniffed(
     data: bytearray, path: Path, reading: Reading, delimiter: str | None, known: int
 ) -> tuple[Form, list[list[str]]]:
-    """Return the same, told from some more than the `known` first bytes."""
+    """Return the same, found from more than the `known` first bytes."""
     beginning = _beginning(data, known)
     if len(beginning) > known + _SAMPLE + LINE:
         refuse_line(path, 1 + beginning.count(b"\n", 0, known + _SAMPLE))

@@ -37,7 +37,7 @@ class _File(NamedTuple):
 def recognises_folder(folder: Path) -> bool:
     """Whether a folder holds text files, itself or in a folder of training or test digits."""
     folders = [folder, *(sub for sub in folder.iterdir() if sub.is_dir() and _part(sub.name))]
-    return any(path.suffix.lower() == ".txt" for sub in folders for path in sub.iterdir())
+    return any(path.suffix.lower() == ".txt" and not path.is_dir() for sub in folders for path in sub.iterdir())
 
 
 def read_text_digits(path: Path) -> Dataset:
@@ -47,7 +47,8 @@ def read_text_digits(path: Path) -> Dataset:
     """
     if path.is_dir():
         with reworded(path):
-            files = ((PurePosixPath(p.relative_to(path).as_posix()), partial(opened, p)) for p in path.rglob("*.txt"))
+            found = (p for p in path.rglob("*.txt") if not p.is_dir())
+            files = ((PurePosixPath(p.relative_to(path).as_posix()), partial(opened, p)) for p in found)
             return _dataset(path, files)
     with open_zip(path) as archive:
         members: list[tuple[PurePosixPath, _Opener]] = []

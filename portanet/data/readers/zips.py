@@ -46,7 +46,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         if packed > size:
             found = f"{packed} bytes in a file of {size}"
             message = f"{path}: refused: its members overlap, as those of a decompression bomb do: they take {found}; "
-            raise DataError(message + "make the zip anew")
+            raise DataError(message + "create the zip again")
         yield archive
 
 
@@ -61,17 +61,17 @@ def member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str) -> Itera
 def _check(info: zipfile.ZipInfo, path: Path) -> None:
     name, kind = PurePosixPath(info.filename.replace("\\", "/")), info.compress_type
     if not info.filename:
-        message = f"{path}: refused: it has a member without a name; make the zip anew"
+        message = f"{path}: refused: it has a member without a name; create the zip again"
         raise DataError(message)
     why = ""
     if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
-        why = "refused: this member points out of the archive; make the zip anew"
+        why = "refused: this member points out of the archive; create the zip again"
     elif stat.S_ISLNK(info.external_attr >> 16):
-        why = "refused: this member is a link; make the zip anew, with the files themselves"
+        why = "refused: this member is a link; create the zip again, with the files themselves"
     elif info.flag_bits & 1:
         why = "expected a plain zip, got an encrypted one; unpack it with its password and give the folder"
     elif kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        why = f"expected a stored or deflated member, got the compression {kind}; zip it anew"
+        why = f"expected a stored or deflated member, got the compression {kind}; zip it again"
     if why:
         message = f"{path}, {str(name)[:100]}: {why}"
         raise DataError(message)

@@ -1,0 +1,1 @@
+"""Picture files: where they lie, and how each becomes an array."""
