@@ -49,7 +49,7 @@ def test_the_sdist_holds_the_package_and_none_of_the_tests(wheel):
 
 
 def test_the_wheel_is_small(wheel):
-    assert wheel.stat().st_size < 600_000  # 542 kB with tables and their recipes
+    assert wheel.stat().st_size < 800_000  # 677 kB with tables, pictures and the layers of other libraries
 
 
 def test_packages_are_all_listed():

@@ -112,7 +112,8 @@ def _of_layers(wanted: str | None) -> dict[str, Checks]:
     found: dict[str, Checks] = {}
     for name in names:
         for i, case in enumerate(LAYERS[name]):
-            title = f"{case.id} ({i + 1})" if case.id in found else case.id
+            title = name + case.id.removeprefix(type(case.layer).__name__)  # the layer may stand within another
+            title = f"{title} ({i + 1})" if title in found else title
             x = case.samples(generator(0, "gradcheck"), 3) if case.whole_numbers else None
             found[title] = partial(check, case.layer, case.shape, x=x)
     return found
