@@ -156,7 +156,7 @@ def test_not_there_and_a_folder(path):
 def test_a_backend_that_is_not_there(path, content, monkeypatch):
     path.write_bytes(content)
 
-    def missing(name):
+    def missing(name, **settings):
         message = "the backend 'cupy' cannot be used"
         raise BackendError(message)
 

@@ -85,7 +85,7 @@ def test_npy_with_a_test_part(tmp_path):
         (np.asarray([["a", "b"]]), "expected real numbers, got the type <U1"),
         (np.ones((3, 2), complex), "expected real numbers, got the type complex128"),
         (np.ones(3), "expected samples of the shape (n, features)"),
-        (np.asfortranarray(np.ones((3, 2))), "Fortran's order"),
+        (np.asfortranarray(np.ones((3, 2))), "Fortran order"),
     ],
 )
 def test_npy_that_is_refused(x, words, tmp_path):
@@ -160,7 +160,10 @@ def test_images_that_cannot_be_decoded_or_are_of_another_size(tmp_path):
         trainer.fit(data, epochs=1, verbose=False)
     images(tmp_path / "other", [(5, 4)] * 11 + [(4, 4)])
     os.replace(tmp_path / "other" / "b" / "11.png", path / "b" / "11.png")
-    with pytest.raises(DataError, match=r"11.png: expected an image of 4×5 pixels in RGB as .*00.png is, got 4×4"):
+    with pytest.raises(
+        DataError,
+        match=r"1 of 20 is not of 4×5 pixels, such as .*11.png of 4×4; bring them to one form by --image-size 4x5",
+    ):
         trainer.fit(data, epochs=1, verbose=False)
 
 

@@ -78,7 +78,7 @@ REFUSED = [
     (X * 1j, DataError, "got complex numbers (complex128); take their real parts or magnitudes"),
     (X.astype("datetime64[D]"), DataError, "got an array of datetime64[D]; convert it first"),
     (np.ma.masked_greater(X, 5), DataError, "x: expected numbers only, got an array with masked entries; fill them"),
-    (nan((2, 1)), DataError, "x: expected finite numbers in float32, got nan at index (2, 1); fix or leave out"),
+    (nan((2, 1)), DataError, "x: expected finite numbers in float32, got nan at index (2, 1); fix or drop that row"),
     (nan((0, 2), -np.inf), DataError, "got -inf at index (0, 2)"),
     (nan((1, 0), 1e300), DataError, "expected finite numbers in float32, got 1e+300 at index (1, 0)"),
     (np.asarray([[np.inf, -np.inf]]), DataError, "got inf at index (0, 0)"),

@@ -60,6 +60,9 @@ TESTS = {
     "metrics/running": METRICS,
     "metrics/scikit": METRICS,
     "random": ["test_random.py", "mpi/test_parts.py", "test_augment.py"],
+    "backends/primitives/convolution_portable": ["backends/test_primitives.py", *WINDOWS],
+    "backends/primitives/axes": ["test_windows.py", "backends/test_primitives.py", *WINDOWS],
+    "backends/primitives/index_add": ["backends/test_primitives.py", *LAYERS],
     "engine/step": ["test_step.py", "test_step_donate.py", "test_rates.py", "test_places.py", "mpi/test_parts.py"],
 }
 OTHER_BACKENDS = "not strict and not torch and not jax and not cupy"
