@@ -139,8 +139,8 @@ ARGUMENTS = {
     "several at once": (
         lambda: pn.Conv2D(0, stride=-1, padding="smae"),
         "Conv2D: units must be a whole number of 1 or more, got 0; stride must be a whole number of 1 or more, or 2 of "
-        "them, got -1; padding must be 'valid' or 'same', or a whole number of 0 or more, or two of them (rows, columns), "
-        "or ((top, bottom), (left, right)), got 'smae'",
+        "them, got -1; padding must be 'valid' or 'same', or a whole number of 0 or more, or two of them (rows, "
+        "columns), or ((top, bottom), (left, right)), got 'smae'",
     ),
     "bias as text": (lambda: pn.Dense(3, bias="no"), "Dense: bias must be True or False, got 'no'"),
     "units of 10^30": (lambda: pn.Dense(10**30), "Dense: units must be a whole number of 1 or more, and at most"),
