@@ -223,7 +223,7 @@ def test_mistakes_in_fit(change, kind, said):
     [
         ({"dtype": "float16"}, "Trainer: dtype must be 'float32' or 'float64', got 'float16'"),
         ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
-        ({"loss": "cross_entropy"}, "unknown loss 'cross_entropy'; did you mean"),
+        ({"loss": "cross_entropie"}, "unknown loss 'cross_entropie'; did you mean"),
         ({"optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'?"),
         ({"metrics": ["acc"]}, "unknown metric 'acc'"),
         ({"schedule": "cos"}, "unknown schedule 'cos'"),

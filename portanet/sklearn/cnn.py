@@ -120,7 +120,8 @@ class CNNClassifier(BaseClassifier):
             X = np.asarray(X)
         shape = tuple(getattr(X, "shape", ()))
         found = known = self._given_shape() if reset else self.image_shape_
-        if not reset and shape in (known, known[:2] if known and known[2] == 1 else known):
+        single = not reset and shape in (known, known[:2] if known and known[2] == 1 else known)
+        if single and math.prod(shape[1:]) != self.n_features_in_:  # else a row of an image that is one row high
             message = f"expected images (n, {', '.join(map(str, shape))}), got one image; add the axis: X[None]"
             raise ValueError(message)
         if reset and len(shape) == 4 and resembles_channels_first(shape[1:]):
