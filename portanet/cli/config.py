@@ -156,5 +156,5 @@ resume_option = click.option(
     metavar="RUN",
     is_eager=True,
     callback=_resume,
-    help="Go on with a run that was stopped, as if it had not been; flags (--epochs, say) go before its configuration.",
+    help="Resume a stopped run; it ends as if it had not been stopped. Options such as --epochs override its own.",
 )

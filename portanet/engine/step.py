@@ -46,7 +46,7 @@ class Step:
     metrics : tuple of Metric
         What is measured on the way.
     dtype : str
-        Of the arithmetic; inputs of another dtype (images of bytes, say) are cast here, a batch at a time.
+        Of the arithmetic; inputs of another dtype (such as images of bytes) are cast here, a batch at a time.
     l1, l2 : float
         Penalties on the weights (not the biases), added to the loss: l1 Σ|W| + l2/2 Σ W².
     per_sample : bool
@@ -216,7 +216,7 @@ class Step:
     def by_pieces(
         self, rows: int, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key
     ) -> tuple[Array, Array, Params, Params]:
-        """Return the same, but for rounding, by means over pieces of at most so many rows, whose arrays a cache holds.
+        """Return the same up to rounding, computed in micro-batches of at most `rows` samples whose arrays fit a cache.
 
         The mean over a batch is the mean over its pieces, each weighted by its share of the samples: a loss that is
         written for one batch needs to know nothing of it, nor does a layer that looks at each sample alone.

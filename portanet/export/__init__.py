@@ -1,4 +1,4 @@
-"""Networks that travel: to ONNX, torch, NumPy alone and plain arrays, and from torch and scikit-learn.
+"""Export networks to ONNX, torch, NumPy scripts and plain arrays; import them from torch and scikit-learn.
 
 All take a :class:`portanet.Trainer`, or a fitted MLPClassifier or MLPRegressor of :mod:`portanet.sklearn` or
 scikit-learn. Nothing is ever pickled. What each needs beyond NumPy is imported when it is called.

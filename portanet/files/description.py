@@ -44,7 +44,7 @@ def describe(model: Any) -> dict[str, Any]:
         "penalty_per_sample": model.penalty_per_sample,
         "input_shape": list(model.input_shape or ()),
         "outputs": model.outputs,
-        # Names of another number than there are outputs name none of them (a regression on class indices, say).
+        # Names of another number than there are outputs name none of them (such as a regression on class indices).
         "classes": list(model.classes) if named_right(model.classes, model.outputs) else [],
         "buffers": sorted(model.buffers),
         "epoch": getattr(model, "epoch", 0),

@@ -1,4 +1,4 @@
-"""Losses: a number to be made small, and its gradient with respect to the prediction.
+"""Losses: the number to minimise, and its gradient with respect to the prediction.
 
 ``forward(prediction, target, weight) -> (value, cache)``, ``backward(cache) -> ∂value/∂prediction``. Predictions have
 shape (..., n, outputs). Targets have the same shape, or lack its last axis: class indices (integers, at more than one

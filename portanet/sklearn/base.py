@@ -173,7 +173,7 @@ class BaseMLP(FittedMLP):
         return self
 
     def _begin(self, sizes: list[int], dtype: str, x: Any) -> None:
-        """Set up a network with initial weights, and the attributes that a fit goes on from."""
+        """Set up a network with initial weights, and the attributes that a fit continues from."""
         self.n_iter_ = self.t_ = 0
         loss, output = self._make_loss()
         network = self._network_of(sizes, output)

@@ -250,7 +250,7 @@ class Trainer(Model):
         Raises
         ------
         ConfigError, DataError, ShapeError
-            For arguments and data that cannot be.
+            If an argument or the data is invalid.
         DivergedError
             If the loss or a weight is no longer finite after an epoch, or at a look into a long one. The trainer is
             then back at the last weights known to be good, those of the epoch's begin as a rule.
