@@ -224,7 +224,7 @@ LIBRARIES = ["cupy", "torch", "jax"]
 
 @pytest.fixture
 def shadowed(monkeypatch, tmp_path):
-    """Return a function that puts something of a library's name first on the path, and forgets the library."""
+    """Yield a function that puts something of a library's name first on the path, and forgets the library."""
 
     def build(library, files):
         for name, text in files.items():
@@ -237,7 +237,9 @@ def shadowed(monkeypatch, tmp_path):
         stand_in.surroundings(monkeypatch, wheels=("cupy-cuda13x",), driver=13000)
         return tmp_path
 
-    return build
+    yield build
+    for name in [n for n, module in sys.modules.items() if str(tmp_path) in str(getattr(module, "__file__", ""))]:
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
