@@ -6,6 +6,7 @@ The library's own classes are those that its packages import. Custom ones are gi
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Mapping
@@ -86,7 +87,7 @@ class Registry(dict[str, type[T]], Generic[T]):
             return found
         if not callable(found) or (isinstance(found, type) and not self._fits(found)):
             raise self._another(at, found)
-        takes = inspect.signature(found).parameters
+        takes = _parameters(found) if isinstance(found, type) else inspect.signature(found).parameters
         for key in options or {}:
             if key not in takes and all(p.kind is not p.VAR_KEYWORD for p in takes.values()):
                 raise ConfigError(f"{at}: " + unknown(self.word, key, takes))
@@ -147,6 +148,11 @@ def subclasses_in(module: Mapping[str, Any], base: type[T]) -> dict[str, type[T]
     """Return the classes in the namespace of a module that derive from `base`, by name; `base` itself is left out."""
     kinds = {name: kind for name, kind in module.items() if isinstance(kind, type) and kind is not base}
     return {name: kind for name, kind in kinds.items() if issubclass(kind, base)}
+
+
+@functools.lru_cache(maxsize=256)  # a file may hold many thousands of layers
+def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(kind).parameters
 
 
 def snake_case(name: str) -> str:
