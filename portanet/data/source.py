@@ -20,6 +20,7 @@ from portanet.data.readers.reading import Reading
 from portanet.data.sizes import streams
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
+from portanet.names import escaped
 
 logger = logging.getLogger("portanet")
 
@@ -163,7 +164,11 @@ def _reader(path: Path, source: object) -> Reader:
     if path.is_dir():
         found = next((reader for reader in readers() if reader.is_folder(path)), None)
         names = sorted(inner.name for inner in path.iterdir())
-        came = f"a folder of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"
+        came = (
+            f"a folder of {', '.join(map(escaped, names[:5]))}{', ...' if len(names) > 5 else ''}"
+            if names
+            else "an empty folder"
+        )
         hint = "; give the file itself if one of them is the data"
         if any(is_picture(name) for name in names):
             hint = "; sort images into a folder for each class (portanet predict takes them as they lie there)"

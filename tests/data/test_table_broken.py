@@ -19,6 +19,7 @@ from tests.data.test_table import IRIS
         (IRIS.replace("versi", "é").encode("latin-1"), "line 3: expected text in UTF-8, got the byte 0xe9"),
         ("1,2,0\n3,4\n", "line 2: expected 3 cells, as the first row has, got 2"),
         ("a,b,c\n", "expected rows of data, got a header alone (a, b, c)"),
+        ('"a\nb",c\x1b[2J\n', r"expected rows of data, got a header alone (a\nb, c\x1b[2J)"),
         ("a\n1\n2\n", "expected at least two columns"),
         ("\n \n", "expected a table, got an empty file"),
         ("", "got an empty file"),

@@ -18,6 +18,7 @@ from portanet.data.files import reworded
 from portanet.data.kinds import is_number, resembles_number
 from portanet.data.readers.reading import Reading
 from portanet.errors import DataError
+from portanet.names import escaped
 
 logger = logging.getLogger("portanet")
 
@@ -127,7 +128,8 @@ def _sniffed(
     if header:
         rows, lines = rows[1:], lines[1:]
         if not rows:
-            message = f"{path}: expected rows of data, got a header alone ({', '.join(names[:5])})"
+            shown = ", ".join(escaped(name[:40]) for name in names[:5])
+            message = f"{path}: expected rows of data, got a header alone ({shown})"
             raise DataError(message)
     # The header ends with the line before the first row of data; the offset is counted in bytes.
     first_line = lines[0]
