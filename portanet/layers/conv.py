@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
-from portanet.backends.namespace import namespace
 from portanet.backends.primitives.axes import Axis
 from portanet.backends.primitives.convolution import convolve, convolve_dw, convolve_dx
-from portanet.checks import Count, NotNegative
-from portanet.errors import ConfigError, ShapeError
-from portanet.initializers import Initializer, initializer
-from portanet.layers.base import RatedLayer, as_rows, sum_rows
-from portanet.layers.windows import Padding, Sizes, axis, check_padding, pair, sides
+from portanet.errors import ShapeError
+from portanet.layers.convolution import Convolution
+from portanet.layers.windows import Padding, axis, check_padding, pair, sides
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -23,7 +20,7 @@ _PADDING = 17  # pixels that any kernel may have fewer of: networks of others pa
 
 
 @dataclass(frozen=True)
-class Conv2D(RatedLayer):
+class Conv2D(Convolution):
     """Convolution (cross-correlation, as everywhere in the field) of images.
 
     Forward   y[p]  = Σ_k x[s p + d k - pad] W[k] + b
@@ -51,23 +48,10 @@ class Conv2D(RatedLayer):
         Factor on the learning rate of W and b; 0 freezes them.
     """
 
-    units: Count
-    kernel: Sizes = 3
-    stride: Sizes = 1
     padding: Padding = "valid"
-    dilation: Sizes = 1
-    groups: Count = 1
-    bias: bool = True
-    weight_init: Initializer = "he_normal"
-    bias_init: Initializer = "zeros"
-    rate: NotNegative = field(default=1.0, kw_only=True)
-    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.units % self.groups:
-            message = f"Conv2D: units must be a multiple of groups, got {self.units} and {self.groups}"
-            raise ConfigError(message)
         reach = max(*(d * (k - 1) + 1 for k, d in zip(pair(self.kernel), pair(self.dilation), strict=True)), _PADDING)
         check_padding("Conv2D", self.padding, reach, reach)
 
@@ -78,15 +62,8 @@ class Conv2D(RatedLayer):
                 f"grey images need a last axis of 1: Reshape((height, width, 1)) before it"
             )
             raise ShapeError(message)
-        channels = in_shape[2]
-        if channels % self.groups:
-            message = f"expected a multiple of {self.groups} channels (groups), got {channels}; change groups"
-            raise ShapeError(message)
         rows, columns = self.axes(in_shape[0], in_shape[1])
-        shape = (rows.kernel, columns.kernel, channels // self.groups, self.units)
-        params = {"weight": initializer(self.weight_init)(rng, shape)}
-        if self.bias:
-            params["bias"] = initializer(self.bias_init)(rng, (self.units,))
+        params = self.init_params(rng, (rows.kernel, columns.kernel), in_shape[2])
         return params, (rows.out, columns.out, self.units)
 
     def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
@@ -102,12 +79,7 @@ class Conv2D(RatedLayer):
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         weight = params["weight"]
-        if x.ndim != 4 or x.shape[3] != weight.shape[2] * self.groups:
-            message = (
-                f"expected images (n, height, width, {weight.shape[2] * self.groups}), got an array of shape "
-                f"{tuple(x.shape)}; put the channels last"
-            )
-            raise ShapeError(message)
+        self.check_input(x, weight)
         y = convolve(x, weight, *self.axes(x.shape[1], x.shape[2]), self.groups)
         if self.bias:
             y += params["bias"]
@@ -115,7 +87,6 @@ class Conv2D(RatedLayer):
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         x, weight = cache
-        grads = {"bias": sum_rows(as_rows(dy, 2), namespace(dy))} if self.bias else {}
         axes = self.axes(x.shape[1], x.shape[2])
-        grads["weight"] = convolve_dw(x, dy, *axes, self.groups)
+        grads = {**self.bias_gradient(dy), "weight": convolve_dw(x, dy, *axes, self.groups)}
         return (convolve_dx(dy, weight, *axes, self.groups) if need_dx else None), grads

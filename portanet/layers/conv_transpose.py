@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from portanet.backends.namespace import namespace
 from portanet.backends.primitives.axes import Axis
 from portanet.backends.primitives.convolution import convolve, convolve_dw, convolve_dx
-from portanet.checks import Count, Either, NotNegative, Number, Several
+from portanet.checks import Either, Number, Several
 from portanet.errors import ConfigError, ShapeError
-from portanet.initializers import Initializer, initializer
-from portanet.layers.base import RatedLayer, as_rows, sum_rows
+from portanet.layers.convolution import Convolution, Window
 from portanet.layers.resize import check_images
-from portanet.layers.windows import Sizes, pair
+from portanet.layers.windows import pair
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
@@ -24,7 +23,14 @@ Pixels = Annotated[int | tuple[int, int], Either((_PIXELS, Several(_PIXELS, 2)))
 
 
 @dataclass(frozen=True)
-class ConvTranspose2D(RatedLayer):
+class _Enlarging(Window):
+    """Puts `output_padding` after `padding`, as in torch."""
+
+    output_padding: Pixels = 0
+
+
+@dataclass(frozen=True)
+class ConvTranspose2D(Convolution, _Enlarging):
     """Transposed convolution ("deconvolution"): the backward pass of a convolution as a forward pass.
 
     Forward   y[q]  = Σ x[p] W[k] + b  over the places p and taps k with q = s p + d k - pad
@@ -52,24 +58,10 @@ class ConvTranspose2D(RatedLayer):
         Factor on the learning rate of W and b; 0 freezes them.
     """
 
-    units: Count
-    kernel: Sizes = 3
-    stride: Sizes = 1
     padding: Pixels = 0
-    output_padding: Pixels = 0
-    dilation: Sizes = 1
-    groups: Count = 1
-    bias: bool = True
-    weight_init: Initializer = "he_normal"
-    bias_init: Initializer = "zeros"
-    rate: NotNegative = field(default=1.0, kw_only=True)
-    by_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.units % self.groups:
-            message = f"ConvTranspose2D: units must be a multiple of groups, got {self.units} and {self.groups}"
-            raise ConfigError(message)
         for more, stride, dilation in zip(*map(pair, (self.output_padding, self.stride, self.dilation)), strict=True):
             if more and more >= max(stride, dilation):
                 message = (
@@ -80,15 +72,8 @@ class ConvTranspose2D(RatedLayer):
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         check_images(in_shape)
-        channels = in_shape[2]
-        if channels % self.groups:
-            message = f"expected a multiple of {self.groups} channels (groups), got {channels}; change groups"
-            raise ShapeError(message)
         rows, columns = self.axes(in_shape[0], in_shape[1])
-        shape = (rows.kernel, columns.kernel, channels // self.groups, self.units)
-        params = {"weight": initializer(self.weight_init)(rng, shape)}
-        if self.bias:
-            params["bias"] = initializer(self.bias_init)(rng, (self.units,))
+        params = self.init_params(rng, (rows.kernel, columns.kernel), in_shape[2])
         return params, (rows.size, columns.size, self.units)
 
     def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
@@ -103,6 +88,7 @@ class ConvTranspose2D(RatedLayer):
         return (rows.size + rows.reach) * (size + columns.size * columns.kernel) * in_shape[2]
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        self.check_input(x, params["weight"])
         weight = self._turned(params["weight"])
         y = convolve_dx(x, weight, *self.axes(x.shape[1], x.shape[2]), self.groups)
         if self.bias:
@@ -115,9 +101,8 @@ class ConvTranspose2D(RatedLayer):
         turned, axes = self._turned(weight), self.axes(x.shape[1], x.shape[2])
         dw = convolve_dw(dy, x, *axes, self.groups)
         dw = xp.reshape(dw, (*turned.shape[:3], self.groups, -1))
-        grads = {"weight": xp.reshape(xp.permute_dims(dw, (0, 1, 4, 3, 2)), tuple(weight.shape))}
-        if self.bias:
-            grads["bias"] = sum_rows(as_rows(dy, 2), xp)
+        dw = xp.reshape(xp.permute_dims(dw, (0, 1, 4, 3, 2)), tuple(weight.shape))
+        grads = {"weight": dw, **self.bias_gradient(dy)}
         return (convolve(dy, turned, *axes, self.groups) if need_dx else None), grads
 
     def _turned(self, weight: Array) -> Array:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import functools
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from portanet.backends.namespace import namespace
 from portanet.backends.primitives.axes import Axis
-from portanet.checks import COUNT, Count, Either, NotNegative, Number, Several, one_of
+from portanet.checks import COUNT, Count, Either, Number, Several, one_of
 from portanet.errors import ConfigError, ShapeError
-from portanet.initializers import Initializer
-from portanet.layers.base import Layer, RatedLayer
+from portanet.layers.base import Layer
 from portanet.layers.conv import Conv2D
+from portanet.layers.convolution import Convolution
 from portanet.layers.pool import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
@@ -31,13 +32,6 @@ class _Signal(Layer):
     def image(self) -> Layer:
         """The layer of images."""
         raise NotImplementedError
-
-    def check(self) -> None:
-        """Raise ConfigError if fields do not go together."""
-        try:
-            _ = self.image
-        except ConfigError as error:
-            raise ConfigError(str(error).replace("2D", "1D")) from None
 
     def init(self, rng: Any, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 2:
@@ -65,6 +59,23 @@ class _Signal(Layer):
         return (None if dx is None else _without_row(dx, xp)), grads
 
 
+class _Windows(_Signal):
+    """Base of those with a window."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            _ = self.image  # which checks that the fields go together, and is kept
+        except ConfigError as error:
+            raise ConfigError(str(error).replace("2D", "1D")) from None
+
+    def axis(self, length: int) -> Axis:
+        """Return the window's arithmetic for signals of that length."""
+        image: Any = self.image
+        axis: Axis = image.axes(1, length)[1]
+        return axis
+
+
 def _without_row(x: Array, xp: Any) -> Array:
     return xp.reshape(x, (x.shape[0], *x.shape[2:])) if x.ndim == 4 else x
 
@@ -75,7 +86,7 @@ def _flat(padding: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Conv1D(_Signal, RatedLayer):
+class Conv1D(_Windows, Convolution):
     """Convolution (cross-correlation) of signals.
 
     Forward   y[p]  = Σ_k x[s p + d k - pad] W[k] + b
@@ -101,42 +112,19 @@ class Conv1D(_Signal, RatedLayer):
         Factor on the learning rate of W and b; 0 freezes them.
     """
 
-    units: Count
     kernel: Count = 3
     stride: Count = 1
     padding: Padding1D = "valid"
     dilation: Count = 1
-    groups: Count = 1
-    bias: bool = True
-    weight_init: Initializer = "he_normal"
-    bias_init: Initializer = "zeros"
-    rate: NotNegative = field(default=1.0, kw_only=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check()
-
-    @property
+    @functools.cached_property
     def image(self) -> Conv2D:
-        return Conv2D(
-            self.units,
-            (1, self.kernel),
-            (1, self.stride),
-            _flat(self.padding),
-            (1, self.dilation),
-            self.groups,
-            self.bias,
-            self.weight_init,
-            self.bias_init,
-        )
-
-    def axis(self, length: int) -> Axis:
-        """Return the window's arithmetic for signals of that length."""
-        return self.image.axes(1, length)[1]
+        sizes = (1, self.kernel), (1, self.stride), _flat(self.padding), (1, self.dilation)
+        return Conv2D(self.units, *sizes, self.groups, self.bias, self.weight_init, self.bias_init)
 
 
 @dataclass(frozen=True)
-class _Pool1D(_Signal):
+class _Pool1D(_Windows):
     """What both kinds share: a window of `kernel`, moved by `stride` (by its own size if None)."""
 
     kernel: Count = 2
@@ -144,21 +132,11 @@ class _Pool1D(_Signal):
     padding: Padding1D = "valid"
     ceil_mode: bool = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check()
-
     @property
     def sizes(self) -> tuple[Any, Any, Any, bool]:
         """The arguments of the layer of images."""
         stride = None if self.stride is None else (1, self.stride)
         return (1, self.kernel), stride, _flat(self.padding), self.ceil_mode
-
-    def axis(self, length: int) -> Axis:
-        """Return the window's arithmetic for signals of that length."""
-        image: Any = self.image
-        axis: Axis = image.axes(1, length)[1]
-        return axis
 
 
 @dataclass(frozen=True)
@@ -171,7 +149,7 @@ class MaxPool1D(_Pool1D):
     Source    Collobert & Weston 2008, ICML
     """
 
-    @property
+    @functools.cached_property
     def image(self) -> MaxPool2D:
         return MaxPool2D(*self.sizes)
 
@@ -188,7 +166,7 @@ class AvgPool1D(_Pool1D):
 
     count_padding: bool = True
 
-    @property
+    @functools.cached_property
     def image(self) -> AvgPool2D:
         return AvgPool2D(*self.sizes, self.count_padding)
 
@@ -203,9 +181,7 @@ class GlobalAvgPool1D(_Signal):
     Source    Lin, Chen & Yan 2014, arXiv:1312.4400
     """
 
-    @property
-    def image(self) -> GlobalAvgPool2D:
-        return GlobalAvgPool2D()
+    image = GlobalAvgPool2D()
 
 
 @dataclass(frozen=True)
@@ -218,6 +194,4 @@ class GlobalMaxPool1D(_Signal):
     Source    Collobert & Weston 2008, ICML
     """
 
-    @property
-    def image(self) -> GlobalMaxPool2D:
-        return GlobalMaxPool2D()
+    image = GlobalMaxPool2D()
