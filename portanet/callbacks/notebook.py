@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from portanet.callbacks.base import Callback, TrainerView
-from portanet.callbacks.progress import Progress, clock, in_words
+from portanet.callbacks.progress import Displayed, Progress, in_words
 
 __all__ = ["NotebookProgress", "Shown", "progress"]
 
@@ -57,44 +56,27 @@ class Shown:
         return f"<div>{svg}</div><div>{' &nbsp; '.join(names)}</div>"
 
 
-class NotebookProgress(Callback):
+class NotebookProgress(Displayed):
     """Shows epoch, loss, metrics, curves and the time left; reads the device at most twice a second."""
 
-    interval = 0.5
-    every_batch = False
-    writes = True
-    acts = False
-
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
-        self._first, self._end, self._began = trainer.epoch, end, time.monotonic()
-        self._shown = self._began
+        super().on_fit_begin(trainer, end)
         self._rows: list[dict[str, float]] = []
         self._last = Shown(0.0, f"epoch {trainer.epoch}/{end}", ())
         display: Any = importlib.import_module("IPython.display")
         self._handle = display.display(self._last, display_id=True)
 
     def on_batch_end(self, trainer: TrainerView, batch: int, batches: int) -> None:
-        now = time.monotonic()
-        if now - self._shown >= self.interval:
-            done = trainer.epoch - self._first + batch / batches
-            line = f"epoch {trainer.epoch + 1}/{self._end}  {in_words(trainer.meter.result())}"
-            self._show(done / (self._end - self._first), line + self._left(done))
+        if self.due():
+            at = trainer.epoch + batch / batches
+            line = f"{self.title(trainer.epoch + 1)}  {in_words(trainer.meter.result())}{self.left(at)}"
+            self._handle.update(Shown(self.share(at), line, tuple(self._rows)))
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
         self._rows.append(dict(row))
-        done = int(row["epoch"]) - self._first
-        line = f"epoch {int(row['epoch'])}/{self._end}  {in_words(row)}  {row['seconds']:.2f} s" + self._left(done)
-        self._last = Shown(done / (self._end - self._first), line, tuple(self._rows))
-        if time.monotonic() - self._shown >= self.interval:
-            self._show(self._last.done, line)
+        self._last = Shown(self.share(row["epoch"]), self.line(row), tuple(self._rows))
+        if self.due():
+            self._handle.update(self._last)
 
     def on_fit_end(self, trainer: TrainerView) -> None:
         self._handle.update(self._last)
-
-    def _show(self, done: float, line: str) -> None:
-        self._shown = time.monotonic()
-        self._handle.update(Shown(done, line, tuple(self._rows)))
-
-    def _left(self, done: float) -> str:
-        left = (time.monotonic() - self._began) * (self._end - self._first - done) / max(done, 1e-9)
-        return f"  {clock(left)} left" if left >= 1 else ""

@@ -10,10 +10,11 @@ from typing import Any
 from portanet.callbacks.base import Callback, TrainerView
 
 
-class Progress(Callback):
-    """Shows epoch, loss, metrics and the time left; reads the device at most twice a second."""
+class Displayed(Callback):
+    """Base of what shows a fit: how far it is, when to show that again, the line of an epoch."""
 
     interval = 0.5
+    """Seconds between two updates within an epoch, each of which reads the device."""
     every_batch = False
     writes = True
     acts = False
@@ -21,6 +22,39 @@ class Progress(Callback):
     def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
         self._first, self._end, self._began = trainer.epoch, end, time.monotonic()
         self._shown = self._began
+
+    def due(self) -> bool:
+        """Return whether it is time to show how far the fit is, and count it as shown."""
+        now = time.monotonic()
+        found = now - self._shown >= self.interval
+        if found:
+            self._shown = now
+        return found
+
+    def share(self, epoch: float) -> float:
+        """Return the share of this fit that is done at `epoch`; `epoch` counts those of earlier fits too."""
+        return (epoch - self._first) / (self._end - self._first)
+
+    def left(self, epoch: float) -> str:
+        """Return the time left at `epoch`; nothing if that is below a second."""
+        left = (time.monotonic() - self._began) * (self._end - epoch) / max(epoch - self._first, 1e-9)
+        return f"  {clock(left)} left" if left >= 1 else ""
+
+    def title(self, epoch: int) -> str:
+        """Return the name of an epoch, as wide for each."""
+        return f"epoch {epoch:>{len(str(self._end))}}/{self._end}"
+
+    def line(self, row: dict[str, float]) -> str:
+        """Return the line of an epoch that has ended."""
+        epoch = int(row["epoch"])
+        return f"{self.title(epoch)}  {in_words(row)}  {row['seconds']:.2f} s{self.left(epoch)}"
+
+
+class Progress(Displayed):
+    """Shows epoch, loss, metrics and the time left; reads the device at most twice a second."""
+
+    def on_fit_begin(self, trainer: TrainerView, end: int) -> None:
+        super().on_fit_begin(trainer, end)
         self._bar: Any = None
         if sys.stderr.isatty() and end > trainer.epoch:
             from rich.console import Console
@@ -43,24 +77,16 @@ class Progress(Callback):
             self._bar.start()
 
     def on_batch_end(self, trainer: TrainerView, batch: int, batches: int) -> None:
-        now = time.monotonic()
-        if self._bar is None or now - self._shown < self.interval:
-            return
-        self._shown = now
-        done = trainer.epoch - self._first + batch / batches
-        self._bar.update(
-            self._task,
-            completed=done / (self._end - self._first),
-            description=f"epoch {trainer.epoch + 1}/{self._end}",
-            numbers=in_words(trainer.meter.result()),
-        )
+        if self._bar is not None and self.due():
+            self._bar.update(
+                self._task,
+                completed=self.share(trainer.epoch + batch / batches),
+                description=self.title(trainer.epoch + 1),
+                numbers=in_words(trainer.meter.result()),
+            )
 
     def on_epoch_end(self, trainer: TrainerView, row: dict[str, float]) -> None:
-        epoch = int(row["epoch"])
-        left = (time.monotonic() - self._began) / (epoch - self._first) * (self._end - epoch)
-        line = f"epoch {epoch:>{len(str(self._end))}}/{self._end}  {in_words(row)}  {row['seconds']:.2f} s"
-        if left >= 1:
-            line += f"  {clock(left)} left"
+        line = self.line(row)
         if self._bar is None:
             with contextlib.suppress(OSError):  # a log on a full disk is no reason to stop
                 print(line, file=sys.stderr, flush=True)

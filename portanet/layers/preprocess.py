@@ -60,8 +60,49 @@ class Rescale(Layer):
         return self.scale * dy, {}
 
 
+class _Shifted(Layer):
+    """Base of maps of each feature, y = (x - centre) factor, by two arrays that are made of training data.
+
+    The two are fields; they are saved with the network's parameters, as buffers, not in its description.
+    """
+
+    arrays: ClassVar[tuple[str, str]]
+    """The names of centre and factor."""
+    stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shapes = [None if value is None else value.shape for value in self._values()]
+        if shapes[0] != shapes[1]:
+            names, got = " and ".join(self.arrays), " and ".join(map(str, shapes))
+            message = f"{type(self).__name__}: {names} must have the same shape, got {got}"
+            raise ConfigError(message)
+
+    def _values(self) -> list[Any]:
+        return [getattr(self, name) for name in self.arrays]
+
+    def init_buffers(self, in_shape: Shape) -> Params:
+        return fixed(dict(zip(self.arrays, self._values(), strict=True)), in_shape, f"{type(self).__name__}.of")
+
+    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
+        return dict.fromkeys(self.arrays, tuple(in_shape))  # known without the arrays themselves
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        centre, factor = self.arrays
+        y = x - params[centre]
+        y *= params[factor]
+        return y, params[factor]
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        return dy * cache, {}
+
+    def config(self) -> dict[str, Any]:
+        return {"type": type(self).__name__}
+
+
 @dataclass(frozen=True)
-class Standardize(Layer):
+class Standardize(_Shifted):
     """Each feature with mean 0 and standard deviation 1, by the training data's own mean and deviation.
 
     Forward   y  = (x - mean) inverse_std
@@ -73,15 +114,7 @@ class Standardize(Layer):
 
     mean: Annotated[Any, statistics] = field(default=None, repr=False, compare=False)
     inverse_std: Annotated[Any, statistics] = field(default=None, repr=False, compare=False)
-    stacks: ClassVar[bool] = True
-    by_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        shapes = [None if value is None else value.shape for value in (self.mean, self.inverse_std)]
-        if shapes[0] != shapes[1]:
-            message = f"Standardize: mean and inverse_std must have the same shape, got {shapes[0]} and {shapes[1]}"
-            raise ConfigError(message)
+    arrays: ClassVar[tuple[str, str]] = ("mean", "inverse_std")
 
     @classmethod
     def of(cls, x: Any) -> Standardize:
@@ -100,26 +133,9 @@ class Standardize(Layer):
         std[std == 0] = 1.0
         return cls(-y.mean(axis=0, dtype="float64") / std, std)
 
-    def init_buffers(self, in_shape: Shape) -> Params:
-        return fixed({"mean": self.mean, "inverse_std": self.inverse_std}, in_shape, "Standardize.of")
-
-    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
-        return {"mean": tuple(in_shape), "inverse_std": tuple(in_shape)}  # known without the arrays themselves
-
-    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        y = x - params["mean"]
-        y *= params["inverse_std"]
-        return y, params["inverse_std"]
-
-    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        return dy * cache, {}
-
-    def config(self) -> dict[str, Any]:
-        return {"type": "Standardize"}
-
 
 @dataclass(frozen=True)
-class RobustScale(Layer):
+class RobustScale(_Shifted):
     """Each feature with median 0 and quartiles 1 apart, by the training data's own: outliers do not shrink the rest.
 
     Forward   y  = (x - median) factor,   factor = 1 / (third quartile - first quartile)
@@ -133,15 +149,7 @@ class RobustScale(Layer):
 
     median: Annotated[Any, statistics] = field(default=None, repr=False, compare=False)
     factor: Annotated[Any, statistics] = field(default=None, repr=False, compare=False)
-    stacks: ClassVar[bool] = True
-    by_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        shapes = [None if value is None else value.shape for value in (self.median, self.factor)]
-        if shapes[0] != shapes[1]:
-            message = f"RobustScale: median and factor must have the same shape, got {shapes[0]} and {shapes[1]}"
-            raise ConfigError(message)
+    arrays: ClassVar[tuple[str, str]] = ("median", "factor")
 
     @classmethod
     def of(cls, x: Any) -> RobustScale:
@@ -157,23 +165,6 @@ class RobustScale(Layer):
         spread = spread + (spread == 0) * 0.5 * (ordered[-1] - ordered[0])
         constant = spread == 0
         return cls(median, (1.0 - constant) / (spread + constant))
-
-    def init_buffers(self, in_shape: Shape) -> Params:
-        return fixed({"median": self.median, "factor": self.factor}, in_shape, "RobustScale.of")
-
-    def buffer_shapes(self, in_shape: Shape) -> dict[str, Shape]:
-        return {"median": tuple(in_shape), "factor": tuple(in_shape)}
-
-    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        y = x - params["median"]
-        y *= params["factor"]
-        return y, params["factor"]
-
-    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        return dy * cache, {}
-
-    def config(self) -> dict[str, Any]:
-        return {"type": "RobustScale"}
 
 
 def _quantile(ordered: Any, q: float) -> Any:

@@ -66,7 +66,8 @@ def aligned(prediction: Array, target: Array, xp: Any) -> Array:
 
 
 Unit: TypeAlias = Annotated[float | tuple[float, ...], Either((Number(above=0), Several(Number(above=0))))]
-"""The unit in which errors are measured: one for all outputs, or one for each."""
+"""The unit in which errors are measured, one for all outputs or one for each: e = (y - t) / unit, and dy is divided by
+it too. With the targets' standard deviation, targets of any size are learned like standardised ones."""
 
 
 def in_units(e: Array, unit: float | tuple[float, ...], xp: Any) -> Array:

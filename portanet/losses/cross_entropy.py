@@ -17,8 +17,28 @@ from portanet.typing import Array
 __all__ = ["BinaryCrossEntropy", "SoftmaxCrossEntropy"]
 
 
+class Exclusive(Loss):
+    """Base of losses of classes of which a sample is one, from logits; their output layer is the softmax."""
+
+    output: ClassVar[type[Layer] | None] = Softmax
+    threshold: ClassVar[float] = 0.0
+    target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def targets(self, prediction: Array, target: Array, xp: Any) -> Array:
+        """Return the targets in the shape of the prediction; raise ShapeError if that has a single output."""
+        if prediction.shape[-1] < 2:
+            message = (
+                f"{type(self).__name__}: expected at least 2 outputs, got 1; use BinaryCrossEntropy for a single output"
+            )
+            raise ShapeError(message)
+        return aligned(prediction, target, xp)
+
+    def link(self, prediction: Array) -> Array:
+        return softmax(prediction)
+
+
 @dataclass(frozen=True)
-class SoftmaxCrossEntropy(Loss):
+class SoftmaxCrossEntropy(Exclusive):
     """Negative logarithm of the softmax at the target, from logits z.
 
     Forward   l  = log Σ exp(z) - Σ t z     (Σ t = 1)
@@ -38,18 +58,10 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     label_smoothing: Share = 0.0
-    output: ClassVar[type[Layer] | None] = Softmax
-    threshold: ClassVar[float] = 0.0
-    target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
-        if prediction.shape[-1] < 2:
-            message = (
-                "SoftmaxCrossEntropy: expected at least 2 outputs, got 1; use BinaryCrossEntropy for a single output"
-            )
-            raise ShapeError(message)
-        t = _smooth(aligned(prediction, target, xp), self.label_smoothing, prediction.shape[-1])
+        t = _smooth(self.targets(prediction, target, xp), self.label_smoothing, prediction.shape[-1])
         z = prediction - xp.max(prediction, axis=-1, keepdims=True)  # the largest exponential is then 1
         e = xp.exp(z)
         s = xp.sum(e, axis=-1, keepdims=True)
@@ -63,9 +75,6 @@ class SoftmaxCrossEntropy(Loss):
         dz -= t
         dz *= share
         return dz
-
-    def link(self, prediction: Array) -> Array:
-        return softmax(prediction)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from portanet.backends.namespace import namespace
 from portanet.checks import NotNegative
-from portanet.errors import ShapeError
-from portanet.layers import Layer, Softmax
-from portanet.layers.activations import softmax
-from portanet.losses.base import Loss, aligned, weighted_mean
+from portanet.losses.base import weighted_mean
+from portanet.losses.cross_entropy import Exclusive
 from portanet.typing import Array
 
 __all__ = ["FocalCrossEntropy"]
 
 
 @dataclass(frozen=True)
-class FocalCrossEntropy(Loss):
+class FocalCrossEntropy(Exclusive):
     """Cross-entropy that counts samples less the better they are classified, from logits z; p = softmax(z).
 
     Forward   l  = -Σ t (1 - p)ᵍ log p     (Σ t = 1)
@@ -31,16 +29,10 @@ class FocalCrossEntropy(Loss):
     """
 
     gamma: NotNegative = 2.0
-    output: ClassVar[type[Layer] | None] = Softmax
-    threshold: ClassVar[float] = 0.0
-    target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
-        if prediction.shape[-1] < 2:
-            message = "FocalCrossEntropy: expected at least 2 outputs, got 1; use two outputs for two classes"
-            raise ShapeError(message)
-        t = aligned(prediction, target, xp)
+        t = self.targets(prediction, target, xp)
         z = prediction - xp.max(prediction, axis=-1, keepdims=True)
         log_p = z - xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True))
         p = xp.exp(log_p)
@@ -55,6 +47,3 @@ class FocalCrossEntropy(Loss):
         # log p / (1 - p) is close to -1 where 1 - p is 0, and the factor is 0 there: no number is needed.
         a = t * (self.gamma * factor * p * log_p / xp.maximum(rest, 1e-30) - factor)
         return (a - p * xp.sum(a, axis=-1, keepdims=True)) * share
-
-    def link(self, prediction: Array) -> Array:
-        return softmax(prediction)

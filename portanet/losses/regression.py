@@ -28,8 +28,7 @@ class SumSquaredError(Loss):
     Parameters
     ----------
     unit : float or tuple of float
-        What errors are measured in: e = (y - t) / unit, and dy is divided by it too. With the targets' standard
-        deviation, targets of any size are learned like standardised ones.
+        The unit of errors; see :data:`portanet.losses.base.Unit`.
     """
 
     unit: Unit = 1.0
@@ -56,8 +55,7 @@ class MeanSquaredError(Loss):
     Parameters
     ----------
     unit : float or tuple of float
-        What errors are measured in: e = (y - t) / unit, and dy is divided by it too. With the targets' standard
-        deviation, targets of any size are learned like standardised ones.
+        The unit of errors; see :data:`portanet.losses.base.Unit`.
     """
 
     unit: Unit = 1.0
@@ -84,8 +82,7 @@ class MeanAbsoluteError(Loss):
     Parameters
     ----------
     unit : float or tuple of float
-        What errors are measured in: e = (y - t) / unit, and dy is divided by it too. With the targets' standard
-        deviation, targets of any size are learned like standardised ones.
+        The unit of errors; see :data:`portanet.losses.base.Unit`.
     """
 
     unit: Unit = 1.0
@@ -114,8 +111,7 @@ class Huber(Loss):
     delta : float
         Where the square passes into the line; above 0.
     unit : float or tuple of float
-        What errors are measured in: e = (y - t) / unit, and dy is divided by it too. With the targets' standard
-        deviation, targets of any size are learned like standardised ones.
+        The unit of errors; see :data:`portanet.losses.base.Unit`.
     """
 
     delta: Positive = 1.0
@@ -174,7 +170,7 @@ class Quantile(Loss):
     taus : tuple of float
         One for each output, between 0 and 1: ``(0.05, 0.5, 0.95)`` is a median within an interval of 90 %.
     unit : float or tuple of float
-        What errors are measured in: e = (t - y) / unit, and dy is divided by it too.
+        The unit of errors; see :data:`portanet.losses.base.Unit`.
     """
 
     taus: Annotated[tuple[float, ...], Several(Number(above=0, below=1))] = (0.05, 0.5, 0.95)

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from portanet.sklearn.tabular_base import BaseTabular
 
@@ -91,7 +91,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             The fitted estimator.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        X, y = self._checked(X, y=y)
         check_classification_targets(y)
         self.classes_, target = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -112,8 +112,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         y : ndarray of shape (n_samples,)
             The most probable labels.
         """
-        found = self._mean(X)
-        return self.classes_[found.argmax(axis=1)]
+        return self.classes_[self._mean(X).argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class.
@@ -181,8 +180,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             The fitted estimator.
         """
         self._validate_params()
-        checks = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
-        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, **checks)
+        X, y = self._checked(X, y=y, multi_output=True, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         target = y.reshape(len(y), -1).astype(np.float64)

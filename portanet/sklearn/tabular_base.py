@@ -56,6 +56,10 @@ class BaseTabular(BaseEstimator):
         "verbose": ["boolean"],
     }
 
+    def _checked(self, X: Any, **options: Any) -> Any:
+        """Return samples (and ``options["y"]``) as scikit-learn checks them: numbers, which may be missing."""
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", **options)
+
     def _trained(self, X: Any, target: Any, *, classes: int, outputs: int) -> Self:
         """Train the fleet on checked rows; `target` holds indices of classes, or numbers of deviation 1."""
         random_state = check_random_state(self.random_state)
@@ -121,8 +125,7 @@ class BaseTabular(BaseEstimator):
     def _mean(self, X: Any) -> Any:
         """Return the mean of the networks' outputs for samples, (n, outputs)."""
         check_is_fitted(self)
-        x = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        x = self._columns.encode(x)
+        x = self._columns.encode(self._checked(X, reset=False))
         place = backends.get("numpy" if self.backend is None else self.backend)
         if place.spec not in self._models:
             self._models[place.spec] = [self._model(place, weights) for weights in self._weights]
