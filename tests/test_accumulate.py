@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas
 import pytest
 
 import portanet as pn
@@ -40,6 +41,17 @@ def test_the_steps_are_those_of_larger_batches(weight):
     Watched.seen.clear()
     ours.fit(X, Y, batch_size=32, epochs=1, verbose=False)  # what was asked of one fit is not kept for the next
     assert set(Watched.seen) == {32, 14}
+
+
+def test_a_first_fit_to_a_table():
+    """The layer that the table puts in front of the network stays there after the fit."""
+    frame = {"number": X[:, 0], "kind": ["a" if x > 0 else "b" for x in X[:, 1]]}
+    ours, other = trainer([pn.Dense(3)]), trainer([pn.Dense(3)])
+    ours.fit(pandas.DataFrame(frame), Y, epochs=2, batch_size=8, accumulate=4, verbose=False)
+    other.fit(pandas.DataFrame(frame), Y, epochs=2, batch_size=32, verbose=False)
+    assert ours.net == other.net
+    near(ours, other)
+    assert ours.predict(pandas.DataFrame(frame)).shape == (110, 3)
 
 
 @pytest.mark.parametrize(

@@ -110,18 +110,19 @@ class Model(Inspected):
         self.pictures: Pictures | None = None
         self.input_shape: Shape | None = None
         self.outputs, self.places = 0, tuple[int, ...]()
-        self._compile()
+        self.recompile()
         self.state = TrainState({}, {}, {}, self.engine.meter())
 
-    def _compile(self) -> None:
+    def recompile(self, **changes: Any) -> None:
+        """Change fields of the program, and compile it for the backend; weights and the optimizer's state stay."""
+        self.program = dataclasses.replace(self.program, **changes)
         self.engine = Engine(self.program, self.backend)
         self.take = self.strategy.step(self.engine)
 
     def put_in_front(self, layer: Layer) -> None:
         """Let the network begin with this layer; weights are drawn again."""
         layers = self.net.layers if isinstance(self.net, Sequential) else (self.net,)
-        self.program = dataclasses.replace(self.program, net=Sequential((layer, *layers)))
-        self._compile()
+        self.recompile(net=Sequential((layer, *layers)))
         self.state = TrainState({}, {}, {}, self.engine.meter())
 
     def init(self, input_shape: Shape) -> None:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import dataclasses
-import logging
-import os
-from collections.abc import Iterator, Sequence
-from numbers import Integral
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 from portanet import backends, losses, optimizers, schedules
 from portanet.callbacks.base import Callback, checked
@@ -21,46 +14,29 @@ from portanet.data.batching.batches import Batches, Order
 from portanet.distributed.ranks import Ranks
 from portanet.distributed.strategy import strategy_of
 from portanet.engine.engine import Program
-from portanet.engine.meter import Meter
 from portanet.engine.strategy import Strategy
-from portanet.errors import ConfigError, DataError, OutOfMemoryError
-from portanet.files.atomic import sweep
+from portanet.errors import ConfigError, OutOfMemoryError
 from portanet.inspection.pictures import pictures
 from portanet.layers import Layer, Sequential
 from portanet.metrics import MetricLike
 from portanet.metrics import get as metric
 from portanet.plot.run import Figures
 from portanet.random import generator
-from portanet.schedules import depends_on_end
 from portanet.training import batch_size as memory
-from portanet.training import resume
+from portanet.training.accumulate import accumulated
+from portanet.training.begin import begun
 from portanet.training.fit import Fit
-from portanet.training.fit_info import FitInfo
 from portanet.training.fit_inputs import check_least, in_batches
 from portanet.training.history import History
-from portanet.training.initial_weights import LoadedWeights, load_weights
 from portanet.training.interrupt import held_interrupt
 from portanet.training.loop import drive
-from portanet.training.model import Model, part_of
-from portanet.training.online import Online
-from portanet.typing import Array, Params, Shape
+from portanet.training.resumable import Resumable
+from portanet.typing import Array
 
 __all__ = ["Trainer"]
 
-logger = logging.getLogger("portanet")
 
-RESTARTED = (
-    "fit: restarting epoch %d (%d steps were done): a custom shuffle function cannot be replayed; use shuffle=True to "
-    "resume within an epoch"
-)
-
-STRETCHED = (
-    "fit: the schedule %s has come to its end in epoch %d, and comes to it again in epoch %d; if the calls of fit are "
-    "parts of one training, give each of them total_epochs="
-)
-
-
-class Trainer(Model):
+class Trainer(Resumable):
     """A network, what it is trained on, and where.
 
     Parameters
@@ -124,15 +100,6 @@ class Trainer(Model):
         Those of the fit that runs.
     """
 
-    optimizer: optimizers.Optimizer = part_of("program", "optimizer")
-    opt_state: dict[str, Any] = part_of("state", "opt_state", settable=True)
-    epoch: int = part_of("state", "epoch", settable=True)
-    position: int = part_of("state", "step", settable=True)
-    rate_factor: float = part_of("state", "rate_factor", settable=True)
-    meter: Meter = part_of("state", "meter")
-    fit_info: FitInfo | None
-    callbacks: Sequence[Callback]
-
     def __init__(
         self,
         net: Layer | Sequence[Layer],
@@ -170,21 +137,8 @@ class Trainer(Model):
             *(dtype, int(seed), l1, l2, penalty_per_sample),
         )
         self.ranks, strategy = strategy_of(ranks, strategy)
-        super().__init__(program, backends.get(backend, quiet=True), strategy, classes)
-        self.asked = backend
-        self._schedule = schedules.get(schedule)  # as given: one that learns, such as Plateau, is copied for each start
-        self.schedule = copy.deepcopy(self._schedule)
-        self.class_weight = class_weight
-        self.history = History()
-        self.last_epoch, self.fit_info, self.callbacks = 0, None, ()
-        self.stopping = self.finished = ""
-        self._resumed: dict[str, Any] | None = None
-        self._online = Online()
-
-    def adopt(self, params: Params, buffers: Params, input_shape: Shape, out_shape: Shape) -> None:
-        """Take these host arrays as parameters and buffers, with a fresh optimizer; training so far is forgotten."""
-        super().adopt(params, buffers, input_shape, out_shape)
-        self.history, self.schedule, self._resumed = History(), copy.deepcopy(self._schedule), None
+        super().__init__(program, backends.get(backend, quiet=True), strategy, classes, schedules.get(schedule))
+        self.asked, self.class_weight = backend, class_weight
 
     def fit(
         self,
@@ -263,7 +217,7 @@ class Trainer(Model):
         hooks = checked(callbacks) + ([progress()] if verbose else [])
         hooks += answer(on_divergence, hooks)
         hooks.sort(key=lambda hook: hook.runs_last)
-        with self.strategy.guard(), self._in_pieces(batch_size, accumulate) as batch_size:
+        with self.strategy.guard(), accumulated(self, batch_size, accumulate) as batch_size:
             train, validation = in_batches(self, x, y, sample_weight, validation_data, validation_fraction, batch_size)
             train = check_least(self, train, join=join_last)
             fit = self.begin(train, validation, epochs=epochs, shuffle=shuffle, hooks=hooks, total_epochs=total_epochs)
@@ -302,27 +256,6 @@ class Trainer(Model):
         """
         return self._online.step(self, x, y, sample_weight, lr)
 
-    @contextlib.contextmanager
-    def _in_pieces(self, batch_size: int | str | None, accumulate: int) -> Iterator[int | str | None]:
-        """Within the block, take steps of so many batches, a batch at a time; yield the samples of a step."""
-        check_count("fit: accumulate", accumulate, 1)
-        if accumulate == 1:
-            yield batch_size
-            return
-        if not isinstance(batch_size, Integral) or not self.engine.body.by_sample:
-            alone = "a network without BatchNorm; GroupNorm and LayerNorm look at each sample alone"
-            what = f"a whole number as batch_size, got {batch_size!r}" if self.engine.body.by_sample else alone
-            message = f"fit: accumulate={accumulate} needs {what}"
-            raise ConfigError(message)
-        check_count("fit: batch_size", batch_size, 1)
-        before, self.program = self.program, dataclasses.replace(self.program, rows=int(batch_size))
-        self._compile()
-        try:
-            yield int(batch_size) * accumulate
-        finally:
-            self.program = before
-            self._compile()
-
     def begin(
         self,
         train: Batches,
@@ -334,116 +267,13 @@ class Trainer(Model):
         total_epochs: int | None = None,
     ) -> Fit:
         """Return a fit to these batches, ready to run; :meth:`end` belongs after it."""
-        end = self.epoch + epochs
-        if total_epochs is not None:
-            check_count("fit: total_epochs", total_epochs, end)
-        elif self.epoch and self._resumed is None and not self.position and depends_on_end(self.schedule, self.epoch):
-            logger.warning(STRETCHED, type(self.schedule).__name__, self.epoch, end)
-        before, order = self.fit_info, "a function's" if callable(shuffle) else shuffle
-        self.fit_info = FitInfo(train.batch_size, order, train.n, train)
-        another = False
-        if self.position and self._resumed is None:
-            another = before is None or before.described() != self.fit_info.described()
-        if self.position and callable(shuffle) and not another:
-            logger.warning(RESTARTED, self.epoch + 1, self.position)
-        if callable(shuffle) or another:
-            self.position = 0  # another fit than the one that was stopped within an epoch begins its own
-        self.stopping = self.finished = ""
-        self.callbacks, self.last_epoch = hooks, end
-        backends.announce(self.asked)  # only now: all that can be checked has been
-        return Fit(self, train, validation, shuffle, hooks, total_epochs or end)
+        return begun(self, train, validation, epochs, shuffle, hooks, total_epochs)
 
     def end(self) -> None:
         """Release what is held only during a fit."""
         self.callbacks = ()
         if self.fit_info is not None:  # the fingerprint is still wanted where an epoch is half done
             self.fit_info.release(keep=bool(self.position))
-
-    @property
-    def resumed(self) -> bool:
-        return self._resumed is not None
-
-    def check_resumed(self) -> None:
-        """Raise DataError if the training was resumed and the fit is another one than before, or it was edited."""
-        if self._resumed is not None:
-            resume.check(self, self._resumed)
-
-    def take_up(self) -> None:
-        """Give schedule and callbacks what a checkpoint holds of them, if the training was resumed."""
-        if self._resumed is not None:
-            resume.take_up(self, self._resumed)
-            self._resumed = None  # only now: where another fit was refused, the right one still finds it
-
-    def stop(self, reason: str, *, finished: bool = False) -> None:
-        """Let training end after the current batch; for callbacks and signals.
-
-        Parameters
-        ----------
-        reason : str
-            Becomes ``history.stopped``.
-        finished : bool
-            Whether there is nothing left to do, so that a training that is resumed from here ends at once.
-        """
-        self.stopping, self.finished = reason, reason if finished else ""
-
-    def resume(self, path: str | os.PathLike[str]) -> int:
-        """Take up the training in a file of :class:`~portanet.TrainingCheckpoint`, and return the epochs left of it.
-
-        The next :meth:`fit`, for so many epochs and with the same data and callbacks, goes on as if nothing had
-        happened: bit for bit on the same backend.
-
-        Raises
-        ------
-        DataError
-            If there is no such file, it is damaged, or that of another network, loss, optimizer, seed or dtype. The
-            next fit raises it where data, batch size or callbacks are others.
-        """
-        noted = resume.load(self, path)
-        place = Path(os.path.realpath(path))
-        if self.strategy.writes:
-            sweep(place.parent, place.name)  # the training may have been killed while it wrote
-        try:
-            resume.restore(self, noted)
-        except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
-            message = f"{path}: it is damaged or was edited ({error}); use the checkpoint of another run"
-            raise DataError(message) from None
-        self._resumed = noted
-        return self.last_epoch - self.epoch
-
-    def load_weights(self, path: str | os.PathLike[str], *, strict: bool = True) -> LoadedWeights:
-        """Start from a trained network: take the parameters and buffers in a file, with a fresh optimizer.
-
-        Training so far is forgotten. Before the first fit, the file says the shape of a sample. Preprocessing
-        (Rescale, Standardize) is no weight: the network keeps its own.
-
-        Parameters
-        ----------
-        path : str or path
-            A file of :meth:`save`, or a run folder, of which the best weights are taken.
-        strict : bool
-            Whether the file must hold the arrays of this network and no others; else what has the same name and shape
-            is taken, and the rest of the network keeps the values it has.
-
-        Returns
-        -------
-        LoadedWeights
-            The names of what was taken, of what was left, and of what was not used of the file.
-
-        Raises
-        ------
-        DataError
-            If there is no such file, it is damaged, or its arrays do not fit; all that do not are listed.
-        """
-        return load_weights(self, path, strict=strict)
-
-    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
-        """Write the whole training to `path`, for :meth:`resume`."""
-        resume.save(self, path)
-
-    def finite(self) -> bool:
-        """Return whether no weight is inf or NaN; waits for the device."""
-        with self.backend.activate(self.dtype):
-            return self.engine.all_finite(self.state)
 
     def plot(self, data: Any) -> Figures:
         """Return figures by name: the curves of the training so far, and what the network mistakes in `data`.
@@ -457,27 +287,3 @@ class Trainer(Model):
             decision boundary. Of a regression the curves alone are drawn.
         """
         return pictures(self, data)
-
-    def host_state(self) -> dict[str, Any]:
-        """Return the optimizer's state as copies on the host."""
-        return self.copy_state().opt_state
-
-    def adopt_state(self, state: dict[str, Any]) -> None:
-        """Take a copy of `state` as the optimizer's."""
-        self.restore_state(self.state._replace(opt_state=state))
-
-    def __copy__(self) -> Self:
-        """Return a trainer of its own: a step writes over arrays, which two trainers cannot share."""
-        return copy.deepcopy(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return all but what is compiled, and the callbacks of a fit that runs; arrays on the host."""
-        state = {name: value for name, value in vars(self).items() if name not in ("engine", "take", "_online")}
-        info = None if self.fit_info is None else FitInfo(**self.fit_info.described())
-        return state | {"state": self.copy_state(), "callbacks": (), "fit_info": info}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._online = Online()
-        self._compile()
-        self.restore_state(self.state)
