@@ -12,16 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from portanet.checks import Is, Name, NotNegative, Number, Positive, Share, check, check_fields, one_of, validators
-from portanet.errors import ConfigError, unknown
+from portanet.checks import Is, Name, NotNegative, Number, Positive, Share, check, check_fields, validators
+from portanet.errors import ConfigError
 from portanet.registry import Registry
+from portanet.training.monitor import MODE, direction, improved, monitored
 
 if TYPE_CHECKING:
     from portanet.metrics import Metric
 
 __all__ = ["Constant", "CosLog", "Cosine", "Exponential", "OneCycle", "Plateau", "Schedule", "StepDecay", "WarmUp"]
 
-MODE = one_of("auto", "min", "max")  # what :func:`direction` takes
 _NUMBER = Is("a number or None", lambda value: isinstance(value, int | float | None) and not isinstance(value, bool))
 
 
@@ -224,45 +224,6 @@ def depends_on_end(schedule: Schedule, epoch: int) -> bool:
     """Return whether a schedule's factor at `epoch` depends on when training ends."""
     schedule = copy.deepcopy(schedule)  # a custom one may note what it is asked
     return schedule.factor(epoch - 0.5, epoch) != schedule.factor(epoch - 0.5, 2 * epoch)
-
-
-def direction(monitor: str, mode: str, metrics: Iterable[Metric], owner: str) -> int:
-    """Return +1 if a larger value in the column `monitor` of the history is better, -1 if a smaller one is.
-
-    Raises
-    ------
-    ConfigError
-        If `mode` is "auto", and the column is neither the loss nor of a metric that says its direction.
-    """
-    if mode != "auto":
-        return 1 if mode == "max" else -1
-    rises = {**{metric.name: metric.greater_is_better for metric in metrics}, "loss": False}
-    name = monitor if monitor in rises else monitor.removeprefix("val_")
-    if (found := rises.get(name)) is not None:
-        return 1 if found else -1
-    if name in rises:
-        why = f"metric {name!r} does not say by greater_is_better whether a smaller or larger {monitor!r} is better;"
-    else:
-        known = [column for n in rises for column in (n, f"val_{n}")]
-        why = unknown("column of the history to monitor", monitor, known) + "; for a column that a callback logs"
-    message = f"{owner}: {why} give mode='min' or mode='max'"
-    raise ConfigError(message)
-
-
-def improved(value: float, best: float | None, sign: int, min_delta: float = 0.0) -> bool:
-    """Whether `value` is better than `best` by more than `min_delta`; all is better than None or NaN.
-
-    `sign` is that of :func:`direction`.
-    """
-    return best is None or math.isnan(best) or sign * (value - best) > min_delta
-
-
-def monitored(row: dict[str, float], monitor: str, owner: str) -> float:
-    """Return the value of `monitor` in a row of the history; raise ConfigError listing the columns if it is missing."""
-    if monitor not in row:
-        hint = "; give validation data to fit()" if monitor.startswith("val_") else ""
-        raise ConfigError(f"{owner}: " + unknown("column of the history to monitor", monitor, row) + hint)
-    return row[monitor]
 
 
 SCHEDULES: Registry[Schedule] = Registry(

@@ -12,7 +12,8 @@ import portanet as pn
 from portanet import metrics
 from portanet.cli.main import run
 from portanet.data.batching import prepare
-from portanet.engine.step import Step, sample_share
+from portanet.engine.penalties import sample_share
+from portanet.engine.step import Step
 from portanet.errors import DataError, ShapeError
 from portanet.export import load_state_dict, onnx_model, state_dict, to_numpy_script, torch_module
 from portanet.losses.places import folded

@@ -7,7 +7,8 @@ import pytest
 
 import portanet as pn
 from portanet import metrics
-from portanet.engine.step import Step, acts, as_float, drawn, penalised, penalty, sample_share
+from portanet.engine.penalties import acts, penalised, penalty, sample_share
+from portanet.engine.step import Step, as_float, drawn
 from tests.small import blobs
 
 NET = pn.Sequential([pn.Standardize.of(blobs()[0]), pn.Dense(6), pn.Tanh(), pn.Dropout(0.3), pn.Dense(3)])

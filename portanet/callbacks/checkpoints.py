@@ -10,7 +10,7 @@ from typing import Any
 from portanet.callbacks.base import Callback, TrainerView
 from portanet.checks import check, check_count, check_number, check_path, check_text
 from portanet.files.schema import NUMBER_OR_NONE, check_values
-from portanet.schedules import MODE, direction, improved, monitored
+from portanet.training.monitor import MODE, direction, improved, monitored
 
 __all__ = ["Checkpoint", "TrainingCheckpoint"]
 

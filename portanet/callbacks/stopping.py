@@ -9,7 +9,7 @@ from portanet.callbacks.base import Callback, TrainerView
 from portanet.checks import Number, check, check_count, check_flag, check_number, check_text
 from portanet.engine.state import TrainState
 from portanet.files.schema import NUMBER_OR_NONE, OBJECT_OR_NONE, check_values
-from portanet.schedules import MODE, direction, improved, monitored
+from portanet.training.monitor import MODE, direction, improved, monitored
 
 __all__ = ["EarlyStopping", "TimeLimit"]
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
-import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from portanet import backends, losses, optimizers, schedules
-from portanet.callbacks.base import Callback, checked
-from portanet.callbacks.learning_rate import on_divergence as answer
+from portanet.callbacks.base import Callback
 from portanet.callbacks.notebook import progress as shown
 from portanet.checks import check_count
 from portanet.data.batching import prepare
@@ -22,18 +19,16 @@ from portanet.data.lazy.readable import is_lazy
 from portanet.errors import ConfigError, DivergedError
 from portanet.fleet.checks import check_alike, setting
 from portanet.fleet.folds import parted
-from portanet.fleet.stack import Stacks
+from portanet.fleet.hooks import member_callbacks
+from portanet.fleet.rounds import rounds
 from portanet.layers import Layer
 from portanet.metrics import MetricLike
 from portanet.training.fit_inputs import check_least
 from portanet.training.history import History
 from portanet.training.interrupt import held_interrupt
-from portanet.training.loop import Epoch, Ran
 from portanet.training.trainer import Trainer
 
 __all__ = ["Ensemble", "Fleet"]
-
-logger = logging.getLogger("portanet")
 
 
 class Ensemble(NamedTuple):
@@ -200,34 +195,24 @@ class Fleet:
         KeyboardInterrupt
             After the epoch in which it occurred.
         """
-        if isinstance(x, Dataset):
-            x, y = x.x, x.y
         check_count("fit: epochs", epochs, 0)
         if batch_size is not None:
             check_count("fit: batch_size", batch_size, 1)
-        if is_lazy(x):
-            message = "Fleet: its members share samples in memory; load them without stream, or fit a Trainer to each"
-            raise ConfigError(message)
-        first = self.members[0]
-        x = prepare.samples(x, first.dtype, first.input_shape)
-        self.init(x.shape[1:])
+        x, y = self._samples(x, y)
         parts = parted(self.members, x, y, sample_weight, batch_size, folds, validation_data, validation_fraction)
-        hooks = self._callbacks(callbacks, on_divergence)
+        hooks = member_callbacks(callbacks, on_divergence, len(self))
         trains = [
             check_least(member, train, join=join_last) for member, (train, _) in zip(self.members, parts, strict=True)
         ]
-        fits: dict[int, Generator[Epoch, Ran, None]] = {}
-        progress = shown() if verbose else None
+        first, progress = self.members[0], shown() if verbose else None
         with contextlib.ExitStack() as begun:
+            fits = {}
             for i, member in enumerate(self.members):
                 begun.callback(member.end)
+                # If total_epochs is not given, one warning for all members.
+                end = member.epoch + epochs if i and total_epochs is None else total_epochs
                 fits[i] = member.begin(
-                    *(trains[i], parts[i][1]),
-                    epochs=epochs,
-                    shuffle=shuffle,
-                    hooks=hooks[i],
-                    # If it is not given, one warning for all members.
-                    total_epochs=member.epoch + epochs if i and total_epochs is None else total_epochs,
+                    *(trains[i], parts[i][1]), epochs=epochs, shuffle=shuffle, hooks=hooks[i], total_epochs=end
                 ).epochs()
             with (
                 held_interrupt(self._interrupt),
@@ -239,72 +224,27 @@ class Fleet:
                 if progress is not None:
                     progress.on_fit_begin(first, first.last_epoch)
                     running.callback(progress.on_fit_end, first)
-                self._run(fits, on_epoch, progress)
+                for row in rounds(self.members, fits, self.group):
+                    if progress is not None:
+                        progress.on_epoch_end(first, row)
+                    if on_epoch is not None:
+                        on_epoch(self)
         if all(member.history.stopped == "diverged" for member in self.members):
             message = "Fleet: the loss or a weight of every member is no longer finite; try a smaller lr"
             raise DivergedError(message)
         return self.histories
 
-    def _run(
-        self,
-        fits: Mapping[int, Generator[Epoch, Ran, None]],
-        on_epoch: Callable[[Fleet], None] | None,
-        progress: Callback | None,
-    ) -> None:
-        """Run the members' epochs together until no member is left."""
-        stacks, members = Stacks(self.group), self.members
-        begun, rounds = members[0].epoch, 0
-        ran: dict[int, Any] = dict.fromkeys(fits)
-        while ran:
-            ready: dict[int, Epoch] = {}
-            errors: list[Exception] = []
-            before = [len(member.history) for member in members]
-            for i, found in ran.items():
-                try:
-                    ready[i] = fits[i].throw(found) if isinstance(found, BaseException) else fits[i].send(found)
-                except StopIteration:
-                    pass
-                except DivergedError:
-                    epoch = members[i].history[-1]["epoch"]
-                    logger.warning("member %d of the fleet diverged in epoch %d; the others continue", i, epoch)
-                except Exception as error:  # raised when the other members have recorded their epoch
-                    errors.append(error)
-            if errors:
-                raise errors[0]
-            seen = [(member.history, n) for member, n in zip(members, before, strict=True)]
-            rows = [own[-1] for own, n in seen if len(own) > n and own.stopped != "diverged"]
-            if rows and progress is not None:
-                progress.on_epoch_end(members[0], {**_mean(rows), "epoch": begun + rounds})
-            if rows and on_epoch is not None:
-                on_epoch(self)
-            ran = dict(zip(ready, stacks.run(list(ready.values())), strict=True))
-            rounds += 1
-
-    def _callbacks(
-        self, given: Sequence[Callback] | Callable[[int], Sequence[Callback]], on_divergence: str
-    ) -> list[list[Callback]]:
-        """Return each member's callbacks, in the order in which they are called.
-
-        Raises
-        ------
-        ConfigError
-            If one is not a Callback, or all members would write to one file.
-        """
-        if not callable(given):
-            for hook in checked(given):
-                place = getattr(hook, "path", getattr(hook, "log_dir", None))
-                if hook.writes and place is not None and len(self) > 1:
-                    name = type(hook).__name__
-                    message = (
-                        f"fit: the {len(self)} members would all write to {place} ({name}); give each a file, by a "
-                        f"function of its number: callbacks=lambda i: [{name}(f'{{i}}.file')]"
-                    )
-                    raise ConfigError(message)
-        found = [checked(given(i)) if callable(given) else copy.deepcopy(checked(given)) for i in range(len(self))]
-        for own in found:
-            own += answer(on_divergence, own)
-            own.sort(key=lambda hook: hook.runs_last)
-        return found
+    def _samples(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Return checked samples and targets as given; weights are drawn where there are none."""
+        if isinstance(x, Dataset):
+            x, y = x.x, x.y
+        if is_lazy(x):
+            message = "Fleet: its members share samples in memory; load them without stream, or fit a Trainer to each"
+            raise ConfigError(message)
+        first = self.members[0]
+        x = prepare.samples(x, first.dtype, first.input_shape)
+        self.init(x.shape[1:])
+        return x, y
 
     def evaluate(self, x: Any, y: Any = None, *, sample_weight: Any = None) -> list[dict[str, float]]:
         """Return each member's loss and metrics on `x` and `y` (or a Dataset)."""
@@ -330,9 +270,3 @@ class Fleet:
     def _interrupt(self, reason: str) -> None:
         for member in self.members:
             member.stop(reason)
-
-
-def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each column over the rows that have it."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}

@@ -10,7 +10,8 @@ from portanet.data.batching import prepare
 from portanet.data.batching.batches import Batches
 from portanet.data.batching.stream import chunks
 from portanet.data.dataset import Dataset
-from portanet.engine.step import as_float, penalised
+from portanet.engine.penalties import penalised
+from portanet.engine.step import as_float
 from portanet.errors import ConfigError, unknown
 from portanet.layers.recording import recorded
 from portanet.layers.tree import walk

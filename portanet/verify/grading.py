@@ -18,7 +18,7 @@ from portanet.losses import Loss
 from portanet.random import Key, generator
 from portanet.typing import Array, Shape
 from portanet.verify.agreement import TOLERANCE, run_layer, run_loss
-from portanet.verify.cases import LayerCase, LossCase
+from portanet.verify.case import LayerCase, LossCase
 from portanet.verify.gradient_check import check_loss, gradcheck
 
 __all__ = ["TARGETS", "Grade", "grade"]

@@ -29,6 +29,7 @@ LEAST = 0.9
 LAYERS = ["test_math_values.py", "test_layer_arguments.py", "test_layers.py", "test_config.py"]  # the quick ones first
 LAYERS += ["test_rates.py", "test_places.py", "test_tree.py"]
 LOSSES = ["test_math_values_losses.py", "test_losses.py"]
+STEP = ["test_step.py", "test_step_donate.py", "test_rates.py", "test_places.py", "mpi/test_parts.py"]
 METRICS = ["test_metrics_values.py", "test_metrics.py"]
 OPTIMIZERS = ["test_math_values_optimizers.py", "test_optimizers.py", "test_rates.py"]
 WINDOWS = ["test_math_values_images.py", *LAYERS, "test_adjoint.py"]
@@ -63,7 +64,8 @@ TESTS = {
     "backends/primitives/convolution_portable": ["backends/test_primitives.py", *WINDOWS],
     "backends/primitives/axes": ["test_windows.py", "backends/test_primitives.py", *WINDOWS],
     "backends/primitives/index_add": ["backends/test_primitives.py", *LAYERS],
-    "engine/step": ["test_step.py", "test_step_donate.py", "test_rates.py", "test_places.py", "mpi/test_parts.py"],
+    "engine/penalties": STEP,
+    "engine/step": STEP,
 }
 OTHER_BACKENDS = "not strict and not torch and not jax and not cupy"
 
