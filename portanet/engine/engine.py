@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from portanet.backends import Backend
 from portanet.data.batching.batches import Batch, Batches, IndexBlock
@@ -15,19 +15,41 @@ from portanet.engine.outputs import without_output
 from portanet.engine.state import TrainState
 from portanet.engine.step import Step, as_float, drawn, total
 from portanet.layers import Layer
-from portanet.layers.tree import output_shapes, scratches
+from portanet.layers.tree import output_shapes, with_shapes
 from portanet.losses import Loss
 from portanet.metrics import Metric, ScikitMetric
 from portanet.optimizers import Optimizer
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["Engine", "Program"]
+__all__ = ["Engine", "Numbers", "Program"]
 
 
-def numbers_of(body: Layer, shape: Shape) -> tuple[int, int, int]:
-    """Return the three numbers of :attr:`Engine.numbers`."""
+class Numbers(NamedTuple):
+    """How many numbers a forward pass makes of a sample.
+
+    Attributes
+    ----------
+    sample, outputs : int
+        Those of the sample, and of the outputs of all layers.
+    held : int
+        What one layer has in memory beside its output, at most: :meth:`Layer.held`.
+    in_parts : int
+        The same of the layers that take a batch in parts: :attr:`Layer.in_parts`.
+    """
+
+    sample: int
+    outputs: int
+    held: int
+    in_parts: int
+
+
+def numbers_of(body: Layer, shape: Shape) -> Numbers:
+    """Return what the layers of a network make of a sample of that shape."""
     outputs = sum(map(math.prod, output_shapes(body, shape)))
-    return math.prod(shape), outputs, max(scratch for _, scratch in scratches(body, shape))
+    held = {False: 0, True: 0}
+    for _, layer, own in with_shapes(body, shape):
+        held[layer.in_parts] = max(held[layer.in_parts], layer.held(own))
+    return Numbers(math.prod(shape), outputs, held[False], held[True])
 
 
 @dataclass(frozen=True)
@@ -65,8 +87,7 @@ class Engine:
     least_batch : callable
         From the shape of a sample to the least number of samples that a batch must have to be trained on.
     numbers : callable
-        From the shape of a sample to how many numbers it is, how many all layers make of it, and how many one of them
-        makes beside its output at most.
+        From the shape of a sample to the :class:`Numbers` that a forward pass makes of it.
     outputs : callable
         The compiled forward pass, from parameters, buffers and samples to raw outputs; engines of one network may
         share it.

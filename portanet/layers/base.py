@@ -38,6 +38,9 @@ class Layer:
     """Whether a sample's output depends on that sample, and its place in the batch, alone: a large batch may then go
     through in pieces. What mixes samples (BatchNorm) does not."""
 
+    in_parts: ClassVar[bool] = False
+    """Whether forward takes a large batch in parts, whose scratch fits a processor's cache; a GPU takes it whole."""
+
     def __post_init__(self) -> None:
         check_fields(self)
 
@@ -71,6 +74,10 @@ class Layer:
         These are padded images or gathered windows, for example. Children are not counted.
         """
         return 0
+
+    def held(self, in_shape: Shape) -> int:
+        """Return how many of the numbers of :meth:`scratch` are in memory at a time, for each sample of a batch."""
+        return self.scratch(in_shape)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Return the output and the cache that :meth:`backward` needs; `params` also holds the buffers.

@@ -35,6 +35,7 @@ class Convolution(Window):
     bias_init: Initializer = "zeros"
     rate: NotNegative = field(default=1.0, kw_only=True)
     by_sample: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -75,6 +75,11 @@ class _Pool(Layer):
         taps = rows.kernel * columns.kernel * rows.out * columns.out
         return (rows.padded * columns.padded + taps) * in_shape[2]
 
+    def held(self, in_shape: Shape) -> int:
+        rows, columns = self.axes(in_shape[0], in_shape[1])
+        pixels, most = rows.size * columns.size, rows.padded * columns.padded
+        return ((most if most > pixels else 0) + rows.out * columns.out) * in_shape[2]  # padded, and one more output
+
     def taps(self, x: Array, rows: Axis, columns: Axis) -> Iterator[Array]:
         """Yield, tap by tap, the pixels under it at all places: arrays of the output's shape."""
         x = padded(padded(x, rows, 1, self.blank), columns, 2, self.blank)

@@ -44,6 +44,9 @@ class _Signal(Layer):
     def scratch(self, in_shape: Shape) -> int:
         return self.image.scratch((1, *in_shape))
 
+    def held(self, in_shape: Shape) -> int:
+        return self.image.held((1, *in_shape))
+
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         xp = namespace(x)
         wide = {name: value[None, ...] if name == "weight" else value for name, value in params.items()}

@@ -56,12 +56,18 @@ def output_shapes(net: Layer, in_shape: Shape) -> Iterator[Shape]:
         yield net.init(ShapesOnly(), in_shape)[1]
 
 
-def scratches(net: Layer, in_shape: Shape, path: str = "") -> Iterator[tuple[str, int]]:
-    """Yield the path of each layer and its :meth:`Layer.scratch` for a sample of `in_shape`."""
+def with_shapes(net: Layer, in_shape: Shape, path: str = "") -> Iterator[tuple[str, Layer, Shape]]:
+    """Yield the path of each layer, the layer, and the shape of the samples that it gets; containers come last."""
     shapes = net.child_shapes(in_shape)
     for name, layer in net.children().items() if shapes else ():
-        yield from scratches(layer, shapes[name], f"{path}.{name}" if path else name)
-    yield path, net.scratch(in_shape)
+        yield from with_shapes(layer, shapes[name], f"{path}.{name}" if path else name)
+    yield path, net, in_shape
+
+
+def scratches(net: Layer, in_shape: Shape) -> Iterator[tuple[str, int]]:
+    """Yield the path of each layer and its :meth:`Layer.scratch` for a sample of `in_shape`."""
+    for path, layer, shape in with_shapes(net, in_shape):
+        yield path, layer.scratch(shape)
 
 
 def report_repeats(net: Layer, names: Iterable[str]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from portanet.backends.host import cache_budget
 from portanet.data.batching.batches import Batches
 from portanet.errors import OutOfMemoryError
 
@@ -44,20 +46,27 @@ class Need:
         Bytes for each sample.
     update : int
         Bytes of the update, which begins when those of the samples are free again.
+    held : int
+        Bytes for each sample of what one layer needs beside its output.
+    in_parts, part : int
+        The same of the layers that take a batch in parts, and the bytes of a part, which they do not exceed.
     """
 
     fixed: int
     sample: int
     update: int = 0
+    held: int = 0
+    in_parts: int = 0
+    part: int = 0
 
     def of(self, samples: int) -> int:
         """Return the bytes for so many samples."""
-        return self.fixed + max(samples * self.sample, self.update)
+        beside = max(samples * self.held, min(samples * self.in_parts, self.part))
+        return self.fixed + max(samples * self.sample + beside, self.update)
 
     def fits(self, free: int) -> int:
         """Return how many samples fit into so many bytes: a power of two, or 0."""
-        most = (free - self.fixed) // max(self.sample, 1) if self.of(0) <= free else 0
-        return 1 << (most.bit_length() - 1) if most > 0 else 0
+        return max((1 << i for i in range(63) if self.of(1 << i) <= free), default=0)
 
 
 def usual_batch_size(n: int) -> int:
@@ -101,7 +110,12 @@ def of_a_prediction(model: Any) -> Need:
 
     Backward needs most of the outputs, and forward lets go of none of them before its end.
     """
-    return Need(0, _itemsize(model) * sum(model.engine.numbers(model.input_shape)))
+    found, size = model.engine.numbers(model.input_shape), _itemsize(model)
+    budget = next((cache_budget(p) for p in model.params.values()), None)
+    # A part is of so many numbers of four bytes, or else one sample.
+    part = sys.maxsize if budget is None else max(budget // 4, found.in_parts)
+    each = (size * numbers for numbers in (found.held, found.in_parts, part))
+    return Need(0, size * (found.sample + found.outputs), 0, *each)
 
 
 def of_a_step(trainer: Any) -> Need:
@@ -112,8 +126,9 @@ def of_a_step(trainer: Any) -> Need:
     """
     sizes = [math.prod(p.shape) for p in trainer.params.values()]
     update = 2 * max(sizes, default=0) if trainer.program.optimizer.slots else 0
-    sample, outputs, _ = trainer.engine.numbers(trainer.input_shape or ())
-    return Need(*(_itemsize(trainer) * numbers for numbers in (sum(sizes), sample + 2 * outputs, update)))
+    found = trainer.engine.numbers(trainer.input_shape or ())
+    numbers = sum(sizes), found.sample + 2 * found.outputs, update
+    return Need(*(_itemsize(trainer) * n for n in numbers))
 
 
 def _itemsize(model: Any) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from portanet import backends, losses, metrics, optimizers, schedules
@@ -57,52 +58,58 @@ def load(
         alone that is not known is left out, with a warning.
     """
     backends.get(backend, quiet=True)  # before the file is read
-    with weights.opened(path) as file:
+    with weights.opened(path) as file, _reworded(path):
         about = file.about
-        try:
-            net, loss, optimizer, schedule, found = _parts(about, custom or {})
-            trainer = Trainer(
-                net,
-                loss,
-                optimizer,
-                found,
-                backend=backend,
-                dtype=about["dtype"],
-                seed=about["seed"],
-                schedule=schedule,
-                l1=about["l1"],
-                l2=about["l2"],
-                penalty_per_sample=about.get("penalty_per_sample", False),  # files of 0.1.0 lack it
-                classes=_names(about["classes"]),
-            )
-            trainer.columns = None if "columns" not in about else Plan.from_dict(about["columns"])
-            trainer.pictures = None if "pictures" not in about else Pictures.from_dict(about["pictures"])
-            input_shape = tuple(_whole(n, 1) for n in about["input_shape"])
-            epoch = _whole(about["epoch"], 0)
-            buffers = _names(about["buffers"])
-            out_shape = check_shapes(net, dict(file.shapes), buffers, input_shape)
-            if not named_right(trainer.classes, out_shape[-1]):
-                message = f"expected names of classes for {out_shape[-1]} outputs, got {len(trainer.classes)}"
-                raise DataError(message)
-            if not any_size:
-                check_sample_size(net, input_shape, sum(map(math.prod, file.shapes.values())))
-            # Now that all sizes are known to be those of the network, the arrays may take memory.
-            arrays = file.arrays()
-            trainer.adopt(arrays, {name: arrays.pop(name) for name in buffers}, input_shape, out_shape)
-        except ConfigError as error:
-            message = f"{path}: {error}{_remedy(error.missing)}"
-            raise ModelFileError(message) from None
-        except DataError as error:
-            message = str(error) if str(error).startswith(f"{path}: ") else f"{path}: {error}; the file was edited"
-            raise DataError(message) from None
-        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
-            message = (
-                f"{path}: its description is incomplete or of another kind ({error!r:.200}); "
-                "save it again with this version"
-            )
-            raise DataError(message) from None
+        net, loss, optimizer, schedule, found = _parts(about, custom or {})
+        trainer = Trainer(
+            net,
+            loss,
+            optimizer,
+            found,
+            backend=backend,
+            dtype=about["dtype"],
+            seed=about["seed"],
+            schedule=schedule,
+            l1=about["l1"],
+            l2=about["l2"],
+            penalty_per_sample=about.get("penalty_per_sample", False),  # files of 0.1.0 lack it
+            classes=_names(about["classes"]),
+        )
+        trainer.columns = None if "columns" not in about else Plan.from_dict(about["columns"])
+        trainer.pictures = None if "pictures" not in about else Pictures.from_dict(about["pictures"])
+        input_shape = tuple(_whole(n, 1) for n in about["input_shape"])
+        epoch = _whole(about["epoch"], 0)
+        buffers = _names(about["buffers"])
+        out_shape = check_shapes(net, dict(file.shapes), buffers, input_shape)
+        if not named_right(trainer.classes, out_shape[-1]):
+            message = f"expected names of classes for {out_shape[-1]} outputs, got {len(trainer.classes)}"
+            raise DataError(message)
+        if not any_size:
+            check_sample_size(net, input_shape, sum(map(math.prod, file.shapes.values())))
+        # Now that all sizes are known to be those of the network, the arrays may take memory.
+        arrays = file.arrays()
+        trainer.adopt(arrays, {name: arrays.pop(name) for name in buffers}, input_shape, out_shape)
     trainer.epoch = epoch
     return trainer
+
+
+@contextlib.contextmanager
+def _reworded(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raise what a description leads to as an error of the file at `path`."""
+    try:
+        yield
+    except ConfigError as error:
+        message = f"{path}: {error}{_remedy(error.missing)}"
+        raise ModelFileError(message) from None
+    except DataError as error:
+        message = str(error) if str(error).startswith(f"{path}: ") else f"{path}: {error}; the file was edited"
+        raise DataError(message) from None
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
+        message = (
+            f"{path}: its description is incomplete or of another kind ({error!r:.200}); "
+            "save it again with this version"
+        )
+        raise DataError(message) from None
 
 
 def _parts(about: dict[str, Any], custom: Custom) -> tuple[Layer, Any, Any, Any, list[Any]]:
