@@ -35,10 +35,10 @@ def same(a, b):
             np.testing.assert_array_equal(array, other[name], err_msg=name)
 
 
-def near(a, b, rtol=1e-9):
+def near(a, b, rtol=1e-9, atol=1e-12):
     """Assert that two trainers hold the same weights but for rounding."""
     for name, array in a.snapshot()["params"].items():
-        np.testing.assert_allclose(array, b.snapshot()["params"][name], rtol=rtol, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(array, b.snapshot()["params"][name], rtol=rtol, atol=atol, err_msg=name)
 
 
 class Recorder(pn.Callback):

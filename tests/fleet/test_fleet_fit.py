@@ -553,7 +553,11 @@ def test_an_error_within_an_epoch_leaves_whole_steps(backend, error, group):
     found.fit(*blobs(), epochs=2, batch_size=16)
     for member, trainer in zip(found, own, strict=True):
         trainer.fit(*blobs(), epochs=member.epoch, batch_size=16, verbose=False)
-        near(member, trainer, rtol=1e-10)
+        # Batched products round otherwise, by 1e-16 where a library sums in another order. At the rates up to 0.5 it
+        # stays that small. At 2.5, where training is not stable, each epoch makes ten times as much of it, on torch as
+        # on JAX: 1e-15 after the first epoch, 1e-12 after the fourth.
+        stable = trainer.optimizer.lr <= 0.5
+        near(member, trainer, rtol=1e-12 if stable else 1e-11, atol=1e-14 if stable else 1e-11)
         assert [row["epoch"] for row in member.history] == list(range(1, member.epoch + 1))
 
 
