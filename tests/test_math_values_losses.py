@@ -102,6 +102,13 @@ def test_losses(name, weight):
     assert alone[0] == pytest.approx(of_a_sample(Z[0], target[0]), rel=1e-12)
 
 
+@pytest.mark.parametrize("loss", [pn.SoftmaxCrossEntropy(), pn.FocalCrossEntropy()])
+def test_two_logits_far_apart(loss):
+    value, cache = loss.forward(np.array([[1000.0, 0.0]]), np.array([1]))  # exp(1000) is infinite
+    assert value == 1000.0
+    np.testing.assert_array_equal(loss.backward(cache), [[1.0, -1.0]])
+
+
 def test_what_the_losses_say_of_themselves():
     infinite = (-math.inf, math.inf)
     said = {type(loss): (loss.threshold, loss.target_range) for loss, _, _ in LOSSES.values()}

@@ -91,3 +91,26 @@ def test_forms_of_targets(name, target, outputs, labels, expected):
     pytest.importorskip("sklearn", reason="these metrics are scikit-learn's: pip install scikit-learn")
     found = ScikitMetric(name).whole(np.array(target), np.array(outputs), None if labels is None else np.array(labels))
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("accuracy", True), ("top_3", True), ("mae", False), ("r2", True), ("r2_score", True)]
+)
+def test_which_way_a_metric_is_better(name, expected):
+    assert metrics.get(name).greater_is_better is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("f1_score", True),
+        ("max_error", False),
+        ("brier_score_loss", False),
+        ("mean_poisson_deviance", False),
+        ("matthews_corrcoef", True),  # its ending does not say; it is one of scikit-learn's scorers
+        ("auc", None),
+    ],
+)
+def test_which_way_a_metric_of_scikit_learn_is_better(name, expected):
+    pytest.importorskip("sklearn", reason="these metrics are scikit-learn's: pip install scikit-learn")
+    assert ScikitMetric(name).greater_is_better is expected

@@ -70,7 +70,7 @@ class Test:
     kills: int = 0
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps its plugins in sets
 class Loop:
     """In place of pytest's own loop: the collected tests on each mutant. `alive` are those that pass."""
 

@@ -83,7 +83,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.stmt, Callable[[], Any]]]:
                 continue
             if isinstance(statement, ast.Expr | ast.AugAssign) and body is not tree.body:
                 yield statement, partial(_delete, statement)
-            if isinstance(statement, ast.Return) and statement.value is not None:
+            if isinstance(statement, ast.Return) and statement.value and ast.unparse(statement.value) != "None":
                 yield statement, partial(setattr, statement, "value", ast.Constant(None))
             if isinstance(statement, ast.If | ast.While):
                 yield statement, partial(setattr, statement, "test", ast.UnaryOp(ast.Not(), statement.test))

@@ -111,6 +111,16 @@ def test_not_started_by_mpiexec(bare):
     assert not launch.chosen_by_user()
 
 
+def test_batch_norm_without_a_sum_over_processes_takes_the_statistics_of_its_rows():
+    x = np.random.default_rng(5).normal(size=(4, 3))
+    layer = pn.BatchNorm()
+    params = {**layer.init(None, (3,))[0], **layer.init_buffers((3,))}
+    found, cache = layer.forward(params, x, train=True, key=Key(0, 0, part=Part(0, 9, 4 / 9, 1 / 9)))
+    expected, alone = layer.forward(params, x, train=True)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(layer.backward(params, x, cache)[0], layer.backward(params, x, alone)[0])
+
+
 @pytest.mark.parametrize("names", launch._NAMES)
 def test_started_by_mpiexec(bare, names):
     for name, value in zip(names, ("5", "8", "1", "1000"), strict=True):
