@@ -10,7 +10,7 @@ venv=${2:-$folder/venv}
 venv=$(cd "$venv" && pwd)
 bin=$venv/bin
 [ -d "$bin" ] || bin=$venv/Scripts # on Windows
-"$bin/python" -m pip install -q --no-compile "$1" # Python compiles what is imported
+"$bin/python" -m pip install -q "$1"
 cd "$folder"
 "$bin/python" - <<'P'
 import portanet, portanet.backends.base, numpy

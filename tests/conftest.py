@@ -12,10 +12,14 @@ from tests.backends.at_hand import BACKENDS, require
 
 
 def pytest_configure(config):
-    """Set a compilation cache for JAX, for all processes of this run and for later runs; let SIGINT be heard.
+    """Spare all processes of this run some compiling, and let SIGINT be heard.
 
-    In a background job it is ignored, by the processes that tests start too.
+    Without bytecode on disk, the package would be compiled again in each process that a test starts. What JAX compiled
+    is kept for later runs, and is compiled without the optimizations that take a third of the time. SIGINT is ignored
+    in a background job, by the processes that tests start too.
     """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cache = getattr(config, "cache", None)  # none with "-p no:cacheprovider"
@@ -50,6 +54,21 @@ def backend(request):
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
+
+
+@pytest.fixture
+def compiled_as_for_users(backend, dtype):
+    """Let JAX compile float32 with all of its optimizations: for the tests that compare its numbers with NumPy's."""
+    name = "jax_disable_most_optimizations"
+    if backend.name != "jax" or dtype != "float32":
+        yield
+        return
+    import jax
+
+    before = jax.config.values[name]
+    jax.config.update(name, False)
+    yield
+    jax.config.update(name, before)
 
 
 @pytest.fixture(scope="session")
