@@ -9,7 +9,6 @@ import pytest
 
 from tests.mpi import jobs, trainings
 
-
 # Processes, and epochs at most: in 20 of them, 220 steps, rounding has time to grow.
 QUICK, LONG = (2, 8), [pytest.param((n, 40), marks=pytest.mark.slow) for n in (2, 4)]
 
