@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
 
 import pytest
@@ -12,10 +13,14 @@ from tests.backends.at_hand import BACKENDS, require
 
 
 def pytest_configure(config):
-    """Set a compilation cache for JAX, for all processes of this run and for later runs; let SIGINT be heard.
+    """Spare all processes of this run some compiling, and let SIGINT be heard.
 
-    In a background job it is ignored, by the processes that tests start too.
+    Without bytecode on disk, the package would be compiled again in each process that a test starts. What JAX compiled
+    is kept for later runs, and is compiled without the optimizations that take a third of the time. SIGINT is ignored
+    in a background job, by the processes that tests start too.
     """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cache = getattr(config, "cache", None)  # none with "-p no:cacheprovider"
@@ -50,6 +55,24 @@ def backend(request):
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
+
+
+@pytest.fixture
+def compiled_as_for_users(request, monkeypatch):
+    """Let JAX compile with all of its optimizations, for tests of its numbers; those in float64 too do without."""
+    if request.node.callspec.params.get("dtype") == "float64":
+        yield
+        return
+
+    def choose(few):
+        if jax := sys.modules.get("jax"):
+            jax.config.update("jax_disable_most_optimizations", few)
+
+    before = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")  # for a JAX that is not imported yet, and other processes
+    choose(False)
+    yield
+    choose(before not in ("", "0"))
 
 
 @pytest.fixture(scope="session")

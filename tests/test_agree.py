@@ -12,6 +12,7 @@ from portanet.verify.agreement import RUN_TOLERANCE, _difference, agree, run_tra
 from portanet.verify.cases import LAYERS, LOSSES, OPTIMIZERS
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_whole_trainings_agree(backend, dtype):
     expected, got = run_training(get("numpy"), "float64"), run_training(backend, dtype)
     assert len(got["loss"]) == 10

@@ -79,7 +79,7 @@ def test_a_training_that_was_stopped_within_an_epoch(how, backend):
         np.testing.assert_allclose(other.snapshot()["params"][name], array, rtol=rtol, atol=atol)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize("backend", ["numpy", "torch", pytest.param("jax", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("how", MAKE)
 @pytest.mark.parametrize("at", [(2, 3), (1, 1), (2, None)])
 def test_a_copy_within_a_fit(how, at, backend):

@@ -25,8 +25,16 @@ def _compare(got, wanted, exact):
     assert got["norm"] == pytest.approx(wanted["norm"], rel=0.01)
 
 
-@pytest.mark.parametrize("name", [*golden.CASES, "ranks"])
-@pytest.mark.parametrize("library", golden.BACKENDS)
+QUICK = ("scanned", "norm", "fleet")  # on JAX, where compiling is most of the time
+TRAININGS = [
+    pytest.param(library, name, marks=pytest.mark.slow if library == "jax" and name not in QUICK else ())
+    for library in golden.BACKENDS
+    for name in (*golden.CASES, "ranks")
+]
+
+
+@pytest.mark.usefixtures("compiled_as_for_users")
+@pytest.mark.parametrize(("library", "name"), TRAININGS)
 def test_the_numbers_stay(name, library):
     require(library)
     known = json.loads(golden.FILE.read_text())

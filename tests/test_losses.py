@@ -32,6 +32,7 @@ def test_gradients_match_central_differences(case, weighted):
 
 @every_loss
 @on_every_device
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_agrees_with_numpy_in_float64_and_stays_on_its_device(case, backend, dtype):
     """Values, shapes, dtype, device and namespace of one run: on JAX, compiling is most of the time."""
     expected = run_loss(case, get("numpy"), "float64")

@@ -23,6 +23,7 @@ every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZER_CASES)
 
 @every_optimizer
 @on_every_device
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_agrees_with_numpy_in_float64(optimizer, backend, dtype):
     expected = run_optimizer(optimizer, get("numpy"), "float64")
     assert _difference(run_optimizer(optimizer, backend, dtype), expected) <= TOLERANCE[dtype]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import tarfile
@@ -18,6 +19,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    """The wheel, beside the sdist it was built from; ``PORTANET_WHEEL`` names one that has just been built."""
+    if built := os.environ.get("PORTANET_WHEEL"):
+        return Path(built)
     pytest.importorskip("build", reason="the wheel is built by the package build: pip install build")
     folder = tmp_path_factory.mktemp("wheel")
     # By way of the sdist: so both are shown to be whole, and no folder build/ with old files is used.

@@ -93,7 +93,10 @@ from portanet.agree import Agreement
 assert inspect.isfunction(pn.agree) and pn.agree is portanet.agree and Agreement.__name__ == "Agreement"
 import portanet.verify.agreement
 assert pn.agree is portanet.verify.agreement.agree
-assert all(isinstance(one, Agreement) and one.ok for one in pn.agree(["numpy"])[:5])
+model = pn.Trainer([pn.Dense(2)], backend="numpy")
+model.init((3,))
+found = pn.agree(["numpy"], model=model)
+assert len(found) == 2 and all(isinstance(one, Agreement) and one.ok for one in found)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

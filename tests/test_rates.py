@@ -203,7 +203,7 @@ def test_before_an_output_layer_that_the_loss_contains():
             np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-@pytest.mark.parametrize("lr", [0.01, [0.01, 0.02, 0.03]])
+@pytest.mark.parametrize("lr", [pytest.param(0.01, marks=pytest.mark.slow), [0.01, 0.02, 0.03]], ids=str)
 def test_in_a_fleet(backend, lr):
     net = [pn.Dense(6, rate=0), pn.Tanh(), pn.Residual([pn.Dense(6, rate=0.1)]), pn.Dense(3)]
     optimizer = pn.AdamW(lr=0.01, weight_decay=0.1, clip_norm=0.5)

@@ -134,10 +134,15 @@ def run_loss(case: cases.LossCase, backend: Backend, dtype: str, *, host: bool =
     prediction, target, weight = case.arrays()
     with backend.activate(dtype):
         target = backend.asarray(target, None if target.dtype.kind == "i" else dtype)
-        found = {}
+
+        def both(prediction: Array, target: Array, w: Array | None) -> dict[str, Array]:
+            value, cache = case.loss.forward(prediction, target, w)
+            return {"value": value, "gradient": case.loss.backward(cache)}
+
+        compiled, found = backend.compile(both), {}
         for name, w in (("plain", None), ("weighted", backend.asarray(weight, dtype))):
-            value, cache = case.loss.forward(backend.asarray(prediction, dtype), target, w)
-            found.update({f"{name} value": value, f"{name} gradient": case.loss.backward(cache)})
+            pair = compiled(backend.asarray(prediction, dtype), target, w)
+            found.update({f"{name} {part}": array for part, array in pair.items()})
         return _download(found, backend) if host else found
 
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
 import pytest
 
 import portanet
-from portanet.bench.turns import Timings
+from portanet.bench.turns import Timings, measure
 from portanet.bench.workloads import KNOWN, WORKLOADS
 from tests.benchmarks import gpu, page
 
 QUICK = ("--backends", "numpy", "--peers", "limit", "--rounds", "2", "--seconds", "0")
+
+
+_measured = functools.cache(measure)
+
+
+@pytest.fixture(autouse=True)
+def measured_once(monkeypatch):
+    """Time the same workload in the same libraries once for all tests here: each library is a process."""
+
+    def once(workload, peers, rounds, seconds):
+        return _measured(workload, tuple(peers), rounds, seconds)
+
+    monkeypatch.setattr("portanet.bench.turns.measure", once)
 
 
 def test_json(cli):

@@ -48,12 +48,14 @@ def apart(first: Path, second: Path) -> float:
     return found
 
 
-def killed(folder: Path, victim: int, seconds: float, epochs: int, *options: str) -> tuple[int, float, bool, str]:
-    """Kill a rank so many seconds behind the first checkpoint.
+def killed(
+    folder: Path, victim: int, seconds: float, epochs: int, *options: str, ranks: int = 4
+) -> tuple[int, float, bool, str]:
+    """Kill a rank so many seconds after the first checkpoint.
 
     Returns mpiexec's exit code, the seconds until all were gone, whether the run had not ended before, and stderr.
     """
-    job = start(4, *WORDS, "--epochs", epochs, "--out", folder, options=options)
+    job = start(ranks, *WORDS, "--epochs", epochs, "--out", folder, options=options)
     saved = folder / "checkpoint" / "training.safetensors"
     while not saved.exists() and job.poll() is None:
         time.sleep(0.002)

@@ -64,7 +64,7 @@ def test_the_command_line_is_that_of_one_process(tmp_path):
     ("words", "code", "told"),
     [
         (("train", "no-such-data"), 3, "unknown data set"),
-        (("train", "moons", "--epochs", "x"), 2, "--epochs"),
+        pytest.param(("train", "moons", "--epochs", "x"), 2, "--epochs", marks=pytest.mark.slow),  # as the first
         (("cv", "moons"), 2, "portanet cv runs in one process, got 2 by mpiexec"),
         (("train", "moons", "--lr", "1e30", "--optimizer", "sgd", "--activation", "linear"), 5, "diverged"),
     ],
@@ -120,7 +120,7 @@ def test_interrupted_and_resumed_on_another_number(tmp_path):
 
 def test_a_rank_dies(tmp_path):
     """mpiexec ends the others; tests.endurance.ranks kills more, and resumes."""
-    code, took, hit, err = killed(tmp_path / "run", 2, 0.2, 400)
+    code, took, hit, err = killed(tmp_path / "run", 1, 0.2, 400, ranks=2)
     assert hit
     assert code == 9, err
     assert took < 10, err

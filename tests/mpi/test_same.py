@@ -9,28 +9,33 @@ import pytest
 
 from tests.mpi import jobs, trainings
 
+# Processes, and epochs at most: in 20 of them, 220 steps, rounding has time to grow.
+QUICK, LONG = (2, 8), [pytest.param((n, 40), marks=pytest.mark.slow) for n in (2, 4)]
 
-@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
+
+@pytest.fixture(scope="module", params=[QUICK, *LONG], ids=str)
 def by_ranks(request, tmp_path_factory):
-    """What several processes have come to."""
-    file = tmp_path_factory.mktemp("ranks") / f"{request.param}.npz"
-    code, _, err = jobs.run(request.param, "-m", "tests.mpi.trainings", file)
+    """What several processes have come to, and after how many epochs."""
+    ranks, epochs = request.param
+    file = tmp_path_factory.mktemp("ranks") / f"{ranks}.npz"
+    code, _, err = jobs.run(ranks, "-m", "tests.mpi.trainings", file, epochs)
     assert code == 0, err[-3000:]
-    return dict(np.load(file))
+    return epochs, dict(np.load(file))
 
 
-alone = functools.cache(lambda name: trainings.trained(name, None))
+alone = functools.cache(lambda name, epochs: trainings.trained(name, None, epochs))
 
 
 @pytest.mark.parametrize("name", trainings.CASES)
 def test_same_training(by_ranks, name):
     if trainings.missing(name):
         pytest.skip(trainings.missing(name))
-    if f"{name}/history" not in by_ranks:
+    epochs, found_by_ranks = by_ranks
+    if f"{name}/history" not in found_by_ranks:
         pytest.skip("done by two processes alone")
     tolerance = trainings.CASES[name]["tolerance"]
-    for key, expected in alone(name).items():
-        found = by_ranks[f"{name}/{key}"]
+    for key, expected in alone(name, epochs).items():
+        found = found_by_ranks[f"{name}/{key}"]
         assert found.shape == expected.shape, key
         apart = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30)
         assert apart <= tolerance, f"{key}: {apart:.2e}"

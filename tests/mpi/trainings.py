@@ -1,6 +1,6 @@
-"""Trainings of every kind, alone and by several processes: ``mpiexec -n 4 python -m tests.mpi.trainings FILE``.
+"""Trainings of every kind, alone and by several processes: ``mpiexec -n 4 python -m tests.mpi.trainings FILE EPOCHS``.
 
-Rank 0 writes what each has come to.
+Rank 0 writes what each has come to after its epochs, at most EPOCHS.
 """
 
 from __future__ import annotations
@@ -129,13 +129,14 @@ def missing(name: str) -> str:
     return "" if library == "numpy" or importlib.util.find_spec(library) else f"{library} is not installed"
 
 
-def trained(name: str, ranks: Any) -> dict[str, Any]:
-    """Return weights, buffers, the history and an evaluation of a training."""
+def trained(name: str, ranks: Any, epochs: int) -> dict[str, Any]:
+    """Return weights, buffers, the history and an evaluation of a training of at most so many epochs."""
     c = CASES[name]
+    fit = {**c["fit"], "epochs": min(epochs, c["fit"]["epochs"])}
     trainer = pn.Trainer(c["net"], **c["trainer"], ranks=ranks)
     n = len(c["x"])
     held = (c["x"][: n // 3], None if c["y"] is None else c["y"][: n // 3])
-    history = trainer.fit(c["x"], c["y"], **{"validation_data": held, **c["fit"]}, verbose=False)
+    history = trainer.fit(c["x"], c["y"], **{"validation_data": held, **fit}, verbose=False)
     rows = [[value for key, value in row.items() if key != "seconds"] for row in history]
     measured = trainer.evaluate(*held).values()
     few = trainer.evaluate(X[:3], Y[:3]) if name == "sgd" else {}
@@ -144,12 +145,12 @@ def trained(name: str, ranks: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    file = sys.argv[1]
+    file, epochs = sys.argv[1], int(sys.argv[2])
     found: dict[str, Any] = {}
     for name in CASES:
         if not missing(name) and (name in FEW or pn.Ranks().size == 2):
             ranks = pn.Ranks(**CASES[name]["ranks"])
-            result = trained(name, ranks)
+            result = trained(name, ranks, epochs)
             everybody = ranks.gather([value.tobytes() for key, value in result.items() if key != "history"])
             assert all(each == everybody[0] for each in everybody), f"{name}: the ranks have come to different weights"
             found |= {f"{name}/{key}": value for key, value in result.items()}

@@ -20,7 +20,7 @@ from tests.backends.at_hand import require
 @parametrize_with_checks(
     [
         *(MLPClassifier(max_iter=50), MLPRegressor(max_iter=50), CNNClassifier((4,), max_iter=50)),
-        *(TabularClassifier(epochs=12), TabularRegressor(epochs=40)),
+        *(TabularClassifier(hidden_layer_sizes=32, epochs=12), TabularRegressor(hidden_layer_sizes=32, epochs=40)),
     ]
 )
 def test_estimator(estimator, check):

@@ -27,7 +27,10 @@ def one_thread():
         yield
 
 
-@pytest.fixture(scope="module", params=[CLASSIFIER, REGRESSOR], ids=["classifier", "regressor"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(CLASSIFIER, id="classifier"), pytest.param(REGRESSOR, id="regressor", marks=pytest.mark.slow)],
+)
 def serial(request):
     return GridSearchCV(request.param, GRID, cv=3).fit(X, Y)
 
