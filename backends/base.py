@@ -79,6 +79,20 @@ class Backend:
                 x = self._put(x)
                 return x if dtype in {None, dtype_name(x)} else self.xp.astype(x, getattr(self.xp, dtype))
 
+    def copied(self, x: Array, dtype: str) -> Array:
+        """Return a copy of `x`, an array of any of the libraries, on this backend's device, as `dtype`.
+
+        Raises
+        ------
+        ConfigError, DataError, OutOfMemoryError
+            As :meth:`asarray` does.
+        """
+        return self.xp.asarray(self.asarray(x, dtype), copy=True)
+
+    def count(self, n: int) -> Any:
+        """Return a whole number as a compiled function takes and returns it: on most backends as it is."""
+        return n
+
     def to_numpy(self, x: Array) -> HostArray:
         """Return `x` as a NumPy array on the host; waits for the device.
 

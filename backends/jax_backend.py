@@ -43,6 +43,15 @@ class JaxBackend(Backend):
         # device_put would wrap the same buffer in a new array; traced arrays have no device yet.
         return x if getattr(x, "device", None) == self.device else jax.device_put(x, self.device)
 
+    def copied(self, x: Array, dtype: str) -> Array:
+        """Return a copy of `x` on this device; ``xp.asarray(x, copy=True)`` would compile a program for its shape."""
+        with self.activate(dtype):
+            return jax.device_put(self.asarray(x, dtype), self.device, may_alias=False)
+
+    def count(self, n: int) -> Any:
+        """Return an array on this device: for a Python number a function would be compiled once more."""
+        return jax.device_put(np.int32(n), self.device)
+
     @contextlib.contextmanager
     def _scope(self, dtype: str) -> Iterator[None]:
         if lost_threads("jax"):

@@ -49,7 +49,12 @@ def ones(rng: np.random.Generator, shape: Shape) -> HostArray:
 
 def constant(rng: np.random.Generator, shape: Shape, value: float = 0.0) -> HostArray:
     """`value` everywhere."""
-    return np.broadcast_to(value, shape) if isinstance(rng, ShapesOnly) else np.full(shape, value)
+    return _everywhere(value, tuple(shape)) if isinstance(rng, ShapesOnly) else np.full(shape, value)
+
+
+@functools.lru_cache(maxsize=256)  # the memory that a prediction takes is estimated from the shapes of all layers
+def _everywhere(value: float, shape: Shape) -> HostArray:
+    return np.broadcast_to(value, shape)  # read-only, and takes no memory
 
 
 def uniform(rng: np.random.Generator, shape: Shape, low: float = 0.0, high: float = 1.0) -> HostArray:

@@ -83,13 +83,13 @@ def test_padding_and_dilation_that_no_window_needs():
 def test_a_prediction_of_large_samples_takes_few_at_a_time(wide, monkeypatch):
     trainer, _ = wide
     rows = []
-    forward = trainer.engine.outputs
+    forward = trainer.engine.linked
 
     def watched(params, x):
         rows.append(len(x))
         return forward(params, x)
 
-    monkeypatch.setattr(trainer.engine, "outputs", watched)
+    monkeypatch.setattr(trainer.engine, "linked", watched)
     trainer.predict(np.ones((3, 2)))
     assert rows == [1, 1, 1]
 

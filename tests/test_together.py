@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -75,18 +78,26 @@ def test_rows_that_are_joined():
     backend = require("numpy")
     x = np.arange(50.0)[:, None]
     batches = Batches(backend, x, np.arange(50), None, 4)
-    parts = list(batches.epoch(0, 0, together=5))
-    assert [isinstance(part, IndexBlock) for part in parts] == [True, True, False, False, False]
-    assert parts[0].index.shape == (5, 4)
-    assert parts[0].sizes == [4.0] * 5
-    assert [part.size for part in parts[2:]] == [4, 4, 2]
-    order = [i for part in parts for i in (part.index.ravel() if isinstance(part, IndexBlock) else part.y)]
-    assert order == [i for batch in batches.epoch(0, 0) for i in batch.y]
-    ordered = list(batches.epoch(0, 0, shuffle=False, together=5))
-    assert [isinstance(part, IndexBlock) for part in ordered] == [True, True, False, False, False]
-    assert [i for part in ordered for i in (part.index.ravel() if isinstance(part, IndexBlock) else part.y)] == list(
-        range(50)
-    )
+    for shuffle in (True, False):
+        parts = list(batches.epoch(0, 0, shuffle=shuffle, together=5))
+        assert [(type(part), part.index.shape) for part in parts] == [
+            (IndexBlock, shape) for shape in ((5, 4), (5, 4), (2, 4), (1, 2))
+        ]
+        assert [part.sizes for part in parts] == [[4.0] * 5, [4.0] * 5, [4.0] * 2, [2.0]]
+        order = [i for part in parts for i in part.index.ravel()]
+        assert order == [i for batch in batches.epoch(0, 0, shuffle=shuffle) for i in batch.y]
+    assert order == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("skip", "shapes"), [(5, [(5, 4), (2, 4), (1, 2)]), (7, [(3, 4), (2, 4), (1, 2)]), (12, [(1, 2)])]
+)
+def test_blocks_of_an_epoch_that_is_entered_later(skip, shapes):
+    """They end where they would: what was compiled for the first epochs is used again."""
+    batches = Batches(require("numpy"), np.arange(50.0)[:, None], np.arange(50), None, 4)
+    parts = list(batches.epoch(0, 0, together=5, skip=skip))
+    assert [part.index.shape for part in parts] == shapes
+    assert [i for part in parts for i in part.index.ravel()] == [i for b in batches.epoch(0, 0, skip=skip) for i in b.y]
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -112,3 +123,35 @@ def test_a_stop_is_heard_between_the_calls():
     trainer.fit(x, np.arange(100) % 2, epochs=5, batch_size=2, callbacks=[stop], verbose=False)
     assert stop.last == TOGETHER
     assert trainer.history.stopped == "enough"
+
+
+PROGRAMS = """
+import logging, sys
+import jax
+jax.config.update("jax_log_compiles", True)
+found = []
+noted = logging.Handler()
+noted.emit = lambda record: found.append(record.getMessage())
+logging.getLogger("jax").addHandler(noted)
+logging.getLogger("jax").propagate = False
+from portanet.cli.main import run
+epochs, place, *options = sys.argv[1:]
+sys.argv = ["portanet", "train", "digits", "--backend", "jax", "--layers", "20", "--epochs", epochs, "--out", place]
+sys.argv += options
+try:
+    run()
+finally:
+    print(sum(line.startswith("Compiling ") for line in found))
+"""
+
+
+@pytest.mark.parametrize(
+    ("epochs", "options", "most"),
+    [(1, ["--quiet"], 5), (3, ["--optimizer", "adam", "--l2", "0.01", "--val-fraction", "0.1"], 7)],
+)
+def test_a_training_compiles_few_programs(epochs, options, most, tmp_path):
+    """The probe's product, a block of whole batches, the last batch, the check for NaN, and an evaluation."""
+    require("jax")
+    words = [sys.executable, "-c", PROGRAMS, str(epochs), str(tmp_path / "run"), *options]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert 1 <= int(done.stdout.splitlines()[-1]) <= most

@@ -13,11 +13,12 @@ from portanet.data.batching.batches import Batch, Batches, IndexBlock
 from portanet.engine.meter import Meter
 from portanet.engine.outputs import without_output
 from portanet.engine.state import TrainState
-from portanet.engine.step import Step, as_float, drawn, total
+from portanet.engine.step import Step, as_float, drawn, penalty, total
 from portanet.layers import Layer
 from portanet.layers.tree import output_shapes, with_shapes
 from portanet.losses import Loss
-from portanet.metrics import Metric, ScikitMetric
+from portanet.losses.places import folded
+from portanet.metrics import Metric, ScikitMetric, measure
 from portanet.optimizers import Optimizer
 from portanet.typing import Array, Params, Shape
 
@@ -88,9 +89,9 @@ class Engine:
         From the shape of a sample to the least number of samples that a batch must have to be trained on.
     numbers : callable
         From the shape of a sample to the :class:`Numbers` that a forward pass makes of it.
-    outputs : callable
-        The compiled forward pass, from parameters, buffers and samples to raw outputs; engines of one network may
-        share it.
+    outputs, linked, measured : callable
+        The compiled forward pass, from parameters, buffers and samples to raw outputs, to outputs on the target's
+        scale, and (with targets and weights) to raw outputs, loss and metrics; engines of one network may share them.
     """
 
     def __init__(self, program: Program, backend: Backend) -> None:
@@ -104,13 +105,22 @@ class Engine:
         self.compiled = backend.compile(self.function, donate=(0, 2))  # parameters and the optimizer's state
         self._scan = backend.scan(drawn(self.function))
         self._total = backend.compile(total)
+        self._penalty = backend.compile(functools.partial(penalty, l1=p.l1, l2=p.l2))
         self.least_batch = functools.cache(p.net.least_batch)
         self.numbers = functools.cache(functools.partial(numbers_of, body))
 
         def outputs(everything: Params, x: Array) -> Array:
             return body.forward(everything, as_float(x, p.dtype))[0]
 
-        self.outputs = backend.compile(outputs)
+        def linked(everything: Params, x: Array) -> Array:
+            return p.loss.link(outputs(everything, x))
+
+        def measured(everything: Params, x: Array, y: Array, weight: Array | None) -> tuple[Any, ...]:
+            prediction = outputs(everything, x)
+            rows = folded(prediction, y, weight)
+            return prediction, p.loss.forward(*rows)[0], measure(metrics, p.loss, *rows)
+
+        self.outputs, self.linked, self.measured = map(backend.compile, (outputs, linked, measured))
 
     @property
     def scans(self) -> bool:
@@ -123,8 +133,8 @@ class Engine:
 
     def state(self, params: Params, buffers: Params) -> TrainState:
         """Return the state in which a training from these host arrays begins; they are copied."""
-        state = TrainState(params, buffers, {}, self.meter()).to_device(self.backend, self.program.dtype)
-        return state.stepped(state.params, state.buffers, self.program.optimizer.init(state.params), 0)
+        opt_state = self.program.optimizer.init(params)  # made on the host: no program to compile for each shape
+        return TrainState(params, buffers, opt_state, self.meter()).to_device(self.backend, self.program.dtype)
 
     def step(self, state: TrainState, batch: Batch, counters: dict[str, Any]) -> TrainState:
         """Return the state after a step on `batch`; the arrays of the state before it are donated.
@@ -147,16 +157,29 @@ class Engine:
         assert self._scan is not None
         asarray = self.backend.asarray
         steps = asarray(list(range(state.step, state.step + len(rates))), "int32")
-        items = (block.index, asarray(list(rates), self.program.dtype), steps)
+        items = (asarray(block.index), asarray(list(rates), self.program.dtype), steps)
         carry = (state.params, state.buffers, state.opt_state)
         carry, measured = self._scan(carry, (data.x, data.y, data.weight, seed), items)
         state.meter.add_many(block.sizes, measured, len(block.sizes))
         params, buffers, opt_state = carry
         return state.stepped(params, buffers, opt_state, len(rates))
 
-    def forward(self, state: TrainState, x: Array) -> Array:
-        """Return the raw outputs (what the loss takes) for samples on the device."""
-        return self.outputs({**state.params, **state.buffers}, x)
+    def forward(self, state: TrainState, x: Array, *, raw: bool = True) -> Array:
+        """Return the outputs for samples on the device: as the loss takes them (raw), or on the target's scale."""
+        return (self.outputs if raw else self.linked)({**state.params, **state.buffers}, x)
+
+    def measure(self, state: TrainState, batch: Batch) -> tuple[Array, Array, tuple[Array, ...]]:
+        """Return the raw outputs for a batch, the loss without penalties, and the metrics' numbers, on the device."""
+        prediction, loss, measured = self.measured({**state.params, **state.buffers}, batch.x, batch.y, batch.weight)
+        return prediction, loss, measured
+
+    def penalty(self, state: TrainState) -> float:
+        """Return l1 Σ|W| + l2/2 Σ W²; waits for the device if there is a penalty."""
+        return float(self._penalty(state.params)) if self.program.l1 or self.program.l2 else 0.0
+
+    def infer_by(self, other: Engine) -> None:
+        """Predict and evaluate by the compiled functions of an engine of the same network, loss and metrics."""
+        self.outputs, self.linked, self.measured = other.outputs, other.linked, other.measured
 
     def all_finite(self, state: TrainState) -> bool:
         """Return whether no weight is inf or NaN; waits for the device."""

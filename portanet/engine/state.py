@@ -85,13 +85,14 @@ class TrainState(NamedTuple):
 
     def to_device(self, backend: Backend, dtype: str) -> TrainState:
         """Return a copy in arrays of `backend`; those of the state may be the caller's own."""
-        return self.map(copier(backend, dtype))._replace(meter=self.meter.copy())
+        found = self.map(copier(backend, dtype))
+        opt_state = {slot: backend.count(own) if slot == "t" else own for slot, own in found.opt_state.items()}
+        return found._replace(opt_state=opt_state, meter=self.meter.copy())
 
 
 def copier(backend: Backend, dtype: str) -> Callable[[Any], Any]:
     """Return what copies an array of whatever library to one of `backend`."""
-    asarray, xp = backend.asarray, backend.xp
-    return lambda a: xp.asarray(asarray(a, dtype), copy=True)
+    return lambda a: backend.copied(a, dtype)
 
 
 def map_slots(opt_state: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class Fleet:
         ]
         check_alike([member.net for member in self.members])
         for member in self.members[1:]:
-            member.engine.outputs = self.members[0].engine.outputs  # compiled once
+            member.engine.infer_by(self.members[0].engine)  # compiled once
 
     def __len__(self) -> int:
         return len(self.members)

@@ -103,6 +103,8 @@ def targets(x: Samples, y: Any, *, numeric: bool) -> Any:
         message = "This MLP estimator requires y to be passed, but the target y is None."
         raise ValueError(message)
     dtype = "numeric" if numeric else None
+    if type(y) is np.ndarray and y.dtype.kind in "iu" and y.shape == (x.shape[0],) and y.size:
+        return y  # what follows would let it pass unchanged
     y = check_array(host(y), accept_sparse="csr", ensure_2d=False, dtype=dtype, input_name="y", allow_nd=False)
     if numeric and getattr(y, "dtype", np.dtype(float)).kind == "O":
         y = y.astype(np.float64)

@@ -83,7 +83,7 @@ def auto_batch_size(trainer: Any, n: int) -> int:
 
 def rows_at_a_time(model: Any, n: int, most: int) -> int:
     """Return how many of `n` samples are to be predicted at a time, at most `most`, so that they fit."""
-    if model.input_shape is None:
+    if model.input_shape is None or n == 1:  # a single row cannot be parted, and estimates take as long as it does
         return min(n, most)
     need = of_a_prediction(model)
     if need.of(min(n, most)) <= LARGE // 2:

@@ -14,7 +14,7 @@ from portanet.engine.penalties import penalty
 from portanet.engine.state import TrainState
 from portanet.engine.strategy import Strategy
 from portanet.losses.places import folded, per_place
-from portanet.metrics import ScikitMetric, measure
+from portanet.metrics import ScikitMetric
 from portanet.training.batch_size import by_fewer
 from portanet.typing import Array
 
@@ -38,18 +38,19 @@ def _measured(engine: Engine, state: TrainState, batches: Batches, strategy: Str
     whole = [m for m in p.metrics if isinstance(m, ScikitMetric)]
     outputs, targets, places = [], [], tuple[int, ...]()
     for batch in batches.in_order():
-        prediction = engine.forward(state, batch.x)
-        places, rows = tuple(prediction.shape[1:-1]), folded(prediction, batch.y, batch.weight)
-        meter.add(batch.size, loss.forward(*rows)[0], measure(meter.metrics, loss, *rows))
+        prediction, value, measured = engine.measure(state, batch)
+        meter.add(batch.size, value, measured)
         if whole:
-            outputs.append(backend.to_numpy(rows[0]))
-            targets.append(backend.to_numpy(rows[1]))
+            places = tuple(prediction.shape[1:-1])
+            output, target, _ = folded(backend.to_numpy(prediction), backend.to_numpy(batch.y), None)
+            outputs.append(output)
+            targets.append(target)
     weight = batches.host_weight
     if strategy.size > 1:
         meter, outputs, targets, weight = _gathered(strategy, meter, outputs, targets, weight)
     row = meter.result()
     share = 1.0 / max(sum(meter.sizes), 1e-30) if p.penalty_per_sample else 1.0
-    row["loss"] += share * float(penalty(state.params, p.l1, p.l2))
+    row["loss"] += share * engine.penalty(state)
     if whole:
         xp = backends.get("numpy").xp
         output, target = xp.concat(outputs), xp.concat(targets)
@@ -80,12 +81,11 @@ def predicted(engine: Engine, state: TrainState, x: Array, rows: int, *, raw: bo
     """Return the outputs for checked samples, at most `rows` at a time."""
 
     def run(rows: int) -> Array:
-        backend, loss = engine.backend, engine.program.loss
+        backend = engine.backend
         with backend.activate(engine.program.dtype):
             found = []
             for part in chunks(x, rows):
-                output = engine.forward(state, backend.asarray(part))
-                output = output if raw else loss.link(output)
+                output = engine.forward(state, backend.asarray(part), raw=raw)
                 found.append(backend.to_numpy(output) if to_numpy else output)
             if len(found) == 1:
                 return found[0]

@@ -1,4 +1,5 @@
-"""What surrounds the steps: fit beside its bare steps, predictions of a single row, and the peak memory of a process.
+"""What surrounds the steps: fit and train_batch beside bare steps, a small fit of the estimator beside scikit-learn's,
+predictions of a single row, the first of them beside the next, and the peak memory of a process.
 
 usage: env -u OPENBLAS_CORETYPE python -m tests.benchmarks.overheads [--rounds 9]
 
@@ -15,7 +16,11 @@ import statistics
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 import portanet as pn
 from portanet.backends import get, keep_memory
@@ -99,6 +104,74 @@ def predictions(rounds: int) -> None:
         print(f"one row of 784-500-150-10 predicted by {name:13} {1e6 * statistics.median(seconds) / 300:6.0f} µs")
 
 
+def online(rounds: int, repeats: int = 500) -> None:
+    """Print what train_batch takes beside the bare step."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 20)).astype("float32"), rng.integers(0, 3, 32)
+    trainer = pn.Trainer([pn.Dense(16), pn.ReLU(), pn.Dense(3)], optimizer=pn.SGD(lr=0.01), backend="numpy")
+    trainer.train_batch(x, y)
+    step, indices, counters = trainer.engine.compiled, y.astype("int32"), {"lr": 0.01, "seed": 0, "step": 0}
+
+    def bare() -> None:
+        state = trainer.params, trainer.buffers, trainer.opt_state
+        with get("numpy").activate():
+            for _ in range(repeats):
+                *state, _, _ = step(*state, x, indices, None, counters)
+        trainer.params, trainer.buffers, trainer.opt_state = state
+
+    def batches() -> None:
+        for _ in range(repeats):
+            trainer.train_batch(x, y)
+
+    more = statistics.median(1e6 * (a - b) / repeats for a, b in zip(*turns(rounds, batches, bare), strict=True))
+    print(f"train_batch beside the bare step {more:6.1f} µs more")
+
+
+def first_predictions(rounds: int) -> None:
+    """Print the time of a network's first prediction over that of its second, for one row."""
+    x = np.random.default_rng(0).normal(size=(1, 784)).astype("float32")
+    net = [pn.Dense(500), pn.ReLU(), pn.Dense(150), pn.ReLU(), pn.Dense(10)]
+    ratios = []
+    for i in range(3 * rounds + 1):
+        trainer = pn.Trainer(net, backend="numpy")
+        trainer.fit(np.repeat(x, 64, axis=0), np.arange(64) % 10, epochs=1, verbose=False)
+        first, second = (timed(lambda trainer=trainer: trainer.predict(x)) for _ in range(2))
+        if i:
+            ratios.append(first / second)
+    print(f"the first prediction of one row takes {statistics.median(ratios):5.2f} of the second")
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def small_fits(rounds: int) -> None:
+    """Print what the estimator's fit of an epoch to 100 rows takes of scikit-learn's."""
+    from sklearn import neural_network
+    from sklearn.exceptions import ConvergenceWarning
+
+    from portanet.sklearn import MLPClassifier
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(100, 20)), rng.integers(0, 3, 100)
+
+    def by(kind: Any) -> Callable[[], None]:
+        def fits() -> None:
+            for _ in range(20):
+                kind(max_iter=1, random_state=0).fit(x, y)
+
+        return fits
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ours, other = turns(rounds, by(MLPClassifier), by(neural_network.MLPClassifier))
+    ratio = statistics.median(a / b for a, b in zip(ours, other, strict=True))
+    print(f"fit of an epoch to 100 rows: {ratio:5.2f} of scikit-learn's time")
+
+
 HERE = """
 import portanet as pn
 net = [pn.Rescale(1 / 255), pn.Dense(500), pn.ReLU(), pn.Dense(150), pn.ReLU(), pn.Dense(10)]
@@ -138,7 +211,11 @@ def main() -> None:
     keep_memory()
     for name in ("mnist", "online"):
         fit_beside_steps(name, args.rounds)
+    online(args.rounds)
+    first_predictions(args.rounds)
     predictions(args.rounds)
+    if importlib.util.find_spec("sklearn"):
+        small_fits(args.rounds)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ pytest.importorskip("sklearn", reason='scikit-learn is not installed: pip instal
 
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import LabelBinarizer, scale
 
 from portanet import backends
 from portanet.backends.host import to_host
 from portanet.sklearn import MLPClassifier, MLPRegressor
+from portanet.sklearn.labels import Labels
 from tests.backends.at_hand import require
 from tests.small import blobs
 
@@ -160,3 +161,14 @@ def test_sparse_labels_of_several_classes_are_split_off_too():
     several = (X[:, :3] > 0).astype(int)
     found, wanted = (classifier(early_stopping=True).fit(X, y) for y in (sparse.csr_matrix(several), several))
     np.testing.assert_array_equal(found.predict_proba(X), wanted.predict_proba(X))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint16"])
+@pytest.mark.parametrize("classes", [1, 2, 3, 30])
+def test_whole_numbers_as_labels_are_what_scikit_learn_makes_of_them(classes, dtype):
+    """They take a short way past its checks."""
+    y = (7 * np.arange(40) % classes + 3).astype(dtype)
+    expected, labels = LabelBinarizer().fit(y), Labels(y)
+    np.testing.assert_array_equal(labels.classes, expected.classes_)
+    assert labels.classes.dtype == expected.classes_.dtype
+    assert labels.kind == expected.y_type_

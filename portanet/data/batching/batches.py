@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
 from portanet.backends import Backend
+from portanet.backends.namespace import namespace
 from portanet.data.batching.sparse import SparseRows
 from portanet.errors import ConfigError
 from portanet.random import generator
@@ -33,9 +35,9 @@ class Batch(NamedTuple):
 
 
 class IndexBlock(NamedTuple):
-    """The rows of several batches of resident samples, (batches, batch_size), and the batches' sizes."""
+    """The rows of several batches of resident samples, (batches, batch_size) on the host, and the batches' sizes."""
 
-    index: Array
+    index: np.ndarray[Any, Any]
     sizes: list[float]
 
 
@@ -90,8 +92,9 @@ class Batches:
     ) -> Iterator[Batch | IndexBlock]:
         """Yield the batches of an epoch but the first `skip`.
 
-        Their order depends on `seed` and `epoch` alone, unless `shuffle` draws it. Of samples that are resident, every
-        `together` whole batches come as their :class:`IndexBlock`; a full batch always comes as it lies.
+        Their order depends on `seed` and `epoch` alone, unless `shuffle` draws it. If `together` is more than 1,
+        samples that are resident come as an :class:`IndexBlock` for each `together` batches of one size, or fewer at
+        the end; a full batch always comes as it lies.
         """
         one_by_one = together == 1 or not self.resident
         if self.batch_size >= self.n:  # the order of a full batch changes nothing
@@ -100,28 +103,17 @@ class Batches:
             yield from self.in_order(skip)
             return
         order = self.order(seed, epoch, shuffle)
-        xp = self.backend.xp
-        rows = self.backend.asarray(order)
         spans = list(self._spans(order))
-        # Counted from the epoch's begin, also if it is entered later: compiled steps then are the same ones.
-        whole = self.n // self.batch_size - (len(spans) * self.batch_size < self.n)  # one that is larger is not whole
-        joined = 0 if one_by_one else whole // together * together
-        while skip < len(spans):
-            if skip % together == 0 and skip < joined:
-                part = spans[skip : skip + together]
-                index = xp.reshape(rows[part[0][0] : part[-1][1]], (together, self.batch_size))
-                yield IndexBlock(index, [size for _, _, size in part])
-                skip += together
-                continue
-            start, stop, size = spans[skip]
-            index = rows[start:stop]
-            weight = None if self.weight is None else xp.take(self.weight, index, axis=0)
-            if self.resident:
-                yield Batch(xp.take(self.x, index, axis=0), xp.take(self.y, index, axis=0), weight, size)
-            else:
+        if not one_by_one:
+            yield from _blocks(order, spans, together, skip)
+            return
+        rows, gather = self.backend.asarray(order), self.backend.compile(_gathered)
+        there = (self.x, self.y, self.weight) if self.resident else (None, None, self.weight)
+        for start, stop, size in spans[skip:]:
+            x, y, weight = gather(*there, rows[start:stop])
+            if not self.resident:
                 x, y = (self.backend.asarray(a[order[start:stop]]) for a in (self.x, self.y))
-                yield Batch(x, y, weight, size)
-            skip += 1
+            yield Batch(x, y, weight, size)
 
     def order(self, seed: int, epoch: int, shuffle: bool | Order) -> np.ndarray[Any, Any]:
         """Return the rows' numbers in the order of this epoch, (n,), as int32: the widest that all libraries have."""
@@ -162,6 +154,28 @@ class Batches:
             weight = weight if order is None else weight[order]
             sizes = np.add.reduceat(weight, list(starts), dtype="float64").tolist()
         yield from zip(starts, stops, sizes, strict=True)
+
+
+def _gathered(x: Array, y: Array, weight: Array | None, rows: Array) -> tuple[Array | None, ...]:
+    """Return these rows of each array on the device; None for an array that is None."""
+    return tuple(None if a is None else namespace(a).take(a, rows, axis=0) for a in (x, y, weight))
+
+
+def _blocks(
+    order: np.ndarray[Any, Any], spans: list[tuple[int, int, float]], together: int, skip: int
+) -> Iterator[IndexBlock]:
+    """Yield the batches after the first `skip` in blocks of one batch size.
+
+    A compiler makes a program for each shape, so there are few shapes: blocks are counted from the begin of the epoch,
+    also if it is entered later, and only a block's end differs.
+    """
+    while skip < len(spans):
+        part = spans[skip : skip - skip % together + together]
+        length = part[0][1] - part[0][0]
+        part = list(itertools.takewhile(lambda span: span[1] - span[0] == length, part))  # noqa: B023  # called at once
+        index = order[part[0][0] : part[-1][1]].reshape(len(part), length)
+        yield IndexBlock(index, [size for _, _, size in part])
+        skip += len(part)
 
 
 def hashed(arrays: Iterable[np.ndarray[Any, Any]], start: str = "") -> str:
