@@ -11,6 +11,9 @@ from portanet.errors import ConfigError
 
 logger = logging.getLogger("portanet")
 
+WORTH_A_LINE = 100_000_000
+"""Bytes from which on it is logged that data are read into memory; whoever trains on less did not wonder."""
+
 
 def streams(path: Path, in_memory: Callable[[Path], int] | None, wanted: bool | None) -> bool:
     """Return whether the samples at a path shall stay on disk: as `wanted`, or by their size; log which and why.
@@ -34,9 +37,9 @@ def streams(path: Path, in_memory: Callable[[Path], int] | None, wanted: bool | 
         return False
     free, need = memory[0], in_memory(path)
     fits, sizes = need <= free // 2, (need / 1e6, free / 1e6)
-    if fits:
+    if fits and need >= WORTH_A_LINE:
         logger.info("%s: read into memory, since %.1f MB are at most half of the %.1f MB that are free", path, *sizes)
-    else:
+    if not fits:
         words = "%s: read from disk as it is needed, since %.1f MB are more than half of the %.1f MB that are free"
         logger.info(words, path, *sizes)
     return not fits

@@ -52,6 +52,8 @@ def test_the_same_numbers_from_disk(pair):
 
 
 def test_which_way_and_why(pair, monkeypatch):
+    assert "read into memory" not in pair("train", "X.npy", *QUICK, "--out", "small").err
+    monkeypatch.setattr(sizes, "WORTH_A_LINE", 0)
     done = pair("train", "X.npy", *QUICK, "--out", "a")
     assert "X.npy: read into memory, since 0.0 MB are at most half of" in done.err
     monkeypatch.setattr(sizes, "host_memory", lambda: (20_000, 40_000))
