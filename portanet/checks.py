@@ -21,7 +21,7 @@ import functools
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Rational, Real
 from pathlib import Path
@@ -167,6 +167,14 @@ def name(value: Any) -> str:
     if not isinstance(value, str) or not value or not is_safe(value):
         raise ConfigError(expected)
     return value
+
+
+def check_names(what: str, names: Iterable[str]) -> None:
+    """Raise ConfigError if one of the names is not safe to print, to store and to put into a script."""
+    for own in names:
+        if not is_safe(own):
+            message = f"{what}: expected names without control characters, in characters that exist, got {own!a:.60}"
+            raise ConfigError(message + "; rename it")
 
 
 COUNT = Number(1, LARGEST_INDEX, whole=True)

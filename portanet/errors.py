@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
+from portanet.names import escaped, listed
+
 __all__ = [
     "BackendError",
     "CheckError",
@@ -24,9 +26,15 @@ __all__ = [
 
 
 class PortanetError(Exception):
-    """Base of all of portanet's errors."""
+    """Base of all of portanet's errors.
+
+    As text it is one line: control characters, as in a name that a file holds, are written out.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return escaped(super().__str__())
 
 
 class ConfigError(PortanetError, ValueError):
@@ -82,9 +90,12 @@ class OutOfMemoryError(PortanetError, MemoryError):
 
 
 class CheckError(PortanetError, AssertionError):
-    """A gradient check, an agreement or a benchmark beyond its tolerance (exit code 7)."""
+    """A gradient check, an agreement or a benchmark beyond its tolerance (exit code 7); a line for each."""
 
     exit_code = 7
+
+    def __str__(self) -> str:
+        return "\n".join(map(escaped, AssertionError.__str__(self).split("\n")))
 
 
 def need(module: str, extra: str, what: str, *, exit_code: int = 2) -> Any:
@@ -158,6 +169,7 @@ class Gathered:
 
 
 _KNOWN = " (known: "
+_MOST = 100  # names that a message lists: there are some 60 layers, and a table may have any number of columns
 
 
 def unknown(kind: str, name: object, known: Iterable[str], near: str = "") -> str:
@@ -169,4 +181,4 @@ def unknown(kind: str, name: object, known: Iterable[str], near: str = "") -> st
     folded = {other.casefold(): other for other in names}
     alike = [near] if near else difflib.get_close_matches(str(name)[:60].casefold(), folded, n=1, cutoff=0.5)
     hint = f"; did you mean {folded.get(alike[0], alike[0])!r}?" if alike else ""
-    return f"unknown {kind} {name!r:.60}{hint}{_KNOWN}{', '.join(names)})"
+    return f"unknown {kind} {name!r:.60}{hint}{_KNOWN}{listed(names, _MOST)})"

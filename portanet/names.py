@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable
-
-from portanet.errors import ConfigError
+from collections.abc import Sequence
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters (with newlines and escapes of a terminal), marks that turn the direction of text round, and halves
@@ -27,9 +26,21 @@ def escaped_json(text: str) -> str:
     return _UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
-def check_names(what: str, names: Iterable[str]) -> None:
-    """Raise ConfigError if one of the names is not safe."""
-    for name in names:
-        if not is_safe(name):
-            message = f"{what}: expected names without control characters, in characters that exist, got {name!a:.60}"
-            raise ConfigError(message + "; rename it")
+def listed(names: Sequence[object], most: int = 12, separator: str = ", ") -> str:
+    """Return names for a message: each in one line and of 60 characters at most, and no more than `most` of them."""
+    shown = separator.join(escaped(str(name)) if len(str(name)) <= 60 else _cut(str(name)) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _cut(name: str) -> str:
+    return f"{escaped(name[:57])}..."
+
+
+def _escape_record(record: logging.LogRecord) -> bool:
+    """Write out what is not safe in a message of the library's: a program's handler may print it on a terminal."""
+    if not is_safe(text := record.getMessage()):
+        record.msg, record.args = escaped(text), ()
+    return True
+
+
+logging.getLogger("portanet").addFilter(_escape_record)

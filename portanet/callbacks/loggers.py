@@ -18,6 +18,7 @@ from portanet.callbacks.base import Callback, TrainerView
 from portanet.checks import check_path
 from portanet.errors import ConfigError
 from portanet.files.atomic import append
+from portanet.names import listed
 
 __all__ = ["CSVLogger", "JSONLLogger"]
 
@@ -80,7 +81,7 @@ class CSVLogger(_Logger):
         if not header:
             writer.writerow(row)
         elif header != list(row):
-            message = f"CSVLogger: {self.path} has the columns {', '.join(header)}, got a row of {', '.join(row)}"
+            message = f"CSVLogger: {self.path} has the columns {listed(header)}, got a row of {listed(list(row))}"
             raise ConfigError(message + "; give this training a file of its own")
         writer.writerow(row.values())
         append(self.path, lines.getvalue())

@@ -21,6 +21,7 @@ from portanet.typing import Params
 
 __all__ = ["Comparison", "Record", "compare"]
 
+_MOST = 40  # differences of the environments that are shown
 _LARGEST = 16 << 20  # bytes of a file of plain values
 _PASSING = ("started", "command", "resumed", "data", "seed")
 """What an environment holds that is no cause of other numbers."""
@@ -118,7 +119,9 @@ def compare(before: Record, now: Record, epochs: int) -> Comparison:
         same += f" (a later command trained {later} more, which are not compared)"
     else:
         same += " (it was stopped there; its weights are not compared)"
-    return Comparison(next(different, ""), same, tuple(_of_environments(before.environment, now.environment)))
+    return Comparison(
+        next(different, ""), same, tuple(itertools.islice(_of_environments(before.environment, now.environment), _MOST))
+    )
 
 
 def _of_rows(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Iterator[str]:
@@ -128,16 +131,16 @@ def _of_rows(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Iterato
             return
         for name in {**was, **found}:
             if name != "seconds" and was.get(name) != found.get(name):
-                yield f"epoch {i}: {name} {_both(was.get(name), found.get(name))}"
+                yield f"epoch {i}: {name:.60} {_both(was.get(name), found.get(name))}"
 
 
 def _of_tests(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     was, found = (own.get("metrics") or {} for own in (before, now))
     for name in {**was, **found}:
         if was.get(name) != found.get(name):
-            yield f"at the end: {name} {_both(was.get(name), found.get(name))}"
+            yield f"at the end: {name:.60} {_both(was.get(name), found.get(name))}"
     if before.get("stopped") != now.get("stopped"):
-        yield f"it ended by {before.get('stopped')}, its repetition by {now.get('stopped')}"
+        yield f"it ended by {before.get('stopped')!s:.60}, its repetition by {now.get('stopped')}"
 
 
 def _of_weights(before: Record, now: Record, file: str) -> Iterator[str]:
@@ -151,7 +154,7 @@ def _of_weights(before: Record, now: Record, file: str) -> Iterator[str]:
 
 
 def _both(was: Any, found: Any) -> str:
-    text = f"was {was!r}, is {found!r}"
+    text = f"was {was!r:.60}, is {found!r:.60}"
     if isinstance(was, float) and isinstance(found, float) and was:
         text += f" (relative difference {abs(found - was) / abs(was):.1e})"
     return text
@@ -163,9 +166,9 @@ def _of_environments(before: Mapping[str, Any], now: Mapping[str, Any], front: s
         if name in _PASSING or was == found:
             continue
         if isinstance(was, dict) and isinstance(found, dict):
-            yield from _of_environments(was, found, f"{front}{name} ")
+            yield from _of_environments(was, found, f"{front}{name:.60} ")
         else:
-            yield f"{front}{name}: {was} in the run, {found} here"
+            yield f"{front}{name:.60}: {was!s:.60} in the run, {found!s:.60} here"
 
 
 def _plain(folder: Path, name: str) -> dict[str, Any]:

@@ -43,13 +43,17 @@ def _read(ctx: click.Context, param: click.Parameter, value: Path | None) -> Non
     if value is None:
         return
     ctx.meta["portanet.config"] = str(value)
-    found = read_toml(value)
     known = [p.name for p in ctx.command.params if p.name and p.name not in _NOT_IN_FILES]
     defaults: dict[str, Any] = {}
-    for key, entry in found.items():
-        if key not in known:
-            raise ConfigError(f"{value}: " + unknown("key", key, known))
-        defaults[key] = _as_option(value, key, entry)
+    try:
+        for key, entry in read_toml(value).items():
+            if key not in known:
+                raise ConfigError(f"{value}: " + unknown("key", key, known))
+            defaults[key] = _as_option(value, key, entry)
+    except ConfigError as error:
+        if "portanet.resumes" in ctx.meta:
+            raise DataError(str(error)) from None
+        raise
     ctx.default_map = defaults
 
 
@@ -62,12 +66,14 @@ def _resume(ctx: click.Context, param: click.Parameter, value: Path | None) -> P
         if not own_file(value, "config.toml").is_file():
             message = f"--resume {value}: expected a run folder with its config.toml, found none there"
             raise DataError(message)
-        ctx.meta["portanet.resumes"] = True
-        try:
-            _read(ctx, param, value / "config.toml")
-        except ConfigError as error:  # the run's own file, and none that the user gave for options
-            raise DataError(str(error)) from None
+        of_run(ctx)
+        _read(ctx, param, value / "config.toml")
     return value
+
+
+def of_run(ctx: click.Context) -> None:
+    """Let what is wrong in the file of options be a DataError: it is a run's own, and none that the user wrote."""
+    ctx.meta["portanet.resumes"] = True
 
 
 @contextlib.contextmanager
@@ -130,6 +136,9 @@ def _as_option(path: Path, key: str, entry: Any) -> Any:
     Click's own conversion from numbers would cut 2.5 epochs down to 2.
     """
     if isinstance(entry, str | int | float):
+        if "\0" in str(entry):  # no command line holds one, and no path
+            message = f"{path}: {key}: expected a text without zero bytes, got {entry!r:.60}"
+            raise ConfigError(message)
         return str(entry)
     if key == "layers" and isinstance(entry, list):
         if all(isinstance(layer, dict) for layer in entry) and entry:

@@ -57,14 +57,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
             words_ = f"out of memory ({error}); use smaller data, a smaller --batch-size, or --dtype float32"
             return _tell(error, words_, OutOfMemoryError.exit_code, debug=state.debug)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
-                return _internal(error, debug=state.debug)
-            _close_stdout()
-            place = error.filename or "standard output"
-            words_ = f"{place}: cannot be written ({error.strerror}); make room, or let it go elsewhere"
-            return _tell(error, words_, DataError.exit_code, debug=state.debug)
+            return _of_files(error, debug=state.debug)
         except Exception as error:
             return _internal(error, debug=state.debug)
+
+
+def _of_files(error: OSError, *, debug: bool) -> int:
+    """Report a file or folder that the system refuses: a name that is too long, a folder of another user."""
+    if error.errno in _NO_ROOM:
+        _close_stdout()
+        place = error.filename or "standard output"
+        message = f"{place}: cannot be written ({error.strerror}); make room, or let it go elsewhere"
+    elif error.filename is not None:
+        message = f"{error.filename}: it cannot be used ({error.strerror}); check the path and its rights"
+    else:
+        return _internal(error, debug=debug)
+    return _tell(error, message, DataError.exit_code, debug=debug)
 
 
 def _internal(error: Exception, *, debug: bool) -> int:

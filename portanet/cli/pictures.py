@@ -10,6 +10,7 @@ import click
 
 from portanet.cli.parameters import IMAGE_SIZE
 from portanet.errors import ConfigError
+from portanet.names import listed
 
 if TYPE_CHECKING:
     from portanet.data import Dataset, Pictures, Reading
@@ -78,7 +79,7 @@ def load_data(options: Any, reading: Reading, *, stream: bool | None = False) ->
         return found
     wanted = [name.strip() for name in next(csv.reader([options.classes], skipinitialspace=True), [])]
     if sorted(wanted) != sorted(found.classes):
-        came = f"those of the data, {', '.join(found.classes)}" if found.classes else "classes, and the data has none"
+        came = f"those of the data, {listed(found.classes)}" if found.classes else "classes, and the data has none"
         message = f"--classes: expected {came}, each once; got {options.classes}"
         raise ConfigError(message)
     return found.with_classes(wanted)

@@ -34,12 +34,13 @@ def reproduce(ctx: click.Context, run: Path, out: str | None, *, json_wanted: bo
     it was in the environment (exit code 7).
     """
     from portanet.cli import comparison, run_folder
-    from portanet.cli.config import from_file
+    from portanet.cli.config import from_file, of_run
     from portanet.cli.train import train
     from portanet.cli.train_options import Options
     from portanet.cli.training import Training
 
     before = comparison.Record.read(run)
+    of_run(ctx)
     with train.make_context("train", ["--config", str(run / run_folder.CONFIG)], parent=ctx) as own:
         given = {field.name: own.params[field.name] for field in dataclasses.fields(Options)}
         with from_file(own, run):

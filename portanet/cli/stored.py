@@ -19,6 +19,7 @@ from portanet.data.source import is_of_pictures
 from portanet.errors import ConfigError, DataError
 from portanet.files.regular import own_file
 from portanet.layers import Rescale
+from portanet.names import listed
 from portanet.training.load import load as load_model
 from portanet.training.model import Model
 
@@ -160,7 +161,7 @@ def _as_numbers(dataset: Dataset) -> Dataset:
     try:
         value = xp.asarray([float(name) for name in dataset.classes])
     except ValueError:
-        got = f"expected numbers, as the network was trained on, got classes ({', '.join(dataset.classes[:5])})"
+        got = f"expected numbers, as the network was trained on, got classes ({listed(dataset.classes, 5)})"
         raise DataError(f"{dataset.name}: {got}; " + "name the target's column by --target") from None
     y_test = None if dataset.y_test is None else value[dataset.y_test]
     return dataclasses.replace(dataset, y=value[dataset.y], y_test=y_test, classes=())

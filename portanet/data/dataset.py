@@ -11,6 +11,7 @@ import numpy as np
 
 from portanet.data.pictures.form import Pictures
 from portanet.errors import DataError
+from portanet.names import listed
 
 HostArray = np.ndarray[Any, Any]
 
@@ -129,7 +130,7 @@ class Dataset:
         strange = [name for name in self.classes if name not in place]
         if strange or not self.classes:
             came = f"the class {strange[0]!r}" if strange else "targets that are no classes"
-            message = f"{self.name}: expected labels among {', '.join(classes)}, got {came}; "
+            message = f"{self.name}: expected labels among {listed(classes)}, got {came}; "
             raise DataError(message + "correct the labels or leave them out")
         number = np.asarray([place[name] for name in self.classes], dtype=np.int64)
         y_test, y_val = (None if y is None else number[y] for y in (self.y_test, self.y_val))

@@ -9,6 +9,7 @@ import numpy as np
 from portanet.data.cells import Cells, Table, name_of, plain, text
 from portanet.data.columns import CATEGORY
 from portanet.errors import DataError
+from portanet.names import listed
 
 _LIBRARIES = ("pandas", "polars", "pyarrow", "modin", "cudf")
 
@@ -34,7 +35,7 @@ def table(frame: Any, what: str = "x") -> Table:
             kinds[name] = CATEGORY
         cells.append(_cells(column, nw))
     if odd:
-        message = f"{what}: expected columns of numbers, text or dates, got {', '.join(odd)}; leave them out"
+        message = f"{what}: expected columns of numbers, text or dates, got {listed(odd)}; leave them out"
         raise DataError(message)
     return Table(names, cells, kinds=kinds)
 

@@ -13,6 +13,7 @@ from portanet.data.dataset import Dataset
 from portanet.data.readers.idx import read_idx, recognises_folder
 from portanet.data.split import hold_out
 from portanet.errors import DataError, need
+from portanet.names import listed
 
 logger = logging.getLogger("portanet")
 
@@ -97,7 +98,7 @@ def mnist_like(name: str) -> Dataset:
         folder = cache
     dataset = read_idx(folder)
     if dataset.classes != tuple("0123456789"):
-        message = f"{folder}: expected the labels 0 to 9 of {name}, got {', '.join(dataset.classes[:12])}; "
+        message = f"{folder}: expected the labels 0 to 9 of {name}, got {listed(dataset.classes)}; "
         raise DataError(message + "is it another data set?")
     return replace(dataset, name=name, classes=download.classes)
 

@@ -15,6 +15,7 @@ from portanet.data.columns import CATEGORY, DATE, NUMBER, ONE_HOT, OUT, Column, 
 from portanet.data.dataset import HostArray
 from portanet.data.readers.reading import Reading
 from portanet.errors import DataError
+from portanet.names import listed
 
 logger = logging.getLogger("portanet")
 
@@ -158,7 +159,7 @@ class Plan:
                 if 0 < std < c.std / _FAR or std > _FAR * c.std or abs(mean - c.mean) > _FAR * c.std:
                     odd.append(f"{c.name} (mean {mean:.3g}, in training {c.mean:.3g})")
         if odd:
-            logger.warning("%s: on another scale than in training: %s; is it another unit?", what, _listed(odd))
+            logger.warning("%s: on another scale than in training: %s; is it another unit?", what, listed(odd))
 
     def _places(self, names: Sequence[str], header: bool, width: int, what: str) -> list[int]:
         """Return where each of the kept columns stands in a table."""
@@ -177,14 +178,10 @@ class Plan:
         if lost:
             message = (
                 f"{what}: the feature names should match those that were passed during fit; feature names seen at fit "
-                f"time, yet now missing: {_listed(lost)}"
+                f"time, yet now missing: {listed(lost)}"
             )
-            message += f"; feature names unseen at fit time: {_listed(strange)}" if strange else ""
+            message += f"; feature names unseen at fit time: {listed(strange)}" if strange else ""
             raise DataError(message + "; name the columns as in the training table")
         if strange:
-            logger.warning("%s: columns that the network was not trained on are ignored: %s", what, _listed(strange))
+            logger.warning("%s: columns that the network was not trained on are ignored: %s", what, listed(strange))
         return [own[c.name] for c in self.kept]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from portanet.data.dataset import HostArray
 from portanet.data.kinds import date_form, is_number, number_form, yes_or_no
 from portanet.data.plan import Plan
 from portanet.errors import ConfigError, DataError, unknown
+from portanet.names import listed
 
 logger = logging.getLogger("portanet")
 
@@ -75,10 +77,8 @@ def find(
         for name in wanted:
             if name not in (*table.names, about.get("target"), *split_names(about.get("target", ""))):
                 raise ConfigError(f"{option}: " + unknown("column", name, table.names))
-    if repeated := [name for name in dict.fromkeys(table.names) if table.names.count(name) > 1]:
-        message = (
-            f"expected a name of its own for each column, got several {', '.join(map(repr, repeated))}; rename them"
-        )
+    if repeated := [name for name, count in Counter(table.names).items() if count > 1]:
+        message = f"expected a name of its own for each column, got several {listed(repeated)}; rename them"
         raise DataError(message)
     found, wrong = [], []
     for name, cells in zip(table.names, table.cells, strict=True):
@@ -87,7 +87,8 @@ def find(
         except ValueError as error:
             wrong.append(f"{name!r}: {error}")
     if wrong:
-        message = f"what these columns are cannot be decided: {'; '.join(wrong)}"
+        more = f"; and {len(wrong) - 12} more" if len(wrong) > 12 else ""
+        message = f"what these columns are cannot be decided: {'; '.join(wrong[:12])}{more}"
         raise DataError(message)
     plan = Plan(tuple(found), header=table.header, missing=wishes.missing, pixels=pixels, **about)
     if not plan.kept:

@@ -20,7 +20,7 @@ from portanet.data.readers.reading import Reading
 from portanet.data.sizes import streams
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
-from portanet.names import escaped
+from portanet.names import listed
 
 logger = logging.getLogger("portanet")
 
@@ -164,11 +164,7 @@ def _reader(path: Path, source: object) -> Reader:
     if path.is_dir():
         found = next((reader for reader in readers() if reader.is_folder(path)), None)
         names = sorted(inner.name for inner in path.iterdir())
-        came = (
-            f"a folder of {', '.join(map(escaped, names[:5]))}{', ...' if len(names) > 5 else ''}"
-            if names
-            else "an empty folder"
-        )
+        came = f"a folder of {listed(names, 5)}" if names else "an empty folder"
         hint = "; give the file itself if one of them is the data"
         if any(is_picture(name) for name in names):
             hint = "; sort images into a folder for each class (portanet predict takes them as they lie there)"

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from portanet import losses, metrics, optimizers, schedules
+from portanet.checks import check_names
 from portanet.errors import ConfigError, DataError
 from portanet.files import weights as weights_file
 from portanet.files.atomic import write
 from portanet.initializers import ShapesOnly
 from portanet.layers import Layer
-from portanet.names import check_names
 from portanet.typing import Shape
 
 __all__ = ["save"]

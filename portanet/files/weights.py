@@ -125,11 +125,11 @@ def _check_size(path: str | os.PathLike[str], header: int, others: Sequence[byte
     Return the first four bytes, which are looked at no further if they are among `others`.
     """
     place = Path(path)
-    if not place.is_file():
-        kind = "a folder" if place.is_dir() else "no regular file" if place.exists() else "nothing"
-        message = f"{path}: expected a file written by portanet, found {kind} there"
-        raise DataError(message)
     try:
+        if not place.is_file():
+            kind = "a folder" if place.is_dir() else "no regular file" if place.exists() else "nothing"
+            message = f"{path}: expected a file written by portanet, found {kind} there"
+            raise DataError(message)
         with opened_regular(path) as file:
             start, size = file.read(8), os.fstat(file.fileno()).st_size
     except OSError as error:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from portanet import backends, losses
+from portanet.checks import check_names
 from portanet.data.batching import prepare
 from portanet.data.dataset import Dataset
 from portanet.data.pictures.form import Pictures, resembles_channels_first
@@ -23,7 +24,6 @@ from portanet.files.description import save
 from portanet.layers import Conv2D, Layer, Sequential
 from portanet.layers.tree import report_repeats, walk
 from portanet.metrics import Metric
-from portanet.names import check_names
 from portanet.random import generator
 from portanet.training import batch_size as memory
 from portanet.training.evaluation import evaluated, predicted

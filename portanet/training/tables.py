@@ -12,6 +12,7 @@ from portanet.data.frames import is_frame, table
 from portanet.data.front import front
 from portanet.data.planning import find
 from portanet.errors import DataError
+from portanet.names import listed
 
 Given = tuple[Any, Any, Any, Any, float]
 """Samples, targets, weights, validation data, and the share that is still to be split off."""
@@ -78,6 +79,6 @@ def targets(trainer: Any, y: Any) -> Any:
     trainer.classes = trainer.classes or tuple(sorted(set(names)))
     place = {name: i for i, name in enumerate(trainer.classes)}
     if strange := sorted(set(names) - set(place)):
-        message = f"y: expected labels among {', '.join(trainer.classes[:12])}, got {strange[0]!r}; correct it"
+        message = f"y: expected labels among {listed(trainer.classes)}, got {strange[0]!r}; correct it"
         raise DataError(message)
     return to_host([place[name] for name in names])

@@ -21,6 +21,7 @@ from portanet.data.readers.reader import Reader
 from portanet.data.readers.table import pixel_scale
 from portanet.data.readers.zips import member, open_zip
 from portanet.errors import DataError
+from portanet.names import listed
 
 KEYS = {"x_train": "y_train", "x": "y", "data": "target", "images": "labels"}
 """Names of samples and of their targets, in small letters: Keras', scikit-learn's two, and the descriptive pair."""
@@ -104,7 +105,9 @@ def _dataset(path: Path, readers: _Readers, task: Task | None) -> Dataset:
 def _part(readers: _Readers, x_key: str, y_key: str) -> Part:
     place, read = readers[x_key]
     if y_key not in readers:
-        message = f"{place}: expected its targets under the name {y_key}, got the names {', '.join(readers)}; add them"
+        message = (
+            f"{place}: expected its targets under the name {y_key}, got the names {listed(list(readers))}; add them"
+        )
         raise DataError(message)
     x = _samples(read(), place)
     place, read = readers[y_key]

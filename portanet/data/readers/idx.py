@@ -13,6 +13,7 @@ from portanet.data.files import exactly, opened, take
 from portanet.data.readers.labels import Part, dataset
 from portanet.data.readers.reader import Reader
 from portanet.errors import DataError
+from portanet.names import listed
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 """The third byte of the magic number, and the type of the values that it stands for."""
@@ -74,7 +75,7 @@ def _pair(folder: Path, files: list[Path], part: str) -> Part:
         candidates = {file.name.removesuffix(".gz"): file for file in files if _kind(file) == (part, what)}
         if len(candidates) != 1:
             kind, stem = ("training", "train") if part == "train" else ("test", "t10k")
-            came = f"{len(candidates)} ({', '.join(p.name for p in candidates.values())})" if candidates else "none"
+            came = f"{len(candidates)} ({listed([p.name for p in candidates.values()])})" if candidates else "none"
             message = (
                 f"{folder}: expected one file of {kind} {what}, such as {stem}-{what}-idx{axes}-ubyte or its .gz, "
             )

@@ -14,7 +14,7 @@ from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import shown
 from portanet.data.kinds import is_number
 from portanet.errors import DataError
-from portanet.names import is_safe
+from portanet.names import is_safe, listed
 
 Labels: TypeAlias = list[str] | HostArray
 """Labels of ``n`` samples as they were read: text, or numbers of shape ``(n,)``, ``(n, 1)`` or ``(n, outputs)``."""
@@ -167,8 +167,7 @@ def _text_classes(train: list[str], test: list[str] | None, where: Where, test_w
 
 
 def _refuse_strange(name: str, classes: tuple[str, ...], place: str) -> NoReturn:
-    known = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
-    message = f"{place}: the label {shown(name)} does not occur in the training part (its classes: {known}); "
+    message = f"{place}: the label {shown(name)} does not occur in the training part (its classes: {listed(classes)}); "
     raise DataError(message + "give both parts the same classes")
 
 

@@ -22,6 +22,7 @@ from portanet.data.readers.table_parse import CellError, parse
 from portanet.data.readers.table_text import parse_text
 from portanet.data.readers.targets import named_targets, several, with_targets
 from portanet.errors import DataError, unknown
+from portanet.names import listed
 
 logger = logging.getLogger("portanet")
 
@@ -148,7 +149,7 @@ def _parts(path: Path) -> tuple[Path, Path | None]:
     if path.is_dir():
         files = _training_files(path)
         if len(files) > 1:
-            message = f"{path}: expected one training table, got {', '.join(p.name for p in files)}; "
+            message = f"{path}: expected one training table, got {listed([p.name for p in files])}; "
             raise DataError(message + "give the file itself")
         path = files[0]
     sibling = path.with_name(_TRAIN.sub("test", path.name))

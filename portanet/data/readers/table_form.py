@@ -18,7 +18,7 @@ from portanet.data.files import reworded
 from portanet.data.kinds import is_number, resembles_number
 from portanet.data.readers.reading import Reading
 from portanet.errors import DataError
-from portanet.names import escaped
+from portanet.names import listed
 
 logger = logging.getLogger("portanet")
 
@@ -128,8 +128,7 @@ def _sniffed(
     if header:
         rows, lines = rows[1:], lines[1:]
         if not rows:
-            shown = ", ".join(escaped(name[:40]) for name in names[:5])
-            message = f"{path}: expected rows of data, got a header alone ({shown})"
+            message = f"{path}: expected rows of data, got a header alone ({listed(names, 5)})"
             raise DataError(message)
     # The header ends with the line before the first row of data; the offset is counted in bytes.
     first_line = lines[0]

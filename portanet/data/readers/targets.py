@@ -14,6 +14,7 @@ from portanet.data.dataset import Dataset, HostArray
 from portanet.data.kinds import number_form, yes_or_no
 from portanet.data.readers.labels import Task
 from portanet.errors import ConfigError, DataError, unknown
+from portanet.names import listed
 
 logger = logging.getLogger("portanet")
 
@@ -51,7 +52,7 @@ def several(table: Table, names: Sequence[str], task: Task | None, place: object
     cells = [table.column(name) for name in names]
     gaps = np.any([missing(own) for own in cells], axis=0)
     if gaps.all():
-        message = f"{place}: expected a row with all of the targets {', '.join(names)}, got none; name other targets"
+        message = f"{place}: expected a row with all of the targets {listed(names)}, got none; name other targets"
         raise DataError(message)
     y = np.stack([_numbers(own, name, place, decimal) for own, name in zip(cells, names, strict=True)], axis=1)
     features = table
