@@ -15,13 +15,13 @@ PUBLIC = {
     "fleet": """Ensemble Fleet""",
     "initializers": """Initializer initializer""",
     "inspection.trace": """Trace trace""",
-    "layers": """AdaptiveAvgPool2D Augment AvgPool1D AvgPool2D BatchNorm Branches CELU Conv1D Conv2D ConvTranspose2D
-        CustomActivation Dense Dropout Dropout2D ELU Embedding Flatten GELU GlobalAvgPool1D
-        GlobalAvgPool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Hardsigmoid Hardswish InstanceNorm
-        Layer LayerNorm LeakyReLU LogSoftmax MaxPool1D MaxPool2D Mish NTKDense OneHot PReLU Parallel
-        Parametric PeriodicEmbedding RMSNorm ReLU ReLU6 Rescale Reshape Residual RobustScale SELU
-        Scale Sequential Sigmoid SmoothClip Softmax Softplus Softsign Standardize Swish Tanh
-        UpSample2D ZeroPad2D custom_activation""",
+    "layers": """AdaptiveAvgPool2D Augment AvgPool1D AvgPool2D BatchNorm Branches CELU Committee Conv1D Conv2D
+        ConvTranspose2D CustomActivation Dense Dropout Dropout2D ELU Embedding Flatten GELU
+        GlobalAvgPool1D GlobalAvgPool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Hardsigmoid
+        Hardswish InstanceNorm Layer LayerNorm LeakyReLU LogSoftmax MaxPool1D MaxPool2D Mish
+        NTKDense OneHot PReLU Parallel Parametric PeriodicEmbedding RMSNorm ReLU ReLU6 Rescale
+        Reshape Residual RobustScale SELU Scale Sequential Sigmoid SmoothClip Softmax Softplus
+        Softsign Standardize Swish Tanh UpSample2D ZeroPad2D custom_activation""",
     "losses": """BinaryCrossEntropy FocalCrossEntropy Huber Loss MeanAbsoluteError MeanSquaredError Poisson Quantile
         SoftmaxCrossEntropy SumSquaredError""",
     "metrics": """Accuracy MeanAbsoluteErrorMetric Metric R2 ScikitMetric TopK confusion_matrix""",

@@ -11,7 +11,7 @@ from portanet.cli.train_options import Options
 from portanet.data import Dataset, Plan
 from portanet.data.front import front
 from portanet.errors import ConfigError, DataError
-from portanet.layers import Dense, Dropout, Flatten, Layer, Parallel, Rescale, Sequential, Standardize
+from portanet.layers import Committee, Dense, Dropout, Flatten, Layer, Parallel, Rescale, Sequential, Standardize
 from portanet.layers.config import activation, layers_from
 from portanet.losses import LOSSES, Loss
 from portanet.recipes import Recipe
@@ -91,7 +91,10 @@ def metrics(dataset: Dataset, loss: Loss) -> list[str]:
 def designed(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None) -> tuple[Sequential, Recipe | None]:
     """Return the network for the training part of a data set, and the recipe that it is trained by if there is one."""
     found = made(options, dataset, loss, _outputs(dataset, loss), _last(dataset, loss), plan)
-    return (build(options, dataset, loss, plan), None) if found is None else (found.net, found)
+    if found is not None:
+        return found.net, found
+    net = build(options, dataset, loss, plan)
+    return (Sequential((Committee([net] * options.n_ens),)) if (options.n_ens or 1) > 1 else net), None
 
 
 def build(options: Options, dataset: Dataset, loss: Loss, plan: Plan | None = None) -> Sequential:

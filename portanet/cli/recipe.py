@@ -11,11 +11,11 @@ from portanet.cli.train_options import OF_PLAIN, USUAL, Options
 from portanet.data import Dataset, Plan, Samples, Table
 from portanet.data.columns import CATEGORY
 from portanet.errors import ConfigError
-from portanet.layers import Layer, NTKDense, Sequential
+from portanet.layers import Committee, Layer, NTKDense, Sequential
 from portanet.losses import Loss
 from portanet.recipes import Recipe, realmlp
 from portanet.recipes.realmlp import HIDDEN, LABEL_SMOOTHING
-from portanet.recipes.recipe import BATCH_SIZE, held_out, usual_epochs
+from portanet.recipes.recipe import BATCH_SIZE, held_out, members, usual_epochs
 
 REALMLP, PLAIN = "realmlp", "plain"
 _CNN = {"layers": (128,), "dropout": 0.5}
@@ -58,6 +58,7 @@ def filled(options: Options, dataset: Dataset, searched: Sequence[str] = ()) -> 
     return _completed(
         options,
         recipe=recipe,
+        n_ens=members(n),
         layers=HIDDEN,
         label_smoothing=LABEL_SMOOTHING if smooth else None,
         schedule="coslog",
@@ -78,6 +79,7 @@ def made(options: Options, dataset: Dataset, loss: Loss, outputs: int, last: Seq
     classes = len(dataset.classes) or (2 if dataset.labels else 0)
     found = realmlp(dataset.x, classes=classes, categories=sizes, hidden=options.layers, lr=options.lr)
     net = Sequential((*found.net.layers[:-1], NTKDense(outputs), *last))
+    net = net if options.n_ens == 1 else Sequential((Committee([net] * options.n_ens),))
     return dataclasses.replace(found, net=net, loss=loss)
 
 

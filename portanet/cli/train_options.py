@@ -83,6 +83,14 @@ class Options:
         "Default: realmlp for a table in memory, unless --layers, --activation, --optimizer or another option of the "
         "plain network is given.",
     )
+    n_ens: int = _option(
+        fleet=1,
+        usual=1,
+        type=_FROM_1,
+        metavar="N",
+        help="Networks trained side by side, whose mean is the answer. Default: 1; with realmlp 4 for a table of "
+        "at most 3000 rows.",
+    )
     model: str = _option(
         fleet=None,
         usual="mlp",

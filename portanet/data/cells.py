@@ -10,14 +10,17 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from portanet.data.dataset import HostArray
-from portanet.data.kinds import as_numbers
+from portanet.data.numbers import as_numbers
 
 MISSING = frozenset(
-    {"", "na", "n/a", "nan", "null", "none", "?", "-", "#n/a", "#na", "<na>", "nat", "#value!", "#div/0!", "#ref!"}
+    [
+        *("", "na", "n/a", "n.a.", "nan", "-nan", "null", "none", "unknown", "missing", "?", "-", ".", "<na>", "nat"),
+        *("#n/a", "#na", "#value!", "#div/0!", "#ref!"),
+    ]
 )
 """What stands, in small letters, in a cell whose value is not known."""
 
-MISSING_LABELS = MISSING - {"none", "-"}
+MISSING_LABELS = MISSING - {"none", "unknown", "missing", "-", "."}
 """The same of a target: a class may well be called none."""
 
 
@@ -93,15 +96,24 @@ class Table:
         Whether the names are the file's own; else later tables are matched by position.
     kinds : dict
         Kinds that are known from a frame's types, by name: ``"category"``.
+    decimal : str or None
+        The decimal separator of its text, where the file shows it.
     """
 
     ndim = 2
     dtype = np.dtype(object)
 
     def __init__(
-        self, names: Sequence[str], cells: Sequence[Cells], *, header: bool = True, kinds: dict[str, str] | None = None
+        self,
+        names: Sequence[str],
+        cells: Sequence[Cells],
+        *,
+        header: bool = True,
+        kinds: dict[str, str] | None = None,
+        decimal: str | None = None,
     ) -> None:
         self.names, self.cells, self.header, self.kinds = tuple(names), list(cells), header, kinds or {}
+        self.decimal = decimal
         rows = len(cells[0].codes if isinstance(cells[0], Text) else cells[0]) if cells else 0
         self.shape = (rows, len(self.names))
 
@@ -117,7 +129,7 @@ class Table:
     def take(self, rows: Any) -> Table:
         """Return these rows, by numbers, a mask or a slice."""
         cells = [Text(c.codes[rows], c.values) if isinstance(c, Text) else c[rows] for c in self.cells]
-        return Table(self.names, cells, header=self.header, kinds=self.kinds)
+        return Table(self.names, cells, header=self.header, kinds=self.kinds, decimal=self.decimal)
 
     def __getitem__(self, rows: Any) -> Table:
         return self.take(rows)
@@ -130,7 +142,7 @@ class Table:
         """Return the other columns."""
         kept = [i for i, own in enumerate(self.names) if own != name]
         names, cells = [self.names[i] for i in kept], [self.cells[i] for i in kept]
-        return Table(names, cells, header=self.header, kinds=self.kinds)
+        return Table(names, cells, header=self.header, kinds=self.kinds, decimal=self.decimal)
 
     def array(self) -> HostArray | None:
         """Return the table in float64 if all of its cells are finite numbers; else None."""

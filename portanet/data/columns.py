@@ -13,7 +13,8 @@ import numpy as np
 
 from portanet.data.cells import Cells, Text, categories, spread
 from portanet.data.dataset import HostArray
-from portanet.data.kinds import as_numbers, as_seconds
+from portanet.data.kinds import as_seconds
+from portanet.data.numbers import as_numbers
 
 logger = logging.getLogger("portanet")
 
@@ -40,7 +41,7 @@ class Column:
     categories : tuple of str
         The known categories; of a boolean what is no and what is yes.
     form : str
-        How numbers or dates are written in text (`portanet.data.kinds`).
+        How numbers or dates are written in text (`portanet.data.numbers`, `portanet.data.kinds`).
     fill : float
         What stands in the place of a missing value: a number, 0 or 1, or seconds from 1970.
     flag : bool

@@ -1,66 +1,26 @@
-"""What text in a column is: numbers, yes and no, dates. It is asked of the distinct values, which are few."""
+"""What text in a column is: yes and no, dates. It is asked of the distinct values, which are few."""
 
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-GROUPED, COMMA = "1,000", "0,5"
-"""Forms of numbers with a comma: it separates thousands, or is the decimal comma. The form "" has no comma."""
-
 _PAIRS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
-_DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?|[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
-_DAYS = ("%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d-%b-%Y", "%d %b %Y")
-_FORMATS = [" ".join(both) for both in itertools.product(_DAYS, ("", "%H:%M", "%H:%M:%S"))]
-_LOOKS_LIKE_DATE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3})[-/. ]\d{1,4}([T ].*)?")
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell holds a number as data files write them; Python's 1_000 is none."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
-
-
-def resembles_number(cell: str) -> bool:
-    """Whether a cell holds a number, perhaps with commas: it is neither a name nor a label."""
-    return is_number(cell) or bool(_THOUSANDS.fullmatch(cell) or _DECIMAL.fullmatch(cell))
-
-
-def as_numbers(values: Sequence[str], form: str) -> list[float] | None:
-    """Return text as finite numbers of a form; None if one of the values is none."""
-    if form == COMMA:
-        if not all(_DECIMAL.fullmatch(value) for value in values if "," in value or "." in value):
-            return None
-        values = [value.replace(".", "").replace(",", ".") for value in values]
-    elif form == GROUPED:
-        values = [value.replace(",", "") if _THOUSANDS.fullmatch(value) else value for value in values]
-    try:
-        found = [float(value) for value in values]
-    except ValueError:
-        return None
-    return found if all(map(math.isfinite, found)) and not any("_" in value for value in values) else None
-
-
-def number_form(values: Sequence[str], decimal: str | None) -> str | None:
-    """Return the form of numbers, "" for one without commas; None if not all of the values are numbers.
-
-    Raises
-    ------
-    ValueError
-        If a comma may be the decimal comma and the separator of thousands: ``1,234`` alone, and no `decimal` decides.
-    """
-    asked = {None: ("", GROUPED, COMMA), ".": ("", GROUPED), ",": (COMMA,)}[decimal]
-    forms = [form for form in asked if as_numbers(values, form) is not None]
-    if forms == [GROUPED, COMMA]:
-        raise ValueError(next(value for value in values if "," in value))
-    return forms[0] if forms else None
+_DAYS = (
+    *("%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d-%b-%Y", "%d %b %Y"),
+    *("%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%a, %d %b %Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%m-%d-%y", "%d-%m-%y"),
+    *("%d-%b-%y", "%d %b %y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y"),
+)
+_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S.%f")
+_FORMATS = [*(" ".join(both).strip() for both in itertools.product(_DAYS, ("", *_TIMES))), *_TIMES]
+_PART = r"(\d{1,4}|[A-Za-z]{3,9})"
+_LOOKS_LIKE_DATE = re.compile(
+    rf"([A-Za-z]{{3}},? )?{_PART}[-/. ,]+{_PART}([-/. ,]+\d{{2,4}})?([T ].*)?"
+    r"|\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?"
+)
+_SWAPPED = {"%m/%d/%": "%d/%m/%", "%m-%d-%": "%d-%m-%"}
 
 
 def yes_or_no(values: Sequence[str]) -> tuple[str, str] | None:
@@ -77,13 +37,30 @@ def date_form(values: Sequence[str]) -> str | None:
     """Return how dates are written, ``"iso"`` or a format of strptime; None if not all of the values are dates."""
     if not values or not all(_LOOKS_LIKE_DATE.fullmatch(value) for value in values):
         return None
-    return next((form for form in ("iso", *map(str.strip, _FORMATS)) if as_seconds(values, form) is not None), None)
+    return next((form for form in ("iso", *_FORMATS) if as_seconds(values, form) is not None), None)
+
+
+def day_first(values: Sequence[str], form: str) -> bool:
+    """Whether dates that were read with the month first may as well begin with the day."""
+    other = _SWAPPED.get(form[:7])
+    return other is not None and as_seconds(values, other + form[7:]) is not None
 
 
 def as_seconds(values: Sequence[str], form: str) -> list[float] | None:
-    """Return dates as seconds from 1970; None if one of the values is none. Without a time zone they are of UTC."""
+    """Return dates as seconds from 1970; None if one of the values is none. Without a time zone they are of UTC.
+
+    Times of day are those of the first of January 1970.
+    """
     try:
         found = [datetime.fromisoformat(v) if form == "iso" else datetime.strptime(v, form) for v in values]
+        found = [date.replace(year=1970) for date in found] if form[:2] in ("%H", "%I") else found
         return [(date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() for date in found]
     except (ValueError, OverflowError):
         return None
+
+
+def is_code(values: Sequence[str]) -> bool:
+    """Whether values are codes of digits, as 01067 for a place: equally long, and one of them begins with 0."""
+    lengths = {len(value) for value in values}
+    digits = len(lengths) == 1 and lengths.pop() > 1 and all(value.isdecimal() for value in values)
+    return digits and any(value.startswith("0") for value in values)

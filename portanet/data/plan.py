@@ -13,6 +13,7 @@ import numpy as np
 from portanet.data.cells import Table, missing, split_names
 from portanet.data.columns import CATEGORY, DATE, NUMBER, ONE_HOT, OUT, Column, inputs
 from portanet.data.dataset import HostArray
+from portanet.data.numbers import COMMA
 from portanet.data.readers.reading import Reading
 from portanet.errors import DataError
 from portanet.names import listed
@@ -76,7 +77,10 @@ class Plan:
     def as_read(self) -> Reading:
         """Return how later tables of text are read: as the first one, and its names are a header."""
         names = tuple(c.name for c in self.columns) if self.header else ()
-        return Reading(**self.reading, names=names)
+        reading = self.reading
+        if any(c.kind == NUMBER and COMMA in c.form for c in self.columns):
+            reading = {"decimal": ",", **reading}  # 1.234 alone does not show it
+        return Reading(**{**reading, "names": names})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for files."""

@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,18 @@ import numpy as np
 from portanet.data.cells import Cells, Table, Text, categories, missing, split_names
 from portanet.data.columns import BOOLEAN, CATEGORY, DATE, NUMBER, OUT, PARTS, Column, read
 from portanet.data.dataset import HostArray
-from portanet.data.kinds import date_form, is_number, number_form, yes_or_no
+from portanet.data.kinds import date_form, day_first, is_code, yes_or_no
+from portanet.data.numbers import COMMA, GROUPED, PLAIN, is_number, number_form
 from portanet.data.plan import Plan
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.names import listed
 
 logger = logging.getLogger("portanet")
 
-_IDENTIFIER = re.compile(r"id|uuid|guid|index|row_?(id|names?|number)?|unnamed: 0|.*[ _-]id|.*[a-z]I[dD]", re.ASCII)
+_IDENTIFIER = re.compile(
+    r"|__index_level_\d+__|id|uuid|guid|index|row_?(id|names?|number)?|unnamed: 0|.*[ _-]id|.*[a-z]I[dD]", re.ASCII
+)
+_FORMS = {COMMA: "decimal comma", GROUPED: "thousands are separated", PLAIN: "minus signs of typography, or brackets"}
 _FEW = 20  # distinct texts that are never too many for a category
 _NUMBERS = 0.9  # share of numbers from which a column of text is rather one of numbers with mistakes in it
 
@@ -80,6 +84,7 @@ def find(
     if repeated := [name for name, count in Counter(table.names).items() if count > 1]:
         message = f"expected a name of its own for each column, got several {listed(repeated)}; rename them"
         raise DataError(message)
+    wishes = replace(wishes, decimal=table.decimal) if wishes.decimal is None else wishes
     found, wrong = [], []
     for name, cells in zip(table.names, table.cells, strict=True):
         try:
@@ -116,7 +121,8 @@ def _column(name: str, cells: Cells, wishes: Wishes, kind: str | None, *, pixels
     if not isinstance(cells, Text):
         return _number(name, cells[~gaps], len(gaps), flag, wishes)
     used = [value for value, count in zip(cells.values, cells.counts(), strict=True) if count]
-    if infinite := [value for value in used if is_number(value) and math.isinf(float(value))]:
+    infinite = [value for value in used if is_number(value) and math.isinf(float(value))]
+    if infinite and all(map(is_number, used)):
         message = f"expected finite numbers, got {infinite[0]}; correct it, or leave the column out by --drop"
         raise ValueError(message)
     if (pair := yes_or_no(used)) is not None:
@@ -124,6 +130,8 @@ def _column(name: str, cells: Cells, wishes: Wishes, kind: str | None, *, pixels
             return Column(name, OUT, f"always {used[0]!r}")
         values = read(Column(name, BOOLEAN, categories=pair), cells)[~gaps]
         return Column(name, BOOLEAN, "", pair, fill=float(np.mean(values) > 0.5), flag=flag)
+    if is_code(used) and (code := _category(name, cells, n, len(gaps), asked=False)).kind != OUT:
+        return code
     try:
         form = number_form(used, wishes.decimal)
     except ValueError as error:
@@ -135,7 +143,8 @@ def _column(name: str, cells: Cells, wishes: Wishes, kind: str | None, *, pixels
         values = read(Column(name, NUMBER, form=form), cells)[~gaps]
         return _number(name, values, len(gaps), flag, wishes, form)
     if (form := date_form(used)) is not None:
-        return _date(name, read(Column(name, DATE, form=form), cells)[~gaps], form, flag)
+        why = "or is the day first?" if day_first(used, form) else ""
+        return _date(name, read(Column(name, DATE, form=form), cells)[~gaps], form, flag, why)
     numbers = [is_number(value) for value in cells.values]
     share = cells.counts()[numbers].sum() / n
     if share >= _NUMBERS and len(used) > _FEW:
@@ -176,14 +185,16 @@ def _number(name: str, values: HostArray, rows: int, flag: bool, wishes: Wishes,
     return Column(name, NUMBER, form=form, fill=fill, flag=flag, mean=mean, std=std)
 
 
-def _date(name: str, seconds: HostArray, form: str, flag: bool) -> Column:
+def _date(name: str, seconds: HostArray, form: str, flag: bool, why: str) -> Column:
     """Return the column of dates; a period matters if there are several of its kind, and several places within it."""
     span = float(seconds.max() - seconds.min())
     if span == 0 and not flag:
         return Column(name, OUT, "always the same date")
     parts = tuple(p for p, long in PARTS.items() if span >= long / 4 and len(np.unique(np.floor(seconds % long))) > 1)
     mean, std = float(seconds.mean()), float(seconds.std())
-    return Column(name, DATE, form=form, fill=float(np.median(seconds)), flag=flag, parts=parts, mean=mean, std=std)
+    return Column(
+        name, DATE, why, form=form, fill=float(np.median(seconds)), flag=flag, parts=parts, mean=mean, std=std
+    )
 
 
 def described(plan: Plan) -> list[tuple[str, str, str]]:
@@ -203,10 +214,10 @@ def _words(c: Column) -> str:
         words.append(f"{c.categories[0]} 0, {c.categories[1]} 1")
     elif c.kind == NUMBER:
         words.append(f"mean {c.mean:.4g}, deviation {c.std:.4g}")
-        words += ["decimal comma"] if c.form == "0,5" else ["commas separate thousands"] if c.form else []
+        words += [_FORMS.get(c.form, f"written like {c.form}")] if c.form else []
     else:
         words.append("a number" + "".join(f", time of the {part}" for part in c.parts))
-        words += [f"read as {c.form}"] if c.form != "iso" else []
+        words += [f"read as {c.form}" + (f", {c.why}" if c.why else "")] if c.form != "iso" else []
     if c.flag and c.kind != CATEGORY:
         fill = c.categories[int(c.fill)] if c.kind == BOOLEAN else "the median" if c.kind == DATE else f"{c.fill:.4g}"
         words.append(f"missing ones are filled with {fill} and have a flag")

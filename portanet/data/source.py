@@ -18,6 +18,7 @@ from portanet.data.readers.labels import Task
 from portanet.data.readers.reader import Reader, readers
 from portanet.data.readers.reading import Reading
 from portanet.data.sizes import streams
+from portanet.data.strangers import stranger
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
 from portanet.names import listed
@@ -33,17 +34,6 @@ _MADE: dict[str, Callable[[int], Dataset]] = {
 
 NAMES = (*_MADE, *DOWNLOADS)
 """The names that `load` knows."""
-
-# Forms that are often met and not read, by their first bytes.
-_STRANGERS = {
-    b"\x89HDF": "an HDF5 file",
-    b"SQLite": "an SQLite database",
-    b"%PDF": "a PDF",
-    b"\x80\x04": "a pickle, which can run code",
-    b"\x80\x05": "a pickle, which can run code",
-    b"\x89PNG": "a single image: give a folder of images by class",
-    b"\xff\xd8\xff": "a single image: give a folder of images by class",
-}
 
 
 def load(
@@ -173,7 +163,7 @@ def _reader(path: Path, source: object) -> Reader:
         if not start:
             message = f"{path}: expected data, got an empty file"
             raise DataError(message)
-        came = next((words for magic, words in _STRANGERS.items() if start.startswith(magic)), "")
+        came = escaped(stranger(path, start))
         found = None if came else next((reader for reader in readers() if reader.is_file(path, start)), None)
         came = came or f"a binary file that begins with {start[:4].hex(' ')}"
     else:

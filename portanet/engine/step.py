@@ -16,7 +16,7 @@ from portanet.errors import ConfigError
 from portanet.layers import Layer, Sequential
 from portanet.layers.rates import is_rated, learning_rates
 from portanet.losses import Loss
-from portanet.losses.places import folded
+from portanet.losses.places import folded, of_members
 from portanet.metrics import Metric, measure
 from portanet.optimizers import Optimizer
 from portanet.random import Key, Part, generator
@@ -172,7 +172,7 @@ class Step:
             value, prediction, grads, moved = self.by_pieces(self.rows, params, buffers, x, y, weight, key)
         measured: tuple[Array, ...] = ()
         if self.metrics:
-            measured = measure(self.metrics, self.loss, *folded(prediction, y, weight, self.stack))
+            measured = measure(self.metrics, self.loss, *self._rows(prediction, y, weight))
         if self.l1 or self.l2 or "l2" in counters:
             of_whole = sample_share(x.shape[self.stack], weight, self.stack) if part is None else part.sample
             share = of_whole if self.per_sample else 1.0
@@ -204,7 +204,7 @@ class Step:
         """
         everything = {**params, **buffers}
         prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=train, key=key)
-        value, loss_cache = self.loss.forward(*folded(prediction, y, weight, self.stack))
+        value, loss_cache = self.loss.forward(*self._rows(prediction, y, weight, train=train))
         dprediction = self.loss.backward(loss_cache)
         if prediction.ndim > self.stack + 2:
             dprediction = namespace(dprediction).reshape(dprediction, tuple(prediction.shape))
@@ -212,6 +212,14 @@ class Step:
             dprediction = dprediction * key.part.share
         _, grads = self.net.backward(params, dprediction, cache, need_dx=False)
         return value, prediction, grads, self.net.updated_buffers(everything, cache) if train else {}
+
+    def _rows(
+        self, prediction: Array, y: Array, weight: Array | None, *, train: bool = True
+    ) -> tuple[Array, Array, Array | None]:
+        """Return predictions, targets and weights as the rows that loss and metrics take."""
+        members = self.net.output_layer().members if train else 1
+        y = of_members(y, members, self.stack) if members > 1 else y
+        return folded(prediction, y, weight, self.stack)
 
     def by_pieces(
         self, rows: int, params: Params, buffers: Params, x: Array, y: Array, weight: Array | None, key: Key

@@ -7,13 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def excerpt(module: str, names: Iterable[str]) -> list[str]:
-    """Return the source of functions and classes of a module of this folder, in its order; the module is not imported.
+def excerpt(module: str, names: Iterable[str], *, constants: bool = False) -> list[str]:
+    """Return the source of functions and classes of a module, in its order; the module is not imported.
 
-    Those that they call in turn come with them.
+    Those that they call in turn come with them, and with `constants` what these take from the module. `module` is the
+    path of its file from this folder, without ``.py``.
     """
     text = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
-    found = {n.name: n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    body = ast.parse(text).body
+    found: dict[str, ast.stmt] = {n.name: n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    if constants:
+        assigned = {n: n.targets[0] for n in body if isinstance(n, ast.Assign)}
+        found = {_name(n, assigned.get(n)): n for n in body if n in assigned or n in found.values()}
     wanted, rest = set(), list(names)
     while rest:
         name = rest.pop()
@@ -21,3 +26,8 @@ def excerpt(module: str, names: Iterable[str]) -> list[str]:
             wanted.add(name)
             rest += [node.id for node in ast.walk(found[name]) if isinstance(node, ast.Name)]
     return [ast.get_source_segment(text, node) or "" for name, node in found.items() if name in wanted]
+
+
+def _name(node: ast.stmt, target: ast.expr | None) -> str:
+    """Return the name of a function, or of an assignment's first target; of a tuple of names it is the whole."""
+    return getattr(node, "name", "") if target is None else ast.unparse(target)

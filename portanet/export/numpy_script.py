@@ -129,14 +129,15 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
             yield from _forward(shortcut, depth + 1)
             yield f"x = x + skip{depth}"
             continue
-        if kind is layers.Branches:
+        if kind in (layers.Branches, layers.Committee):
             yield f"whole{depth}, paths{depth} = x, []{note}"
             for branch in step.inner:
                 yield f"x = whole{depth}"
                 yield from _forward(branch, depth + 1)
                 yield f"paths{depth}.append(x)"
-            joined = f"np.concatenate(paths{depth}, axis=-1)" if step.layer.join == "concat" else f"sum(paths{depth})"
-            yield f"x = {joined}"
+            mean = f" / {len(step.inner)}" if kind is layers.Committee else ""
+            concat = getattr(step.layer, "join", "add") == "concat"
+            yield "x = " + (f"np.concatenate(paths{depth}, axis=-1)" if concat else f"sum(paths{depth}){mean}")
             continue
         if kind is layers.Parametric:
             yield f"straight{depth} = x{note}"

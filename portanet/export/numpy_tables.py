@@ -21,7 +21,8 @@ def table_marks(plan: Plan) -> dict[str, str]:
     constants = {"READING": reading, "MISSING": sorted(MISSING), "PARTS": PARTS}
     lines = [f"{name} = {pprint.pformat(value, width=100, compact=True)}" for name, value in constants.items()]
     lines.insert(0, "COLUMNS = [\n" + "".join(f"    {column!r},\n" for column in columns) + "]")
-    functions = excerpt("table_functions", ["read_rows", "encode"])
+    functions = excerpt("../data/numbers", ["as_numbers"], constants=True)
+    functions += excerpt("table_functions", ["read_rows", "encode"])
     return {
         "<IMPORTS>": "import csv\nimport math\nimport re\nimport sys\nfrom datetime import UTC, datetime\n",
         "<FILE>": "TABLE.csv",

@@ -176,6 +176,10 @@ def _branches(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Concat", found, step.prefix, axis=len(step.out_shape))
 
 
+def _committee(graph: Graph, step: Step, x: str) -> str:
+    return graph.node("Mean", [graph.add(member, x) for member in step.inner], step.prefix)
+
+
 def _parallel(graph: Graph, step: Step, x: str) -> str:
     found, start = [], 0
     axis = graph.array("axis 1", np.asarray([1], dtype="int64"))
@@ -198,6 +202,7 @@ STEPS: dict[type[Layer], Write] = {
     layers.Dropout: _nothing,
     layers.ELU: plain("Elu", settings={"alpha": "alpha"}),
     layers.Embedding: _embedding,
+    layers.Committee: _committee,
     layers.Flatten: plain("Flatten", axis=1),
     layers.GELU: _gelu,
     layers.GroupNorm: channels_first(_group_norm),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from portanet.data.cells import MISSING
 from portanet.data.columns import PARTS
+from portanet.data.numbers import as_numbers
 
 # What a script holds in place of these: its own table's.
 COLUMNS: list[dict[str, Any]] = []
@@ -84,6 +84,7 @@ def value_of(c: dict[str, Any], cell: str | float) -> float:
         if c["kind"] == "date":
             cell = str(cell)
             date = datetime.fromisoformat(cell) if c["form"] == "iso" else datetime.strptime(cell, c["form"])
+            date = date.replace(year=1970) if c["form"][:2] in ("%H", "%I") else date
             return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
         if c["kind"] == "boolean":
             return float([name.lower() for name in c["categories"]].index(category(cell).lower()))
@@ -94,17 +95,13 @@ def value_of(c: dict[str, Any], cell: str | float) -> float:
 
 
 def number(cell: str | float, form: str) -> float:
-    """Return a number as it is written in a column of this form: with a decimal comma, or commas between thousands."""
+    """Return a number as it is written in a column of this form, with a decimal comma for example."""
     if isinstance(cell, float):
         return cell
-    if form == "0,5" and ("," in cell or re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+", cell)):
-        cell = cell.replace(".", "").replace(",", ".")
-    elif form == "1,000" and re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", cell):
-        cell = cell.replace(",", "")
-    value = float(cell)
-    if not math.isfinite(value) or "_" in cell:
+    found = as_numbers([cell], form)
+    if found is None:
         raise ValueError
-    return value
+    return found[0]
 
 
 def category(cell: str | float) -> str:

@@ -4,6 +4,7 @@ from portanet.layers.activations import *
 from portanet.layers.augment import *
 from portanet.layers.base import Layer as Layer
 from portanet.layers.branches import *
+from portanet.layers.committee import *
 from portanet.layers.config import LAYERS
 from portanet.layers.conv import *
 from portanet.layers.conv_transpose import *

@@ -39,6 +39,13 @@ def folded(prediction: Array, target: Array, weight: Array | None, stack: int = 
     return rows, target, weight
 
 
+def of_members(target: Array, members: int, stack: int = 0) -> Array:
+    """Return targets (*stack, n, ...) for each of several networks, (*stack, n, members, ...)."""
+    xp = namespace(target)
+    shape = (*target.shape[: stack + 1], members, *target.shape[stack + 1 :])
+    return xp.broadcast_to(xp.expand_dims(target, axis=stack + 1), shape)
+
+
 def per_place(weight: Array, shape: Shape, xp: Any) -> Array:
     """Return weights of samples, (*stack, n), or of places in `shape`, (*stack, n, *places)."""
     return xp.broadcast_to(xp.reshape(weight, (*weight.shape, *(1,) * (len(shape) - weight.ndim))), shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portanet.layers import Layer, NTKDense, Sequential
+from portanet.layers import Committee, Layer, NTKDense, Sequential
 from portanet.typing import Params
 
 SIMPLEX = 5
@@ -16,7 +16,8 @@ def data_driven(net: Layer, params: Params, x: Any, rng: Any) -> Params:
 
     Weights are divided so that the outputs x W of a unit have standard deviation 1 over the rows; its bias takes off a
     random convex combination of SIMPLEX of these outputs, so that units bend at places where there are rows.
-    The layers of a Sequential, also of nested ones, are taken one after the other; others stay as they were drawn.
+    The layers of a Sequential, also of nested ones, are taken one after the other, the networks of a Committee each for
+    itself; others stay as they were drawn.
 
     Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491 ("std" weights and "he+5" biases,
     after Steinwart 2019, arXiv:1903.11482).
@@ -42,6 +43,13 @@ def _fitted(layer: Layer, params: Params, x: Any, rng: Any) -> tuple[Params, Any
             own, x = _fitted(inner, own, x, rng)
             found.update({f"{i}.{name}": p for name, p in own.items()})
         return found, x
+    if isinstance(layer, Committee):
+        fitted: Params = {}
+        for i, inner in enumerate(layer.layers):
+            own = {name.removeprefix(f"{i}."): p for name, p in params.items() if name.startswith(f"{i}.")}
+            own, y = _fitted(inner, own, x, rng)
+            fitted.update({f"{i}.{name}": p for name, p in own.items()})
+        return fitted, y
     if isinstance(layer, NTKDense) and x.ndim == 2:
         params = _dense(layer, params, x, rng)
     y, _ = layer.forward({**params, **layer.init_buffers(tuple(x.shape[1:]))}, x)

@@ -26,6 +26,8 @@ STEPS = 4000
 BATCH_SIZE = 256
 """Samples a step."""
 
+_MEMBERS = 4
+_SMALL = 3000  # rows
 _LEAST_ROWS = 10  # for a validation part of two
 _MOST_HELD = 2000  # more rows decide no better which epoch is kept, and are missed in training
 
@@ -94,6 +96,11 @@ def sampled(x: Any) -> Any:
 def held_out(rows: int) -> float:
     """Return the share of so many rows that decides which epoch is kept."""
     return min(0.2, _MOST_HELD / rows) if rows >= _LEAST_ROWS else 0.0
+
+
+def members(rows: int) -> int:
+    """Return the number of networks that are averaged for so many rows: single ones differ the most on small tables."""
+    return _MEMBERS if rows <= _SMALL else 1
 
 
 def usual_epochs(rows: int, batch_size: int) -> int:

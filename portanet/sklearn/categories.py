@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils.validation import check_array
 
+from portanet.data.cells import categories, name_of, text
+from portanet.data.columns import CATEGORY, NUMBER, Column
+from portanet.data.plan import Plan
 from portanet.errors import ConfigError
 from portanet.layers import Embedding, Flatten, Layer, Parallel, Sequential
 
@@ -28,17 +33,15 @@ class Categories:
         encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNKNOWN)
         self._encoder = encoder.fit(self._categorical(X))
         self.known: list[Any] = self._encoder.categories_
+        self._medians = [float(np.median(column)) for column in self._numbers(X).T]
 
     def encode(self, X: Any) -> np.ndarray[Any, Any]:
         """Return the table as numbers, the categorical features in front; raises ValueError as scikit-learn does."""
         codes = self._encoder.transform(self._categorical(X))
         last = np.array([len(known) - 1 if _is_missing(known[-1]) else UNKNOWN for known in self.known])
         codes = np.where(np.isnan(codes), last, codes)
-        rest = np.flatnonzero(~self.mask)
-        if not len(rest):
-            return codes
-        numbers = check_array(X.iloc[:, rest] if hasattr(X, "iloc") else X[:, rest], dtype=(np.float64, np.float32))
-        return np.concatenate([codes.astype(numbers.dtype), numbers], axis=1)
+        numbers = self._numbers(X)
+        return np.concatenate([codes.astype(numbers.dtype), numbers], axis=1) if numbers.shape[1] else codes
 
     def layer(self) -> Layer:
         """Return the layer that makes vectors of the categories, and lets the numbers pass as they are."""
@@ -48,6 +51,42 @@ class Categories:
         numbers = int(np.count_nonzero(~self.mask))
         passed, sizes = ([Flatten()], [numbers]) if numbers else ([], [])
         return Parallel((*embeddings, *passed), (*([1] * len(embeddings)), *sizes))
+
+    def plan(self, names: Sequence[str]) -> Plan:
+        """Return the plan of the columns, for files: it takes frames without scikit-learn.
+
+        Raises
+        ------
+        ConfigError
+            If categories are not told apart by their text, or one of them stands for a missing value there.
+        """
+        header = bool(len(names))
+        names = [str(name) for name in names] if header else [f"column {i + 1}" for i in range(len(self.mask))]
+        columns = [Column(name, NUMBER) for name in names]
+        for i, median in zip(np.flatnonzero(~self.mask), self._medians, strict=True):
+            columns[i] = replace(columns[i], fill=median)
+        for i, known in zip(np.flatnonzero(self.mask), self.known, strict=True):
+            flag = _is_missing(known[-1])
+            texts = [_text(value) for value in (known[:-1] if flag else known)]
+            found = categories(text(texts)).values
+            if found != texts:
+                odd = next(own for own in texts if own not in found or texts.count(own) > 1)
+                message = f"column {names[i]!r}: the category {odd!r} has no text of its own in a file; rename it, or "
+                raise ConfigError(message + "keep this estimator by pickle")
+            columns[i] = Column(names[i], CATEGORY, categories=tuple(texts), flag=flag)
+        return Plan(tuple(columns), header=header)
+
+    def order(self, plan: Plan) -> list[int]:
+        """Return which of the categorical features is each of the first inputs of a plan."""
+        places = [plan.columns[i].name for i in np.flatnonzero(self.mask)]
+        return [places.index(c.name) for c in plan.kept[: len(places)]]
+
+    def _numbers(self, X: Any) -> np.ndarray[Any, Any]:
+        """Return the features that are numbers."""
+        rest = np.flatnonzero(~self.mask)
+        if not len(rest):
+            return np.empty((len(X), 0))
+        return check_array(X.iloc[:, rest] if hasattr(X, "iloc") else X[:, rest], dtype=(np.float64, np.float32))
 
     def _categorical(self, X: Any) -> np.ndarray[Any, Any]:
         """Return the categorical features as host objects, every kind of missing value as NaN."""
@@ -112,6 +151,12 @@ def _objects(column: Any) -> np.ndarray[Any, Any]:
     found = np.empty(len(column), dtype=object)
     found[:] = [np.nan if _is_missing(value) else value for value in column]
     return found
+
+
+def _text(value: Any) -> str:
+    """Return a category as a file holds it: 3 and not 3.0."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return name_of(float(value)) if number else str(value)
 
 
 def _is_missing(value: Any) -> bool:

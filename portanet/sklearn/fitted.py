@@ -118,7 +118,8 @@ class FittedMLP(Arguments, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sc
         """Write the fitted network to a file that holds numbers and names alone: nothing in it is ever run.
 
         :func:`portanet.load` reads it, on any backend, and without scikit-learn: what it returns predicts rows of
-        numbers as this estimator does, and can be evaluated, trained further and exported.
+        numbers, or of categorical features a frame, as this estimator does, and can be evaluated, trained further and
+        exported.
 
         Parameters
         ----------
@@ -128,7 +129,7 @@ class FittedMLP(Arguments, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sc
         Raises
         ------
         ConfigError
-            If there are categorical features, whose categories the file cannot hold, or a loss or a custom layer.
+            If there is a loss or a custom layer, or a category, that the file cannot hold.
         DataError
             If the file cannot be written.
         """
@@ -145,18 +146,34 @@ class FittedMLP(Arguments, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sc
         Raises
         ------
         ConfigError
-            If there are categorical features, whose categories a network alone cannot hold.
+            If there is a category that a file cannot hold.
         """
         check_is_fitted(self)
-        if self._categories is not None:
-            why = "a network alone cannot hold the categories of categorical_features"
-            message = f"{type(self).__name__}: {why}; keep this estimator by pickle"
-            raise ConfigError(message)
         fitted = self._model(backends.get("numpy"), None)
         program = replace(fitted.program, loss=public(self._loss), l2=float(self.alpha), penalty_per_sample=True)
         model = Model(program, fitted.backend, classes=tuple(map(str, getattr(self, "classes_", ()))))
         model.state, model.input_shape, model.outputs = fitted.state, fitted.input_shape, fitted.outputs
-        return model
+        return model if self._categories is None else self._with_columns(model, self._categories)
+
+    def _with_columns(self, model: Model, found: Categories) -> Model:
+        """Return the model with a plan of columns, and its embeddings in the order of the plan's inputs."""
+        plan = found.plan(getattr(self, "feature_names_in_", ()))
+        order = found.order(plan)
+        first, *others = self._network.net.layers
+        parts = list(first.layers)  # type: ignore[attr-defined]  # a Parallel
+        parts[: len(order)] = [parts[i] for i in order]
+        net = Sequential((replace(first, layers=tuple(parts)), *others))
+        moved = Model(replace(model.program, net=net), model.backend, classes=model.classes)
+        names = {f"0.{i}.0.weight": f"0.{order.index(i)}.0.weight" for i in order}
+        params = {names.get(name, name): p for name, p in model.params.items()}
+        # The vectors come in another order, so the rows of the weights after them do too.
+        ends = np.cumsum([0, *(vectors.shape[1] for vectors in self.embeddings_)])
+        weight = params["1.weight"]
+        rows = np.concatenate([*(np.arange(ends[i], ends[i + 1]) for i in order), np.arange(ends[-1], len(weight))])
+        params["1.weight"] = weight[rows]
+        moved.state = model.state._replace(params=params)
+        moved.input_shape, moved.outputs, moved.columns = model.input_shape, model.outputs, plan
+        return moved
 
     def _outputs(self, X: Any, method: str) -> Array:
         """Return the network's outputs on the target's scale, shape (n, outputs), where `X` lives."""

@@ -182,6 +182,12 @@ LAYERS: dict[str, list[LayerCase]] = {
         LayerCase(layers.Branches([[layers.Conv2D(2, 1)], [layers.Conv2D(3, 3, padding=1)]]), (3, 4, 2)),
         LayerCase(layers.Branches([[layers.Dense(3)], [layers.Dense(3)]], join="add"), (2, 4)),
     ],
+    "Committee": [
+        LayerCase(
+            layers.Committee((layers.Dense(3), layers.Sequential((layers.Dense(4), layers.Tanh(), layers.Dense(3))))),
+            (5,),
+        ),
+    ],
 }
 
 LOSSES: dict[str, list[LossCase]] = {

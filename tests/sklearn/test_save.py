@@ -50,12 +50,37 @@ def test_a_saved_network_answers_as_the_estimator(name, tmp_path):
 
 
 def test_what_a_file_cannot_hold_is_told(tmp_path):
-    found = MLPClassifier(categorical_features=[0], **FAST).fit(np.c_[Y, X], Y)
-    with pytest.raises(ValueError, match="cannot hold the categories"):
+    names = np.array(["none", "1", "two"], dtype=object)[Y]
+    found = MLPClassifier(categorical_features=[0], **FAST).fit(np.c_[names, X.astype(object)], Y)
+    with pytest.raises(ValueError, match="the category 'none' has no text of its own in a file"):
         found.save(tmp_path / "net.safetensors")
     with pytest.raises(ValueError, match="not fitted yet"):
         MLPClassifier().save(tmp_path / "net.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_categories_are_saved_with_the_network(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    many = [f"k{i:02d}" for i in range(12)]  # more than become zeros and a one: these come after the others
+    frame = pandas.DataFrame(
+        {
+            "many": rng.choice(many, 200),
+            "size": rng.normal(size=200),
+            "few": rng.choice(["a", "b", None], 200),
+            "number": rng.integers(0, 4, 200).astype(float),
+        }
+    )
+    frame["few"] = frame["few"].astype(object)
+    y = (frame["size"] > 0).astype(int) + (frame["few"] == "a")
+    found = MLPClassifier(categorical_features=["many", "few", "number"], **FAST).fit(frame, y)
+    found.save(tmp_path / "net.safetensors")
+    loaded = pn.load(tmp_path / "net.safetensors")
+    later = frame.iloc[:40].copy()
+    later.loc[0, "many"], later.loc[1, "few"], later.loc[2, "number"] = "k99", "never seen", 17.0
+    np.testing.assert_allclose(loaded.predict(later), found.predict_proba(later), rtol=1e-12)
+    shuffled = later[["number", "few", "size", "many"]]
+    np.testing.assert_allclose(loaded.predict(shuffled), found.predict_proba(later), rtol=1e-12)
 
 
 ELSEWHERE = """

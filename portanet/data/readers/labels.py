@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 from portanet.data.cells import name_of
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import shown
-from portanet.data.kinds import is_number
+from portanet.data.numbers import is_number
 from portanet.errors import DataError
 from portanet.names import is_safe, listed
+
+logger = logging.getLogger("portanet")
 
 Labels: TypeAlias = list[str] | HostArray
 """Labels of ``n`` samples as they were read: text, or numbers of shape ``(n,)``, ``(n, 1)`` or ``(n, outputs)``."""
@@ -29,6 +32,7 @@ Where: TypeAlias = Callable[[int], str]
 
 _EXACT = 2.0**53  # beyond it, neighbouring whole numbers are one float64
 _ZEROS = re.compile(r"0\d+")
+_FEW = 20  # distinct labels that are always classes
 _MOST = 100_000  # distinct labels of text in a table read in pieces: more are no classes
 
 
@@ -46,7 +50,12 @@ def dataset(path: Path, train: Part, test: Part | None, task: Task | None = "cla
     if x_test is not None and train.x.shape[1:] != x_test.shape[1:]:
         message = f"{path}: the training samples have the shape {train.x.shape[1:]}, "
         raise DataError(message + f"those of the test part {x_test.shape[1:]}; give one kind")
+    if task is None and isinstance(train.labels, list):
+        check_repeated(path, train.labels)
     y, y_test, classes = encode(train.labels, labels_test, task=task, where=train.place, test_where=test_where)
+    if task is None and len(classes) > _FEW and all(map(is_number, classes)):
+        words = "%s: the %d whole numbers of the target are taken as classes; --task regression takes them as numbers"
+        logger.info(words, path, len(classes))
     return Dataset(str(path), train.x, y, x_test, y_test, classes, **about)
 
 
@@ -56,8 +65,8 @@ def encode(
     """Return the targets of both parts and the names of the classes.
 
     Without `task`, labels that are no numbers are classes, and so are whole numbers, unless there are so many that they
-    are rather counted or measured: more than 100 distinct ones in more than a tenth of the samples, or that are not
-    numbered one by one from 0 or 1; or more than 20 in more than half of the samples. Other numbers are a regression.
+    are rather counted or measured: more than 20 distinct ones that are not numbered one by one from 0 or 1 (years,
+    ages), or in more than half of the samples; or more than 100 in more than a tenth. Other numbers are a regression.
     Rows of zeros with a single one (one-hot) are classes.
 
     Targets are indices ``(n,)`` in int64, or float64 for a regression. Classes are the distinct labels of the training
@@ -128,7 +137,7 @@ def _is_measured(y: HostArray) -> bool:
     values, n = np.unique(y), len(y)
     distinct = len(values)
     counted = values[0] in (0, 1) and values[-1] == values[0] + distinct - 1  # as classes are numbered
-    return (distinct > 100 and (10 * distinct > n or not counted)) or (distinct > 20 and 2 * distinct > n)
+    return distinct > _FEW and (not counted or 2 * distinct > n or (distinct > 100 and 10 * distinct > n))
 
 
 def _number_classes(
@@ -171,6 +180,25 @@ def _refuse_strange(name: str, classes: tuple[str, ...], place: str) -> NoReturn
     raise DataError(message + "give both parts the same classes")
 
 
+def check_repeated(path: Path, labels: list[str]) -> None:
+    """Raise DataError for text that hardly repeats: free text, or numbers with something else between them."""
+    distinct = set(labels)
+    if len(distinct) <= _FEW or 2 * len(distinct) <= len(labels):
+        return
+    numbers = sum(map(is_number, distinct))
+    if numbers == len(distinct):
+        return
+    came = f"{len(distinct)} different ones in {len(labels)} rows"
+    if 2 * numbers > len(distinct):
+        odd = next(label for label in labels if not is_number(label))
+        message = (
+            f"{path}: expected numbers or labels as the target, got {came}: most are numbers, {shown(odd)} is none; "
+        )
+        raise DataError(message + "correct it, or name another target")
+    message = f"{path}: expected labels that repeat as the target, got {came}; name another target"
+    raise DataError(message + ", or take them as classes all the same by --task classification")
+
+
 class LabelPieces:
     """Collects labels piece by piece: each distinct text once, and as numbers if there are too many of these."""
 
@@ -196,6 +224,9 @@ class LabelPieces:
         if self._as_numbers(needed=bool(self._numbers)):
             y, _, classes = encode(np.concatenate(self._numbers), None, task=task, where=where)
             return y, classes
+        if task is None:
+            names = list(self._codes)
+            check_repeated(self.path, [names[i] for part in self._parts for i in part.tolist()])
         # Each name once: what it is encoded to is what all of its labels are.
         index, _, classes = encode(list(self._codes), None, task=task, where=where)
         return index[np.concatenate(self._parts)], classes

@@ -16,7 +16,7 @@ from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import Capacity, regular, reworded
 from portanet.data.frames import table
 from portanet.data.lazy.readable import Samples
-from portanet.data.readers.labels import Part, Task, dataset
+from portanet.data.readers.labels import Labels, Part, Task, dataset
 from portanet.data.readers.reader import Reader
 from portanet.data.readers.reading import Reading
 from portanet.data.readers.table import chosen_target, fits_bytes, pixel_scale, target_by_name
@@ -113,7 +113,7 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
     name = _target(list(schema.names), schema.types, target, path)
     if not stream and (found := _with_gaps(path, name, task)) is not None:
         return found
-    features = [column for column in schema.names if column != name]
+    features = [column for column in schema.names if column != name and not _is_index(column)]
     x = ParquetSamples(path, features)
     # As a dictionary, which many rows may share: a text of its own for each could take any amount of memory.
     shared = [name] if _is_text(schema.field(name).type) else None
@@ -124,7 +124,10 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
     if not _is_text(column.type) and not _is_number(column.type):
         message = f"{place}: expected numbers or text as targets, got {column.type}; convert it"
         raise DataError(message)
-    labels = _texts(column, place) if _is_text(column.type) else _values(column, place)
+    if str(column.type) == "bool":
+        labels: Labels = [str(value) for value in _values(column, place).tolist()]  # as a file of text has them
+    else:
+        labels = _texts(column, place) if _is_text(column.type) else _values(column, place)
     train = Part(x, labels, lambda i: f"{path}, row {i}, {name!r}")
     about = {"target": name, "place": schema.names.index(name), "features": tuple(features)}
     found = dataset(path, train, None, task, scale=pixel_scale(x), **about)
@@ -216,6 +219,11 @@ def _check_room(place: object, packed: int, rows: int, columns: int) -> None:
     room, need = Capacity.of_packed(packed), 8 * rows * columns
     if need > room.bytes:
         room.refuse(place, f"{rows} rows of {columns} columns take {need} bytes")
+
+
+def _is_index(name: str) -> bool:
+    """Whether a column is the index of a pandas frame, which says which rows were taken."""
+    return name.startswith("__index_level_")
 
 
 def _is_text(kind: Any) -> bool:

@@ -13,8 +13,8 @@ import numpy as np
 from portanet.data.cells import Table, split_names
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import read
-from portanet.data.kinds import resembles_number
 from portanet.data.lazy.readable import Samples
+from portanet.data.numbers import as_numbers, number_form, resembles_number
 from portanet.data.readers.labels import Part, Task, dataset
 from portanet.data.readers.reading import Reading
 from portanet.data.readers.table_form import Form, sniff
@@ -101,7 +101,7 @@ def _of_several(name: Path, paths: Sequence[Path], names: tuple[str, ...], task:
             raise DataError(message)
         x = parse_text(data, form, None, path, own).x
         table = x if isinstance(x, Table) else Table.of_array(x, form.names(-1))
-        parts.append(several(table, names, task, path, own.decimal))
+        parts.append(several(table, names, task, path, own.decimal or table.decimal))
         place = form.header.index(names[0]) - form.numbered
     return with_targets(name, parts, names, place)
 
@@ -138,10 +138,24 @@ def parsed(data: bytearray, form: Form, target: int | None, path: Path, reading:
     """Return the features and labels of a table, numbers by the quick way."""
     if reading.decimal != ",":
         try:
-            return parse(data, form, target, path)
+            part = None if form.padded else parse(data, form, target, path)
         except CellError as error:
             logger.debug("%s; reading it as a table of text", error)
+        else:
+            if part is not None and not (isinstance(part.labels, list) and _written_otherwise(part.labels)):
+                return part
     return parse_text(data, form, target, path, reading)
+
+
+def _written_otherwise(labels: list[str]) -> bool:
+    """Whether labels are numbers that Python does not read: with commas, or in dollars."""
+    distinct = list(dict.fromkeys(labels))
+    if as_numbers(distinct, "") is not None:
+        return False
+    try:
+        return number_form(distinct, None) is not None
+    except ValueError:
+        return True
 
 
 def _parts(path: Path) -> tuple[Path, Path | None]:
@@ -249,7 +263,10 @@ def _compact(train: Part, test: Part | None, names: tuple[str, ...], header: boo
     parts = [train] if test is None else [train, test]
     if any(isinstance(part.x, Table) for part in parts):
         found = [part.x if isinstance(part.x, Table) else Table.of_array(part.x, names) for part in parts]
-        parts = [part._replace(x=Table(names, x.cells, header=header)) for part, x in zip(parts, found, strict=True)]
+        parts = [
+            part._replace(x=Table(names, x.cells, header=header, decimal=x.decimal))
+            for part, x in zip(parts, found, strict=True)
+        ]
     else:
         # In rows: chosen columns lie in memory column by column, and every fit would bring them into order again.
         dtype = np.uint8 if all(fits_bytes(part.x) for part in parts) else np.float64

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from portanet.data.cells import MISSING
 from portanet.data.files import reworded
-from portanet.data.kinds import is_number, resembles_number
+from portanet.data.numbers import is_number, resembles_number
 from portanet.data.readers.reading import Reading
 from portanet.errors import DataError
 from portanet.names import listed
@@ -66,7 +66,8 @@ def decode(data: bytearray, path: Path, above: int = 0) -> str:
     except UnicodeDecodeError as error:
         line = above + data.count(b"\n", 0, error.start) + 1
         message = f"{path}, line {line}: expected text in UTF-8, got the byte 0x{data[error.start]:02x}; "
-        raise DataError(message + "save it as UTF-8") from error
+        message += "say what it is in by --encoding (cp1252 for most of Windows), or save it as UTF-8"
+        raise DataError(message) from error
 
 
 def refuse_line(path: Path, line: int) -> NoReturn:
@@ -108,6 +109,11 @@ def _sniffed(
     if not text.strip():
         message = f"{path}: expected a table, got an empty file"
         raise DataError(message)
+    if reading.comment is None and (above := _notes_above(text)):
+        logger.info("%s: %d lines that begin with # are skipped; --comment says which lines are no rows", path, above)
+        end = sum(len(line.encode()) for line in itertools.islice(io.StringIO(text, newline=""), above))
+        data[:end] = re.sub(rb"[^\r\n]", b"", data[:end])
+        text = decode(_beginning(data, known), path)
     delimiter = delimiter or _delimiter(text)
     if delimiter == " ":
         data[:] = re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t]+", b" ", data.replace(b"\r\n", b"\n")))
@@ -121,10 +127,13 @@ def _sniffed(
     if len(rows) < 2 and len(beginning) < len(data):  # a long header alone
         return _sniffed(data, path, reading, delimiter, len(beginning))
     columns = len(rows[0])
+    short = _names_short(rows)
     known = len({cell.strip() for cell in rows[0]} & set(reading.names))
     header = 2 * known > max(len(reading.names), 1) or _is_header(rows, path)
     header = header if reading.header is None else reading.header
     names = _distinct(cell.strip() for cell in rows[0]) if header else ()
+    if header and short:
+        columns, names = columns + 1, (("", *names) if short == "first" else (*names, ""))
     if header:
         rows, lines = rows[1:], lines[1:]
         if not rows:
@@ -149,6 +158,34 @@ def _tidied(data: bytearray, reading: Reading) -> str | None:
         mark = re.escape(reading.comment.encode())
         data[:] = re.sub(rb"(?m)^[ \t]*" + mark + rb"[^\r\n]*", b"", data)
     return delimiter
+
+
+def _notes_above(text: str) -> int:
+    """Return the number of lines with # above a table; a header that begins with # has as many cells as the rows."""
+    lines = text.splitlines()
+    above = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+    if not above or above + 1 >= len(lines):
+        return 0
+    mark = _delimiter("\n".join(lines[above : above + 50]))
+    if not mark:
+        return 0
+    rows, _ = _rows("\n".join(lines[above - 1 : above + 1]), mark)
+    return above - (len(rows) == 2 and len(rows[0]) == len(rows[1]))
+
+
+def _names_short(rows: list[list[str]]) -> str:
+    """Return where the header lacks a name, "first" or "last"; "" where it does not.
+
+    R writes the names of the rows without a name above them; and some programs end each row, but not the header, with
+    a separator.
+    """
+    below = rows[1:]
+    if not below or any(len(row) != len(rows[0]) + 1 for row in below):
+        return ""
+    if all(not row[-1].strip() for row in below):
+        return "last"
+    first = [row[0] for row in below]
+    return "first" if len(set(first)) == len(first) else ""
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
@@ -194,14 +231,22 @@ def _delimiter(text: str) -> str:
     The order matters: where a semicolon separates, commas may be decimal points. Spaces separate where nothing else
     does, and all of the first rows have as many cells.
     """
+    lines = text.splitlines()[:20]
     counts = {d: [len(row) for row in _rows(text[: 1 << 16], d)[0][:2]] for d in "\t;,|"}
     splits = [d for d, count in counts.items() if count and count[0] > 1]
     found = next((d for d in splits if len(set(counts[d])) == 1), splits[0] if splits else "")
-    if found:
+    if found and not (found == "\t" and _padded_by_spaces(lines)):
         return found
-    lines = text.splitlines()[:20]
-    cells = {len(line.split()) for line in lines if line.strip()}
-    return " " if len(cells) == 1 and cells != {1} and len(lines) > 1 else ""
+    spaced = [re.sub(r"\s+", " ", line.strip()) for line in lines if line.strip()]
+    cells = {len(row) for row in csv.reader(spaced, delimiter=" ")}
+    return " " if len(cells) == 1 and cells != {1} and len(lines) > 1 else found
+
+
+def _padded_by_spaces(lines: list[str]) -> bool:
+    """Whether the numbers before the first tab are columns of their own, with several spaces between them."""
+    before = [line.partition("\t")[0] for line in lines if line.strip()]
+    numbers = [[cell for cell in text.split() if resembles_number(cell)] for text in before]
+    return all("  " in text.strip() and len(own) > 2 for text, own in zip(before, numbers, strict=True))
 
 
 def _is_header(rows: list[list[str]], path: Path) -> bool:
@@ -237,6 +282,12 @@ def _is_header(rows: list[list[str]], path: Path) -> bool:
         logger.info(
             "%s: the first row counts the columns and is taken for a header; --no-header takes it for data", path
         )
+        return True
+    whole = [int(cell) for cell in numbers.values()]
+    years = len(places) == len(first) > 2 and len({b - a for a, b in itertools.pairwise(whole)}) == 1
+    measured = [any(is_number(cell) and not cell.lstrip("+-").isdigit() for cell in column) for column in columns]
+    if years and whole[0] != whole[1] and 2 * sum(measured) > len(first):
+        logger.info("%s: the first row is taken for a header; --no-header takes it for data", path)
         return True
     return False
 

@@ -14,7 +14,7 @@ import numpy as np
 from portanet.data.cells import MISSING, MISSING_LABELS
 from portanet.data.dataset import HostArray
 from portanet.data.files import shown
-from portanet.data.kinds import is_number, resembles_number
+from portanet.data.numbers import is_number, resembles_number
 from portanet.data.readers.labels import Part, Where
 from portanet.data.readers.table_form import LINE, Form, decode, refuse_line
 from portanet.errors import DataError

@@ -7,13 +7,15 @@ import logging
 import re
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from portanet.data.cells import MISSING, MISSING_LABELS, Table, Text, merged, plain
+from portanet.data.cells import MISSING, MISSING_LABELS, Cells, Table, Text, merged, plain
 from portanet.data.dataset import HostArray
-from portanet.data.kinds import as_numbers, number_form
+from portanet.data.kinds import is_code
+from portanet.data.numbers import as_numbers, decimal_of, has_unit, number_form, points_between
 from portanet.data.readers.labels import Labels, Part, Where
 from portanet.data.readers.reading import Reading
 from portanet.data.readers.table_form import Form
@@ -22,6 +24,7 @@ from portanet.errors import DataError
 
 logger = logging.getLogger("portanet")
 
+_FEW = 20
 _ROWS = 4096  # turned into columns at once
 
 
@@ -35,12 +38,22 @@ def parse_text(data: bytearray, form: Form, target: int | None, path: Path, read
     DataError
         At the first row with a cell too few or too many, or if no row has a label.
     """
-    found = _by_arrow(data, form)
-    columns, lines = found or _by_csv(data, form, path)
+    columns, lines = _by_arrow(data, form) or _by_csv(data, form, path)
     features = form.features(-1 if target is None else target)
     cells = [merged(*columns[i]) for i in features]
     names = form.names_or_places(-1 if target is None else target)
-    table = Table(names, [own if reading.decimal == "," else plain(own) for own in cells], header=bool(form.header))
+    own_target = [] if target is None else [merged(*columns[target])]
+    shown = decimal_of(own.values for own in [*cells, *own_target])
+    # A comma within the cells of a table that commas separate is hardly a decimal comma.
+    reading = replace(reading, decimal=reading.decimal or shown or ("." if form.delimiter == "," else None))
+    codes = [form.padded and is_code(own.values) for own in cells]
+    codes = [False] * len(codes) if all(codes) else codes  # a table of fixed widths
+    comma = reading.decimal == ","
+    found: list[Cells] = [
+        own if code or (comma and points_between(own.values)) else plain(own)
+        for own, code in zip(cells, codes, strict=True)
+    ]
+    table = Table(names, found, header=bool(form.header), decimal=reading.decimal)
     if target is None:
         return _part(table, [], lambda i: f"{path}, line {lines(i)}")
     place = form.column(target)
@@ -120,7 +133,7 @@ def labelled(table: Table, target: Text, place: str, where: Where, reading: Read
             f"{place}: {error.args[0]!r} may have a decimal comma or separate thousands; say which by --decimal , "
         )
         raise DataError(message + "or --decimal .") from None
-    if form:  # numbers with commas
+    if form and not (has_unit(form) and len(used) <= _FEW):  # numbers, but for few prices: these are names of classes
         written = {value: repr(number) for value, number in zip(used, as_numbers(used, form) or [], strict=True)}
         values = [written.get(value, value) for value in values]
     labels = [values[code] for code in target.codes[kept].tolist()]

@@ -11,7 +11,8 @@ import numpy as np
 from portanet.data.cells import Cells, Table, Text, joined_names, missing, split_names
 from portanet.data.columns import BOOLEAN, NUMBER, Column, read
 from portanet.data.dataset import Dataset, HostArray
-from portanet.data.kinds import number_form, yes_or_no
+from portanet.data.kinds import yes_or_no
+from portanet.data.numbers import number_form
 from portanet.data.readers.labels import Task
 from portanet.errors import ConfigError, DataError, unknown
 from portanet.names import listed
