@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from portanet.fleet import Fleet
 
 
+_OTHERS = ("x_test", "y_test", "x_val", "y_val")
+
+
 @click.command()
 @click.argument("data", default="digits")
 @click.option("-k", "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Number of folds.")
@@ -31,7 +34,7 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     Each of the folds holds its share of every class. A network is trained on the others and evaluated on it, all of
     them together, with one seed. A table is standardized by each network's own training rows; pixels by all of them,
     and so is found what categories there are and what gaps are filled with.
-    Where DATA brings a test part, that is left alone. Nothing is written.
+    If DATA has a test or a validation part, it is left alone. Nothing is written.
     """
     from portanet.backends import keep_memory
     from portanet.callbacks import EarlyStopping
@@ -44,7 +47,9 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     options = Options(**OF_A_RUN, **given)
     began = time.perf_counter()
     whole, plan = columns.load_encoded(options)
-    dataset = dataclasses.replace(whole, x=whole.x.reshape(len(whole.x), -1), x_test=None, y_test=None)
+    dataset = dataclasses.replace(whole, x=whole.x.reshape(len(whole.x), -1), **dict.fromkeys(_OTHERS))
+    if whole.x_val is not None and not quiet:
+        say(f"{whole.name}: its validation part of {len(whole.x_val)} samples is left alone: each fold is one")
     pairs = split(dataset.y, folds, options.seed, names=dataset.classes, what=dataset.name)
 
     options = recipe.filled(options, dataset)

@@ -90,4 +90,5 @@ def export(
             say(line)
     elif form == "numpy":
         taken = "SAMPLES.npy" if net.columns is None or net.columns.plain else "TABLE.csv"
+        taken += "" if net.pictures is None else ", or a picture file"
         say(f"to predict: python {file} {taken}")

@@ -17,6 +17,9 @@ from portanet.losses import LOSSES, Loss
 from portanet.recipes import Recipe
 from portanet.recipes.images import MODELS
 
+_LEAST = {"cnn": 6, "lenet": 4, "vgg": 8}
+"""Pixels along a side that are left something of by the pools of a model."""
+
 _IN_FRONT = (Rescale, Standardize, layers.Augment)  # they leave the shape as it is
 _LIKE_RELU = (
     "relu",
@@ -45,7 +48,10 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
     classes = len(dataset.classes)
     if classes == 1:
         got = f"{dataset.name}: expected two classes or more, got {dataset.classes[0]!r} alone"
-        raise DataError(got + "; choose another target, or --task regression")
+        fix = "choose another target, or --task regression"
+        fix = fix if dataset.pictures is None else "add a folder of pictures for each other class"
+        message = f"{got}; {fix}"
+        raise DataError(message)
     suited = "binary_cross_entropy" if dataset.labels else "mean_squared_error"
     if classes:
         single = classes == 2 and _listed_outputs(options) != 2 and options.recipe != REALMLP
@@ -163,6 +169,10 @@ def _images(options: Options, dataset: Dataset) -> list[Layer]:
         place, hint = (f"--model {options.model}", "take --model mlp") if named else (f"--{asked[0]}", "leave it out")
         message = f"{place}: expected images, got {dataset.name} with rows of {shape[0]} features; {hint}"
         raise DataError(message)
+    if min(shape[:2]) < (least := _LEAST.get(options.model, 1)):
+        came = f"{shape[1]}×{shape[0]}"
+        message = f"--model {options.model}: expected images of at least {least}×{least} pixels, got {came}; "
+        raise DataError(message + "take a larger --image-size, or --model resnet")
     shape = shape if len(shape) == 3 else (*shape, 1)
     reshape: list[Layer] = [layers.Reshape(shape)] if shape != dataset.x.shape[1:] else []
     return [*reshape, layers.Augment(options.shift, options.rotate, options.flip)] if asked else reshape

@@ -16,9 +16,11 @@ from portanet.cli.train_options import OF_A_RUN, Options, fleet_options
 from portanet.errors import ConfigError, DivergedError
 
 if TYPE_CHECKING:
+    from portanet.data import Dataset
     from portanet.fleet import Fleet
     from portanet.fleet.search import Trial
 
+_VAL_FRACTION = 0.2
 _TEXT = ("activation", "init", "optimizer")
 
 
@@ -27,7 +29,11 @@ _TEXT = ("activation", "init", "optimizer")
 @click.option("--space", required=True, metavar="FILE", type=FILE, help="TOML file of what is searched.")
 @click.option("--search", type=click.Choice(["random", "halving"]), default="random", show_default=True)
 @click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True, help="How many are drawn.")
-@click.option("--val-fraction", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2)
+@click.option(
+    "--val-fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of the samples that decides which trial is best. Default: 0.2; DATA's validation part if it has one.",
+)
 @click.option("--plot", type=OUT, metavar="FILE", help="Draw the trials: .png, .svg or .pdf.")
 @fleet_options
 @json_option
@@ -36,7 +42,7 @@ def tune(
     space: Path,
     search: str,
     trials: int,
-    val_fraction: float,
+    val_fraction: float | None,
     plot: Path | None,
     *,
     json_wanted: bool,
@@ -48,16 +54,17 @@ def tune(
     The file of --space holds a list of choices for each setting, layers = ["64", "128,64"], or a range for lr and
     weight_decay, lr = {min = 1e-4, max = 0.1}, on a logarithmic scale unless log = false. Trials that differ in these
     two alone are trained together. halving trains all for a few epochs, and a third of them, the best, three times as
-    long. Where DATA brings a test part, that is left alone.
+    long. The best are those of the least loss on DATA's validation part, or on held-out samples if it has none; a test
+    part is left alone.
     """
     from portanet.backends import keep_memory
     from portanet.cli import columns, recipe
-    from portanet.data.batching import prepare
     from portanet.fleet import search as searching
     from portanet.plot import style
 
     keep_memory()
-    options = Options(**{**OF_A_RUN, "val_fraction": val_fraction}, **given)
+    share = _VAL_FRACTION if val_fraction is None else val_fraction
+    options = Options(**{**OF_A_RUN, "val_fraction": share}, **given)
     if search == "halving":
         options = dataclasses.replace(options, recipe=options.recipe or recipe.PLAIN)
     if search == "halving" and (options.recipe != recipe.PLAIN or options.schedule not in (None, "constant")):
@@ -72,18 +79,19 @@ def tune(
     found = read_toml(space)
     searching.check_space(found, str(space))
     found = {key: [_choice(space, key, v) for v in own] if isinstance(own, list) else own for key, own in found.items()}
-    whole, plan = columns.load_encoded(options, val_fraction)
+    whole, plan = columns.load_encoded(options, share)
     options = recipe.filled(options, whole, list(found))
-    x = whole.x.reshape(len(whole.x), -1)
-    rows = prepare.split(whole.y, val_fraction, options.seed, stratify=bool(whole.classes))
-    part, held = (dataclasses.replace(whole, x=x[r], y=whole.y[r], x_test=None, y_test=None) for r in rows)
+    if whole.x_val is not None and val_fraction is not None:
+        message = f"--val-fraction {val_fraction:g}: {whole.name} has a validation part; leave it out"
+        raise ConfigError(message)
+    part, held = _parts(whole, share, options.seed)
     drawn = searching.draw(found, trials, options.seed)
     rungs = [(trials, options.epochs)] if search == "random" else searching.rungs(trials, options.epochs)
 
     def fit(fleet: Fleet, trial: Trial, epochs: int) -> None:
         own = dataclasses.replace(options, **trial.settings)
         size = fleets.batch_size(own.batch_size, len(part.x))
-        fleet.fit(part.x, part.y, epochs=epochs, batch_size=size, validation_data=(held.x, held.y))
+        fleet.fit(part.x, part.y, epochs=epochs, batch_size=size, validation_data=held)
 
     best = searching.run(
         drawn,
@@ -100,6 +108,18 @@ def tune(
 
         style.save(draw(best), plot)
     _print(best, json_wanted=json_wanted)
+
+
+def _parts(whole: Dataset, share: float, seed: int) -> tuple[Dataset, tuple[Any, Any]]:
+    """Return what is trained on, as flat rows, and the samples and targets that decide which trial is best."""
+    from portanet.data.batching import prepare
+
+    x, alone = whole.x.reshape(len(whole.x), -1), {"x_test": None, "y_test": None, "x_val": None, "y_val": None}
+    if whole.x_val is not None:
+        held = whole.x_val.reshape(len(whole.x_val), -1), whole.y_val
+        return dataclasses.replace(whole, x=x, **alone), held
+    kept, others = prepare.split(whole.y, share, seed, stratify=bool(whole.classes))
+    return dataclasses.replace(whole, x=x[kept], y=whole.y[kept], **alone), (x[others], whole.y[others])
 
 
 def _choice(space: Path, key: str, value: Any) -> Any:

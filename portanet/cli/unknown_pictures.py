@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from portanet.data.pictures.files import Picture, is_picture, is_zip_of_pictures, on_disk, walk
-from portanet.data.readers.images import listed, of_part
+from portanet.data.pictures.files import UNREAD, Picture, is_picture, is_zip_of_pictures, on_disk, walk
+from portanet.data.readers.images import listed, of_part, warn_of_unread
 from portanet.data.source import NAMES, is_of_pictures
 from portanet.errors import ConfigError, DataError
 
@@ -52,8 +52,12 @@ def _at(path: str, part: str | None, open_zips: ExitStack) -> list[Picture] | No
         return None
     if place.is_file() and is_picture(place.name):
         return [on_disk(place)]
+    if place.is_file() and place.suffix.lower() in UNREAD:
+        message = f"{path}: pictures of this kind are not read; convert it to PNG or JPEG"
+        raise DataError(message)
     whole = place.is_dir() and (is_of_pictures(path) or next((True for _ in _flat(place)), False))
     if whole or is_zip_of_pictures(place):
+        warn_of_unread(place)
         return of_part(place, open_zips.enter_context(listed(place)), part)
     return None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import portanet
 from portanet import layers
+from portanet.data.pictures.form import MODES, Pictures
 from portanet.errors import ConfigError
 from portanet.export.excerpt import excerpt
 from portanet.export.npz import npz_bytes
@@ -19,6 +20,7 @@ from portanet.export.numpy_tables import table_marks
 from portanet.export.source import Source, Step, cannot, read
 from portanet.files.atomic import write
 from portanet.names import escaped
+from portanet.typing import Shape
 
 _INDENT = "    "
 
@@ -80,6 +82,7 @@ def _text(source: Source) -> str:
         answer, shown = "CLASSES[int(row.argmax())]", "its class"
     classes = list(source.classes) or [str(i) for i in range(max(source.outputs, 2))]
     marks = _ARRAYS if source.columns is None else table_marks(source.columns)
+    marks = marks if source.form is None else {**marks, **_picture_marks(source.form, source.input_shape)}
     if source.columns is None and "math." in functions:
         marks = {**marks, "<IMPORTS>": "import math\nimport sys\n"}
     marks = {
@@ -102,8 +105,18 @@ def _text(source: Source) -> str:
     return re.sub("|".join(marks), lambda mark: marks[mark[0]], template)  # in one pass: a name may look like a mark
 
 
+def _picture_marks(form: Pictures, shape: Shape) -> dict[str, str]:
+    """Return what is different in the script of a network that was trained on picture files."""
+    how = f'{form.size}, "{MODES[form.colours or "colour"]}", crop={form.fit == "crop"}'
+    functions = [*excerpt("picture_functions", ["picture"]), _READ_PICTURE.format(how=how, shape=(1, *shape))]
+    return {"<TABLES>": "".join(f"{function}\n\n\n" for function in functions), "<READ>": "samples(sys.argv[1])"}
+
+
 def _about_pictures(source: Source) -> str:
-    return f"\nPictures are brought to this form first: {source.pictures}.\n" if source.pictures else ""
+    if not source.pictures:
+        return ""
+    more = "" if source.form is None else "A picture file in place of SAMPLES.npy is brought to it by Pillow.\n"
+    return f"\nPictures are brought to this form first: {source.pictures}.\n{more}"
 
 
 def _shape(sample: Sequence[int]) -> str:
@@ -174,6 +187,12 @@ _ARRAYS = {
 """,
     "<READ>": "np.load(sys.argv[1], allow_pickle=False)",
 }
+
+_READ_PICTURE = '''def samples(path: str) -> np.ndarray:
+    """Return the samples in a .npy file, or a picture file as one sample."""
+    if path.endswith(".npy"):
+        return np.load(path, allow_pickle=False)
+    return picture(path, {how}).reshape({shape})'''
 
 _TEMPLATE = '''"""Predicts with a network of portanet <VERSION>; needs NumPy, and the .npz of its own name beside it.
 

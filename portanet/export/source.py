@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portanet import losses
+from portanet.data.pictures.form import Pictures, form_for
 from portanet.data.plan import Plan
 from portanet.errors import ConfigError
 from portanet.initializers import ShapesOnly
@@ -56,6 +57,7 @@ class Source:
     output: str  # "probabilities", "rates", "values" or "logits"
     columns: Plan | None = None  # of a table with more than numbers without gaps: the network's inputs are made of it
     pictures: str = ""  # what pictures are brought to before they are samples, in words
+    form: Pictures | None = None  # the same, of a network that was trained on picture files
 
     @property
     def out_shape(self) -> Shape:
@@ -88,7 +90,8 @@ def read(model: Any, *, raw: bool = False, what: str = "export") -> Source:
     shape = tuple(model.input_shape)
     columns = None if model.columns is None or model.columns.plain else model.columns
     pictures = "" if model.pictures is None else f"{model.pictures.in_words()}; values from 0 to 255"
-    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output, columns, pictures)
+    form = None if model.pictures is None else form_for(shape, model.pictures)
+    return Source(tuple(steps), arrays, shape, model.outputs, classes, model.dtype, output, columns, pictures, form)
 
 
 def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:

@@ -24,6 +24,7 @@ from portanet.sklearn.private import Interval
 
 _WHOLE = Interval(Integral, 1, None, closed="left")
 _SHAPES = (2, 3)  # axes of an image
+_BYTES = 32  # larger pixels are bytes, not shares of white
 
 
 @dataclass(eq=False, repr=False)
@@ -116,7 +117,7 @@ class CNNClassifier(BaseClassifier):
 
     def _samples(self, X: Any, *, reset: bool) -> Any:
         """Return checked images as rows of numbers, as their pixels stand in memory; the network shapes them again."""
-        if isinstance(X, list | tuple) and np.ndim(X) > 2:
+        if isinstance(X, list | tuple) and _axes(X) > 2:
             X = np.asarray(X)
         shape = tuple(getattr(X, "shape", ()))
         found = known = self._given_shape() if reset else self.image_shape_
@@ -143,7 +144,20 @@ class CNNClassifier(BaseClassifier):
                 message = f"image_shape: {self.image_shape_} is {math.prod(self.image_shape_)} numbers an image"
                 has = f"the samples have {self.n_features_in_}; give (height, width, channels) of your images"
                 raise ConfigError(f"{message}, " + has)
+        self._check_range(x, reset=reset)
         return x
+
+    def _check_range(self, x: Any, *, reset: bool) -> None:
+        """Warn of pixels from 0 to 1 if fit had them from 0 to 255, and the reverse."""
+        xp = array_namespace(x)
+        largest = float(xp.max(xp.abs(x))) if x.shape[0] else 0.0
+        if reset:
+            self._largest = largest
+        fitted = getattr(self, "_largest", 0.0)
+        low, high = sorted((largest, fitted))
+        if not reset and 0 < low <= 1 and high >= _BYTES:
+            words = f"pixels up to {largest:.3g}, where fit had them up to {fitted:.3g}: scale them alike"
+            warnings.warn(words, stacklevel=5)
 
     def _given_shape(self) -> tuple[int, int, int] | None:
         if self.image_shape is None:
@@ -183,6 +197,16 @@ class CNNClassifier(BaseClassifier):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _axes(X: Any) -> int:
+    """Return the number of axes of a list of images; raise ValueError if these differ in shape."""
+    try:
+        return np.ndim(X)
+    except ValueError:
+        one, other, *_ = [*sorted({np.shape(image) for image in X}, key=str), ()]
+        message = f"expected images of one shape, got {one} and {other}"
+        raise ValueError(message + "; resize them first") from None
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -180,3 +181,24 @@ def test_other_images_than_the_fits_are_refused():
         found.predict(FEW.reshape(60, 4, 16))
     with pytest.raises(ValueError, match="X has 63 features"):
         found.predict(FEW.reshape(60, -1)[:, 1:])
+
+
+def test_images_of_several_shapes_are_named():
+    images = [np.zeros((4, 4)), np.zeros((4, 5)), np.zeros((4, 4))]
+    with pytest.raises(ValueError, match=r"one shape, got \(4, 4\) and \(4, 5\); resize them first"):
+        CNNClassifier((2,), (), max_iter=1).fit(images, [0, 1, 0])
+
+
+def test_pixels_of_another_range_than_in_fit_are_warned_of():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, (20, 6, 6)).astype(np.uint8), np.arange(20) % 2
+    with warnings.catch_warnings(action="ignore"):
+        model = CNNClassifier((2,), (), max_iter=1, random_state=0).fit(X, y)
+        other = CNNClassifier((2,), (), max_iter=1, random_state=0).fit(X / 255, y)
+    with pytest.warns(UserWarning, match="pixels up to 1, where fit had them up to 255: scale them alike"):
+        model.predict(X / X.max())
+    with pytest.warns(UserWarning, match="where fit had them up to 1: scale them alike"):
+        other.predict(X)
+    with warnings.catch_warnings(action="error"):
+        model.predict(X)
+        other.predict(X / 255)

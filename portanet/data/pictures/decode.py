@@ -28,6 +28,11 @@ _AS_THEY_ARE = {
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 """Modes of 16 bits: the last one has 32, of which a picture uses 16."""
 
+
+class DepthError(DataError):
+    """A picture's channels are not of 8 bits, and no colours are asked for that it could be converted to."""
+
+
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
 """EXIF's tag, and its values that exchange width and height."""
 
@@ -71,12 +76,14 @@ def _opened(picture: Picture, form: Pictures) -> Iterator[tuple[Any, str, Shape]
             mode = _AS_THEY_ARE.get(image.mode, "") if form.colours is None else MODES[form.colours]
             if width * height > _PIXELS:
                 wrong = f"expected an image of at most {_PIXELS} pixels, got {width}×{height}; make it smaller"
-            elif not mode or image.mode == "F":
-                fix = "convert it to grey or RGB" if image.mode == "F" else "take --grey or --colour"
-                wrong = f"expected 8 bits a channel, got the mode {image.mode}; {fix}"
+            elif image.mode == "F":
+                wrong = f"expected 8 bits a channel, got the mode {image.mode}; convert it to grey or RGB"
             if wrong:
                 message = f"{picture.place}: {wrong}"
                 raise DataError(message)
+            if not mode:
+                message = f"{picture.place}: expected 8 bits a channel, got the mode {image.mode}"
+                raise DepthError(message + "; take --grey or --colour")
             if form.size is not None:
                 width, height = form.size
             elif _is_on_its_side(image):
@@ -86,6 +93,7 @@ def _opened(picture: Picture, form: Pictures) -> Iterator[tuple[Any, str, Shape]
         raise
     except Exception as error:  # decoders raise whatever a damaged file leads them to
         why = "another format" if "cannot identify" in str(error) else str(error).replace(picture.place, "it")
+        why = why if picture.bytes else "an empty file"
         message = f"{picture.place}: expected an image that can be decoded, got {why}; replace or remove it"
         raise DataError(message + ", or skip such files by --skip-broken") from error
 
@@ -112,4 +120,6 @@ def _converted(image: Any, mode: str, *, strict: bool) -> Any:
     if mode != "RGBA" and not strict and (image.has_transparency_data or image.mode in ("La", "RGBa")):
         image = image.convert("RGBA")
         image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
+    if mode == "L" and image.mode == "LAB":  # Pillow converts it to RGB alone
+        image = image.convert("RGB")
     return image if image.mode == mode else image.convert(mode)

@@ -14,7 +14,15 @@ from typing import IO, Any, NamedTuple
 from portanet.data.files import exactly, regular, reworded
 from portanet.data.readers.zips import member, open_zip
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"}
+)
+
+UNREAD = frozenset(
+    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".tga", ".ico", ".exr", ".dcm"}
+    | {".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"}
+)
+"""Suffixes of pictures that are not read: of phones and cameras, vectors and medicine."""
 
 _DEPTH = 16  # folders within each other
 
@@ -72,6 +80,16 @@ def _walk(folder: Path, parts: tuple[str, ...], seen: set[tuple[int, int]]) -> I
         yield on_disk(folder / name, (*parts, name))
     for name in folders:
         yield from _walk(folder / name, (*parts, name), seen)
+
+
+def unread(path: Path) -> list[str]:
+    """Return the pictures in a folder or a zip that are of kinds that are not read, by their names."""
+    if path.is_dir():
+        found = [str(file) for file in path.rglob("*") if file.suffix.lower() in UNREAD and not file.is_dir()]
+    else:
+        with open_zip(path) as archive:
+            found = [f"{path}/{name}" for name in archive.namelist() if PurePosixPath(name).suffix.lower() in UNREAD]
+    return sorted(name for name in found if not PurePosixPath(name).name.startswith("."))
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from portanet.data.dataset import Dataset
-from portanet.data.pictures.files import Picture, in_zip, is_zip_of_pictures, walk
+from portanet.data.pictures.files import Picture, in_zip, is_zip_of_pictures, unread, walk
 from portanet.data.pictures.form import Pictures
 from portanet.data.pictures.reading import PictureSamples, common_shape, read, sound
+from portanet.data.pictures.repeats import warn_of_repeats
 from portanet.data.readers.labels import Part, dataset
 from portanet.data.readers.reader import Reader
 from portanet.errors import ConfigError, DataError
@@ -50,6 +51,7 @@ def read_images(path: Path, form: Pictures | None = None, *, stream: bool = Fals
         raise ConfigError(message)
     with listed(path) as pictures:
         parts = parts_of(path, pictures)
+        warn_of_unread(path)
         shape = common_shape(str(path), [picture for part in parts.values() for _, picture in part], form)
         found: dict[str, Part] = {}
         for name, part in parts.items():
@@ -65,11 +67,20 @@ def read_images(path: Path, form: Pictures | None = None, *, stream: bool = Fals
                 raise DataError(message)
             samples: Any = PictureSamples(str(path), own, form, shape) if stream else x
             found[name] = Part(samples, kept, lambda i, own=own: own[i].place)  # type: ignore[misc]
+    if not stream:
+        warn_of_repeats(str(path), found)
     data = replace(dataset(path, found["train"], found.get("test"), scale=255.0), pictures=form)
     if (held := found.get("val")) is None:
         return data
     like = dataset(path, found["train"], held)  # its test part is our validation part
     return replace(data, x_val=like.x_test, y_val=like.y_test)
+
+
+def warn_of_unread(path: Path) -> None:
+    """Log how many pictures in a folder or a zip are of kinds that are not read."""
+    if others := unread(path):
+        words = "%s: left out %d pictures of kinds that are not read, such as %s; convert them to PNG or JPEG"
+        logger.warning(words, path, len(others), others[0])
 
 
 @contextmanager
@@ -125,7 +136,9 @@ def of_part(path: Path, pictures: list[Picture], part: str | None) -> list[Pictu
     if part not in folders:
         message = f"{path}: expected a folder {part} next to one called train, found none; leave out --part"
         raise DataError(message)
-    return [picture for parts, picture in rows if parts[:1] == folders[part]]
+    found = [picture for parts, picture in rows if parts[:1] == folders[part]]
+    logger.info("%s: its %s part, %d of %d pictures", path, part, len(found), len(pictures))
+    return found
 
 
 def _folders(pictures: Sequence[Picture]) -> tuple[_Rows, tuple[str, ...], dict[str, tuple[str, ...]]]:
