@@ -29,6 +29,13 @@ sh -euc "$tests"
 echo "== slow tests, but for the longest: every value of every file, and each benchmark once (pytest -m slow)"
 "$PYTHON" -m pytest -q -n auto --dist worksteal -m slow --ignore tests/benchmarks --ignore tests/hostile/test_leaves.py
 
+echo "== the page of portanet play in a browser, where playwright and chromium are installed"
+if ! "$PYTHON" -c "import playwright" 2>/dev/null; then
+    echo "skipped: playwright is not installed (pip install playwright && playwright install chromium)"
+else
+    "$PYTHON" -m pytest -q -rs -m browser tests/play
+fi
+
 [ "${1:-all}" = all ] || exit 0
 
 echo "== scikit-learn's checks with array API dispatch, which SciPy allows where it is imported with this"

@@ -1,4 +1,4 @@
-"""``portanet play``: Open a page: draw digits, bend a decision boundary, watch gradients."""
+"""``portanet play``: Open a page to train on points and draw digits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def play(
     no_browser: bool,
     any_size: bool,
 ) -> None:
-    """Open a page: draw digits, bend a decision boundary, watch gradients.
+    """Open a page to train on points and draw digits.
 
     All numbers on the page are computed by this library, on this machine. RUN is a network of images to draw for, such
     as one trained on mnist or digits; by default a small one that is installed with portanet. Ctrl-C ends it.

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from portanet import losses, optimizers
+from portanet.data.dataset import HostArray
 from portanet.layers import Sequential
 from portanet.layers.config import layers_from
 from portanet.training.trainer import Trainer
 
-__all__ = ["trainer"]
+__all__ = ["shares", "trainer"]
 
 
 def trainer(settings: Mapping[str, Any], classes: int) -> Trainer:
@@ -38,3 +41,14 @@ def trainer(settings: Mapping[str, Any], classes: int) -> Trainer:
         seed=settings["seed"],
         l2=settings["decay"],
     )
+
+
+def shares(predicted: HostArray, loss: str) -> HostArray:
+    """Return what was predicted as shares of the classes, (n, classes), which add up to 1.
+
+    Squared errors are those of a sigmoid for each class: these are divided by their sum.
+    """
+    if loss == "cross_entropy":
+        return np.concatenate([1 - predicted, predicted], axis=1) if predicted.shape[1] == 1 else predicted
+    clipped = np.clip(predicted, 1e-6, None)
+    return clipped / clipped.sum(axis=1, keepdims=True)

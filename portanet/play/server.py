@@ -1,4 +1,4 @@
-"""The server of the page: on 127.0.0.1 alone, for those who have its token. Nothing is written, nothing is sent away."""
+"""The server of the page: on 127.0.0.1 alone, for those who have its token. It writes nothing."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ class Server:
         return any(map(self.access.used, codes))
 
     def _text(self, status: int, text: str) -> Any:
-        return self._responses.PlainTextResponse(f"portanet play: {text}\n", status, HEADERS)
+        close = {"Connection": "close"} if status in (408, 413) else {}  # the rest of the message is not read
+        return self._responses.PlainTextResponse(f"portanet play: {text}\n", status, HEADERS | close)
 
     def _file(self, name: str) -> Any:
         kind = TYPES[name.rpartition(".")[2]]
@@ -90,13 +91,16 @@ class Server:
 
     async def _call(self, request: Any) -> Any:
         """Answer a message, ``{"page": ..., "method": ..., "arguments": {...}}``."""
-        body = b""
+        body, too_large = b"", self._text(413, f"expected a message of at most {MOST_BYTES:,} bytes")
+        announced = request.headers.get("content-length", "0")
+        if len(announced) > 9 or int(announced) > MOST_BYTES:  # the HTTP parser has seen to it that it is a number
+            return too_large
         try:
             async with asyncio.timeout(_PATIENCE):
                 async for part in request.stream():
                     body += part
                     if len(body) > MOST_BYTES:
-                        return self._text(413, f"expected a message of at most {MOST_BYTES:,} bytes")
+                        return too_large
         except TimeoutError:
             return self._text(408, f"the message did not arrive within {_PATIENCE:g} seconds")
         try:

@@ -16,7 +16,7 @@ from portanet.layers.tree import walk
 from portanet.layers.words import layer_words
 from portanet.play import digits, drawing, shipped
 from portanet.play.back import way_back
-from portanet.play.network import trainer
+from portanet.play.network import shares, trainer
 from portanet.play.plain import block, numbers
 from portanet.play.points import grid, points, view
 from portanet.play.settings import checked
@@ -53,9 +53,7 @@ class Session:
         If a setting is unknown or out of its range (all are listed), or the network takes no images.
     """
 
-    def __init__(
-        self, kind: str, settings: Mapping[str, Any] | None = None, *, network: Model | None = None
-    ) -> None:
+    def __init__(self, kind: str, settings: Mapping[str, Any] | None = None, *, network: Model | None = None) -> None:
         if kind not in KINDS:
             raise ConfigError(unknown("kind", kind, KINDS))
         self.kind, self.steps, self.epoch = kind, 0, 0
@@ -133,8 +131,8 @@ class Session:
         if isinstance(side, bool) or not isinstance(side, int) or not 2 <= side <= MOST_SIDE:
             message = f"boundary: expected a side of 2 to {MOST_SIDE} places, got {side!r:.40}"
             raise ConfigError(message)
-        raw = self.trainer.predict(grid(self.view, side))
-        return {"side": side, "classes": numbers(self._shares(raw).T, 3)}
+        predicted = self.trainer.predict(grid(self.view, side))
+        return {"side": side, "classes": numbers(shares(predicted, self.settings["loss"]).T, 3)}
 
     def maps(self) -> dict[str, Any]:
         """Return the output of each unit of each dense layer, after its activation, over a coarse grid of the view."""
@@ -184,7 +182,7 @@ class Session:
         x = self._drawn(image, centre)
         return digits.seen(self.trainer, x, self.side, self.white)
 
-    def trace(self, sample: int = 0, image: Any = None, label: int | None = None, centre: bool = True) -> dict[str, Any]:
+    def trace(self, sample: int = 0, image: Any = None, label: Any = None, *, centre: bool = True) -> dict[str, Any]:
         """Return the next training step on one sample in numbers; nothing changes.
 
         Parameters
@@ -215,13 +213,6 @@ class Session:
         kind = type(known[layer])
         lines, start = inspect.getsourcelines(kind)
         return {"title": kind.__name__, "module": kind.__module__, "line": start, "source": "".join(lines)}
-
-    def _shares(self, predicted: HostArray) -> HostArray:
-        """Return what was predicted as shares of the classes, (n, classes); squared errors have outputs of any size."""
-        if self.settings["loss"] == "cross_entropy":
-            return np.concatenate([1 - predicted, predicted], axis=1) if predicted.shape[1] == 1 else predicted
-        clipped = np.clip(predicted, 1e-6, None)
-        return clipped / clipped.sum(axis=1, keepdims=True)
 
     def _samples(self, x: Any) -> HostArray:
         if self.kind == "digit":

@@ -99,7 +99,9 @@ FIELDS: dict[str, Any] = {
     "activation": _Choice("tanh", ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "gelu", "swish", "linear")),
     "bias": _Flag(default=True),
     "dropout": _Number(0, 0, 0.9),
-    "init": _Choice("glorot_uniform", ("glorot_uniform", "he_normal", "lecun_normal", "normal:0.1", "normal:1", "zeros")),
+    "init": _Choice(
+        "glorot_uniform", ("glorot_uniform", "he_normal", "lecun_normal", "normal:0.1", "normal:1", "zeros")
+    ),
     "loss": _Choice("cross_entropy", ("cross_entropy", "sum_squared_error", "mean_squared_error")),
     "optimizer": _Choice("adam", ("sgd", "momentum", "rmsprop", "adagrad", "adam", "adamw", "nadam", "lion")),
     "lr": _Number(0.01, 1e-6, 10),

@@ -1,7 +1,7 @@
 """The small network of handwritten digits that is installed with the library: plain arrays of float16 in an npz file.
 
-It is made by ``python -m tests.play.make_digits``. An npz file, unlike safetensors, can also be read in a browser, where
-Python runs without compiled packages.
+It is made by ``python -m tests.play.make_digits``. An npz file, unlike safetensors, can also be read in a browser,
+where Python runs without compiled packages.
 """
 
 from __future__ import annotations

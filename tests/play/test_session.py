@@ -135,10 +135,8 @@ def test_refused(settings):
 
 def test_a_diverging_session_says_so():
     session = Session("points", {"lr": 10, "optimizer": "sgd", "activation": "linear", "loss": "mean_squared_error"})
-    huge = {name: p * 1e308 for name, p in session.trainer.params.items()}
-    session.trainer.state = session.trainer.state._replace(params=huge)
-    with np.errstate(all="ignore"), pytest.raises(DivergedError, match="learning rate"):
-        session.trainer.state.params["0.bias"][:] = np.nan
+    session.trainer.params["0.bias"][:] = np.nan
+    with pytest.raises(DivergedError, match="learning rate"):
         session.step(1)
 
 
@@ -218,7 +216,7 @@ def test_the_shipped_network_says_its_accuracy():
     assert shipped.DIGITS.stat().st_size < 100_000
     assert accuracy > 0.98
     assert Session("digit").about()["accuracy"] == accuracy
-    assert sum(p.size for p in network.params.values()) == 14_458
+    assert sum(p.size for p in network.params.values()) == 14_410
 
 
 @pytest.mark.parametrize("image", [[], [[2]], [[0, 1], [0]], "x", [[float("nan")]], [[0] * 600], None])

@@ -58,5 +58,5 @@ export class WayBack {
 export function short(value) {
   if (value === null || value === undefined) return "";
   if (value === 0) return "0";
-  return Math.abs(value) >= 1e-3 ? value.toPrecision(5) : value.toExponential(3);
+  return Math.abs(value) >= 1e-3 ? value.toPrecision(4) : value.toExponential(2);
 }

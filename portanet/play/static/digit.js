@@ -150,7 +150,9 @@ export class DigitScreen {
     const shown = (name, small) => put(context(byId(name), 140, 140), small, 0, 0, 140, 140, false);
     shown("seen", greyPicture(found ? found.image.flat() : blank, side, side));
     shown("pixels", signedPicture(found ? found.pixels.flat() : blank, side, side));
-    byId("pictures").replaceChildren(...(found ? found.layers.map((layer) => this.pictures(layer)) : []));
+    const same = (a, b) => b !== undefined && JSON.stringify(a.maps) === JSON.stringify(b.maps); // such as dropout at rest
+    const layers = found ? found.layers.filter((layer, i) => !same(layer, found.layers[i - 1])) : [];
+    byId("pictures").replaceChildren(...layers.map((layer) => this.pictures(layer)));
   }
 
   // The output of a layer as pictures: a small one for each channel, or one row of units.

@@ -2,8 +2,8 @@
 // differ in shape.
 
 export const CLASSES = [[213, 94, 0], [0, 114, 178], [0, 158, 115], [204, 121, 167], [230, 159, 0]];
-const POSITIVE = [0, 114, 178];
-const NEGATIVE = [213, 94, 0];
+const BRIGHT = [[240, 146, 70], [86, 180, 233], [64, 200, 150], [230, 159, 200], [240, 190, 80]]; // on dark ground
+const signs = () => (dark() ? [[86, 180, 233], [240, 146, 70]] : [[0, 114, 178], [213, 94, 0]]);
 
 export function dark() {
   return document.documentElement.dataset.theme === "dark";
@@ -26,7 +26,7 @@ export function rgb(colour, alpha = 1) {
 }
 
 export function signed(value, alpha = 1) {
-  return rgb(value >= 0 ? POSITIVE : NEGATIVE, alpha);
+  return rgb(signs()[value >= 0 ? 0 : 1], alpha);
 }
 
 function mixed(colour, share) {
@@ -73,9 +73,10 @@ export function regions({ side, classes }) {
 // Numbers as a picture: blue above 0, orange below, deeper the larger; `largest` is full colour.
 export function signedPicture(values, width, height, largest = 0) {
   const most = largest || values.reduce((found, value) => Math.max(found, Math.abs(value)), 0) || 1;
+  const [above, below] = signs();
   return picture(width, height, (i) => {
     const share = Math.min(1, Math.abs(values[i]) / most);
-    return mixed(values[i] >= 0 ? POSITIVE : NEGATIVE, 0.92 * share);
+    return mixed(values[i] >= 0 ? above : below, 0.92 * share);
   });
 }
 
@@ -99,7 +100,7 @@ export function mark(drawing, x, y, label, hollow, size = 4) {
     drawing.lineTo(x - size * 1.1, y + size * 0.8);
     drawing.closePath();
   }
-  const colour = rgb(CLASSES[label % CLASSES.length]);
+  const colour = rgb((dark() ? BRIGHT : CLASSES)[label % CLASSES.length]);
   drawing.fillStyle = hollow ? rgb(paper(), 0.75) : colour;
   drawing.strokeStyle = hollow ? colour : dark() ? "#12161c" : "#fff";
   drawing.lineWidth = hollow ? 1.6 : 0.9;
@@ -132,7 +133,7 @@ export function curve(canvas, history, width, height, names) {
   drawing.fillText(String(Math.round(last)), width - right, height - 5);
   drawing.textAlign = "left";
   drawing.fillText("0", left, height - 5);
-  const colours = [rgb(dark() ? [86, 180, 233] : POSITIVE), rgb(dark() ? [232, 137, 59] : NEGATIVE)];
+  const colours = signs().map((colour) => rgb(colour));
   lines.forEach((line, which) => {
     drawing.beginPath();
     drawing.setLineDash(which ? [5, 4] : []);

@@ -93,6 +93,7 @@ async function main() {
   await points.open();
   await show(shown);
   status("");
+  document.body.dataset.ready = kind;
   window.portanet = { engine, ...screens }; // for the console: await portanet.engine.call("gradients", {kind: "points"})
 }
 
