@@ -81,6 +81,13 @@ sh -euc "$tests"
 echo "== slow tests, but for the longest, which pytest -m slow runs too: every value of every file, each benchmark once"
 "$PYTHON" -m pytest -q -n auto --dist worksteal -m slow --ignore tests/benchmarks --ignore tests/hostile/test_leaves.py
 
+echo "== the page of portanet play in a browser, where playwright and chromium are installed"
+if ! "$PYTHON" -c "import playwright" 2>/dev/null; then
+    echo "skipped: playwright is not installed (pip install playwright && playwright install chromium)"
+else
+    "$PYTHON" -m pytest -q -rs -m browser tests/play
+fi
+
 if [ "${1:-all}" = all ]; then
     echo "== scikit-learn's checks with array API dispatch, which SciPy allows where it is imported with this"
     SCIPY_ARRAY_API=1 "$PYTHON" -m pytest -q tests/sklearn/test_checks.py -k "test_estimator and array_api"

@@ -35,11 +35,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 """Commands by topic, each with what it shows; they build on each other from top to bottom."""
 
 LARGER = (
+    ("portanet play", "a page in the browser: watch a network learn, draw digits; Ctrl-C ends it"),
     ("portanet train mnist --model cnn --epochs 1", "28×28 digits; downloads 11 MB if need be"),
     ("portanet train table.csv --target COLUMN", "your own table: text, dates and gaps are understood"),
     ("portanet gradcheck homework.py:MyLayer --shape 4", "a layer or loss that you wrote"),
 )
-"""What needs a download, or files of the user's."""
+"""What needs a download, files of the user's, or a browser."""
 
 
 @click.command("examples")
@@ -49,7 +50,7 @@ def examples(*, json_wanted: bool) -> None:
 
     The commands build on each other: run them from top to bottom in an empty folder.
     """
-    topics = {**EXAMPLES, "With your own files, or a download": LARGER}
+    topics = {**EXAMPLES, "With your own files, a download, or a browser": LARGER}
     if json_wanted:
         print_json({topic: [{"command": c, "about": about} for c, about in rows] for topic, rows in topics.items()})
         return

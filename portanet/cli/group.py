@@ -24,6 +24,7 @@ ORDER = (
     "evaluate",
     "predict",
     "show",
+    "play",
     "export",
     "convert",
     "info",
@@ -50,7 +51,7 @@ HELP = _commands()
 """The first line of each command's help: shown without importing the command."""
 
 NAMES = (
-    *("train", "tune", "cv", "evaluate", "predict", "show", "export", "info", "plot", "agree", "gradcheck"),
+    *("train", "tune", "cv", "evaluate", "predict", "show", "play", "export", "info", "plot", "agree", "gradcheck"),
     "reproduce",
 )
 """The commands that load a network or take the name of a layer, loss, optimizer or schedule: they have --import."""
