@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas
 import pytest
 
 import portanet as pn
@@ -45,6 +44,7 @@ def test_the_steps_are_those_of_larger_batches(weight):
 
 def test_a_first_fit_to_a_table():
     """The layer that the table puts in front of the network stays there after the fit."""
+    pandas = pytest.importorskip("pandas", reason="pip install pandas")
     frame = {"number": X[:, 0], "kind": ["a" if x > 0 else "b" for x in X[:, 1]]}
     ours, other = trainer([pn.Dense(3)]), trainer([pn.Dense(3)])
     ours.fit(pandas.DataFrame(frame), Y, epochs=2, batch_size=8, accumulate=4, verbose=False)

@@ -24,11 +24,13 @@ def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int) ->
 def convolve_dx(dy: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
     """See :func:`portanet.backends.primitives.convolution.convolve_dx`."""
     axes = (rows, columns)
-    wide = [a.size if _even(a) else max(a.before + a.size, a.stride * (a.out - 1) + a.reach) for a in axes]
+    wide = [a.size if _even(a) else _extent(a) for a in axes]
     x = dy.new_zeros(()).expand(dy.shape[0], *wide, weight.shape[2] * groups)  # its shape alone is read
     dx = _back(x, weight, dy, axes, groups, 0).permute(0, 2, 3, 1)
     top, left = (0 if _even(a) else a.before for a in axes)
-    return dx[:, top : top + rows.size, left : left + columns.size, :]
+    dx = dx[:, top : top + rows.size, left : left + columns.size, :]
+    below, right = rows.size - dx.shape[1], columns.size - dx.shape[2]  # pixels that no window reaches
+    return torch.nn.functional.pad(dx, (0, 0, 0, right, 0, below)) if below or right else dx
 
 
 def convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int) -> Array:
@@ -51,10 +53,15 @@ def _even(a: Axis) -> bool:
     return a.before == a.after >= 0
 
 
+def _extent(a: Axis) -> int:
+    """Return how many pixels, padding included, the windows reach: with one stride more torch finds another place."""
+    return a.stride * (a.out - 1) + a.reach
+
+
 def _padded(x: Array, rows: Axis, columns: Axis) -> Array:
-    """Return `x`, padded along axes whose padding torch does not know."""
+    """Return `x`, padded or cut along axes whose padding torch does not know."""
     for where, a in ((1, rows), (2, columns)):
-        x = x if _even(a) else padded(x, a, where)
+        x = x if _even(a) else padded(x, a, where).narrow(where, 0, _extent(a))
     return x
 
 

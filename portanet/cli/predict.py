@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _ROWS = 4096  # predicted and turned into text at once: as Python's numbers and text they take ten times the memory
 _PICTURES, _BYTES = 256, 64 << 20  # at once, at most
 
-_Answer = Callable[[Any], list[list[str]]]
-"""Makes the cells of a row for each of some samples."""
+_Columns = tuple[list[str], Callable[[Any], list[list[str]]]]
+"""The names of the columns, and what makes the cells of a row for each of some samples."""
 
 
 @click.command()
@@ -99,10 +99,11 @@ def predict(
             message = f"--target {target}: it names a column of a table, and {data[0]} holds pictures; leave it out"
             raise ConfigError(message)
         if pictures is not None:
-            pieces = _of_pictures(net, data, pictures, proba=proba, inert=escape_formulas, skip_broken=skip_broken)
+            answer = _answer(net, widths, proba=proba, inert=escape_formulas, pictures=True)
+            pieces = _of_pictures(net, data, pictures, answer, inert=escape_formulas, skip_broken=skip_broken)
         else:
             x = _samples(net, run, data[0], part, target, stream=stream, skip_broken=skip_broken)
-            pieces = _of_samples(net, x, widths, proba=proba, inert=escape_formulas)
+            pieces = _of_samples(x, _answer(net, widths, proba=proba, inert=escape_formulas))
         if out is None or str(out) == "-":
             for piece, _ in pieces:
                 click.echo(piece, nl=False)
@@ -128,23 +129,17 @@ def _samples(
     return stored.shaped(x, net, data)
 
 
-def _of_samples(
-    net: Model, x: Any, widths: list[float] | None, *, proba: bool, inert: bool
-) -> Iterator[tuple[str, int]]:
-    """Return the table as text, some rows at a time, with the number of these."""
-    header, answer = _answer(net, widths, proba=proba, inert=inert)
-
-    def pieces() -> Iterator[tuple[str, int]]:
-        for start in range(0, len(x), _ROWS):
-            own = x.read(start, min(start + _ROWS, len(x))) if hasattr(x, "read") else x[start : start + _ROWS]
-            rows = [[str(i), *cells] for i, cells in enumerate(answer(own), start)]
-            yield _csv(rows if start else [["row", *header], *rows]), len(rows)
-
-    return pieces()
+def _of_samples(x: Any, answer: _Columns) -> Iterator[tuple[str, int]]:
+    """Yield the table as text, some rows at a time, with the number of these."""
+    header, cells_of = answer
+    for start in range(0, len(x), _ROWS):
+        own = x.read(start, min(start + _ROWS, len(x))) if hasattr(x, "read") else x[start : start + _ROWS]
+        rows = [[str(i), *cells] for i, cells in enumerate(cells_of(own), start)]
+        yield _csv(rows if start else [["row", *header], *rows]), len(rows)
 
 
 def _of_pictures(
-    net: Model, data: Sequence[str], pictures: list[Picture], *, proba: bool, inert: bool, skip_broken: bool
+    net: Model, data: Sequence[str], pictures: list[Picture], answer: _Columns, *, inert: bool, skip_broken: bool
 ) -> Iterator[tuple[str, int]]:
     """Return the same for pictures: they are decoded and predicted some at a time, while the table is written."""
     from portanet.cli import stored
@@ -154,7 +149,7 @@ def _of_pictures(
     if not pictures:
         message = f"{name}: expected pictures, got none"
         raise DataError(message)
-    header, answer = _answer(net, proba=proba, inert=inert, pictures=True)
+    header, cells_of = answer
     form, shape = stored.form_of(net, name, skip_broken=skip_broken), net.input_shape or ()
     at_once = max(1, min(_PICTURES, _BYTES // math.prod(shape)))
 
@@ -163,7 +158,7 @@ def _of_pictures(
         for kept, x in in_blocks(name, pictures, form, at_once):
             names = [escaped(picture.place) for picture in kept]
             names = [_inert(own) for own in names] if inert else names
-            rows = [[own, *cells] for own, cells in zip(names, answer(stored.shaped(x, net, name)), strict=True)]
+            rows = [[own, *cells] for own, cells in zip(names, cells_of(stored.shaped(x, net, name)), strict=True)]
             yield _csv(rows), len(rows)
 
     return pieces()
@@ -175,10 +170,8 @@ def _csv(rows: list[list[str]]) -> str:
     return text.getvalue()
 
 
-def _answer(
-    net: Model, widths: list[float] | None = None, *, proba: bool, inert: bool, pictures: bool = False
-) -> tuple[list[str], _Answer]:
-    """Return the names of the columns, and what makes the cells of a row for each of some samples.
+def _answer(net: Model, widths: list[float] | None, *, proba: bool, inert: bool, pictures: bool = False) -> _Columns:
+    """Return what is written of a sample.
 
     With `widths`, the lower and the upper bound of each number come after it. With `inert`, names that a spreadsheet
     would run as a formula have an apostrophe in front.
@@ -188,8 +181,10 @@ def _answer(
     from portanet.training.single_class import single_class
 
     if net.places:
-        expected, shape = "a network with a row of outputs for each sample", (*net.places, net.outputs)
-        message = f"RUN: expected {expected}, got outputs of shape {shape}; use portanet.load(...).predict(x)"
+        message = (
+            "RUN: expected a network with a row of outputs for each sample, got outputs of shape "
+            f"{(*net.places, net.outputs)}; use portanet.load(...).predict(x)"
+        )
         raise ConfigError(message)
     classifies = bool(net.classes) or net.loss.output is not None
     if not classifies and proba:

@@ -72,7 +72,7 @@ def _train(
 ) -> None:
     from portanet.cli import run_folder
 
-    options, ranks = training.options, training.trainer.ranks
+    options, ranks, first = training.options, training.ranks, training.trainer.strategy.writes
     tell = (lambda line: None) if quiet else say
     for line in training.in_words():
         tell(line)
@@ -83,7 +83,7 @@ def _train(
     folder = resume or on_first(ranks, lambda: run_folder.create(options.out, training.dataset.name))
     report: dict[str, Any] = {}
     try:
-        with run_folder.alone_in(folder) if ranks is None or ranks.rank == 0 else contextlib.nullcontext():
+        with run_folder.alone_in(folder) if first else contextlib.nullcontext():
             if resume is None:
                 on_first(ranks, lambda: training.prepare(folder, state.arguments))
             tell(f"run      {folder}")
@@ -94,7 +94,7 @@ def _train(
     finally:
         if json_wanted and report:
             print_json(report)
-    if options.plots and (ranks is None or ranks.rank == 0):
+    if options.plots and first:
         for path in training.draw(folder):
             tell(f"plot     {path}")
     if report["stopped"] == "interrupted":

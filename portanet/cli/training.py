@@ -41,7 +41,7 @@ class Training:
     def __init__(self, options: Options, ranks: Ranks | None = None) -> None:
         if options.plots and importlib.util.find_spec("matplotlib") is None:
             need("matplotlib", "plot", "--plots")  # raises, before hours of training
-        rates = schedule.parse(options.schedule or "constant")
+        rates = schedule.parse(options.schedule or "constant")  # before data is read, which may take long
         watched = bool(options.early_stop) or schedule.watches_validation(rates)
         fraction = options.val_fraction
         self.ranks = ranks
@@ -176,7 +176,7 @@ class Training:
             epochs = max(epochs - self.trainer.epoch, 0)
         refused = ended = False
         report.update({"run": str(folder), "metrics": {}, "stopped": "interrupted"})
-        first = self.ranks is None or self.ranks.rank == 0
+        first = self.trainer.strategy.writes
         noted = environment.resumed(folder, self.trainer, arguments) if resume and first else contextlib.nullcontext()
         with noted, Interrupts(self.trainer) as interrupts:
             try:
@@ -245,7 +245,7 @@ class Training:
             self.trainer.restore(run_folder.best_weights(folder, self.trainer, epoch))
         if self.ranks is not None:  # rank 0 alone knows the best epoch
             self.trainer.restore_state(self.trainer.strategy.broadcast(self.trainer.copy_state))
-        if self._validation and not data.classes and not data.labels and (self.ranks is None or self.ranks.rank == 0):
+        if self._validation and not data.classes and not data.labels and self.trainer.strategy.writes:
             intervals.keep(folder, self.trainer, *self._validation)
         if data.x_test is None:
             return {}

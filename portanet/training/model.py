@@ -115,7 +115,8 @@ class Model(Inspected):
 
     def recompile(self, **changes: Any) -> None:
         """Change fields of the program, and compile it for the backend; weights and the optimizer's state stay."""
-        self.program = dataclasses.replace(self.program, **changes)
+        if changes:
+            self.program = dataclasses.replace(self.program, **changes)
         self.engine = Engine(self.program, self.backend)
         self.take = self.strategy.step(self.engine)
 

@@ -18,6 +18,7 @@ from portanet.training.model import Model
 from portanet.training.trainer import Trainer
 from portanet.typing import Array, Params
 from portanet.verify import cases
+from portanet.verify.case import LayerCase, LossCase
 from portanet.verify.gradient_check import leaves
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
@@ -109,9 +110,7 @@ def _cases() -> Iterator[tuple[str, str, Run]]:
     yield "training", "MLP with dropout, Adam, 100 steps", run_training
 
 
-def run_layer(
-    case: cases.LayerCase, backend: Backend, dtype: str, batch: int = 5, *, host: bool = True
-) -> dict[str, Array]:
+def run_layer(case: LayerCase, backend: Backend, dtype: str, batch: int = 5, *, host: bool = True) -> dict[str, Array]:
     """Return output, dx and gradients of a layer on a backend, as host arrays unless `host` is False."""
     rng = generator(0, "agree")
     params, out_shape = case.layer.init(rng, case.shape)
@@ -129,7 +128,7 @@ def run_layer(
         return _download(found, backend) if host else found
 
 
-def run_loss(case: cases.LossCase, backend: Backend, dtype: str, *, host: bool = True) -> dict[str, Array]:
+def run_loss(case: LossCase, backend: Backend, dtype: str, *, host: bool = True) -> dict[str, Array]:
     """Return a loss's value and gradient, with and without sample weights, as host arrays unless `host` is False."""
     prediction, target, weight = case.arrays()
     with backend.activate(dtype):

@@ -7,6 +7,7 @@ import pytest
 
 import portanet as pn
 from portanet.backends.primitives import convolution_portable as portable
+from portanet.backends.primitives.axes import Axis
 from portanet.backends.primitives.convolution import convolve, convolve_dw, convolve_dx
 from portanet.backends.primitives.index_add import index_add, index_add_portable
 from portanet.layers.windows import axis
@@ -29,12 +30,20 @@ WINDOWS = {
     "depthwise": ((5, 3, 1, "same"), (4, 2, 1, "same"), 3, 3, 3),
     "wider than its image": ((1, 5, 1, 2), (2, 3, 1, "same"), 2, 3, 1),
     "padded beyond the kernel": ((3, 1, 1, 2), (3, 1, 2, 1), 2, 3, 1),
+    # As a transposed convolution has them whose output_padding is its stride or more.
+    "a stride and more of pixels after the last window": (
+        Axis(9, 4, 2, 1, 3, 0, -2),
+        Axis(9, 3, 2, 2, 4, 1, -1),
+        2,
+        3,
+        1,
+    ),
 }
 
 
 def arrays(name, n=3):
     rows, columns, channels, units, groups = WINDOWS[name]
-    rows, columns = axis(*rows), axis(*columns)
+    rows, columns = (own if isinstance(own, Axis) else axis(*own) for own in (rows, columns))
     x = RNG.normal(size=(n, rows.size, columns.size, channels))
     weight = RNG.normal(size=(rows.kernel, columns.kernel, channels // groups, units))
     dy = RNG.normal(size=(n, rows.out, columns.out, units))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
-from portanet.backends import get, of, select, status
+from portanet.backends import get, select, status
 from portanet.backends.diagnosis.probe import probe
 from portanet.errors import BackendError, ConfigError
 from tests.backends import stand_in
@@ -151,53 +151,6 @@ def test_a_backend_passes_through():
     backend = get("numpy")
     assert get(backend) is backend
     assert get("numpy") is backend
-
-
-def test_where_an_array_lies(backend):
-    x = backend.asarray([1.0, 2.0], "float32")
-    assert of(x) is get(backend.spec)
-    assert of([1.0, 2.0]) is get("numpy")
-
-
-def test_a_traced_array_lies_nowhere():
-    require("jax")
-    import jax
-
-    with pytest.raises(BackendError, match="an array that JAX traces has no device"):
-        jax.jit(lambda x: of(x) and x)(1.0)
-
-
-def test_an_array_on_several_devices():
-    code = """
-import os
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
-import jax, numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from portanet.backends import get, of
-places = NamedSharding(Mesh(np.array(jax.devices()), ("rows",)), PartitionSpec("rows"))
-x = jax.device_put(np.ones(4, np.float32), places)
-try:
-    of(x)
-except Exception as error:
-    print(type(error).__name__, error)
-print(of(jax.device_put(x, jax.devices()[1])).spec, get("numpy").asarray(x).tolist())
-"""
-    require("jax")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    first, second = done.stdout.splitlines()
-    assert first == (
-        "BackendError an array lies on 2 devices (jax:cpu:0, jax:cpu:1): expected one; gather it first: "
-        "jax.device_put(x, jax.devices()[0])"
-    )
-    assert second == "jax:cpu:1 [1.0, 1.0, 1.0, 1.0]"
-
-
-def test_a_tensor_without_values_lies_nowhere():
-    require("torch")
-    import torch
-
-    with pytest.raises(BackendError, match="a tensor on torch's device 'meta' cannot be computed with here"):
-        of(torch.ones(2, device="meta"))
 
 
 @pytest.mark.parametrize(("library", "use"), [("torch", "torch.ones(2000, 2000)"), ("jax", "jax.numpy.ones(3) + 1")])

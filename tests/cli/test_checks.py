@@ -11,7 +11,8 @@ import portanet.verify.agreement
 import portanet.verify.cases
 from portanet.layers import Dense
 from portanet.verify.agreement import Agreement
-from portanet.verify.cases import LAYERS, LayerCase
+from portanet.verify.case import LayerCase
+from portanet.verify.cases import LAYERS
 
 
 def agreement(**fields):

@@ -183,6 +183,21 @@ def test_a_network_of_other_data_takes_pictures_in_its_own_form(cli, tmp_path):
     assert "expected samples of 2, as the network was trained on, got pictures" in refused.err
 
 
+def test_intervals_of_numbers_predicted_for_pictures(cli, tmp_path):
+    x = np.random.default_rng(0).random((120, 8, 8, 1)).astype("float32")
+    np.savez(tmp_path / "brightness.npz", X=x, y=x.mean((1, 2, 3)))
+    words = ("--val-fraction", "0.2", "--epochs", "2", "--out", str(tmp_path / "run"), "--quiet")
+    assert cli("train", str(tmp_path / "brightness.npz"), *words).code == 0
+    Image.fromarray(np.full((8, 8), 90, "uint8")).save(tmp_path / "new.png")
+    run = str(tmp_path / "run")
+    header, row = table(cli("predict", run, str(tmp_path / "new.png"), "--interval", "0.9").out)
+    _, other, *_ = table(cli("predict", run, str(tmp_path / "brightness.npz"), "--interval", "0.9").out)
+    assert header == ["file", "value", "value_lower", "value_upper"]
+    widths = [float(upper) - float(lower) for _, _, lower, upper in (row, other)]
+    assert widths[0] == pytest.approx(widths[1], rel=1e-3)
+    assert widths[0] > 0
+
+
 def test_parts_of_a_folder_are_used(cli, tmp_path):
     for part, count in (("train", 20), ("val", 8), ("test", 6)):
         for i in range(count):
