@@ -13,7 +13,7 @@ from portanet.data.batching.batches import Batch, Batches, IndexBlock
 from portanet.engine.meter import Meter
 from portanet.engine.outputs import without_output
 from portanet.engine.state import TrainState
-from portanet.engine.step import Step, as_float, drawn, total
+from portanet.engine.step import Drawn, Step, as_float, total
 from portanet.layers import Layer
 from portanet.layers.tree import output_shapes, scratches
 from portanet.losses import Loss
@@ -51,6 +51,23 @@ class Program:
     rows: int | None = None
 
 
+@dataclass(frozen=True)
+class _Outputs:
+    """The forward pass; those of equal networks are equal, so that a backend compiles them once."""
+
+    body: Layer
+    dtype: str
+
+    def __hash__(self) -> int:
+        try:
+            return hash((self.body, self.dtype))
+        except TypeError:  # somebody's layer that holds an array: it is equal to itself alone
+            return id(self)
+
+    def __call__(self, everything: Params, x: Array) -> Array:
+        return self.body.forward(everything, as_float(x, self.dtype))[0]
+
+
 class Engine:
     """A program compiled for one backend. Its methods are called inside ``backend.activate(program.dtype)``.
 
@@ -81,15 +98,11 @@ class Engine:
             body, p.loss, p.optimizer, metrics, p.dtype, p.l1, p.l2, p.penalty_per_sample, rows, p.stack
         )
         self.compiled = backend.compile(self.function, donate=(0, 2))  # parameters and the optimizer's state
-        self._scan = backend.scan(drawn(self.function))
+        self._scan = backend.scan(Drawn(self.function))
         self._total = backend.compile(total)
         self.least_batch = functools.cache(p.net.least_batch)
         self.numbers = functools.cache(functools.partial(numbers_of, body))
-
-        def outputs(everything: Params, x: Array) -> Array:
-            return body.forward(everything, as_float(x, p.dtype))[0]
-
-        self.outputs = backend.compile(outputs)
+        self.outputs = backend.compile(_Outputs(body, p.dtype))
 
     @property
     def scans(self) -> bool:
