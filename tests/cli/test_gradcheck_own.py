@@ -81,7 +81,8 @@ WRONG = {
     "Numpy": (
         "Good", "forward(self, params, x, *, train=False, key=None)",
         "return np.matmul(np.asarray(x), np.asarray(params['w'])), (x, params['w'])",
-        f"Numpy on {OTHER}: y: expected an array of {OTHER}, got one of numpy; ", "take the namespace from the arrays: xp",
+        f"Numpy on {OTHER}: y: expected an array of {OTHER}, got one of numpy; ",
+        "take the namespace from the arrays: xp",
     ),
     "Unweighted": (
         "Square", "backward(self, cache)", "return 2 * cache[0] / cache[0].shape[0]",
