@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import jax
@@ -23,6 +24,16 @@ _NO_MEMORY = "RESOURCE_EXHAUSTED"
 _untyped: Any = jax  # parts of JAX have no type annotations
 # It was in jax.experimental before JAX 0.8.
 _enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else _untyped.experimental.enable_x64
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """Many calls of a function in one; JAX compiles those of equal functions once."""
+
+    function: Callable[[Any, Any, Any], tuple[Any, Any]]
+
+    def __call__(self, carry: Any, shared: Any, items: Any) -> Any:
+        return _untyped.lax.scan(lambda carry, item: self.function(carry, shared, item), carry, items)
 
 
 class JaxBackend(Backend):
@@ -89,11 +100,7 @@ class JaxBackend(Backend):
 
     def scan(self, function: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any, Any], Any]:
         """Return a compiled ``lax.scan``: the host overhead of a call, as long as a small step, occurs only once."""
-
-        def run(carry: Any, shared: Any, items: Any) -> Any:
-            return _untyped.lax.scan(lambda carry, item: function(carry, shared, item), carry, items)
-
-        return cast(Callable[[Any, Any, Any], Any], jax.jit(run, donate_argnums=0))
+        return cast(Callable[[Any, Any, Any], Any], jax.jit(_Scan(function), donate_argnums=0))
 
     def fetch(self, arrays: Sequence[Array]) -> HostArray:
         """Return arrays of one shape as one host array; copied singly, because a stack is compiled for every length."""

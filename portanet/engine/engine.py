@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from portanet.backends import Backend
 from portanet.data.batching.batches import Batch, Batches, IndexBlock
+from portanet.engine.forward import Linked, Measured, Outputs
 from portanet.engine.meter import Meter
 from portanet.engine.outputs import without_output
 from portanet.engine.state import TrainState
-from portanet.engine.step import Step, as_float, drawn, penalty, total
+from portanet.engine.step import Drawn, Step, penalty, total
 from portanet.layers import Layer
 from portanet.layers.tree import output_shapes, with_shapes
 from portanet.losses import Loss
-from portanet.losses.places import folded
-from portanet.metrics import Metric, ScikitMetric, measure
+from portanet.metrics import Metric, ScikitMetric
 from portanet.optimizers import Optimizer
 from portanet.typing import Array, Params, Shape
 
@@ -103,24 +103,14 @@ class Engine:
             body, p.loss, p.optimizer, metrics, p.dtype, p.l1, p.l2, p.penalty_per_sample, rows, p.stack
         )
         self.compiled = backend.compile(self.function, donate=(0, 2))  # parameters and the optimizer's state
-        self._scan = backend.scan(drawn(self.function))
+        self._scan = backend.scan(Drawn(self.function))
         self._total = backend.compile(total)
         self._penalty = backend.compile(functools.partial(penalty, l1=p.l1, l2=p.l2))
         self.least_batch = functools.cache(p.net.least_batch)
         self.numbers = functools.cache(functools.partial(numbers_of, body))
-
-        def outputs(everything: Params, x: Array) -> Array:
-            return body.forward(everything, as_float(x, p.dtype))[0]
-
-        def linked(everything: Params, x: Array) -> Array:
-            return p.loss.link(outputs(everything, x))
-
-        def measured(everything: Params, x: Array, y: Array, weight: Array | None) -> tuple[Any, ...]:
-            prediction = outputs(everything, x)
-            rows = folded(prediction, y, weight)
-            return prediction, p.loss.forward(*rows)[0], measure(metrics, p.loss, *rows)
-
-        self.outputs, self.linked, self.measured = map(backend.compile, (outputs, linked, measured))
+        self.outputs = backend.compile(Outputs(body, p.dtype))
+        self.linked = backend.compile(Linked(body, p.dtype, p.loss))
+        self.measured = backend.compile(Measured(body, p.dtype, p.loss, metrics))
 
     @property
     def scans(self) -> bool:

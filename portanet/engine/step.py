@@ -267,14 +267,17 @@ def _explained(error: Exception, arrays: list[Params]) -> Exception:
     return error
 
 
-def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
-    """Return the step as what :meth:`portanet.backends.Backend.scan` runs: it draws its batch from resident samples.
+@dataclass(frozen=True)
+class Drawn:
+    """A step as what :meth:`portanet.backends.Backend.scan` runs: it draws its batch from resident samples.
 
     The carry is (params, buffers, opt_state); shared are (x, y, weight, seed) of all samples; an item is (rows, lr,
-    step).
+    step). Those of equal steps are equal, so that a backend compiles them once.
     """
 
-    def one(carry: Any, shared: Any, item: Any) -> tuple[Any, Any]:
+    step: Step
+
+    def __call__(self, carry: Any, shared: Any, item: Any) -> tuple[Any, Any]:
         x, y, weight, seed = shared
         rows, lr, i = item
         xp = namespace(x)
@@ -282,10 +285,8 @@ def drawn(step: Step) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
         counters = {"lr": lr, "seed": seed, "step": i}
         x, y = xp.take(x, rows, axis=0), xp.take(y, rows, axis=0)
         params, buffers, opt_state = carry
-        params, buffers, opt_state, loss, measured = step(params, buffers, opt_state, x, y, weight, counters)
+        params, buffers, opt_state, loss, measured = self.step(params, buffers, opt_state, x, y, weight, counters)
         return (params, buffers, opt_state), (loss, *measured)
-
-    return one
 
 
 def as_float(x: Array, dtype: str) -> Array:

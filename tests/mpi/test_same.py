@@ -9,11 +9,9 @@ import pytest
 
 from tests.mpi import jobs, trainings
 
+
 # Processes, and epochs at most: in 20 of them, 220 steps, rounding has time to grow.
-QUICK, LONG = (2, 8), [pytest.param((n, 40), marks=pytest.mark.slow) for n in (2, 4)]
-
-
-@pytest.fixture(scope="module", params=[QUICK, *LONG], ids=str)
+@pytest.fixture(scope="module", params=[(2, 8), pytest.param((4, 40), marks=pytest.mark.slow)], ids=str)
 def by_ranks(request, tmp_path_factory):
     """What several processes have come to, and after how many epochs."""
     ranks, epochs = request.param

@@ -113,6 +113,9 @@ CASES = {
 
 FEW = (
     "sgd",
+    "float32",
+    "norm in float32",
+    "all at once",
     "adam, weights, norm",
     "r2",
     "a row is left",
@@ -120,7 +123,7 @@ FEW = (
     "metrics of scikit-learn",
     "tokens, weights of places",
 )
-"""Those that are done by four processes too: two cores take long for them."""
+"""Those that are done by four processes too, all that are long among them: two cores take long for them."""
 
 
 def missing(name: str) -> str:
