@@ -63,6 +63,9 @@ def host_array(x: Array, dtype: str | None = None) -> HostArray:
         message = f"cannot read this {kind} as an array ({error}); {_CONVERT}"
         raise DataError(message) from error
     check_real(x, str(array.dtype), array.dtype.kind)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        message = "expected numbers only, got an array with masked entries; fill them first: x.filled(0), for example"
+        raise DataError(message)
     if array.dtype.itemsize < 4 and array.dtype.kind not in "biu":  # half floats, and those that JAX adds to NumPy
         array = array.astype(np.float32)
     if array.dtype.itemsize > 8:  # long double: no device takes it

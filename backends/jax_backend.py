@@ -48,7 +48,8 @@ class JaxBackend(Backend):
         self.spec = f"jax:{platform or self.device.platform}:{index or 0}"
 
     def _owns(self, x: Array) -> bool:
-        return is_jax_array(x)
+        # One that was donated is refused on its way through the host; a traced one has no memory to lose.
+        return is_jax_array(x) and not getattr(x, "is_deleted", lambda: False)()
 
     def _put(self, x: Array) -> Array:
         # device_put would wrap the same buffer in a new array; traced arrays have no device yet.

@@ -70,7 +70,13 @@ def get(name: str | Backend | None = "auto", *, quiet: bool = False) -> Backend:
     if not isinstance(named, str) or not _NAMES.fullmatch(named):
         message = unknown("backend", named, KNOWN, _near(str(named)))
         raise ConfigError(message if named == name else f"{VARIABLE}: {message}")
-    return _make(named)
+    try:
+        return _make(named)
+    except BackendError as error:
+        if named == name:
+            raise
+        message = f"{VARIABLE}: {error}"
+        raise BackendError(message) from error
 
 
 def announce(name: str | Backend | None) -> None:

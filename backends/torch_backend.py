@@ -33,12 +33,14 @@ class TorchBackend(Backend):
         self.spec = f"torch:{self.device}"
 
     def _owns(self, x: Array) -> bool:
-        return is_torch_array(x)
+        # Sparse and nested tensors, and those without values, are refused on their way through the host.
+        return is_torch_array(x) and x.layout is torch.strided and not x.is_nested and not x.is_meta
 
     def _put(self, x: Array) -> Array:
         if isinstance(x, np.ndarray):
-            # from_numpy shares the memory; it warns about read-only arrays and refuses negative strides.
-            if not x.flags.writeable or any(stride < 0 for stride in x.strides):
+            # from_numpy shares the memory; it warns about read-only arrays, and refuses strides such as those of
+            # reversed arrays and of a table's columns.
+            if not x.flags.writeable or any(stride < 0 or stride % x.itemsize for stride in x.strides):
                 x = x.copy()
             x = torch.from_numpy(x)
         elif x.requires_grad:

@@ -68,10 +68,13 @@ def probe(name: str) -> Status:
             found["devices"] = looks[library](place)
     except Unusable as why:
         found |= {"stage": why.stage, "reason": why.reason, "fix": why.fix}
-    except Exception as error:  # whatever a library raises, the other backends can be used
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a library raises, the other backends can be used
         found |= {"stage": "probe", "reason": f"{library} failed when it was tried: {said(error)}"}
-    module = sys.modules.get("array_api_strict" if library == "strict" else library)
-    version = str(getattr(module, "__version__", ""))
+    module, version = sys.modules.get("array_api_strict" if library == "strict" else library), ""
+    with contextlib.suppress(Exception):  # what only has the library's name may answer with anything
+        version = str(getattr(module, "__version__", ""))
     return Status(name, found["stage"] == "ready", version=version, **found)
 
 

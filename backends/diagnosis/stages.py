@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -48,9 +49,18 @@ def load(module: str, kind: str, failed: Callable[[BaseException], Unusable]) ->
         raise _hidden(module, file)  # a script: to import it would run it
     try:
         found = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # a broken installation may raise anything, and a script may exit
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a broken installation may raise anything, Rust's panics too, and a script may exit
+        if file and not _in_site_packages(file):
+            reason = f"{file}, which comes first on the path, cannot be imported: {said(error)}"
+            raise Unusable(stage="import", reason=f"{reason}: rename or move it if it is not {module}") from error
         raise failed(error) from error
-    if not hasattr(found, kind):
+    try:
+        there = hasattr(found, kind)
+    except Exception:  # a __getattr__ of its own
+        there = False
+    if not there:
         if not known:
             with contextlib.suppress(
                 KeyError
@@ -60,6 +70,11 @@ def load(module: str, kind: str, failed: Callable[[BaseException], Unusable]) ->
     return found
 
 
+def _in_site_packages(file: str) -> bool:
+    """Return whether a file is where packages are installed; then pip can repair it."""
+    return bool({"site-packages", "dist-packages"} & set(Path(file).parts))
+
+
 def _hidden(module: str, file: str) -> Unusable:
     reason = f"{file or 'a module of that name'} is not {module}, and comes first on the path: rename or move it"
     return Unusable(stage="import", reason=reason)
@@ -67,7 +82,10 @@ def _hidden(module: str, file: str) -> Unusable:
 
 def said(error: BaseException) -> str:
     """Return an error in one line: its type, and the last line it says (CuPy and torch put the cause there)."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" =")]
+    text = ""
+    with contextlib.suppress(Exception):  # an error whose text is an error
+        text = str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip(" =")]
     return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ __all__ = ["convolve", "convolve_dw", "convolve_dx"]
 def convolve(x: Array, weight: Array, rows: Axis, columns: Axis, groups: int) -> Array:
     """See :func:`portanet.backends.primitives.convolution.convolve`."""
     x = _padded(x, rows, columns)
-    with _precision(x):
+    with precision(x):
         y = torch.ops.aten.convolution(_channels_first(x), _kernel(weight), None, *_how(rows, columns), groups)
     return y.permute(0, 2, 3, 1)
 
@@ -43,7 +44,7 @@ def convolve_dw(x: Array, dy: Array, rows: Axis, columns: Axis, groups: int) -> 
 def _back(x: Array, weight: Array, dy: Array, axes: tuple[Axis, Axis], groups: int, which: int) -> Array:
     """Return one of torch's gradients: 0 is that of the images, 1 that of the weight."""
     arrays = (_channels_first(dy), _channels_first(x), _kernel(weight))
-    with _precision(dy):
+    with precision(dy):
         wanted = (which == 0, which == 1, False)
         return torch.ops.aten.convolution_backward(*arrays, None, *_how(*axes), groups, wanted)[which]
 
@@ -80,10 +81,24 @@ def _kernel(weight: Array) -> Array:
     return weight.permute(3, 2, 0, 1)
 
 
-def _precision(x: Array) -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def precision(x: Array) -> Iterator[None]:
     """Let cuDNN round convolutions as products are rounded (by default not to TF32), and sum in a fixed order."""
     if x.device.type != "cuda":
-        return contextlib.nullcontext()
-    rounded = torch.backends.cuda.matmul.allow_tf32
-    flags: Any = torch.backends.cudnn.flags  # carries no types
-    return flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=rounded)  # type: ignore[no-any-return]
+        yield
+        return
+    cudnn: Any = torch.backends.cudnn  # carries no types
+    if not hasattr(cudnn, "conv"):  # before torch 2.9
+        allowed = torch.backends.cuda.matmul.allow_tf32
+        with cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=allowed):
+            yield
+        return
+    # allow_tf32 cannot even be read where the user has set fp32_precision.
+    before = cudnn.conv.fp32_precision, cudnn.benchmark, cudnn.deterministic
+    products: Any = torch.backends.cuda.matmul
+    try:
+        cudnn.conv.fp32_precision = "tf32" if products.fp32_precision == "tf32" else "ieee"
+        cudnn.benchmark, cudnn.deterministic = False, True
+        yield
+    finally:
+        cudnn.conv.fp32_precision, cudnn.benchmark, cudnn.deterministic = before

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         except PortanetError as error:
             custom = any(name[:1].isupper() for name in getattr(error, "missing", ()))
             hint = "; a class of your own is known by --import MODULE" if custom else ""
-            return _tell(error, f"{error}{hint}", error.exit_code, debug=state.debug)
+            return _tell(error, f"{_named_by(words, error)}{error}{hint}", error.exit_code, debug=state.debug)
         except MemoryError as error:
             words_ = f"out of memory ({error}); use smaller data, a smaller --batch-size, or --dtype float32"
             return _tell(error, words_, OutOfMemoryError.exit_code, debug=state.debug)
@@ -73,6 +73,13 @@ def _of_files(error: OSError, *, debug: bool) -> int:
     else:
         return _internal(error, debug=debug)
     return _tell(error, message, DataError.exit_code, debug=debug)
+
+
+def _named_by(words: Sequence[str], error: PortanetError) -> str:
+    """Return the environment variable that named the backend that an error is about; empty if an option did."""
+    named = os.environ.get("PORTANET_BACKEND")
+    by_option = any(word.startswith("--backend") for word in words)
+    return "PORTANET_BACKEND: " if named and not by_option and f"backend {named!r}" in str(error)[:200] else ""
 
 
 def _internal(error: Exception, *, debug: bool) -> int:

@@ -45,7 +45,9 @@ def test_awkward_host_arrays(backend):
     straight = np.arange(6, dtype=np.float32)
     frozen = straight.copy()
     frozen.flags.writeable = False
-    for host in (straight[::-1], frozen, straight.astype(">f4"), straight[::2], np.float32(3), straight[:0]):
+    column = np.zeros(6, [("flag", "i1"), ("number", "f4")])["number"]  # 5 bytes from one number to the next
+    column[:] = straight
+    for host in (straight[::-1], frozen, straight.astype(">f4"), straight[::2], np.float32(3), straight[:0], column):
         got = backend.to_numpy(backend.asarray(host))
         assert got.shape == np.shape(host)
         assert got.dtype == np.float32
@@ -80,6 +82,29 @@ def test_what_is_no_array_of_numbers_is_refused(backend, x, words):
     with pytest.raises(DataError, match=words) as caught:
         backend.asarray(x)
     assert "convert it to a NumPy array" in str(caught.value)
+
+
+def _odd(kind):
+    if kind == "masked":
+        return np.ma.masked_array([1.0, 2.0], [0, 1])
+    if kind == "deleted":
+        x = require("jax").asarray([1.0, 2.0])
+        x.delete()
+        return x
+    require("torch")
+    import torch
+
+    parts = [torch.ones(2), torch.ones(3)]
+    made = {"sparse": torch.eye(3).to_sparse, "valueless": lambda: torch.ones(3, device="meta")}
+    return made[kind]() if kind in made else torch.nested.nested_tensor(parts)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("kind", ["masked", "deleted", "sparse", "valueless", "nested"])
+def test_arrays_that_hold_no_values_or_not_all_are_refused(backend, kind):
+    """Also by the backend of their own library."""
+    with pytest.raises(DataError, match=r"masked entries; fill them|as an array .*; convert it to a NumPy array"):
+        backend.asarray(_odd(kind))
 
 
 def test_an_unknown_dtype_is_refused(backend):

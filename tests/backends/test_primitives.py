@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -185,3 +188,41 @@ def test_an_embedding_of_many_words_takes_little_memory():
     assert grads["weight"].shape == (20_000, 32)
     assert dx.shape == x.shape
     assert peak < 8e6
+
+
+ROUNDED = """
+import sys
+from types import SimpleNamespace
+import torch
+from portanet.backends.primitives.convolution_torch import precision
+there = torch.backends
+exec(sys.argv[1])
+before = there.cudnn.conv.fp32_precision, there.cudnn.benchmark, there.cudnn.deterministic
+with precision(SimpleNamespace(device=torch.device("cuda"))):
+    print(there.cudnn.conv.fp32_precision, there.cudnn.benchmark, there.cudnn.deterministic)
+    torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+assert (there.cudnn.conv.fp32_precision, there.cudnn.benchmark, there.cudnn.deterministic) == before
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "rounding"),
+    [
+        ("pass", "ieee"),
+        ("torch.set_float32_matmul_precision('high')", "tf32"),
+        ("there.cuda.matmul.fp32_precision = 'tf32'", "tf32"),
+        (
+            "there.fp32_precision = 'ieee'; there.cudnn.conv.fp32_precision = 'tf32'; there.cudnn.benchmark = True",
+            "ieee",
+        ),
+    ],
+)
+def test_convolutions_on_cudnn_are_rounded_as_products_are(setting, rounding):
+    """However the user has set it: by torch's old names, or by its new ones, which the old ones then refuse to read."""
+    require("torch")
+    import torch
+
+    if not hasattr(torch.backends.cudnn, "conv"):
+        pytest.skip("this torch has no fp32_precision")
+    done = subprocess.run([sys.executable, "-c", ROUNDED, setting], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [rounding, "False", "True"]

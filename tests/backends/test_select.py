@@ -92,7 +92,7 @@ def test_the_environment_names_what_auto_takes(monkeypatch, caplog):
     with pytest.raises(ConfigError, match="PORTANET_BACKEND: unknown backend 'nunpy'; did you mean 'numpy'"):
         get("auto")
     monkeypatch.setenv("PORTANET_BACKEND", "cupy")
-    with pytest.raises(BackendError, match="'cupy' cannot be used"):
+    with pytest.raises(BackendError, match="PORTANET_BACKEND: the backend 'cupy' cannot be used"):
         get("auto")
     assert not caplog.records
     monkeypatch.setenv("PORTANET_BACKEND", "")

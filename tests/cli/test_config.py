@@ -71,6 +71,12 @@ def test_backend_from_the_environment(cli, monkeypatch):
     assert resolved(cli, "moons", "--backend", "numpy")["backend"] == "numpy"
 
 
+def test_an_error_about_the_backend_names_the_variable(cli, monkeypatch):
+    monkeypatch.setenv("PORTANET_BACKEND", "cuda")
+    assert "PORTANET_BACKEND: unknown backend 'cuda'; did you mean 'cupy'" in cli("train", "moons").err
+    assert "Error: unknown backend 'gpu'" in cli("train", "moons", "--backend", "gpu").err
+
+
 def test_what_was_left_open_is_filled_in(cli):
     found = resolved(cli, "moons", "--early-stop", "3", "--time-limit", "2m")
     assert found["loss"] == "binary_cross_entropy"
