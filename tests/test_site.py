@@ -59,6 +59,19 @@ def test_derivations_show_code_that_is_there():
     assert shown > 50
 
 
+def test_the_gallery_has_every_example():
+    text = (DOCS / "examples.md").read_text("utf-8")
+    scripts = sorted((ROOT / "examples").glob("*.py"))
+    assert len(scripts) >= 8
+    for script in scripts:
+        _, _, section = text.partition(f"\n## {script.name}\n")
+        section = section.partition("\n## ")[0]
+        assert f"\npython examples/{script.name}" in section, script.name
+        assert f"```{{literalinclude}} ../examples/{script.name}\n" in section, script.name
+    shown = set(re.findall(r"\.\./examples/pictures/(\w+)\.png", text))
+    assert shown == {picture.stem for picture in (ROOT / "examples" / "pictures").glob("*.png")}
+
+
 FIGURES = (("Layers", cases.LAYERS), ("Losses", cases.LOSSES), ("Optimizers", cases.OPTIMIZERS))
 
 
