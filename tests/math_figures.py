@@ -1,6 +1,9 @@
 """Writes docs/math/figures.md from what ``portanet gradcheck --json`` and ``portanet agree --json`` print.
 
-usage: python -m tests.math_figures      with torch and JAX installed; about a minute
+usage: python -m tests.math_figures      with torch and JAX installed; about two minutes
+
+The differences from torch's autograd are those that tests/test_oracle.py and tests/test_oracle_images.py see, the
+mutants those of tests/endurance/mutants.json.
 """
 
 from __future__ import annotations
@@ -10,6 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import portanet as pn
+from tests import differences
 
 PAGE = Path(__file__).parents[1] / "docs" / "math" / "figures.md"
 
@@ -24,7 +30,68 @@ loss and optimizer that the two commands know has a row.
   and gradients (`portanet agree`). In float64 at most 1e-11 is allowed, in float32 2e-5; for trainings of 100 steps
   1e-9 and 1e-3. `strict` is the reference implementation of the Array API standard. The column float32 is the largest
   of all backends, NumPy among them.
+- **autograd**: largest difference of a layer's output and gradients from torch's own module and its autograd in
+  float64, relative to the largest entry of the array, over the cases of `tests/test_oracle.py` and
+  `tests/test_oracle_images.py`. For an optimizer, the difference of the weights after 20 steps.
+- **mutants**: how many wrong versions of the class's module the tests detect (`python -m tests.endurance.mutation`).
+  Each version differs from the source in one operator, number, condition or statement. Versions that compute the same
+  are not counted. The last table has the day and the commit; a class is left blank if its module was not run.
+
+## Without autograd
+
 """
+
+
+NO_AUTOGRAD = {
+    "Dropout": "torch draws other masks; the gradient is compared with the mask that was drawn",
+    "Dropout2D": "as Dropout",
+    "Augment": "torch has no such layer; its moves are checked against SciPy's in tests/test_augment.py",
+    "OneHot": "it has no gradient",
+    "Standardize": "a product with a constant",
+    "RobustScale": "a product with a constant",
+    "CustomActivation": "the function and its derivative are the user's",
+    "Lion": "not in torch",
+}
+"""Why there is no case of torch for a class."""
+
+ROOT = Path(__file__).parents[1]
+MUTANTS = ROOT / "tests" / "endurance" / "mutants.json"
+
+
+def autograd() -> dict[str, float]:
+    """Run the tests beside torch, and return the largest difference by the name of a class."""
+    import pytest
+
+    files = [str(ROOT / "tests" / f"{name}.py") for name in ("test_oracle", "test_oracle_images")]
+    if pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files]):
+        raise SystemExit(1)
+    return differences.FOUND
+
+
+def module(name: str) -> str:
+    """Return the path of a class's module below portanet/, without .py."""
+    return str(getattr(pn, name).__module__).removeprefix("portanet.").replace(".", "/")
+
+
+def detected(row: dict[str, Any]) -> str:
+    return f"{row['killed']} of {row['mutants'] - row['equivalent']}"
+
+
+def mutants_of(name: str, results: dict[str, dict[str, Any]]) -> str:
+    """Return the cell of a class."""
+    row = results.get(module(name))
+    return "" if row is None else detected(row)
+
+
+def mutant_table(results: dict[str, dict[str, Any]]) -> str:
+    """Return the last section of the page."""
+    text = (
+        "\n## Mutants\n\n| module | mutants | compute the same | detected | day | commit |\n|---|---|---|---|---|---|\n"
+    )
+    for name, row in results.items():
+        cells = [f"`{name}`", row["mutants"], row["equivalent"], detected(row), row["date"], row["commit"]]
+        text += f"| {' | '.join(map(str, cells))} |\n"
+    return text
 
 
 def printed(*command: str) -> list[dict[str, Any]]:
@@ -37,7 +104,7 @@ def printed(*command: str) -> list[dict[str, Any]]:
 TITLES = {"layer": "Layers", "loss": "Losses", "optimizer": "Optimizers", "training": "Trainings"}
 
 
-def page(checks: list[dict[str, Any]], agreements: list[dict[str, Any]]) -> str:
+def page(checks: list[dict[str, Any]], agreements: list[dict[str, Any]], by_torch: dict[str, float]) -> str:
     """Return the page: a table each for layers, losses, optimizers and trainings."""
     gradient: dict[str, float] = {}
     for check in checks:
@@ -51,17 +118,26 @@ def page(checks: list[dict[str, Any]], agreements: list[dict[str, Any]]) -> str:
         row = largest.setdefault((one["kind"], one["name"].partition("-")[0]), {})
         row[column] = max(row.get(column, 0.0), one["error"])
     backends = sorted({column for row in largest.values() for column in row} - {"float32"})
-    text = HEAD
+    results = json.loads(MUTANTS.read_text("utf-8"))
+    text = HEAD + "".join(f"- {name}: {why}.\n" for name, why in NO_AUTOGRAD.items())
     for kind, title in TITLES.items():
         first = ["gradient check"] if kind == "layer" else []
-        titles = [kind, *first, *(f"{name}, float64" for name in backends), "float32"]
+        last = [] if kind == "training" else ["autograd", "mutants"]
+        titles = [kind, *first, *(f"{name}, float64" for name in backends), "float32", *last]
         text += f"\n## {title}\n\n| {' | '.join(titles)} |\n|{'---|' * len(titles)}\n"
         for (_, name), row in ((key, row) for key, row in largest.items() if key[0] == kind):
             cells = [gradient[name]] if first else []
             cells += [row[column] for column in (*backends, "float32")]
-            text += f"| {' | '.join([name, *(f'{cell:.1e}' if cell else '0' for cell in cells)])} |\n"
-    return text
+            shown = [name, *map(figure, cells)]
+            if last:
+                shown += ["" if name in NO_AUTOGRAD else figure(by_torch[name]), mutants_of(name, results)]
+            text += f"| {' | '.join(shown)} |\n"
+    return text + mutant_table(results)
+
+
+def figure(number: float) -> str:
+    return f"{number:.1e}" if number else "0"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(printed("gradcheck"), printed("agree")), encoding="utf-8")
+    PAGE.write_text(page(printed("gradcheck"), printed("agree"), autograd()), encoding="utf-8")

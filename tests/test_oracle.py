@@ -7,6 +7,7 @@ import pytest
 
 from portanet import layers, losses, optimizers
 from portanet.random import generator
+from tests.differences import same
 
 torch = pytest.importorskip("torch", reason="torch is the oracle of these tests: pip install torch")
 F = torch.nn.functional
@@ -47,6 +48,8 @@ LAYERS = [
     (layers.Swish(), lambda p, x: F.silu(x)),
     (layers.Mish(), lambda p, x: F.mish(x)),
     (layers.SELU(), lambda p, x: F.selu(x)),
+    (layers.SmoothClip(2.0), lambda p, x: x / torch.sqrt(1 + (x / 2) ** 2)),
+    (layers.Reshape((5, 1)), lambda p, x: x.unflatten(1, (5, 1))),
     (layers.Scale("normal"), lambda p, x: x * p["scale"]),
     (layers.Parametric(layers.Mish()), lambda p, x: torch.lerp(x, F.mish(x), p["strength"])),
     (
@@ -101,10 +104,10 @@ def test_layer(layer, oracle, scale):
     x_leaf = torch.tensor(x, requires_grad=True)
     expected = oracle(leaves, x_leaf)
     expected.backward(torch.tensor(dy))
-    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(dx, x_leaf.grad.numpy(), rtol=1e-11, atol=1e-13)
+    same(layer, y, expected.detach().numpy(), rtol=1e-12, atol=1e-13)
+    same(layer, dx, x_leaf.grad.numpy(), rtol=1e-11, atol=1e-13)
     for name in params:
-        np.testing.assert_allclose(grads[name], leaves[name].grad.numpy(), rtol=1e-11, atol=1e-12)
+        same(layer, grads[name], leaves[name].grad.numpy(), rtol=1e-11, atol=1e-12)
 
 
 def _weighted(values, weight):
@@ -169,8 +172,8 @@ def test_loss(loss, kind, oracle, weighted, scale):
     leaf = torch.tensor(z, requires_grad=True)
     expected = _weighted(oracle(leaf, torch.tensor(target)), None if weight is None else torch.tensor(weight))
     expected.backward()
-    np.testing.assert_allclose(value, expected.item(), rtol=1e-12)
-    np.testing.assert_allclose(loss.backward(cache), leaf.grad.numpy(), rtol=1e-10, atol=1e-14)
+    same(loss, value, expected.item(), rtol=1e-12)
+    same(loss, loss.backward(cache), leaf.grad.numpy(), rtol=1e-10, atol=1e-14)
 
 
 @pytest.fixture
@@ -217,7 +220,7 @@ def test_optimizer(optimizer, oracle, doubles):
         params, state = optimizer.update(params, {"0.weight": g}, state, optimizer.lr)
         leaf.grad = torch.tensor(g)
         theirs.step()
-    np.testing.assert_allclose(params["0.weight"], leaf.detach().numpy(), rtol=1e-11, atol=1e-13)
+    same(optimizer, params["0.weight"], leaf.detach().numpy(), rtol=1e-11, atol=1e-13)
 
 
 def test_clip_norm_is_torchs():

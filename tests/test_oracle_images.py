@@ -10,6 +10,7 @@ import pytest
 from portanet import layers
 from portanet.errors import ShapeError
 from portanet.random import generator
+from tests.differences import same
 
 torch = pytest.importorskip("torch", reason="torch is the oracle of these tests: pip install torch")
 F = torch.nn.functional
@@ -29,10 +30,10 @@ def compare(layer, oracle, x, *, buffers=None, train=True):
     x_leaf = torch.tensor(x, requires_grad=True)
     expected = oracle(leaves, x_leaf)
     expected.backward(torch.tensor(dy))
-    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(dx, x_leaf.grad.numpy(), rtol=1e-10, atol=1e-12)
+    same(layer, y, expected.detach().numpy(), rtol=1e-10, atol=1e-12)
+    same(layer, dx, x_leaf.grad.numpy(), rtol=1e-10, atol=1e-12)
     for name in params:
-        np.testing.assert_allclose(grads[name], leaves[name].grad.numpy(), rtol=1e-10, atol=1e-12)
+        same(layer, grads[name], leaves[name].grad.numpy(), rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(alone[name], grads[name], rtol=1e-10, atol=1e-12)
 
 
@@ -157,7 +158,7 @@ def test_embedding():
     expected.backward(torch.tensor(dy))
     np.testing.assert_array_equal(y, expected.detach().numpy())
     _, grads = layer.backward(params, dy, cache)
-    np.testing.assert_allclose(grads["weight"], leaf.grad.numpy(), rtol=1e-12)
+    same(layer, grads["weight"], leaf.grad.numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -224,3 +225,24 @@ def test_other_layers(layer, oracle):
 
 def test_global_maximum():
     compare(layers.GlobalMaxPool2D(), lambda p, x: x.amax(dim=(1, 2)), images(6, 8, 4))
+
+
+SIGNALS = [
+    (
+        layers.Conv1D(4, 3, 2, 1, groups=2),
+        lambda p, x: F.conv1d(x, p["weight"].permute(2, 1, 0), p["bias"], 2, 1, groups=2),
+    ),
+    (layers.MaxPool1D(3, 2, 1), lambda p, x: F.max_pool1d(x, 3, 2, 1)),
+    (layers.AvgPool1D(2), lambda p, x: F.avg_pool1d(x, 2)),
+    (layers.GlobalAvgPool1D(), lambda p, x: x.mean(dim=2)),
+    (layers.GlobalMaxPool1D(), lambda p, x: x.amax(dim=2)),
+]
+
+
+@pytest.mark.parametrize(("layer", "oracle"), SIGNALS, ids=lambda v: type(v).__name__)
+def test_signals(layer, oracle):
+    def channels_second(p, x):
+        y = oracle(p, x.permute(0, 2, 1))
+        return y if y.ndim == 2 else y.permute(0, 2, 1)
+
+    compare(layer, channels_second, generator(6, "oracle").normal(size=(3, 9, 4)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ import pytest
 
 from portanet.public import PUBLIC
 from portanet.verify import cases
+from tests import math_figures
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -57,6 +59,19 @@ def test_derivations_show_code_that_is_there():
     assert shown > 50
 
 
+def test_the_gallery_has_every_example():
+    text = (DOCS / "examples.md").read_text("utf-8")
+    scripts = sorted((ROOT / "examples").glob("*.py"))
+    assert len(scripts) >= 8
+    for script in scripts:
+        _, _, section = text.partition(f"\n## {script.name}\n")
+        section = section.partition("\n## ")[0]
+        assert f"\npython examples/{script.name}" in section, script.name
+        assert f"```{{literalinclude}} ../examples/{script.name}\n" in section, script.name
+    shown = set(re.findall(r"\.\./examples/pictures/(\w+)\.png", text))
+    assert shown == {picture.stem for picture in (ROOT / "examples" / "pictures").glob("*.png")}
+
+
 FIGURES = (("Layers", cases.LAYERS), ("Losses", cases.LOSSES), ("Optimizers", cases.OPTIMIZERS))
 
 
@@ -66,6 +81,26 @@ def test_figures_have_a_row_for_each(kind, known):
     section = text.split(f"\n## {kind}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\w+) \|", section, re.MULTILINE)
     assert set(rows[1:]) == set(known), "run python -m tests.math_figures"
+
+
+def test_figures_of_autograd_and_mutants_are_current():
+    mutation = pytest.importorskip("tests.endurance.mutation", reason="forks need Unix")
+    results = json.loads(math_figures.MUTANTS.read_text("utf-8"))
+    text = math_figures.PAGE.read_text("utf-8")
+    assert text.endswith(math_figures.mutant_table(results)), "run python -m tests.math_figures"
+    for kind, known in FIGURES:
+        head, _, *rows = text.split(f"\n## {kind}\n\n")[1].split("\n\n")[0].strip().splitlines()
+        columns = [cell.strip() for cell in head.strip("|").split("|")]
+        assert len(rows) == len(known)
+        for row in rows:
+            cells = dict(zip(columns, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
+            name = cells[columns[0]]
+            assert cells["mutants"] == math_figures.mutants_of(name, results)
+            assert (cells["autograd"] == "") == (name in math_figures.NO_AUTOGRAD), name
+            assert float(cells["autograd"] or 0) < 1e-13, name
+    for name, row in results.items():
+        assert name in mutation.TESTS
+        assert 0 < row["killed"] <= row["mutants"] - row["equivalent"], name
 
 
 def test_first_page_prints_what_it_says(tmp_path):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from portanet.cli.output import print_json, print_table
-from portanet.cli.parameters import LAYERS, json_option
+from portanet.cli.parameters import DURATION, LAYERS, json_option
 from portanet.errors import CheckError, ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -28,9 +32,16 @@ Checks = Callable[[], "list[GradientCheck]"]
     help="Your own loss: what it takes. Default: classes with a Softmax in it, yesno with a Sigmoid, else numbers.",
 )
 @click.option("--whole-numbers", type=click.IntRange(min=2), metavar="N", help="Your own layer: inputs 0 to N - 1.")
+@click.option("--time-limit", type=DURATION, help="Your own layer or loss: stop after 30s or 10m. Default: 5m.")
 @json_option
 def gradcheck(
-    what: str | None, shape: Any, target: str | None, whole_numbers: int | None, *, json_wanted: bool
+    what: str | None,
+    shape: Any,
+    target: str | None,
+    whole_numbers: int | None,
+    time_limit: float | None,
+    *,
+    json_wanted: bool,
 ) -> None:
     """Compare gradients with central differences.
 
@@ -44,13 +55,16 @@ def gradcheck(
     from portanet.cli import homework, stored
 
     if shape is not None and what is not None:
-        _grade(what, shape, target, whole_numbers, json_wanted=json_wanted)
+        _grade(what, shape, target, whole_numbers, 300.0 if time_limit is None else time_limit, json_wanted=json_wanted)
         return
     if what is not None and homework.named(what):
         message = f"{what}: expected the shape of a sample or prediction too; give --shape 4, or --shape 8,8,3"
         raise ConfigError(message)
-    if (shape, target, whole_numbers) != (None, None, None):
-        message = "--shape, --target and --whole-numbers are for a layer or loss of your own; name it, with its --shape"
+    if (shape, target, whole_numbers, time_limit) != (None, None, None, None):
+        message = (
+            "--shape, --target, --whole-numbers and --time-limit are for a layer or loss of your own; name it, with "
+            "its --shape"
+        )
         raise ConfigError(message)
 
     cases = _of_run(what) if what is not None and (stored.is_stored(what) or "/" in what) else _of_layers(what)
@@ -75,12 +89,39 @@ def gradcheck(
         raise CheckError(message)
 
 
-def _grade(what: str, shape: Any, target: str | None, whole_numbers: int | None, *, json_wanted: bool) -> None:
+@contextlib.contextmanager
+def _at_most(seconds: float, what: str) -> Iterator[None]:
+    """Raise CheckError if the block takes longer: a loop that never ends."""
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _thread.interrupt_main()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not late.is_set():
+            raise
+        message = f"{what}: not done after {seconds:g} seconds; look for a loop that never ends, or raise --time-limit"
+        raise CheckError(message) from None
+    finally:
+        timer.cancel()
+
+
+def _grade(
+    what: str, shape: Any, target: str | None, whole_numbers: int | None, limit: float, *, json_wanted: bool
+) -> None:
     """Check a layer or loss of the user's own, and print what was found."""
     from portanet.cli import homework
     from portanet.verify.grading import grade
 
-    found = grade(homework.made(what), shape, target=target or "", whole_numbers=whole_numbers or 0)
+    # What the code prints goes to stderr: stdout is for the result.
+    with contextlib.redirect_stdout(sys.stderr), _at_most(limit, what):
+        found = grade(homework.made(what), shape, target=target or "", whole_numbers=whole_numbers or 0)
     if json_wanted:
         print_json([dataclasses.asdict(one) for one in found])
     else:

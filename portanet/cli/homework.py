@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from portanet.errors import ConfigError, DataError, unknown
+from portanet.errors import ConfigError, DataError, PortanetError, unknown
 from portanet.layers import Layer
 from portanet.layers.config import LAYERS
 from portanet.losses import LOSSES, Loss
@@ -40,7 +40,11 @@ def made(what: str) -> Layer | Loss:
     """
     file, _, text = what.rpartition(".py:")
     name, arguments, options = _call(text, what)
-    known = _of_file(Path(f"{file}.py")) if file else {**LAYERS, **LOSSES}
+    names = _of_file(Path(f"{file}.py")) if file else {}
+    known = {key: thing for key, thing in names.items() if _is_own(thing)} if file else {**LAYERS, **LOSSES}
+    if name not in known and isinstance(names.get(name), type):
+        message = f"{file}.py: expected {name} to derive from pn.Layer or pn.Loss: class {name}(pn.Layer)"
+        raise ConfigError(message)
     if name not in known:
         raise ConfigError((f"{file}.py: " if file else "") + unknown("layer or loss", name, known))
     found = known[name]
@@ -49,9 +53,17 @@ def made(what: str) -> Layer | Loss:
     try:
         inspect.signature(found).bind(*arguments, **options)
     except TypeError as error:
-        message = f"{what}: {name} cannot be made ({error}); give its arguments: '{what}(...)', with quotes in a shell"
+        plain = f"{file}.py:{name}" if file else name
+        message = f"{what}: {name} cannot be made ({error}); give its arguments: '{plain}(...)', with quotes in a shell"
         raise ConfigError(message) from None
-    thing: Layer | Loss = found(*arguments, **options)
+    try:
+        thing: Layer | Loss = found(*arguments, **options)
+    except PortanetError:
+        raise
+    except (Exception, SystemExit) as error:
+        line = _line(error, Path(f"{file}.py"))
+        message = f"{what}: {name} cannot be made: it raises {type(error).__name__}{line}: {error}"
+        raise ConfigError(message) from error
     return thing
 
 
@@ -70,7 +82,7 @@ def _call(text: str, what: str) -> tuple[str, list[Any], dict[str, Any]]:
 
 
 def _of_file(path: Path) -> dict[str, Any]:
-    """Return the layers and losses of a file: classes, and ready ones."""
+    """Return the classes of a file, and what it has made, by name."""
     if not path.is_file():
         message = f"{path}: expected a Python file, found none; check the path"
         raise DataError(message)
@@ -83,20 +95,21 @@ def _of_file(path: Path) -> dict[str, Any]:
     sys.path.append(str(path.resolve().parent))  # last, so that no file there takes the place of an installed module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that ends the process must not pass
         line = _line(error, path)
         message = f"{path}{line}: it raises {type(error).__name__} when it is imported: {error}; correct the file"
         raise ConfigError(message) from error
     finally:
         sys.path.pop()
-    return {name: thing for name, thing in vars(module).items() if _is_own(thing, module.__name__)}
+    return {
+        key: thing
+        for key, thing in vars(module).items()
+        if isinstance(thing, Layer | Loss) or (isinstance(thing, type) and thing.__module__ == name)
+    }
 
 
-def _is_own(thing: Any, module: str) -> bool:
-    kinds = (Layer, Loss)
-    return isinstance(thing, kinds) or (
-        isinstance(thing, type) and issubclass(thing, kinds) and thing.__module__ == module
-    )
+def _is_own(thing: Any) -> bool:
+    return isinstance(thing, Layer | Loss) or (isinstance(thing, type) and issubclass(thing, (Layer, Loss)))
 
 
 def _line(error: BaseException, path: Path) -> str:

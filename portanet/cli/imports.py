@@ -5,6 +5,7 @@ Nothing else imports a module by name: no file, no configuration, no run folder.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -62,19 +63,20 @@ def _imported(name: str) -> Any:
         raise ConfigError(message)
     sys.path.append(os.getcwd())  # last, so that no file there takes the place of an installed module
     try:
-        return importlib.import_module(name)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise _failed(name, error) from error
         message = f"--import {name}: no module {error.name!r} in {os.getcwd()} or on Python's path; check the name"
         raise ConfigError(message) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(name, error) from error
     finally:
         sys.path.pop()
 
 
-def _failed(name: str, error: Exception) -> ConfigError:
+def _failed(name: str, error: BaseException) -> ConfigError:
     return ConfigError(f"--import {name}: the module raises {type(error).__name__} when it is imported: {error}")
 
 

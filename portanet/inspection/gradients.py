@@ -14,6 +14,7 @@ from portanet.engine.penalties import penalised
 from portanet.engine.step import as_float
 from portanet.errors import ConfigError, unknown
 from portanet.layers.recording import recorded
+from portanet.layers.sequential import Sequential
 from portanet.layers.tree import walk
 from portanet.random import Key, epoch_word
 from portanet.training import batch_size as memory
@@ -40,7 +41,8 @@ def batched(model: Any, x: Any, y: Any, weight: Any = None) -> Batches:
 def activations(model: Any, x: Any, layers: Sequence[str] | None = None) -> dict[str, Array]:
     """Return the output of each layer; see :meth:`portanet.Trainer.activations`."""
     model.check_weights("activations")
-    known = [path for path, layer in walk(model.net) if path or not layer.children()]
+    by_path = dict(walk(model.net))
+    known = [path for path, layer in by_path.items() if path or not layer.children()]
     for name in layers or ():
         if name not in known:
             message = f"activations: {unknown('layer', name, known)}; summary() lists them"
@@ -57,7 +59,11 @@ def activations(model: Any, x: Any, layers: Sequence[str] | None = None) -> dict
             twin.forward(everything, as_float(model.backend.asarray(part), model.dtype))
             outputs = {one.path: one.y for one in passes}
             for path, parts in found.items():
-                parts.append(model.backend.to_numpy(outputs[path]))
+                place = path
+                while place not in outputs and isinstance(by_path[place], Sequential):
+                    # Made for each call, as Residual's shortcut is: its output is that of its last layer.
+                    place = f"{place}.{list(by_path[place].children())[-1]}"
+                parts.append(model.backend.to_numpy(outputs[place]))
     xp = backends.get("numpy").xp
     return {path: xp.concat(parts) for path, parts in found.items()}  # a copy: some layers return a view of x
 

@@ -7,6 +7,7 @@ from typing import Any
 from portanet.data.cells import Table
 from portanet.data.dataset import Dataset
 from portanet.data.planned import encoded
+from portanet.errors import ConfigError
 from portanet.plot.history import curves
 from portanet.plot.run import Figures, draw
 from portanet.training.tables import as_inputs, targets
@@ -16,6 +17,9 @@ __all__ = ["pictures"]
 
 def pictures(trainer: Any, data: Any) -> Figures:
     """Return figures by name; see :meth:`portanet.Trainer.plot`."""
+    if not isinstance(data, Dataset) and not (isinstance(data, tuple | list) and len(data) == 2):
+        message = f"plot: expected a Dataset, or samples and targets as (x, y), got {type(data).__name__}"
+        raise ConfigError(message)
     dataset = data if isinstance(data, Dataset) else _dataset(trainer, *data)
     if isinstance(dataset.x, Table):
         dataset = encoded(dataset, trainer.columns)

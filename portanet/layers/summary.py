@@ -14,7 +14,7 @@ from portanet.typing import Shape
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 
-_HEADER = ("#", "layer", "output", "parameters", "memory a sample")
+_HEADER = ("#", "layer", "output", "parameters", "memory per sample")
 _RIGHT = (3, 4)
 
 
@@ -96,7 +96,7 @@ def summary(net: Layer, input_shape: Shape, *, itemsize: int = 4, notes: tuple[s
     ShapeError
         If the network cannot take samples of that shape; it names the layer.
     """
-    shape = tuple(input_shape)
+    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
     whole = _row("", net, shape)
     inner = tuple(_rows(net, shape, ""))
     return Summary(inner or (whole,), shape, whole.parameters, itemsize, notes)

@@ -30,6 +30,7 @@ BACKENDS = {"numpy": "numpy", "torch": "torch", "strict": "array_api_strict"}
 """Those that are tried, and the package of each."""
 
 _BATCH = 5
+_SIGNATURES = "expected forward(self, params, x, *, train, key) and backward(self, params, dy, cache, *, need_dx)"
 _HINT = "take the namespace from the arrays: xp = namespace(x)"
 
 
@@ -107,10 +108,14 @@ def _tried(backend: str, thing: Any, checks: _Checks) -> list[Grade]:
         found.extend(checks())
     except CheckError as error:
         found.append(Grade(backend, "", problem=str(error)))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # code that ends the process must not pass
         place = _place(error)
         hint = "" if backend == "numpy" else f"; {_HINT}"
+        if isinstance(error, TypeError) and not place and isinstance(thing, Layer):
+            hint = f"; {_SIGNATURES}"
         said = str(error) if isinstance(error, PortanetError) else f"it raises {type(error).__name__}{place}: {error}"
+        if isinstance(error, NotImplementedError) and not place:
+            said = f"it has no {traceback.extract_tb(error.__traceback__)[-1].name} method"
         found.append(Grade(backend, "", problem=f"{type(thing).__name__} on {backend}: {said}{hint}"))
     return found
 
@@ -151,6 +156,10 @@ def _check_returns(case: LayerCase) -> None:
         raise CheckError(message)
     for key, g in grads.items():
         _check_shape(f"{name}: gradient of {key}", g, params[key].shape)
+    for what, array in (("y", y), ("dx", dx), *((f"gradient of {key}", g) for key, g in grads.items())):
+        if not (abs(array) < float("inf")).all():
+            message = f"{name}: {what}: expected finite numbers, got NaN or infinity"
+            raise CheckError(message)
     for key, array in given.items():
         if (array != before[key]).any():
             message = (

@@ -178,3 +178,84 @@ def test_what_cannot_be_is_refused(homework, tmp_path, words, code, said):
     found = homework("gradcheck", *words)
     assert (found.code, found.out) == (code, "")
     assert said in found.err
+
+
+STUDENT = """
+import sys
+import portanet as pn
+
+print("imported")
+
+class Base(pn.Layer):
+    def forward(self, params, x, *, train=False, key=None):
+        print("forward")
+        return x, None
+    def backward(self, params, dy, cache, *, need_dx=True):
+        return dy, {}
+
+class Ends(Base):
+    def forward(self, params, x, *, train=False, key=None):
+        sys.exit(0)
+
+class Endless(Base):
+    def backward(self, params, dy, cache, *, need_dx=True):
+        while True:
+            pass
+
+class Nothing(Base):
+    def backward(self, params, dy, cache, *, need_dx=True):
+        return dy * float("nan"), {}
+
+class Half(pn.Layer):
+    def forward(self, params, x, *, train=False, key=None):
+        return x, None
+
+class Short(pn.Layer):
+    def forward(self, x):
+        return x
+
+class Unmade(Base):
+    def __init__(self):
+        raise ValueError("no")
+
+class Plain:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("Ends", 7, "it raises SystemExit in forward (student.py, line 16): 0"),
+        ("Endless", 7, "not done after 3 seconds; look for a loop that never ends, or raise --time-limit"),
+        ("Nothing", 7, "Nothing: dx: expected finite numbers, got NaN or infinity"),
+        ("Half", 7, "Half on numpy: it has no backward method"),
+        ("Short", 7, "expected forward(self, params, x, *, train, key) and backward("),
+        ("Unmade", 2, "Unmade cannot be made: it raises ValueError, line 37: no"),
+        ("Plain", 2, "student.py: expected Plain to derive from pn.Layer or pn.Loss: class Plain(pn.Layer)"),
+    ],
+)
+def test_what_students_write(cli, tmp_path, name, code, said):
+    (tmp_path / "student.py").write_text(STUDENT, encoding="utf-8")
+    limit = ("--time-limit", "3s") if name == "Endless" else ()
+    found = cli("gradcheck", f"student.py:{name}", "--shape", "4", *limit)
+    assert found.code == code
+    assert said in found.err
+    assert "Traceback" not in found.err
+
+
+def test_what_the_code_prints_is_not_the_result(cli, tmp_path):
+    (tmp_path / "student.py").write_text(STUDENT, encoding="utf-8")
+    for words in (("student.py:Base",), ("Base", "--import", "student")):
+        found = cli("gradcheck", *words, "--shape", "4", "--json")
+        assert found.code == 0
+        assert json.loads(found.out)[0]["array"] == "x"
+        assert "forward" in found.err
+
+
+def test_a_file_that_ends_the_process_does_not_pass(cli, tmp_path):
+    (tmp_path / "ends.py").write_text("import sys\nsys.exit(0)\n")
+    for words in (("ends.py:Base",), ("Base", "--import", "ends")):
+        found = cli("gradcheck", *words, "--shape", "4")
+        assert (found.code, found.out) == (2, "")
+        assert "raises SystemExit when it is imported: 0" in found.err

@@ -1,11 +1,12 @@
 """Mutation testing of the math: do the tests see it when a line of a module is made wrong?
 
-    python -m tests.endurance.mutation [MODULE ...] [--every N]
+    python -m tests.endurance.mutation [MODULE ...] [--every N] [--save]
 
 Each mutant runs the module's own quick tests, on NumPy alone, until the first one fails: in a fork that has collected
 them already, and where it lives on, in one that imports all of portanet anew.
 Prints the survivors and a table; exit code 1 where less than 90 % of a module's mutants are killed. Survivors that no
-test can tell from the module stand in `equivalent.txt`, each with the reason.
+test can tell from the module stand in `equivalent.txt`, each with the reason. With --save the counts are kept in
+`mutants.json`, from which docs/math/figures.md is written.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import argparse
 import importlib
 import importlib.abc
 import importlib.util
+import json
+import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from tests.endurance.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
+RESULTS = Path(__file__).with_name("mutants.json")
 LEAST = 0.9
 
 LAYERS = ["test_math_values.py", "test_layer_arguments.py", "test_layers.py", "test_config.py"]  # the quick ones first
@@ -165,11 +170,26 @@ def survivors(module: str, tried: list[Mutant]) -> tuple[list[Mutant], float] | 
     return [mutant for mutant in alive if apart(partial(passes, module, mutant.source), 30 + 5 * took)], took
 
 
+def save(module: str, mutants: int, killed: int, equivalent: int) -> None:
+    """Keep the counts of a module, with the day and the commit."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    row = {"mutants": mutants, "killed": killed, "equivalent": equivalent}
+    found = json.loads(RESULTS.read_text("utf-8"))
+    found[module] = {**row, "date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": commit.stdout.strip()}
+    lines = (f'  "{name}": {json.dumps(row)}' for name, row in sorted(found.items()))
+    RESULTS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(TESTS)}")
     parser.add_argument("--every", type=int, default=1, help="Try each N-th mutant alone.")
+    parser.add_argument("--save", action="store_true", help="Keep the counts in mutants.json.")
     options = parser.parse_args(argv)
+    if options.save and options.every > 1:
+        parser.error("--save needs all mutants, not every N-th")
     # What all mutants import, once; portanet itself is imported by each.
     for common in ("array_api_compat.numpy", "hypothesis.extra.numpy", "numpy.testing", "pytest", "safetensors.numpy"):
         importlib.import_module(common)
@@ -191,6 +211,8 @@ def main(argv: list[str] | None = None) -> int:
         killed, counted = count - len(alive), count - same
         share = killed / counted if counted else 1.0
         enough = enough and share >= LEAST
+        if options.save:
+            save(module, count, killed, same)
         rows.append(f"| {module} | {count} | {killed} | {same} | {len(alive) - same} | {100 * share:.1f} % |")
         print(rows[-1] + f"  ({time.monotonic() - began:.0f} s, tests {took:.1f} s)", flush=True)
     print("\n| module | mutants | killed | equivalent | survive | killed of those that differ |")

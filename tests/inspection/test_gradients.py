@@ -143,3 +143,21 @@ def test_what_cannot_be_is_refused():
         ConfigError, match=r"activations: unknown layer '7'.* \(known: 0, 1, 2\); summary\(\) lists them"
     ):
         model.activations(np.ones((2, 5)), ["7"])
+
+
+def test_activations_of_a_shortcut():
+    net = [pn.Residual([pn.Dense(3), pn.Tanh()], shortcut=[pn.Dense(3), pn.ReLU()]), pn.Dense(2)]
+    trainer = pn.Trainer(net, "mean_squared_error", backend="numpy", dtype="float64")
+    x = np.linspace(-1, 1, 20).reshape(5, 4)
+    trainer.fit(x, x[:, :2], epochs=1, verbose=False)
+    found = trainer.activations(x)
+    np.testing.assert_array_equal(found["0.shortcut"], found["0.shortcut.1"])
+    np.testing.assert_array_equal(found["0"], found["0.shortcut"] + found["0.1"])
+    assert list(trainer.activations(x, ["0.shortcut"])) == ["0.shortcut"]
+
+
+@pytest.mark.parametrize("data", [None, 3, np.zeros((4, 4)), (np.zeros((4, 4)),)])
+def test_what_is_no_data_to_plot(data):
+    trainer = pn.Trainer([pn.Dense(2)], backend="numpy")
+    with pytest.raises(pn.ConfigError, match=r"plot: expected a Dataset, or samples and targets as \(x, y\), got "):
+        trainer.plot(data)

@@ -18,23 +18,24 @@ NET = pn.Sequential(
 )
 
 SAID = """\
-#      layer       output  parameters  memory a sample
------  ----------  ------  ----------  ---------------
+#      layer       output  parameters  memory per sample
+-----  ----------  ------  ----------  -----------------
        input       6×6×1
-0      Conv2D 8    4×4×8           80            944 B
-1      ReLU        4×4×8            0            512 B
-2      MaxPool2D   2×2×8            0          1.15 kB
-3      Flatten     32               0            128 B
-4      Residual    32           1,056            128 B
-  4.0    Dense 32  32           1,056            128 B
-  4.1    Tanh      32               0            128 B
-5      Dense 10    10             330             40 B
+0      Conv2D 8    4×4×8           80              944 B
+1      ReLU        4×4×8            0              512 B
+2      MaxPool2D   2×2×8            0            1.15 kB
+3      Flatten     32               0              128 B
+4      Residual    32           1,056              128 B
+  4.0    Dense 32  32           1,056              128 B
+  4.1    Tanh      32               0              128 B
+5      Dense 10    10             330               40 B
 1,466 parameters, 5.86 kB"""
 
 
 def test_a_summary_is_a_table():
     assert str(NET.summary((6, 6, 1))) == SAID
     assert repr(NET.summary((6, 6, 1))) == SAID
+    assert str(pn.Sequential([pn.Dense(2)]).summary(3)) == str(pn.Sequential([pn.Dense(2)]).summary((3,)))
 
 
 def test_the_numbers_are_those_of_the_arrays():
