@@ -115,7 +115,24 @@ def archive(rows: int) -> bytes:
     return arrays_zip(member("X.npy", npy(np.zeros((rows, 1), "u1"))), member("y.npy", npy(np.zeros(rows, "u1"))))()
 
 
+def columns(names: bytes, cells: bytes, number: int) -> Callable[[], bytes]:
+    """A table of many columns, whose label is refused."""
+    rows = [names, cells, cells]
+    return lambda: b"".join(b",".join([own] * number) + end for own, end in zip(rows, ENDS, strict=True))
+
+
+ENDS = (b",y\n", b",\x1b\n", b",\x1b\n")
+LABEL = "expected a label without control characters"
+OPEN = b"a,b,y\n1,1,x\n" + b"1,2,x\n" * (MB // 4)
+
 TABLES = {
+    "a quote that is not closed, in 3 MB": plain("a.csv", b'a,b,y\n1,"2,x\n' + OPEN * 2, "in quotes to be closed"),
+    "a quote that is closed 1.5 MB on": plain("a.csv", OPEN + b'1,"2,x\n' + OPEN + b'"\n', "in quotes to be closed"),
+    "a row of cells that are line ends": plain("a.csv", b"a,b,y\n" + b'"\n",' * 2 * MB, "expected rows of data"),
+    "50,000 columns of one name": plain("a.csv", columns(b"a", b"2", 50_000), LABEL),
+    "20,000 columns of text": plain("a.csv", columns(b"a", b"u", 20_000), LABEL),
+    "a number of 100,000 digits": plain("a.csv", b"a,b,y\n" + b"9" * 100_000 + b",2,x\n1,,y\n", "expected finite"),
+    "rows of blank cells alone": plain("a.csv", b"a,b,y\n,,,,\n,,,,\n", "expected rows of data"),
     "gzip of 15 million labels in 15 kB": tree(
         "announces 15728640 rows, which take 471859200 bytes",
         {
