@@ -11,7 +11,7 @@ import portanet as pn
 from portanet.files.sample_size import LARGEST, RATIO, check_sample_size
 from portanet.layers.parallel import parted
 from portanet.layers.windows import axis
-from tests.cli.conftest import cli  # noqa: F401  # fixtures
+from tests.cli.conftest import cli, moons  # noqa: F401  # fixtures
 
 
 @pytest.fixture
@@ -37,6 +37,30 @@ def test_a_small_file_that_asks_for_much_is_refused_and_any_size_lifts_it(wide, 
         assert "--any-size" in refused.err
     assert cli("predict", path, "x.csv", "--any-size").code == 0
     assert cli("info", path, "--any-size").code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "runs/moons", "moons"),
+        ("evaluate", "runs/moons", "moons"),
+        ("info", "runs/moons"),
+        ("export", "runs/moons", "--to", "npz"),
+        ("show", "runs/moons"),
+        ("gradcheck", "runs/moons"),
+        ("agree", "--model", "runs/moons", "--backends", "numpy"),
+        ("plot", "runs/moons", "--data", "moons"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_command_that_loads_a_network_has_the_option(moons, monkeypatch, words):  # noqa: F811
+    monkeypatch.setattr("portanet.files.sample_size.LARGEST", 10)
+    monkeypatch.setattr("portanet.files.sample_size.RATIO", 0)
+    refused = moons(*words)
+    assert refused.code == 3
+    assert "numbers of a sample, where 10 are plausible" in refused.err
+    assert "--any-size" in refused.err
+    assert moons(*words, "--any-size").code == 0
 
 
 def test_a_large_network_may_make_more():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from portanet.cli.output import print_json, print_table
-from portanet.cli.parameters import json_option
+from portanet.cli.parameters import any_size_option, json_option
 from portanet.errors import CheckError, ConfigError
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 @click.option("--backends", "names", metavar="A,B", help="Default: all that can be used here.")
 @click.option("--model", "run", metavar="RUN", help="Compare this network, layer by layer.")
 @click.option("--data", metavar="DATA", help="Samples for the network. Default: random ones.")
+@any_size_option
 @json_option
-def agree(names: str | None, run: str | None, data: str | None, *, json_wanted: bool) -> None:
+def agree(names: str | None, run: str | None, data: str | None, *, any_size: bool, json_wanted: bool) -> None:
     """Compare backends with NumPy in float64.
 
     Every layer, loss and optimizer, and a whole training; or, with --model, each layer of a trained network. The
@@ -39,7 +40,7 @@ def agree(names: str | None, run: str | None, data: str | None, *, json_wanted: 
     if not names:
         strict = ["strict"] if importlib.util.find_spec("array_api_strict") else []
         chosen = [one.name for one in backends.status() if one.usable] + strict
-    net = None if run is None else stored.model(run)
+    net = None if run is None else stored.model(run, any_size=any_size)
     x = None
     if net is not None and data is not None and run is not None:
         _, x, _ = stored.part_of(stored.data_for(net, run, data, None), None)

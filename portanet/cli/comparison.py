@@ -135,7 +135,7 @@ def _of_rows(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Iterato
 
 
 def _of_tests(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    was, found = (own.get("metrics") or {} for own in (before, now))
+    was, found = (own["metrics"] if isinstance(own.get("metrics"), dict) else {} for own in (before, now))
     for name in {**was, **found}:
         if was.get(name) != found.get(name):
             yield f"at the end: {name:.60} {_both(was.get(name), found.get(name))}"
@@ -147,7 +147,9 @@ def _of_weights(before: Record, now: Record, file: str) -> Iterator[str]:
     was, found = before.weights(file), now.weights(file)
     for name in {**was, **found}:
         if name not in was or name not in found:
-            yield f"{file}: {name} is in one of the two alone"
+            yield f"{file}: {name:.60} is in one of the two alone"
+        elif was[name].shape != found[name].shape:
+            yield f"{file}: {name} was of shape {was[name].shape!s:.60}, is of shape {found[name].shape}"
         elif was[name].tobytes() != found[name].tobytes():
             apart = float(abs(was[name] - found[name]).max())
             yield f"{file}: {name} differs in {int((was[name] != found[name]).sum())} numbers, by {apart:.1e} at most"

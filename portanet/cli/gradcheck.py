@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from portanet.cli.output import print_json, print_table
-from portanet.cli.parameters import DURATION, LAYERS, json_option
+from portanet.cli.parameters import DURATION, LAYERS, any_size_option, json_option
 from portanet.errors import CheckError, ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Checks = Callable[[], "list[GradientCheck]"]
 )
 @click.option("--whole-numbers", type=click.IntRange(min=2), metavar="N", help="Your own layer: inputs 0 to N - 1.")
 @click.option("--time-limit", type=DURATION, help="Your own layer or loss: stop after 30s or 10m. Default: 5m.")
+@any_size_option
 @json_option
 def gradcheck(
     what: str | None,
@@ -41,6 +42,7 @@ def gradcheck(
     whole_numbers: int | None,
     time_limit: float | None,
     *,
+    any_size: bool,
     json_wanted: bool,
 ) -> None:
     """Compare gradients with central differences.
@@ -67,7 +69,11 @@ def gradcheck(
         )
         raise ConfigError(message)
 
-    cases = _of_run(what) if what is not None and (stored.is_stored(what) or "/" in what) else _of_layers(what)
+    cases = (
+        _of_run(what, any_size=any_size)
+        if what is not None and (stored.is_stored(what) or "/" in what)
+        else _of_layers(what)
+    )
     rows: list[dict[str, Any]] = []
     failed = []
     for name, check in cases.items():
@@ -160,12 +166,12 @@ def _of_layers(wanted: str | None) -> dict[str, Checks]:
     return found
 
 
-def _of_run(run: str) -> dict[str, Checks]:
+def _of_run(run: str, *, any_size: bool) -> dict[str, Checks]:
     from portanet import backends
     from portanet.cli import stored
     from portanet.verify.gradient_check import gradcheck as check
 
-    net = stored.model(run)
+    net = stored.model(run, any_size=any_size)
     asarray = backends.get("numpy").asarray
     snapshot = net.snapshot()
     arrays = {name: asarray(a, "float64") for part in snapshot.values() for name, a in part.items()}

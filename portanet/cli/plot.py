@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from portanet.cli.output import echo, print_json, say
-from portanet.cli.parameters import FILE, OUT, column_option, json_option
+from portanet.cli.parameters import FILE, OUT, any_size_option, column_option, json_option
 from portanet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,9 +27,17 @@ if TYPE_CHECKING:
     help="A .png, .svg or .pdf for the curves, or a folder. Default: RUN/plots; the curves of several: here.",
 )
 @click.option("--force", is_flag=True, help="Replace pictures that are there already.")
+@any_size_option
 @json_option
 def plot(
-    runs: tuple[Path, ...], data: str | None, target: str | None, out: Path | None, *, force: bool, json_wanted: bool
+    runs: tuple[Path, ...],
+    data: str | None,
+    target: str | None,
+    out: Path | None,
+    *,
+    force: bool,
+    any_size: bool,
+    json_wanted: bool,
 ) -> None:
     """Draw the curves of one RUN, or of several in one picture.
 
@@ -57,7 +65,9 @@ def plot(
         written = [file]
     else:
         # All is drawn before anything is written: data that do not fit a run leave no half of the pictures.
-        mistakes = {name: {} if data is None else _mistakes(run, data, target) for name, run in named.items()}
+        mistakes = {
+            name: {} if data is None else _mistakes(run, data, target, any_size=any_size) for name, run in named.items()
+        }
         folders = {
             name: plots_of(run, mistakes[name]) if out is None else out if alone else out / name.replace("/", "-")
             for name, run in named.items()
@@ -98,12 +108,12 @@ def _named(runs: tuple[Path, ...]) -> dict[str, Path]:
     return {name if names.count(name) == 1 else str(run): run for name, run in zip(names, different, strict=True)}
 
 
-def _mistakes(run: Path, data: str, target: str | None) -> dict[str, Figure]:
+def _mistakes(run: Path, data: str, target: str | None, *, any_size: bool) -> dict[str, Figure]:
     """Return the pictures of a run's best network on these data, by name."""
     from portanet.cli import held_out, stored
     from portanet.plot import draw
 
-    trainer = stored.model(str(run))
+    trainer = stored.model(str(run), any_size=any_size)
     dataset, of = held_out.parts(run, stored.data_for(trainer, str(run), data, target))
     figures = draw(trainer, dataset, of=of)
     if not figures:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from portanet.data.cells import Cells, Table, name_of, plain, text
+from portanet.data.cells import Cells, Table, Text, merged, name_of, plain, text
 from portanet.data.columns import CATEGORY
+from portanet.data.dataset import HostArray
 from portanet.errors import DataError
 from portanet.names import listed
 
@@ -46,7 +47,29 @@ def _cells(column: Any, nw: Any) -> Cells:
         return np.asarray([np.nan if value is None else value for value in values], np.float64)
     if column.dtype == nw.Duration:
         return np.asarray([np.nan if v is None or v != v else v.total_seconds() for v in column.to_list()], np.float64)
+    native = column.to_native()
+    if hasattr(native, "unify_dictionaries"):  # of pyarrow
+        return plain(_coded(native))
     return plain(text(map(_text, column.to_list())))
+
+
+def _coded(column: Any) -> Text:
+    """Return a column of pyarrow by its distinct texts, without a text of its own for each row."""
+    coded = column if str(column.type).startswith("dictionary") else column.dictionary_encode()
+    chunks = coded.unify_dictionaries().chunks
+    if not chunks:
+        return text(())
+    codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks])
+    values = [_text(value) for value in chunks[0].dictionary.to_pylist()]
+    check_codes(codes, len(values), least=-1)
+    return merged(codes, values)
+
+
+def check_codes(codes: HostArray, values: int, least: int = 0) -> None:
+    """Raise ValueError if a number in a column is that of none of its distinct texts: pyarrow does not look at them."""
+    if len(codes) and (codes.min() < least or codes.max() >= values):
+        message = "a number in a column of text is that of no text"
+        raise ValueError(message)
 
 
 def _text(value: Any) -> str | None:

@@ -123,7 +123,7 @@ def _column(name: str, cells: Cells, wishes: Wishes, kind: str | None, *, pixels
     used = [value for value, count in zip(cells.values, cells.counts(), strict=True) if count]
     infinite = [value for value in used if is_number(value) and math.isinf(float(value))]
     if infinite and all(map(is_number, used)):
-        message = f"expected finite numbers, got {infinite[0]}; correct it, or leave the column out by --drop"
+        message = f"expected finite numbers, got {infinite[0]:.40}; correct it, or leave the column out by --drop"
         raise ValueError(message)
     if (pair := yes_or_no(used)) is not None:
         if len(used) == 1 and n == len(gaps):

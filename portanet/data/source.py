@@ -21,7 +21,7 @@ from portanet.data.sizes import streams
 from portanet.data.strangers import stranger
 from portanet.data.synthetic import circles, moons, spirals
 from portanet.errors import ConfigError, DataError, OutOfMemoryError, unknown
-from portanet.names import listed
+from portanet.names import escaped, listed
 
 logger = logging.getLogger("portanet")
 

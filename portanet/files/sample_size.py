@@ -30,7 +30,7 @@ def check_sample_size(net: Layer, input_shape: Shape, parameters: int) -> None:
         where = f" ({_count(scratch)} of them within {place(net, path)})" if 2 * scratch > total else ""
         message = (
             f"its layers make {_count(total)} numbers of a sample{where}, where {_count(most)} are plausible for its "
-            "size; if you trust it: portanet.load(path, any_size=True), or predict, evaluate, export, info --any-size"
+            "size; if you trust it: portanet.load(path, any_size=True), or --any-size"
         )
         raise DataError(message)
 

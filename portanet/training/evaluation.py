@@ -10,7 +10,6 @@ from portanet.data.batching.stream import chunks
 from portanet.engine.engine import Engine
 from portanet.engine.meter import Meter
 from portanet.engine.outputs import class_indices
-from portanet.engine.penalties import penalty
 from portanet.engine.state import TrainState
 from portanet.engine.strategy import Strategy
 from portanet.losses.places import folded, per_place

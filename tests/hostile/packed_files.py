@@ -33,12 +33,58 @@ def footer(size: int) -> Callable[[bytes], bytes]:
     return lambda content: content[:-8] + size.to_bytes(4, "little") + content[-4:]
 
 
+def zigzag(value: int, size: int = 0) -> bytes:
+    """A number as Thrift's compact protocol writes it, in so many bytes if it may be longer than it needs to be."""
+    value <<= 1
+    digits = [value >> 7 * i & 127 for i in range(max(size, -(-value.bit_length() // 7), 1))]
+    return bytes([*(digit | 128 for digit in digits[:-1]), digits[-1]])
+
+
+def understated(content: bytes) -> bytes:
+    """Pages of 250 MB, whose file's description says that they hold 1,000 rows, and next to nothing."""
+    import pyarrow.parquet
+
+    about = pyarrow.parquet.ParquetFile(io.BytesIO(content)).metadata
+    size = int.from_bytes(content[-8:-4], "little")
+    group, foot = about.row_group(0), content[-8 - size : -8]
+    chunks = [group.column(i).total_uncompressed_size for i in range(group.num_columns)]
+    for true in {about.num_rows, group.total_byte_size, *chunks}:
+        foot = foot.replace(zigzag(true), zigzag(1000, len(zigzag(true))))
+    return content[: -8 - size] + foot + content[-8:]
+
+
+def shared_text() -> bytes:
+    """A text of 20 kB once, which stands in each of 20,000 rows, next to a number that is missing."""
+    import pyarrow
+    import pyarrow.parquet
+
+    n, file = 20_000, io.BytesIO()
+    texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.zeros(n, "i4")), pyarrow.array(["x" * 20_000]))
+    labels = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.zeros(n, "i4")), pyarrow.array(["\x1b"]))
+    gaps = pyarrow.array([None] + [1.0] * (n - 1))
+    pyarrow.parquet.write_table(
+        pyarrow.table({"a": gaps, "t": texts, "y": labels}), file, compression="zstd", store_schema=False
+    )
+    return file.getvalue()
+
+
 PLAIN: dict[str, Any] = {"use_dictionary": False, "compression": "zstd"}
 
 PARQUET = {
     "Parquet of 40 MB in 10 kB, equal numbers once": parquet(1_700_000, BOMB),
     "Parquet of 40 MB in 10 kB, packed": parquet(1_700_000, BOMB, **PLAIN),
     "Parquet of 40 MB in a row group": parquet(1_700_000, BOMB, row_group_size=1_700_000),
+    "Parquet of 500 MB in pages of a file that claims 16 kB": parquet(
+        *(1 << 25, BOMB),
+        change=understated,
+        **PLAIN,
+        row_group_size=1 << 25,
+        data_page_size=(1 << 31) - 1,
+        max_rows_per_page=1 << 25,
+        write_statistics=False,
+        store_schema=False,
+    ),
+    "Parquet of a text in 20,000 rows": plain("a.parquet", shared_text, "expected a label without control"),
     "Parquet of 40 MB in 1,700 row groups": parquet(1_700_000, BOMB, row_group_size=250_000, **PLAIN),
     "Parquet with a description of 2 GB": parquet(9, "its description of columns takes", change=footer((1 << 31) - 1)),
     "Parquet with a description of nothing": parquet(9, "expected a Parquet file", change=footer(0)),
@@ -115,7 +161,24 @@ def archive(rows: int) -> bytes:
     return arrays_zip(member("X.npy", npy(np.zeros((rows, 1), "u1"))), member("y.npy", npy(np.zeros(rows, "u1"))))()
 
 
+def columns(names: bytes, cells: bytes, number: int) -> Callable[[], bytes]:
+    """A table of many columns, whose label is refused."""
+    rows = [names, cells, cells]
+    return lambda: b"".join(b",".join([own] * number) + end for own, end in zip(rows, ENDS, strict=True))
+
+
+ENDS = (b",y\n", b",\x1b\n", b",\x1b\n")
+LABEL = "expected a label without control characters"
+OPEN = b"a,b,y\n1,1,x\n" + b"1,2,x\n" * (MB // 4)
+
 TABLES = {
+    "a quote that is not closed, in 3 MB": plain("a.csv", b'a,b,y\n1,"2,x\n' + OPEN * 2, "in quotes to be closed"),
+    "a quote that is closed 1.5 MB on": plain("a.csv", OPEN + b'1,"2,x\n' + OPEN + b'"\n', "in quotes to be closed"),
+    "a row of cells that are line ends": plain("a.csv", b"a,b,y\n" + b'"\n",' * 2 * MB, "expected rows of data"),
+    "50,000 columns of one name": plain("a.csv", columns(b"a", b"2", 50_000), LABEL),
+    "20,000 columns of text": plain("a.csv", columns(b"a", b"u", 20_000), LABEL),
+    "a number of 100,000 digits": plain("a.csv", b"a,b,y\n" + b"9" * 100_000 + b",2,x\n1,,y\n", "expected finite"),
+    "rows of blank cells alone": plain("a.csv", b"a,b,y\n,,,,\n,,,,\n", "expected rows of data"),
     "gzip of 15 million labels in 15 kB": tree(
         "announces 15728640 rows, which take 471859200 bytes",
         {

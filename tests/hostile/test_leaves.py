@@ -206,6 +206,7 @@ def sweep(cli, runs, every, name):  # noqa: F811
     file, read, write, words = FILES[name]
     toml = name.startswith("options")
     odd, codes = (OF_TOML, (0, 3, 4)) if toml else (ODD, (0, 3))  # 4 for a backend that is none
+    codes = (*codes, 7) if words[0] == "reproduce" else codes  # another run than the files say
     good, tried = read(runs / "whole" / file), 0
     shutil.copytree(runs / "whole", "run")
     for leaf, name in drawn(list(leaves(good)), list(odd), every):
@@ -253,6 +254,7 @@ def to_options(path: Path, value: Any) -> None:
 
 
 RESUME = ("train", "--resume", "run", "--quiet")
+REPRODUCE = ("reproduce", "run", "--quiet")
 FILES: dict[str, Any] = {
     "best, predict": ("best.safetensors", about, describe, ("predict", "run", "moons")),
     "best, info": ("best.safetensors", about, describe, ("info", "run")),
@@ -262,6 +264,16 @@ FILES: dict[str, Any] = {
     "history": ("metrics.jsonl", rows, to_rows, ("plot", "run")),
     "options, predict": ("config.toml", options, to_options, ("predict", "run", "moons")),
     "options, resume": ("config.toml", options, to_options, RESUME),
+    "best, reproduce": ("best.safetensors", about, describe, REPRODUCE),
+    "report, reproduce": ("report.json", in_json, to_json, REPRODUCE),
+    "environment, reproduce": ("environment.json", in_json, to_json, REPRODUCE),
+    "history, reproduce": ("metrics.jsonl", rows, to_rows, REPRODUCE),
+    "options, reproduce": ("config.toml", options, to_options, REPRODUCE),
+    "best, show": ("best.safetensors", about, describe, ("show", "run")),
+    "options, show": ("config.toml", options, to_options, ("show", "run")),
+    "best, gradcheck": ("best.safetensors", about, describe, ("gradcheck", "run")),
+    "best, evaluate": ("best.safetensors", about, describe, ("evaluate", "run", "moons")),
+    "best, export": ("best.safetensors", about, describe, ("export", "run", "--to", "numpy", "--force")),
 }
 OF_TOML = {name: ODD[name] for name in sorted(ODD.keys() - {"None", "half a pair of surrogates", "nested deeply"})}
 

@@ -20,7 +20,7 @@ LONG = "n" * 300  # no file system has so long a name
 
 @pytest.mark.parametrize("kind", [errors.DataError, errors.ShapeError, errors.MissingPackageError, errors.BackendError])
 def test_an_error_is_one_line(kind):
-    error = pickle.loads(pickle.dumps(kind(f"got {ESCAPE}")))  # noqa: S301  # its own
+    error = pickle.loads(pickle.dumps(kind(f"got {ESCAPE}")))  # its own
     assert str(error) == f"got {WRITTEN}"
     assert error.args == (f"got {ESCAPE}",)
 

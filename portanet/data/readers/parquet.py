@@ -14,9 +14,10 @@ import numpy as np
 from portanet.data.cells import Table, Text
 from portanet.data.dataset import Dataset, HostArray
 from portanet.data.files import Capacity, regular, reworded
-from portanet.data.frames import table
+from portanet.data.frames import check_codes, table
 from portanet.data.lazy.readable import Samples
 from portanet.data.readers.labels import Labels, Part, Task, dataset
+from portanet.data.readers.parquet_pages import unpacked
 from portanet.data.readers.reader import Reader
 from portanet.data.readers.reading import Reading
 from portanet.data.readers.table import chosen_target, fits_bytes, pixel_scale, target_by_name
@@ -35,8 +36,7 @@ class ParquetSamples(Samples):
         with _opened(path) as file:
             self._file, about, schema = file, file.metadata, file.schema_arrow
             sizes = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
-            for i in range(about.num_row_groups):
-                _check_group(path, i, about.row_group(i), len(columns))
+            _check_groups(path, about, len(columns))
         if not sum(sizes) or not self.columns:
             message = f"{path}: expected rows of features, got {sum(sizes)} rows of {len(self.columns)} columns"
             raise DataError(message)
@@ -107,8 +107,8 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
         if stream:
             message = f"{path}: several targets are for tables that are read into memory; add --no-stream"
             raise ConfigError(message)
-        with _opened(path) as file, _reworded(path):
-            whole = table(file.read(use_threads=False), str(path))
+        _check_groups(path, about, about.num_columns)
+        whole = _table(path)
         return with_targets(path, [several(whole, names, task, path)], names, schema.names.index(names[0]))
     name = _target(list(schema.names), schema.types, target, path)
     if not stream and (found := _with_gaps(path, name, task)) is not None:
@@ -124,10 +124,10 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
     if not _is_text(column.type) and not _is_number(column.type):
         message = f"{place}: expected numbers or text as targets, got {column.type}; convert it"
         raise DataError(message)
+    with _reworded(place):
+        labels: Labels = _texts(column, place) if _is_text(column.type) else _values(column, place)
     if str(column.type) == "bool":
-        labels: Labels = [str(value) for value in _values(column, place).tolist()]  # as a file of text has them
-    else:
-        labels = _texts(column, place) if _is_text(column.type) else _values(column, place)
+        labels = [str(value) for value in labels]  # as a file of text has them
     train = Part(x, labels, lambda i: f"{path}, row {i}, {name!r}")
     about = {"target": name, "place": schema.names.index(name), "features": tuple(features)}
     found = dataset(path, train, None, task, scale=pixel_scale(x), **about)
@@ -144,8 +144,8 @@ def _with_gaps(path: Path, target: str, task: Task | None) -> Dataset | None:
             return None
         if len(set(file.schema_arrow.names)) < len(file.schema_arrow.names):
             return None  # refused with all of them
-        with _reworded(path):
-            found = table(file.read(use_threads=False), str(path))
+        _check_groups(path, file.metadata, file.metadata.num_columns)
+    found = _table(path)
     place, names = f"{path}, column {target!r}", list(found.names)
     labels, features = found.column(target), found.without(target)
 
@@ -159,6 +159,16 @@ def _with_gaps(path: Path, target: str, task: Task | None) -> Dataset | None:
     about = {"target": target, "place": names.index(target), "features": features.names}
     made = dataset(path, part, None, task, **about)
     return made if isinstance(made.x, Table) else _in_memory(made, made.x)
+
+
+def _table(path: Path) -> Table:
+    """Return all columns; those of text by their distinct texts, as one of these may stand in any number of rows."""
+    with _opened(path) as file:
+        texts = [field.name for field in file.schema_arrow if str(field.type) in _TEXTS]
+    with _opened(path, texts) as file, _reworded(path):
+        found = table(file.read(use_threads=False), str(path))
+    found.kinds = {name: kind for name, kind in found.kinds.items() if name not in texts}
+    return found
 
 
 def _in_memory(found: Dataset, x: HostArray) -> Dataset:
@@ -191,7 +201,9 @@ def _texts(column: Any, place: str) -> list[str]:
         if not str(chunk.type).startswith("dictionary"):
             chunk = chunk.dictionary_encode()
         names = [str(name) for name in chunk.dictionary.to_pylist()]
-        found += [names[i] for i in chunk.indices.to_numpy().tolist()]
+        codes = chunk.indices.to_numpy()
+        check_codes(codes, len(names))
+        found += [names[i] for i in codes.tolist()]
     return found
 
 
@@ -203,15 +215,20 @@ def _refuse_gaps(column: Any, place: str) -> None:
         raise DataError(message)
 
 
-def _check_group(path: Path, i: int, group: Any, columns: int) -> None:
+def _check_groups(path: Path, about: Any, columns: int) -> None:
     """Refuse a row group that takes far more memory than its part of the file: as it unpacks, or as numbers."""
-    chunks = [group.column(j) for j in range(group.num_columns)]
-    packed = min(sum(chunk.total_compressed_size for chunk in chunks), path.stat().st_size)
-    place = f"{path}, row group {i}"
-    room, unpacked = Capacity.of_packed(packed), sum(chunk.total_uncompressed_size for chunk in chunks)
-    if unpacked > room.bytes:
-        room.refuse(place, f"it announces {unpacked} bytes of data")
-    _check_room(place, packed, group.num_rows, columns)
+    with path.open("rb") as file:
+        for i in range(about.num_row_groups):
+            group, place = about.row_group(i), f"{path}, row group {i}"
+            chunks = [group.column(j) for j in range(group.num_columns)]
+            packed = min(sum(chunk.total_compressed_size for chunk in chunks), path.stat().st_size)
+            room, size = Capacity.of_packed(packed), sum(chunk.total_uncompressed_size for chunk in chunks)
+            _check_room(place, packed, group.num_rows, columns)
+            if size <= room.bytes:
+                with _reworded(place):
+                    size = sum(unpacked(file, chunk) for chunk in chunks)
+            if size > room.bytes:
+                room.refuse(place, f"it announces {size} bytes of data")
 
 
 def _check_room(place: object, packed: int, rows: int, columns: int) -> None:
@@ -226,8 +243,11 @@ def _is_index(name: str) -> bool:
     return name.startswith("__index_level_")
 
 
+_TEXTS = ("string", "large_string", "string_view")
+
+
 def _is_text(kind: Any) -> bool:
-    return str(kind) in ("string", "large_string", "string_view") or str(kind).startswith("dictionary")
+    return str(kind) in _TEXTS or str(kind).startswith("dictionary")
 
 
 def _is_number(kind: Any) -> bool:

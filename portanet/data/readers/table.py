@@ -83,6 +83,9 @@ def read_table(
         return _of_several(name, [path] if path_test is None else [path, path_test], names, task, reading)
     column = target_column(form, sample, target, path)
     train = parsed(data, form, column, path, reading)
+    if not len(train.x):
+        message = f"{path}: expected rows of data, got blank ones alone"
+        raise DataError(message)
     del data  # the text of a large table: it is not needed together with the next one's
     test = None if path_test is None else _test_part(path_test, form, column, reading)
     train, test = _compact(train, test, form.names_or_places(column), bool(form.header))

@@ -76,6 +76,12 @@ def refuse_line(path: Path, line: int) -> NoReturn:
     raise DataError(message)
 
 
+def bad_quotes(path: Path, line: int, error: csv.Error) -> DataError:
+    """Return the error that a row which begins on this line has no end."""
+    message = f"{path}, line {line}: expected cells in quotes to be closed and of a sensible length, got: {error}; "
+    return DataError(message + "correct the row")
+
+
 def sniff(data: bytearray, path: Path, reading: Reading | None = None) -> tuple[Form, list[list[str]]]:
     """Return the form of a table and its first rows of data.
 
@@ -123,8 +129,13 @@ def _sniffed(
         message += "columns are separated by a comma, a semicolon, a tab, | or spaces: name another by --delimiter"
         first = text.lstrip()[:1]
         raise DataError(message + (f", and skip lines that begin with # by --comment {first}" if first == "#" else ""))
-    rows, lines = _rows(text, delimiter)
+    rows, lines, wrong = _rows(text, delimiter)
+    if len(rows) < 2 and wrong:
+        raise bad_quotes(path, *wrong)
     if len(rows) < 2 and len(beginning) < len(data):  # a long header alone
+        if len(beginning) > LINE + _SAMPLE:  # a row of many lines
+            refuse_line(path, 1)
+        del text
         return _sniffed(data, path, reading, delimiter, len(beginning))
     columns = len(rows[0])
     short = _names_short(rows)
@@ -136,7 +147,8 @@ def _sniffed(
         columns, names = columns + 1, (("", *names) if short == "first" else (*names, ""))
     if header:
         rows, lines = rows[1:], lines[1:]
-        if not rows:
+        blank = all(len(row) != columns and not any(map(str.strip, row)) for row in rows)
+        if not rows or (blank and len(beginning) == len(data)):
             message = f"{path}: expected rows of data, got a header alone ({listed(names, 5)})"
             raise DataError(message)
     # The header ends with the line before the first row of data; the offset is counted in bytes.
@@ -190,14 +202,15 @@ def _names_short(rows: list[list[str]]) -> str:
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
     """Return names of columns: ``x``, ``x.1`` for one that comes twice, as pandas calls them."""
-    found: dict[str, None] = {}
+    found: dict[str, int] = {}  # with the number that each of them had last
     own_names = []
     for name in names:
-        own, i = name, 0
+        own, i = name, found.get(name, 0)
         while own and own in found:
             i += 1
             own = f"{name}.{i}"
-        found[own] = None
+        found[name] = i
+        found.setdefault(own, 0)
         own_names.append(own)
     return tuple(own_names)
 
@@ -210,8 +223,8 @@ def _beginning(data: bytearray, known: int) -> bytearray:
     return data[: (data.rfind(b"\n", known, size) + 1) or (data.find(b"\n", size) + 1) or len(data)]
 
 
-def _rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
-    """Return the rows that are not blank, and the number of the line on which each begins."""
+def _rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int], tuple[int, csv.Error] | None]:
+    """Return the rows that are not blank, the number of the line on which each begins, and where they break off."""
     rows, lines, line = [], [], 1
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
@@ -220,9 +233,9 @@ def _rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
                 rows.append(row)
                 lines.append(line)
             line = reader.line_num + 1
-    except csv.Error:
-        pass  # the parser meets it too, and says where
-    return rows, lines
+    except csv.Error as error:  # the parser meets it too
+        return rows, lines, (line, error)
+    return rows, lines, None
 
 
 def _delimiter(text: str) -> str:

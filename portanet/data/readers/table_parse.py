@@ -16,7 +16,7 @@ from portanet.data.dataset import HostArray
 from portanet.data.files import shown
 from portanet.data.numbers import is_number, resembles_number
 from portanet.data.readers.labels import Part, Where
-from portanet.data.readers.table_form import LINE, Form, decode, refuse_line
+from portanet.data.readers.table_form import LINE, Form, bad_quotes, decode, refuse_line
 from portanet.errors import DataError
 
 _COMMON = 1000  # distinct labels that are kept once each: there are few, unless they are measured
@@ -133,8 +133,7 @@ def rows(data: bytearray, form: Form, path: Path) -> Iterator[tuple[int, list[st
                 yield line, row
             line = form.above + reader.line_num + 1
     except csv.Error as error:
-        message = f"{path}, line {line}: expected cells in quotes to be closed and of a sensible length, got: {error}; "
-        raise DataError(message + "correct the row") from error
+        raise bad_quotes(path, line, error) from error
 
 
 def _lines(data: bytearray, path: Path, above: int) -> Iterator[str]:
@@ -163,7 +162,7 @@ def _refuse_cell(cell: str, place: str) -> NoReturn:
     if cell.lower() in MISSING:
         why = f"the value is missing ({shown(cell)}); fill it in or drop the row: no mean is filled in for you"
     elif is_number(cell):
-        why = f"expected a finite number, got {cell}; correct it or drop the row"
+        why = f"expected a finite number, got {cell:.40}; correct it or drop the row"
     elif resembles_number(cell):
         why = f"expected a number, got {shown(cell)}; say what a comma means by --decimal , or --decimal ."
     else:

@@ -26,6 +26,7 @@ logger = logging.getLogger("portanet")
 
 _FEW = 20
 _ROWS = 4096  # turned into columns at once
+_WIDE = 2000  # columns: pyarrow takes 13 kB for each, however few rows there are
 
 
 def parse_text(data: bytearray, form: Form, target: int | None, path: Path, reading: Reading) -> Part:
@@ -85,8 +86,8 @@ def _by_arrow(data: bytearray, form: Form) -> tuple[list[Text], Callable[[int], 
     except ImportError:
         return None
     body = memoryview(data)[form.start :]
-    if form.above or re.search(
-        re.escape(form.delimiter.encode()) + rb" +\"", body
+    if (
+        form.above or form.columns > _WIDE or re.search(re.escape(form.delimiter.encode()) + rb" +\"", body)
     ):  # a quote after spaces is one of a cell
         return None
     names = [str(i) for i in range(form.columns)]
