@@ -38,9 +38,6 @@ class Layer:
     """Whether a sample's output depends on that sample, and its place in the batch, alone: a large batch may then go
     through in pieces. What mixes samples (BatchNorm) does not."""
 
-    members: ClassVar[int] = 1
-    """Number of networks whose outputs a training step gets, each along an axis before the last one."""
-
     def __post_init__(self) -> None:
         check_fields(self)
 
