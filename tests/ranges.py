@@ -23,7 +23,7 @@ NUMBERS = {
     (0, INF, "[)"): (
         "Dense.rate Conv2D.rate Embedding.rate BatchNorm.rate LayerNorm.rate Sequential.rate Residual.rate "
         "Conv1D.rate ConvTranspose2D.rate PReLU.rate GroupNorm.rate InstanceNorm.rate RMSNorm.rate Branches.rate "
-        "Parallel.rate Scale.rate NTKDense.rate Parametric.rate PeriodicEmbedding.rate "
+        "Committee.rate Parallel.rate Scale.rate NTKDense.rate Parametric.rate PeriodicEmbedding.rate "
         "FocalCrossEntropy.gamma ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
         + EVERY_OPTIMIZER.format("lr")
         + " "
@@ -70,7 +70,7 @@ OTHERS = {
         "PReLU.slope_init Conv1D.weight_init Conv1D.bias_init"
     ),
     "layer": "Parametric.activation",
-    "layers": "Sequential.layers Residual.layers Parallel.layers Branches.layers",
+    "layers": "Sequential.layers Residual.layers Parallel.layers Branches.layers Committee.layers",
     "optional layers": "Residual.shortcut",
     "places": "Conv1D.padding MaxPool1D.padding AvgPool1D.padding",
     "pixels": "ConvTranspose2D.padding ConvTranspose2D.output_padding",

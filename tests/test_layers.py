@@ -72,7 +72,7 @@ def test_layers_say_what_they_are():
     cases = [case.values[0].layer for case in LAYER_CASES]
     names = {type(layer).__name__ for layer in cases}
     kept = {"BatchNorm"}
-    holders = {"Sequential", "Residual", "Parallel", "Branches"}
+    holders = {"Sequential", "Residual", "Parallel", "Branches", "Committee"}
     assert {type(layer).__name__ for layer in cases if not layer.by_sample} - holders == kept
     one = {"Conv2D", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Reshape", "LayerNorm", "Embedding"}
     one |= {"BatchNorm", "Augment", "Parallel"}  # the Parallel of the first case holds a Flatten

@@ -88,8 +88,8 @@ class Options:
         usual=1,
         type=_FROM_1,
         metavar="N",
-        help="Networks trained side by side, whose mean is the answer. Default: 1; with realmlp 4 for a table of "
-        "at most 3000 rows.",
+        help="Networks trained side by side, whose mean is the answer. Default: 1; with realmlp 4 up to 3000 rows, "
+        "2 up to 100000.",
     )
     model: str = _option(
         fleet=None,

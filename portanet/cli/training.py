@@ -127,7 +127,9 @@ class Training:
     def _recipe_in_words(self) -> str:
         o = self.options
         kept = f", the best by {len(self._validation[0])} samples is kept" if self._validation else ""
-        return f"recipe   {o.recipe}: {o.epochs} epochs of {o.batch_size} samples a step{kept}; another: --recipe plain"
+        mean = f", {o.n_ens} networks" if o.n_ens > 1 else ""
+        steps = f"{o.epochs} epochs of {o.batch_size} samples a step"
+        return f"recipe   {o.recipe}: {steps}{mean}{kept}; another: --recipe plain"
 
     def config(self) -> str:
         """Return the resolved configuration as TOML, from which ``--config`` makes the same run again."""

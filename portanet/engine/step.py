@@ -14,6 +14,7 @@ from portanet.engine.penalties import penalised, penalty, sample_share
 from portanet.engine.state import copier
 from portanet.errors import ConfigError
 from portanet.layers import Layer, Sequential
+from portanet.layers.committee import apart
 from portanet.layers.rates import is_rated, learning_rates
 from portanet.losses import Loss
 from portanet.losses.places import folded, of_members
@@ -151,6 +152,11 @@ class Step:
             raise _explained(error, arrays) from error
 
     @functools.cached_property
+    def _trained(self) -> tuple[Layer, int]:
+        """The network of a training step, and how many outputs it has for each target: those of a committee."""
+        return apart(self.net)
+
+    @functools.cached_property
     def _rates(self) -> Callable[[tuple[str, ...]], dict[str, float]] | None:
         """From parameters' names to the factors on their learning rates, collected once; None where all are 1."""
         return functools.cache(functools.partial(learning_rates, self.net)) if is_rated(self.net) else None
@@ -203,21 +209,22 @@ class Step:
         is off and no buffer changes.
         """
         everything = {**params, **buffers}
-        prediction, cache = self.net.forward(everything, as_float(x, self.dtype), train=train, key=key)
+        net = self._trained[0] if train else self.net
+        prediction, cache = net.forward(everything, as_float(x, self.dtype), train=train, key=key)
         value, loss_cache = self.loss.forward(*self._rows(prediction, y, weight, train=train))
         dprediction = self.loss.backward(loss_cache)
         if prediction.ndim > self.stack + 2:
             dprediction = namespace(dprediction).reshape(dprediction, tuple(prediction.shape))
         if key is not None and key.part is not None:
             dprediction = dprediction * key.part.share
-        _, grads = self.net.backward(params, dprediction, cache, need_dx=False)
-        return value, prediction, grads, self.net.updated_buffers(everything, cache) if train else {}
+        _, grads = net.backward(params, dprediction, cache, need_dx=False)
+        return value, prediction, grads, net.updated_buffers(everything, cache) if train else {}
 
     def _rows(
         self, prediction: Array, y: Array, weight: Array | None, *, train: bool = True
     ) -> tuple[Array, Array, Array | None]:
         """Return predictions, targets and weights as the rows that loss and metrics take."""
-        members = self.net.output_layer().members if train else 1
+        members = self._trained[1] if train else 1
         y = of_members(y, members, self.stack) if members > 1 else y
         return folded(prediction, y, weight, self.stack)
 

@@ -142,6 +142,8 @@ def _forward(steps: Sequence[Step], depth: int) -> Iterator[str]:
             yield from _forward(shortcut, depth + 1)
             yield f"x = x + skip{depth}"
             continue
+        if kind is layers.Committee and step.layer.apart:
+            raise cannot(step, "a script", "its networks answer apart, as in a training step; make it with apart=False")
         if kind in (layers.Branches, layers.Committee):
             yield f"whole{depth}, paths{depth} = x, []{note}"
             for branch in step.inner:

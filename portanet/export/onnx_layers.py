@@ -11,7 +11,7 @@ import numpy as np
 from portanet import layers
 from portanet.export.onnx_graph import Graph, Write, channels_first, plain
 from portanet.export.onnx_images import IMAGES
-from portanet.export.source import Exp, Step
+from portanet.export.source import Exp, Step, cannot
 from portanet.layers import Layer
 from portanet.typing import Array
 
@@ -177,6 +177,8 @@ def _branches(graph: Graph, step: Step, x: str) -> str:
 
 
 def _committee(graph: Graph, step: Step, x: str) -> str:
+    if step.layer.apart:
+        raise cannot(step, "ONNX", "its networks answer apart, as in a training step; make it with apart=False")
     return graph.node("Mean", [graph.add(member, x) for member in step.inner], step.prefix)
 
 

@@ -41,9 +41,6 @@ class Layer:
     in_parts: ClassVar[bool] = False
     """Whether forward takes a large batch in parts, whose scratch fits a processor's cache; a GPU takes it whole."""
 
-    members: ClassVar[int] = 1
-    """Number of networks whose outputs a training step gets, each along an axis before the last one."""
-
     def __post_init__(self) -> None:
         check_fields(self)
 

@@ -26,5 +26,7 @@ def net_in_words(net: Layer) -> str:
 
 
 def _with_inner(layer: Layer) -> str:
-    inner = ", ".join(map(_with_inner, layer.children().values()))
+    words = list(map(_with_inner, layer.children().values()))
+    alike = len(words) > 1 and len(set(words)) == 1 and "(" in words[0]
+    inner = f"{len(words)} × {words[0]}" if alike else ", ".join(words)
     return f"{layer_words(layer)}({inner})" if inner else layer_words(layer)

@@ -26,8 +26,7 @@ STEPS = 4000
 BATCH_SIZE = 256
 """Samples a step."""
 
-_MEMBERS = 4
-_SMALL = 3000  # rows
+_MEMBERS = {3000: 4, 100_000: 2}  # networks up to so many rows
 _LEAST_ROWS = 10  # for a validation part of two
 _MOST_HELD = 2000  # more rows decide no better which epoch is kept, and are missed in training
 
@@ -100,7 +99,7 @@ def held_out(rows: int) -> float:
 
 def members(rows: int) -> int:
     """Return the number of networks that are averaged for so many rows: single ones differ the most on small tables."""
-    return _MEMBERS if rows <= _SMALL else 1
+    return next((count for most, count in _MEMBERS.items() if rows <= most), 1)
 
 
 def usual_epochs(rows: int, batch_size: int) -> int:

@@ -183,6 +183,7 @@ LAYERS: dict[str, list[LayerCase]] = {
         LayerCase(layers.Branches([[layers.Dense(3)], [layers.Dense(3)]], join="add"), (2, 4)),
     ],
     "Committee": [
+        LayerCase(layers.Committee((layers.Dense(3), layers.Dense(3)), apart=True), (4,)),
         LayerCase(
             layers.Committee((layers.Dense(3), layers.Sequential((layers.Dense(4), layers.Tanh(), layers.Dense(3))))),
             (5,),

@@ -29,9 +29,14 @@ def config(run):
     return tomllib.loads((Path(run) / "config.toml").read_text())
 
 
+def members(run):
+    (committee,) = pn.load(f"{run}/best.safetensors").net.layers
+    assert isinstance(committee, pn.Committee)
+    return committee.layers
+
+
 def dense(run):
-    layers = pn.load(f"{run}/best.safetensors").net.children().values()
-    return [layer for layer in layers if isinstance(layer, pn.NTKDense)]
+    return [layer for layer in members(run)[-1].layers if isinstance(layer, pn.NTKDense)]
 
 
 def table(text):
@@ -42,10 +47,11 @@ def table(text):
 def test_a_table_is_trained_by_realmlp(houses, target):
     done = houses("train", f"{target}.csv", "--target", target, "--epochs", "30", "--out", "run", "--json")
     assert done.code == 0, done.err
-    assert "recipe   realmlp: 30 epochs of 256 samples a step, the best by 32 samples is kept" in done.err
+    assert "recipe   realmlp: 30 epochs of 256 samples a step, 4 networks, the best by 32 samples is kept" in done.err
     found = config("run")
     assert (found["recipe"], found["layers"], found["schedule"]) == ("realmlp", [256, 256, 256], "coslog")
     assert found["lr"] == (0.04 if target == "dear" else 0.2)
+    assert found["n_ens"] == len(members("run")) == 4
     assert [layer.units for layer in dense("run")] == [256, 256, 256, 2 if target == "dear" else 1]
     measured = json.loads(houses("evaluate", "run", f"{target}.csv", "--json").out)
     assert measured["accuracy" if target == "dear" else "r2"] > 0.75
@@ -53,7 +59,8 @@ def test_a_table_is_trained_by_realmlp(houses, target):
 
 
 def test_initial_weights_are_fitted_to_the_training_rows(houses):
-    assert houses("train", "price.csv", "--target", "price", "--epochs", "0", "--out", "run").code == 0
+    words = ("--target", "price", "--epochs", "0", "--n-ens", "1", "--out", "run")
+    assert houses("train", "price.csv", *words).code == 0
     net = pn.load("run/last.safetensors")
     layers = net.net.children().values()
     place = next(i for i, layer in enumerate(layers) if isinstance(layer, pn.NTKDense))
@@ -76,8 +83,40 @@ def test_a_network_that_the_user_describes_is_plain(houses, words):
     assert found["activation"] == ("tanh" if "tanh" in words else "relu")
 
 
+def test_a_committee_answers_with_the_mean_of_networks_that_differ(houses):
+    words = ("--layers", "8", "--n-ens", "3", "--epochs", "3", "--target", "price", "--out", "run")
+    assert houses("train", "price.csv", *words).code == 0
+    model = pn.load("run/best.safetensors")
+    (committee,) = model.net.layers
+    x = model.columns.encode(pn.data.load("price.csv", target="price").x, "x").astype("float32")
+    everything = {key.removeprefix("0."): value for key, value in {**model.params, **model.buffers}.items()}
+    own = [
+        layer.forward({k[2:]: v for k, v in everything.items() if k.startswith(f"{i}.")}, x)[0]
+        for i, layer in enumerate(committee.layers)
+    ]
+    assert not np.allclose(own[0], own[1])
+    np.testing.assert_allclose(model.predict(x), np.mean(own, axis=0), rtol=1e-5)
+    shown = [float(row["value"]) for row in table(houses("predict", "run", "price.csv").out)]
+    np.testing.assert_allclose(shown, np.mean(own, axis=0)[:, 0], rtol=1e-4)
+    for to in ("onnx", "numpy"):
+        assert houses("export", "run", "--to", to).code == 0
+
+
 def test_single_settings_of_the_recipe(houses):
-    words = ("--recipe", "realmlp", "--layers", "24", "--lr", ".01", "--schedule", "cosine", "--val-fraction", ".5")
+    words = (
+        "--recipe",
+        "realmlp",
+        "--n-ens",
+        "2",
+        "--layers",
+        "24",
+        "--lr",
+        ".01",
+        "--schedule",
+        "cosine",
+        "--val-fraction",
+        ".5",
+    )
     assert houses("train", "dear.csv", *words, *SHORT, "--weight-decay", "0", "--out", "run").code == 0
     found = config("run")
     assert found["layers"] == [24]

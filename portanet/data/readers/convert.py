@@ -26,6 +26,7 @@ from portanet.data.readers.reading import Reading
 from portanet.data.readers.table import fits_bytes, looks_like_pixels, read_table, recognises_folder, target_column
 from portanet.data.readers.table_form import LINE, Form, refuse_line, sniff
 from portanet.data.readers.table_parse import CellError, parse
+from portanet.data.readers.targets import named_targets
 from portanet.errors import ConfigError, DataError
 
 logger = logging.getLogger("portanet")
@@ -145,6 +146,9 @@ def _pieces(path: Path, target: str | int | None) -> Iterator[tuple[Form, int, b
             message = f"{path}: a table in UTF-16 is converted whole or not at all; save it as UTF-8"
             raise DataError(message)
         form, sample = sniff(data, path)
+        if named_targets(target, form.header, path):
+            message = f"{path}: several targets are for tables that are read into memory; add --no-stream"
+            raise ConfigError(message)
         column = target_column(form, sample, target, path)
         line, read = form.first_line, form.start
         del data[: form.start]
