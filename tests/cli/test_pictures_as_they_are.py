@@ -145,7 +145,7 @@ def test_the_script_takes_picture_files(parts, form):
     image.convert("LA").save("new/alpha.png")
     Image.fromarray(pixels(3).astype(np.uint16) * 257).save("new/deep.png")
     image.convert("P").save("new/palette.gif")
-    assert parts("train", "parts", *form.split(), *NET).code == 0
+    assert parts("train", "parts", *form, *NET).code == 0
     assert "or a picture file" in parts("export", "runs/parts", "--to", "numpy", "-o", "net.py").err
     script, net = runpy.run_path("net.py"), pn.load("runs/parts/best.safetensors")
     rows = list(csv.reader(io.StringIO(parts("predict", "runs/parts", "new", "--proba").out)))[1:]
