@@ -192,6 +192,7 @@ LAYERS: dict[str, list[LayerCase]] = {
     "LpPool2D": [
         LayerCase(layers.LpPool2D(), (4, 6, 2)),
         LayerCase(layers.LpPool2D(3, 2, 1, True, 3.0), (6, 5, 2)),
+        LayerCase(layers.LpPool2D((3, 2), 2, 1, True, 4.0), (6, 4, 2)),
     ],
     "AdaptiveAvgPool2D": [
         LayerCase(layers.AdaptiveAvgPool2D(), (3, 4, 2)),
