@@ -258,9 +258,18 @@ def lp_pool(
 
 
 def resize(
-    x: np.ndarray, rows: tuple[int, int, float | None], columns: tuple[int, int, float | None], *settings: object
+    x: np.ndarray,
+    rows: tuple[int, int, float | None],
+    columns: tuple[int, int, float | None],
+    mode: str,
+    coordinates: str,
+    rounding: str,
+    cubic: float,
+    antialias: bool,
+    edges: bool,
 ) -> np.ndarray:
     """Return images of another size; `rows` and `columns` are the sizes before and after, and the factor if given."""
+    settings = mode, coordinates, rounding, cubic, antialias, edges
     a, b = (resize_weights(*own, *settings).astype(x.dtype) for own in (rows, columns))
     return np.einsum("ik,nklc,jl->nijc", a, x, b, optimize=True)
 
@@ -277,6 +286,7 @@ def resize_weights(
     edges: bool,
 ) -> np.ndarray:
     i, k = np.arange(out)[:, None], np.arange(size)
+    u: np.ndarray
     if coordinates == "align_corners":
         u = i * (size - 1) / ((out if factor is None else size * factor) - 1) if out > 1 else i
     else:
@@ -287,7 +297,7 @@ def resize_weights(
         return np.clip(nearest[rounding], 0, size - 1) == k
     narrow = min(factor or out / size, 1.0) if antialias else 1.0
     reach = math.ceil((1 if mode == "bilinear" else 2) / narrow)
-    a, total = 0.0, 0.0
+    a, total = np.zeros((out, size)), np.zeros((out, 1))
     for step in range(1 - reach, reach + 1):
         place = np.floor(u) + step
         v, held = np.abs(u - place) * narrow, np.clip(place, 0, size - 1)
