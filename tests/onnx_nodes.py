@@ -70,16 +70,21 @@ def elementwise(name: str, **settings: Any) -> Any:
     return compute
 
 
+def net(x: Any, *layers: Any) -> Any:
+    """Return what a network without parameters makes of samples."""
+    return run(make("Sequential", layers), x)
+
+
 def hard_sigmoid(a: dict[str, Any], x: Any) -> Any:
-    need(abs(a.get("alpha", 0.2) - 1 / 6) < 1e-6 and a.get("beta", 0.5) == 0.5, "HardSigmoid of another slope")
-    return make("Hardsigmoid").forward({}, x)[0]
+    slope, offset = float(a.get("alpha", 0.2)), float(a.get("beta", 0.5))
+    return net(x.reshape(1, -1), make("Rescale", slope, offset), make("Hardtanh", 0.0, 1.0)).reshape(x.shape)
 
 
 def selu(a: dict[str, Any], x: Any) -> Any:
-    need(
-        abs(a.get("alpha", 1.67326) - 1.67326) < 1e-4 and abs(a.get("gamma", 1.0507) - 1.0507) < 1e-4, "Selu of others"
-    )
-    return make("SELU").forward({}, x)[0]
+    alpha, gamma = a.get("alpha", 1.67326), a.get("gamma", 1.0507)
+    if abs(alpha - 1.67326) < 1e-4 and abs(gamma - 1.0507) < 1e-4:
+        return make("SELU").forward({}, x)[0]
+    return net(x.reshape(1, -1), make("ELU", float(alpha)), make("Rescale", float(gamma))).reshape(x.shape)
 
 
 def gelu(a: dict[str, Any], x: Any) -> Any:
@@ -89,14 +94,18 @@ def gelu(a: dict[str, Any], x: Any) -> Any:
 
 
 def clip(a: dict[str, Any], x: Any, low: Any = None, high: Any = None) -> Any:
-    limits = tuple(None if v is None or not np.size(v) else float(v) for v in (low, high))
-    need(limits in ((0.0, 6.0), (0.0, None)), "Clip to other bounds")
-    return make("ReLU6" if limits[1] else "ReLU").forward({}, x)[0]
+    largest = float(np.finfo(np.float32).max)
+    given = zip((low, high), (-largest, largest), strict=True)
+    low, high = (most if v is None or not np.size(v) else float(v) for v, most in given)
+    need(low < high, "Clip to bounds that exclude each other")
+    return make("Hardtanh", low, high).forward({}, x)[0]
 
 
 def prelu(a: dict[str, Any], x: Any, slope: Any) -> Any:
     if slope.size == 1:
         return run(make("PReLU", shared=True), x, slope=slope.reshape(1))
+    if slope.shape == x.shape:  # all of it is one sample
+        return run(make("PReLU"), x.reshape(1, -1), slope=slope.reshape(-1)).reshape(x.shape)
     need(slope.ndim == 1 or slope.size == max(slope.shape), "PRelu with a slope for each place")
     axis = x.ndim - slope.ndim + int(np.argmax(slope.shape))
     if slope.size == x.size // x.shape[0] and slope.shape == x.shape[1:]:
@@ -156,7 +165,12 @@ def conv(a: dict[str, Any], x: Any, w: Any, b: Any = None) -> Any:
 
 
 def conv_transpose(a: dict[str, Any], x: Any, w: Any, b: Any = None) -> Any:
-    need(images(x) == 2, "ConvTranspose over one axis")
+    if images(x) == 1:  # images of one row
+        one = {"strides": 1, "dilations": 1, "kernel_shape": 1, "output_padding": 0}
+        row = {name: [fill, *a[name]] for name, fill in one.items() if name in a}
+        row |= {name: value for name, value in a.items() if name not in (*one, "pads")}
+        row |= {"pads": [0, a["pads"][0], 0, a["pads"][1]]} if "pads" in a else {}
+        return conv_transpose(row, x[:, :, None], w[:, :, None], b)[:, :, 0]
     groups, kernel = a.get("group", 1), w.shape[2:]
     pads = a.get("pads", [0] * 4)
     strides, dilations = a.get("strides", [1, 1]), a.get("dilations", [1, 1])
@@ -227,8 +241,7 @@ def batch_norm(a: dict[str, Any], x: Any, gamma: Any, beta: Any, mean: Any, vari
 
 
 def rows(x: Any, axis: int) -> Any:
-    axis = axis % x.ndim
-    need(axis > 0 or x.ndim == 1, "a norm over the batch")
+    axis = axis % x.ndim  # 0: all of it is one sample
     return x.reshape(-1, math.prod(x.shape[axis:]))
 
 
@@ -276,40 +289,46 @@ def flatten(a: dict[str, Any], x: Any) -> Any:
 
 
 def pad(a: dict[str, Any], x: Any, pads: Any, value: Any = None, axes: Any = None) -> Any:
-    need(a.get("mode", b"constant") == b"constant" and (value is None or not np.any(value)), "Pad with other values")
     need(x.ndim == 4, f"Pad of {x.ndim} axes")
     whole = np.zeros((2, 4), int)
     axes = np.arange(4) if axes is None else np.asarray(axes) % 4
     whole[0, axes], whole[1, axes] = pads[: len(axes)], pads[len(axes) :]
     need(not whole[:, :2].any(), "Pad of samples or channels")
-    layer = make("ZeroPad2D", ((int(whole[0, 2]), int(whole[1, 2])), (int(whole[0, 3]), int(whole[1, 3]))))
-    return first(run(layer, last(x)))
+    mode = {b"edge": "replicate", b"wrap": "circular"}.get(own := a.get("mode", b"constant"), own.decode())
+    edges = ((int(whole[0, 2]), int(whole[1, 2])), (int(whole[0, 3]), int(whole[1, 3])))
+    return first(run(make("Pad2D", edges, mode, 0.0 if value is None else float(value)), last(x)))
 
 
 def resize(a: dict[str, Any], x: Any, roi: Any = None, scales: Any = None, out: Any = None) -> Any:
     need(x.ndim == 4, "Resize of other axes than images'")
     axes = a.get("axes", list(range(4)))
+    sizes, whole = list(x.shape), np.ones(4)
     if scales is None or not np.size(scales):
-        scales = np.asarray(out) / np.asarray(x.shape)[axes]
-    whole = np.ones(4)
-    whole[axes] = scales
-    scales = whole
-    need((scales == np.round(scales)).all() and scales[:2].tolist() == [1, 1] and scales.min() >= 1, "no whole scale")
-    mode = a.get("mode", b"nearest").decode()
-    where = a.get("coordinate_transformation_mode", b"half_pixel").decode()
-    if mode == "nearest":
-        near = a.get("nearest_mode", b"round_prefer_floor").decode()
-        plain = (where, near) in (
-            ("asymmetric", "floor"),
-            ("half_pixel", "round_prefer_floor"),
-            ("half_pixel", "round_prefer_ceil"),
-        )
-        need(plain, f"Resize nearest by {where}, {near}")
-        layer = make("UpSample2D", tuple(map(int, scales[2:])))
+        policy, wanted = a.get("keep_aspect_ratio_policy", b"stretch"), [int(n) for n in out]
+        if policy != b"stretch":  # the size is worked out from the shape before there is a layer
+            factors = [n / x.shape[axis] for n, axis in zip(wanted, axes, strict=True)]
+            factor = (min if policy == b"not_larger" else max)(factors)
+            wanted = [int(np.floor(factor * x.shape[axis] + 0.5)) for axis in axes]
+        for axis, n in zip(axes, wanted, strict=True):
+            sizes[axis] = n
+        need(sizes[:2] == list(x.shape[:2]), "Resize of samples or channels")
+        how = {"size": tuple(sizes[2:])}
     else:
-        need(mode == "linear" and where in ("half_pixel", "pytorch_half_pixel"), f"Resize {mode} by {where}")
-        layer = make("UpSample2D", tuple(map(int, scales[2:])), "bilinear")
-    return first(run(layer, last(x)))
+        whole[axes] = scales
+        need(whole[:2].tolist() == [1, 1], "Resize of samples or channels")
+        how = {"scale": tuple(whole[2:].tolist())}
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(own := a.get("mode", b"nearest").decode(), own)
+    where = a.get("coordinate_transformation_mode", b"half_pixel").decode()
+    where = "half_pixel" if where == "pytorch_half_pixel" and 1 not in sizes[2:] else where
+    near = a.get("nearest_mode", b"round_prefer_floor").decode().replace("round_prefer_floor", "down")
+    options = {
+        "coordinates": where,
+        "rounding": near.replace("round_prefer_ceil", "up"),
+        "cubic": float(a.get("cubic_coeff_a", -0.75)),
+        "antialias": bool(a.get("antialias", 0)),
+        "edges": not a.get("exclude_outside", 0),
+    }
+    return first(run(make("Resize2D", mode=mode, **how, **options), last(x)))
 
 
 def upsample(a: dict[str, Any], x: Any, scales: Any) -> Any:
@@ -322,23 +341,51 @@ def dropout(a: dict[str, Any], x: Any, ratio: Any = None, training: Any = None) 
     return y, np.ones(x.shape, bool)
 
 
+def lp_pool(a: dict[str, Any], x: Any) -> Any:
+    axes = images(x)
+    need(set(a.get("dilations", [1])) == {1}, "a pool with dilation")
+    if axes == 1:  # images of one row
+        x, a = x[:, :, None], {**a, "kernel_shape": [1, *a["kernel_shape"]], "strides": [1, *a.get("strides", [1])]}
+        a |= {"pads": [0, a["pads"][0], 0, a["pads"][1]]} if "pads" in a else {}
+    given = {**sizes(a, 2, kernel="kernel_shape", stride="strides"), "padding": padding(a, 2, x.shape[2:])}
+    y = first(run(make("LpPool2D", p=float(a.get("p", 2)), ceil_mode=bool(a.get("ceil_mode", 0)), **given), last(x)))
+    return y[:, :, 0] if axes == 1 else y
+
+
+def blocks(name: str) -> Any:
+    def compute(a: dict[str, Any], x: Any) -> Any:
+        order = a.get("mode", b"DCR").decode()
+        return first(run(make(name, int(a["blocksize"]), order), last(x)))
+
+    return compute
+
+
+def response_norm(a: dict[str, Any], x: Any) -> Any:
+    given = [float(a.get(name, default)) for name, default in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))]
+    return first(run(make("LocalResponseNorm", int(a["size"]), *given), last(x)))
+
+
+def likelihood(a: dict[str, Any], x: Any, y: Any, w: Any = None) -> Any:
+    return reduced(make("NegativeLogLikelihood"), a, x, y, w)
+
+
 def cross_entropy(a: dict[str, Any], x: Any, y: Any, w: Any = None) -> Any:
+    return reduced(make("SoftmaxCrossEntropy"), a, x, y, w), first(make("LogSoftmax").forward({}, last(x))[0])
+
+
+def reduced(loss: Any, a: dict[str, Any], x: Any, y: Any, w: Any) -> Any:
+    """Return a loss of classes, each place of each sample a row, by class weights, without what is to be ignored."""
     reduction = a.get("reduction", b"mean").decode()
     logits = last(x).reshape(-1, x.shape[1])
     target, weight = y.reshape(-1), np.ones(y.size, x.dtype)
     ignored = target == a.get("ignore_index", -(10**9))
     target = np.where(ignored, 0, target)
     weight = (weight if w is None else w[target]) * ~ignored
-    loss = make("SoftmaxCrossEntropy")
     if reduction == "none":  # each is the mean over a batch of one
         each = [loss.forward(logits[i : i + 1], target[i : i + 1])[0] for i in range(len(target))]
-        value = (np.asarray(each) * weight).reshape(y.shape)
-    else:
-        value, _ = loss.forward(logits, target, weight.astype(x.dtype))
-        value = value * (weight.sum() if reduction == "sum" else 1)
-    if not getattr(pn, "LogSoftmax", None):
-        return value
-    return value, first(make("LogSoftmax").forward({}, last(x))[0])
+        return (np.asarray(each) * weight).reshape(y.shape)
+    value, _ = loss.forward(logits, target, weight.astype(x.dtype))
+    return value * (weight.sum() if reduction == "sum" else 1)
 
 
 OPERATORS: dict[str, Any] = {
@@ -348,6 +395,7 @@ OPERATORS: dict[str, Any] = {
     "Clip": clip,
     "Conv": conv,
     "ConvTranspose": conv_transpose,
+    "DepthToSpace": blocks("DepthToSpace2D"),
     "Dropout": dropout,
     "Elu": elementwise("ELU", alpha=("alpha", 1.0)),
     "Flatten": flatten,
@@ -359,13 +407,15 @@ OPERATORS: dict[str, Any] = {
     "HardSigmoid": hard_sigmoid,
     "HardSwish": elementwise("Hardswish"),
     "InstanceNormalization": instance_norm,
+    "LRN": response_norm,
     "LayerNormalization": layer_norm,
     "LeakyRelu": elementwise("LeakyReLU", slope=("alpha", 0.01)),
     "LogSoftmax": over_axis("LogSoftmax"),
-    "LpPool": None,
+    "LpPool": lp_pool,
     "MatMul": matmul,
     "MaxPool": pool("MaxPool"),
     "Mish": elementwise("Mish"),
+    "NegativeLogLikelihoodLoss": likelihood,
     "PRelu": prelu,
     "Pad": pad,
     "RMSNormalization": rms_norm,
@@ -377,9 +427,10 @@ OPERATORS: dict[str, Any] = {
     "SoftmaxCrossEntropyLoss": cross_entropy,
     "Softplus": elementwise("Softplus"),
     "Softsign": elementwise("Softsign"),
+    "SpaceToDepth": blocks("SpaceToDepth2D"),
     "Swish": elementwise("Swish"),
     "Tanh": elementwise("Tanh"),
-    "ThresholdedRelu": None,
+    "ThresholdedRelu": elementwise("ThresholdedReLU", theta=("alpha", 1.0)),
     "Upsample": upsample,
 }
 """What computes each operator, from its attributes and inputs; None where there is nothing."""
@@ -394,7 +445,8 @@ def computed(node: Any, inputs: list[Any]) -> tuple[Any, ...]:
     given = iter(inputs)
     arrays = [next(given) if name else None for name in node.input]
     attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
-    need(arrays[0].dtype.kind == "f", f"{node.op_type} of {arrays[0].dtype}")
+    moved = node.op_type in ("Pad", "SpaceToDepth", "DepthToSpace")  # pixels of any kind, which are not computed with
+    need(moved or arrays[0].dtype.kind == "f", f"{node.op_type} of {arrays[0].dtype}")
     found = compute(attributes, *arrays)
     return found if isinstance(found, tuple) else (found,)
 

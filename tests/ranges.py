@@ -23,7 +23,9 @@ NUMBERS = {
     (0, INF, "[)"): (
         "Dense.rate Conv2D.rate Embedding.rate BatchNorm.rate LayerNorm.rate Sequential.rate Residual.rate "
         "Conv1D.rate ConvTranspose2D.rate PReLU.rate GroupNorm.rate InstanceNorm.rate RMSNorm.rate Branches.rate "
-        "Committee.rate Parallel.rate Scale.rate NTKDense.rate Parametric.rate PeriodicEmbedding.rate "
+        "Committee.rate "
+        "Parallel.rate Scale.rate NTKDense.rate Parametric.rate PeriodicEmbedding.rate "
+        "LocalResponseNorm.alpha LocalResponseNorm.beta ThresholdedReLU.theta "
         "FocalCrossEntropy.gamma ELU.alpha Augment.shift StepDecay.gamma Exponential.gamma Plateau.min_delta "
         + EVERY_OPTIMIZER.format("lr")
         + " "
@@ -31,14 +33,16 @@ NUMBERS = {
     ),
     (0, INF, "()"): (
         "BatchNorm.eps LayerNorm.eps RMSprop.eps Adagrad.eps Adam.eps AdamW.eps Huber.delta StepDecay.every "
-        "NAdam.eps NAdam.momentum_decay GroupNorm.eps InstanceNorm.eps RMSNorm.eps CELU.alpha "
+        "LocalResponseNorm.k NAdam.eps NAdam.momentum_decay GroupNorm.eps InstanceNorm.eps RMSNorm.eps CELU.alpha "
         "WarmUp.epochs SmoothClip.limit NTKDense.bias_factor PeriodicEmbedding.sigma "
         + EVERY_OPTIMIZER.format("clip_norm")
         + " "
         + EVERY_OPTIMIZER.format("clip_value")
+        + " "
+        + EVERY_OPTIMIZER.format("max_norm")
     ),
     (0, 180, "[]"): "Augment.rotate",
-    (-INF, INF, "()"): "Rescale.scale Rescale.offset",
+    (-INF, INF, "()"): "Rescale.scale Rescale.offset Pad2D.value",
 }
 LAYER_COUNTS = (
     "Dense.units Dense.in_features Embedding.categories Embedding.units Conv2D.units Conv2D.groups Conv2D.kernel "
@@ -46,20 +50,25 @@ LAYER_COUNTS = (
     "ConvTranspose2D.units ConvTranspose2D.groups ConvTranspose2D.kernel ConvTranspose2D.stride "
     "Conv1D.units Conv1D.groups Conv1D.kernel Conv1D.stride Conv1D.dilation MaxPool1D.kernel MaxPool1D.stride "
     "AvgPool1D.kernel AvgPool1D.stride ConvTranspose2D.dilation AdaptiveAvgPool2D.size GroupNorm.groups "
+    "LpPool2D.kernel LpPool2D.stride Resize2D.size DepthToSpace2D.block SpaceToDepth2D.block "
     "NTKDense.units NTKDense.in_features PeriodicEmbedding.units PeriodicEmbedding.frequencies"
 )
 COUNTS = f"{LAYER_COUNTS} TopK.k Plateau.patience CosLog.cycles"
 OPTIONAL = {
     "clip_norm",
+    "max_norm",
     "clip_value",
     "in_features",
     "MaxPool2D.stride",
+    "LpPool2D.stride",
+    "Resize2D.size",
     "AvgPool2D.stride",
     "MaxPool1D.stride",
     "AvgPool1D.stride",
 }
 OTHERS = {
     "flags": (
+        "LpPool2D.ceil_mode Resize2D.antialias Resize2D.edges "
         "ConvTranspose2D.bias MaxPool2D.ceil_mode AvgPool2D.ceil_mode AvgPool2D.count_padding PReLU.shared "
         "InstanceNorm.affine Conv1D.bias MaxPool1D.ceil_mode AvgPool1D.ceil_mode AvgPool1D.count_padding "
         "Dense.bias Conv2D.bias Augment.flip SGD.nesterov NTKDense.bias PeriodicEmbedding.phase PeriodicEmbedding.skip"
@@ -75,13 +84,26 @@ OTHERS = {
     "places": "Conv1D.padding MaxPool1D.padding AvgPool1D.padding",
     "pixels": "ConvTranspose2D.padding ConvTranspose2D.output_padding",
     "times": "UpSample2D.size",
-    "edges": "ZeroPad2D.padding",
+    "edges": "ZeroPad2D.padding Pad2D.padding",
+    "bounds": "Hardtanh.low Hardtanh.high",
+    "powers": "LpPool2D.p",
+    "odd": "LocalResponseNorm.size",
+    "scales": "Resize2D.scale",
+    "interpolations": "Resize2D.mode",
+    "coordinates": "Resize2D.coordinates",
+    "roundings": "Resize2D.rounding",
+    "cubics": "Resize2D.cubic",
+    "pads": "Pad2D.mode",
+    "orders": "DepthToSpace2D.order SpaceToDepth2D.order",
     "gelu": "GELU.approximate",
     "sampling": "UpSample2D.mode",
     "joins": "Branches.join",
-    "paddings": "Conv2D.padding MaxPool2D.padding AvgPool2D.padding",
+    "paddings": "Conv2D.padding MaxPool2D.padding AvgPool2D.padding LpPool2D.padding",
     "sizes": "Reshape.shape Parallel.sizes OneHot.sizes",
-    "units": "SumSquaredError.unit MeanSquaredError.unit MeanAbsoluteError.unit Huber.unit Quantile.unit",
+    "units": (
+        "SumSquaredError.unit MeanSquaredError.unit MeanAbsoluteError.unit Huber.unit Quantile.unit "
+        "GaussianLikelihood.unit"
+    ),
     "shares": "Quantile.taus",
     "arrays": "Standardize.mean Standardize.inverse_std RobustScale.median RobustScale.factor",
     "names": (

@@ -67,3 +67,8 @@ def test_what_cannot_be_accumulated(net, options, message):
     model = trainer(net)
     with pytest.raises(pn.ConfigError, match=message):
         model.fit(X, Y, epochs=1, verbose=False, **options)
+
+
+def test_a_fleet_says_why_it_does_not_accumulate():
+    with pytest.raises(pn.ConfigError, match=r"is for a single network.*take Fleet\(group=...\)"):
+        pn.Fleet(mlp(), 2, backend="numpy").fit(X, Y, epochs=1, accumulate=2)

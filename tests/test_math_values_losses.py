@@ -77,6 +77,11 @@ LOSSES = {
             sum((tau if y > v else tau - 1) * (y - v) / 2 for v, y, tau in zip(z, t, (0.1, 0.5, 0.8), strict=True)) / 3
         ),
     ),
+    "log-likelihood": (
+        pn.NegativeLogLikelihood(),
+        ONE_HOT,
+        lambda z, t: -sum(v * y for v, y in zip(z, t, strict=True)),
+    ),
     "Poisson": (pn.Poisson(), COUNTS, _each(lambda v, y: math.exp(v) - y * v)),
 }
 
@@ -122,6 +127,7 @@ def test_what_the_losses_say_of_themselves():
         pn.Poisson: (0.5, (0.0, math.inf)),
         pn.Quantile: (0.5, infinite),
         pn.FocalCrossEntropy: (0.0, (0.0, 1.0)),
+        pn.NegativeLogLikelihood: (0.0, (0.0, 1.0)),
     }
 
 

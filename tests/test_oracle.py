@@ -30,6 +30,8 @@ LAYERS = [
     (layers.ReLU6(), lambda p, x: F.relu6(x)),
     (layers.Hardsigmoid(), lambda p, x: torch.clamp(x / 6 + 0.5, 0, 1)),
     (layers.Hardswish(), lambda p, x: F.hardswish(x)),
+    (layers.Hardtanh(-0.5, 0.7), lambda p, x: F.hardtanh(x, -0.5, 0.7)),
+    (layers.ThresholdedReLU(0.4), lambda p, x: F.threshold(x, 0.4, 0.0)),
     (layers.Softsign(), lambda p, x: F.softsign(x)),
     (layers.LogSoftmax(), lambda p, x: F.log_softmax(x, dim=-1)),
     (layers.PReLU(slope_init="normal"), lambda p, x: F.prelu(x, p["slope"])),

@@ -191,6 +191,43 @@ OTHERS = [
     (layers.ZeroPad2D(((0, 2), (3, 1))), lambda p, x: F.pad(x, (3, 1, 0, 2))),
     (layers.UpSample2D((2, 3)), lambda p, x: F.interpolate(x, scale_factor=(2, 3))),
     (layers.UpSample2D((2, 3), "bilinear"), lambda p, x: F.interpolate(x, scale_factor=(2, 3), mode="bilinear")),
+    *(
+        (
+            layers.Resize2D(size, None, mode, corners),
+            lambda p, x, size=size, mode=mode, corners=corners: F.interpolate(
+                x, size, mode=mode, align_corners=corners == "align_corners"
+            ),
+        )
+        for size in ((9, 5), (6, 16), (1, 3))
+        for mode in ("bilinear", "bicubic")
+        for corners in ("half_pixel", "align_corners")
+    ),
+    (layers.Resize2D((9, 5), None, "nearest", "asymmetric", "floor"), lambda p, x: F.interpolate(x, (9, 5))),
+    (
+        layers.Resize2D((4, 13), None, "nearest", "half_pixel", "up"),
+        lambda p, x: F.interpolate(x, (4, 13), mode="nearest-exact"),
+    ),
+    (
+        layers.Resize2D(None, (1.5, 0.7), "bicubic"),
+        lambda p, x: F.interpolate(x, scale_factor=(1.5, 0.7), mode="bicubic"),
+    ),
+    (
+        layers.Resize2D((3, 5), antialias=True, edges=False),
+        lambda p, x: F.interpolate(x, (3, 5), mode="bilinear", antialias=True),
+    ),
+    (
+        layers.Resize2D((3, 5), None, "bicubic", cubic=-0.5, antialias=True, edges=False),
+        lambda p, x: F.interpolate(x, (3, 5), mode="bicubic", antialias=True),
+    ),
+    (layers.Pad2D(((2, 1), (3, 0))), lambda p, x: F.pad(x, (3, 0, 2, 1), "reflect")),
+    (layers.Pad2D(((2, 9), (3, 0)), "replicate"), lambda p, x: F.pad(x, (3, 0, 2, 9), "replicate")),
+    (layers.Pad2D(((2, 6), (3, 0)), "circular"), lambda p, x: F.pad(x, (3, 0, 2, 6), "circular")),
+    (layers.Pad2D(((2, 1), (3, 0)), "constant", 0.5), lambda p, x: F.pad(x, (3, 0, 2, 1), value=0.5)),
+    (layers.DepthToSpace2D(2), lambda p, x: F.pixel_shuffle(x, 2)),
+    (layers.SpaceToDepth2D(2), lambda p, x: F.pixel_unshuffle(x, 2)),
+    (layers.LpPool2D((3, 2), (2, 1)), lambda p, x: F.lp_pool2d(x, 2.0, (3, 2), (2, 1))),
+    (layers.LpPool2D(2, p=4.0), lambda p, x: F.lp_pool2d(x, 4.0, 2)),
+    (layers.LocalResponseNorm(3, 0.8, 0.6, 0.5), lambda p, x: F.local_response_norm(x, 3, 0.8, 0.6, 0.5)),
     (layers.AdaptiveAvgPool2D((3, 4)), lambda p, x: F.adaptive_avg_pool2d(x, (3, 4))),
     (layers.MaxPool2D(3, 2, 1, ceil_mode=True), lambda p, x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True)),
     (layers.MaxPool2D(3, 2, (1, 0)), lambda p, x: F.max_pool2d(x, 3, 2, (1, 0))),

@@ -43,7 +43,7 @@ def info(
     printed; of data their samples and classes, and what the columns of a table are taken for; of what is exported, and
     of other programs' files (.onnx, .safetensors, .npz), what comes in and out, and the arrays.
     """
-    from portanet.cli import foreign, runs, stored
+    from portanet.cli import foreign, runs, stored, survey
 
     exported = foreign.describe(Path(what))
     if exported is not None:
@@ -55,7 +55,7 @@ def info(
         found, show = runs.describe(Path(what), _report), runs.show
     else:
         found = _of_data(what, target, task, SimpleNamespace(**table))
-        show = _show_data
+        show = survey.show if found["kind"] == "pictures" else _show_data
     if json_wanted:
         print_json({key: value for key, value in found.items() if key not in ("lines", "form")})
     else:
@@ -106,12 +106,19 @@ def _columns(plan: Plan | None) -> dict[str, Any]:
 
 
 def _of_data(source: str, target: str | None, task: Any, options: Any) -> dict[str, Any]:
+    from portanet.cli import survey
     from portanet.cli.describe import class_counts
-    from portanet.data import fingerprint, load
+    from portanet.data import Pictures, fingerprint, load
     from portanet.data.planned import plan_of
+    from portanet.data.source import is_of_pictures
 
     form = pictures.form(options)
-    data = load(source, target=target, task=task, reading=columns.reading(options), pictures=form)
+    try:
+        data = load(source, target=target, task=task, reading=columns.reading(options), pictures=form)
+    except DataError as error:
+        if form != Pictures() or not is_of_pictures(source) or "bring them to one form" not in str(error):
+            raise
+        return survey.survey(source, error)
     plan = plan_of(data, None, columns.wishes(options), columns.reading(options))
     columns.check_table(options, data, plan)
 

@@ -13,7 +13,7 @@ from portanet.cli.run_folder import RESIDUALS, write_json
 from portanet.errors import ConfigError, DataError
 from portanet.files.plain import parsed
 from portanet.files.regular import own_file, read
-from portanet.losses import Quantile
+from portanet.losses import GaussianLikelihood, Quantile
 from portanet.training.model import Model
 
 _MOST = 20_000  # residuals of an output that are kept: more say no more about how far off the network is
@@ -25,7 +25,7 @@ Numbers = Callable[[Any], list[list[float]]]
 
 def keep(folder: Path, net: Model, x: Any, y: Any) -> None:
     """Write how far off a regression is on validation samples, |y - prediction| for each output."""
-    if isinstance(net.loss, Quantile):
+    if isinstance(net.loss, Quantile | GaussianLikelihood):
         return
     off = abs(net.predict(x).astype("float64") - y.astype("float64").reshape(len(y), -1))[:: len(y) // _MOST + 1]
     off.sort(axis=0)
@@ -50,8 +50,9 @@ def widths(run: str, which: str, net: Model, share: float) -> list[float]:
     if net.classes or net.loss.output is not None or net.places:
         message = "--interval: expected a network that predicts numbers; this one was trained on classes: leave it out"
         raise ConfigError(message)
-    if isinstance(net.loss, Quantile):
-        message = "--interval: this network was trained to predict quantiles, which are an interval: leave it out"
+    if isinstance(net.loss, Quantile | GaussianLikelihood):
+        what = "quantiles, which are an interval" if isinstance(net.loss, Quantile) else "deviations"
+        message = f"--interval: this network was trained to predict {what}: leave it out"
         raise ConfigError(message)
     if which != "best":
         message = "--interval: it is known for the best weights alone; leave out --which last"

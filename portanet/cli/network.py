@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from portanet import layers, losses
+from portanet.backends.namespace import namespace
 from portanet.cli.recipe import REALMLP, made
 from portanet.cli.train_options import Options
 from portanet.data import Dataset, Plan
@@ -65,6 +66,10 @@ def choose_loss(options: Options, dataset: Dataset) -> Loss:
         wrong = f"expected classes, got targets that are numbers; take {suited}, or --task classification"
     if name == "quantile" and (classes or dataset.y.ndim > 1):
         wrong = f"expected one target of numbers, got {'classes' if classes else 'several'}; take {suited}"
+    if name == "gaussian_likelihood" and classes:
+        wrong = f"expected numbers, got classes; take {suited}"
+    if name == "negative_log_likelihood" and (not classes or options.output_activation != "log_softmax"):
+        wrong = f"expected classes and --output-activation log_softmax; take {suited}"
     if wrong:
         raise ConfigError(f"--loss {name}: " + wrong)
     if options.label_smoothing is None:
@@ -89,7 +94,7 @@ def _in_units(loss: Loss, options: Options, dataset: Dataset) -> Loss:
 
 def metrics(dataset: Dataset, loss: Loss) -> list[str]:
     """Return the metrics that are shown beside the loss."""
-    if isinstance(loss, losses.Quantile):
+    if isinstance(loss, losses.Quantile | losses.GaussianLikelihood):
         return []
     return ["accuracy"] if dataset.classes or dataset.labels else ["mae", "r2"]
 
@@ -146,6 +151,10 @@ def _last(dataset: Dataset, loss: Loss) -> list[Layer]:
     if getattr(loss, "unit", 1.0) == 1.0:
         return []
     y = dataset.y.reshape(len(dataset.y), -1)
+    if isinstance(loss, losses.GaussianLikelihood):  # the logarithms of the variances are in units already
+        own, xp = Standardize.back_to(y), namespace(y)
+        zeros = xp.zeros_like(own.mean)
+        return [Standardize(xp.concat([own.mean, zeros]), xp.concat([own.inverse_std, zeros + 1.0]))]
     return [Standardize.back_to(y[:, [0] * _outputs(dataset, loss)] if isinstance(loss, losses.Quantile) else y)]
 
 
@@ -211,6 +220,7 @@ def _outputs(dataset: Dataset, loss: Loss) -> int:
     if isinstance(loss, losses.Quantile):
         return len(loss.taus)
     if not dataset.classes:
-        return int(dataset.y.shape[1]) if dataset.y.ndim > 1 else 1
+        targets = int(dataset.y.shape[1]) if dataset.y.ndim > 1 else 1
+        return 2 * targets if isinstance(loss, losses.GaussianLikelihood) else targets
     single = len(dataset.classes) == 2 and isinstance(loss, losses.BinaryCrossEntropy)
     return 1 if single else len(dataset.classes)

@@ -191,7 +191,7 @@ def _answer(net: Model, widths: list[float] | None, *, proba: bool, inert: bool,
         message = "--proba: expected a network that was trained on classes; this one predicts numbers: leave it out"
         raise ConfigError(message)
     several = () if net.columns is None else split_names(net.columns.target)
-    several = several if len(several) == net.outputs > 1 else ()
+    several = several if len(several) == net.loss.targets(net.outputs) > 1 else ()
     if not classifies:
         header, numbers = _header(net, [_inert(name) for name in several] if inert else list(several)), _numbers(net)
         if widths is not None:
@@ -216,10 +216,14 @@ def _answer(net: Model, widths: list[float] | None, *, proba: bool, inert: bool,
 
 def _header(net: Model, several: list[str]) -> list[str]:
     """Return the names of predicted numbers: those of the targets if there are several."""
-    from portanet.losses import Quantile
+    from portanet.losses import GaussianLikelihood, Quantile
 
     if isinstance(net.loss, Quantile):
         return [f"quantile_{tau:g}" for tau in net.loss.taus]
+    if isinstance(net.loss, GaussianLikelihood):
+        m = net.outputs // 2
+        names = several or (["value"] if m == 1 else [f"value_{i}" for i in range(m)])
+        return [*names, *(f"{name}_std" for name in names)]
     return several or (["value"] if net.outputs == 1 else [f"value_{i}" for i in range(net.outputs)])
 
 

@@ -176,6 +176,7 @@ class Options:
     momentum: float | None = _option(type=float, help="Of sgd.")
     weight_decay: float | None = _option(type=float, help="Decoupled decay of the weights.")
     clip_norm: float | None = _option(type=float, help="Largest norm of all gradients together.")
+    max_norm: float | None = _option(type=float, help="Largest norm of the weights into a unit.")
     schedule: str = _option(
         usual="constant",
         metavar="NAME",

@@ -267,7 +267,10 @@ def optimizer(options: Options, found: Recipe | None = None) -> optimizers.Optim
         message = f"--momentum: {options.optimizer} has none of its own to set; it belongs to --optimizer sgd"
         raise ConfigError(message)
     lr = 0.1 if options.lr is None and options.optimizer == "sgd" else options.lr
-    asked = {"lr": lr, **{name: getattr(options, name) for name in ("momentum", "weight_decay", "clip_norm")}}
+    asked = {
+        "lr": lr,
+        **{name: getattr(options, name) for name in ("momentum", "weight_decay", "clip_norm", "max_norm")},
+    }
     asked = {name: value for name, value in asked.items() if value is not None}
     return (
         optimizers.get(options.optimizer, **asked) if found is None else dataclasses.replace(found.optimizer, **asked)

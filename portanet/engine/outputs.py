@@ -19,8 +19,15 @@ def without_output(net: Layer, loss: Loss) -> Layer:
     ------
     ConfigError
         If it ends with the other loss's output layer, with that one twice, or with that one and layers after it that
-        leave its values as they are (Flatten, Dropout): it would be applied twice, silently.
+        leave its values as they are (Flatten, Dropout): it would be applied twice, silently. Or if it does not end with
+        the layer that the loss needs.
     """
+    if loss.ends_with is not None and not isinstance(net.output_layer(), loss.ends_with):
+        name, needed = type(loss).__name__, loss.ends_with.__name__
+        message = (
+            f"{name} expects a network that ends with {needed}, got {type(net.output_layer()).__name__} at its end; "
+        )
+        raise ConfigError(message + f"add {needed}(), or take SoftmaxCrossEntropy")
     if loss.output is None:
         return net
     body = net.without_output(loss.output)

@@ -239,3 +239,73 @@ def up_sample(x: np.ndarray, times: tuple[int, int]) -> np.ndarray:
         weight = np.maximum(1 - np.abs(place[:, None] - np.arange(n, dtype=x.dtype)), 0)  # (s n, n)
         x = np.moveaxis(np.tensordot(weight, x, axes=(1, axis)), 0, axis)
     return x
+
+
+def local_response_norm(x: np.ndarray, size: int, alpha: float, beta: float, k: float) -> np.ndarray:
+    i = np.arange(x.shape[-1])
+    near = (np.abs(i[:, None] - i) <= size // 2).astype(x.dtype)
+    return x * (x**2 @ near * (alpha / size) + k) ** -beta
+
+
+def lp_pool(
+    x: np.ndarray,
+    p: float,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+) -> np.ndarray:
+    return sum(np.abs(own) ** p for own in taps(x, kernel, stride, padding)) ** (1 / p)
+
+
+def resize(
+    x: np.ndarray,
+    rows: tuple[int, int, float | None],
+    columns: tuple[int, int, float | None],
+    mode: str,
+    coordinates: str,
+    rounding: str,
+    cubic: float,
+    antialias: bool,
+    edges: bool,
+) -> np.ndarray:
+    """Return images of another size; `rows` and `columns` are the sizes before and after, and the factor if given."""
+    settings = mode, coordinates, rounding, cubic, antialias, edges
+    a, b = (resize_weights(*own, *settings).astype(x.dtype) for own in (rows, columns))
+    return np.einsum("ik,nklc,jl->nijc", a, x, b, optimize=True)
+
+
+def resize_weights(
+    size: int,
+    out: int,
+    factor: float | None,
+    mode: str,
+    coordinates: str,
+    rounding: str,
+    cubic: float,
+    antialias: bool,
+    edges: bool,
+) -> np.ndarray:
+    i, k = np.arange(out)[:, None], np.arange(size)
+    u: np.ndarray
+    if coordinates == "align_corners":
+        u = i * (size - 1) / ((out if factor is None else size * factor) - 1) if out > 1 else i
+    else:
+        shift = 0.5 if coordinates == "half_pixel" else 0.0
+        u = ((i + shift) * size / out if factor is None else (i + shift) / factor) - shift
+    if mode == "nearest":
+        nearest = {"down": np.ceil(u - 0.5), "up": np.floor(u + 0.5), "floor": np.floor(u), "ceil": np.ceil(u)}
+        return np.clip(nearest[rounding], 0, size - 1) == k
+    narrow = min(factor or out / size, 1.0) if antialias else 1.0
+    reach = math.ceil((1 if mode == "bilinear" else 2) / narrow)
+    a, total = np.zeros((out, size)), np.zeros((out, 1))
+    for step in range(1 - reach, reach + 1):
+        place = np.floor(u) + step
+        v, held = np.abs(u - place) * narrow, np.clip(place, 0, size - 1)
+        if mode == "bilinear":
+            w = np.maximum(1 - v, 0)
+        else:
+            near, far = ((cubic + 2) * v - (cubic + 3)) * v**2 + 1, ((cubic * v - 5 * cubic) * v + 8 * cubic) * v
+            w = np.where(v <= 1, near, np.where(v < 2, far - 4 * cubic, 0))
+        w = w if edges else w * (held == place)
+        a, total = a + w * (held == k), total + w
+    return a / total

@@ -12,7 +12,9 @@ from portanet import layers
 from portanet.backends.primitives.axes import Axis
 from portanet.export.source import Exp, Step
 from portanet.layers import Layer
+from portanet.layers.blocks import depth_axes, space_axes
 from portanet.layers.windows import pair
+from portanet.typing import Shape
 
 
 def array(step: Step, name: str) -> str:
@@ -122,6 +124,45 @@ def _function(name: str, *settings: str, arrays: Sequence[str] = ()) -> Callable
     return line
 
 
+def _response_norm(step: Step) -> str:
+    layer = step.layer
+    return f"local_response_norm(x, {layer.size}, {float(layer.alpha)!r}, {float(layer.beta)!r}, {float(layer.k)!r})"
+
+
+def _lp_pool(step: Step) -> str:
+    rows, columns = step.layer.axes(*step.in_shape[:2])
+    kernel, stride = (rows.kernel, columns.kernel), (rows.stride, columns.stride)
+    settings = _settings(padding=_padding(*(a._replace(after=a.reached) for a in (rows, columns))))
+    return f"lp_pool(x, {float(step.layer.p)!r}, kernel={kernel}, stride={stride}{settings})"
+
+
+def _pad(step: Step) -> str:
+    layer, edges = step.layer, ((0, 0), *step.layer.sides(), (0, 0))
+    modes = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    if layer.mode == "constant":
+        return f"np.pad(x, {edges}, constant_values={float(layer.value)!r})"
+    return f'np.pad(x, {edges}, "{modes[layer.mode]}")'
+
+
+def _blocks(axes: Callable[..., tuple[Shape, Shape, Shape]]) -> Callable[[Step], str]:
+    def line(step: Step) -> str:
+        apart, order, _ = axes((1, *step.in_shape), step.layer.block, step.layer.order)
+        first, last = ", ".join(map(str, apart[1:])), ", ".join(map(str, step.out_shape))
+        return f"x.reshape(len(x), {first}).transpose{order}.reshape(len(x), {last})"
+
+    return line
+
+
+def _resize(step: Step) -> str:
+    layer, sizes = step.layer, step.in_shape[:2]
+    outs, factors = layer.out(sizes)
+    given = (layer.mode, layer.coordinates, layer.rounding, float(layer.cubic), layer.antialias, layer.edges)
+    options = ", ".join(map(repr, given))
+    known = map(float, factors) if layer.scale is not None else (None, None)
+    each = ", ".join(f"({n}, {out}, {f!r})" for n, out, f in zip(sizes, outs, known, strict=True))
+    return f"resize(x, {each}, {options})"
+
+
 LINES: dict[type[Layer], Callable[[Step], str]] = {
     layers.AdaptiveAvgPool2D: lambda step: f"adaptive_avg_pool(x, {pair(step.layer.size)})",
     layers.AvgPool1D: _of_a_row(_pool("avg_pool")),
@@ -142,22 +183,28 @@ LINES: dict[type[Layer], Callable[[Step], str]] = {
     layers.GlobalMaxPool2D: lambda step: "x.max(axis=(1, 2))",
     layers.GroupNorm: _group_norm,
     layers.Hardsigmoid: _function("hard_sigmoid"),
+    layers.DepthToSpace2D: _blocks(space_axes),
     layers.Hardswish: _function("hard_swish"),
+    layers.Hardtanh: lambda step: f"np.clip(x, {float(step.layer.low)!r}, {float(step.layer.high)!r})",
     layers.InstanceNorm: _group_norm,
     layers.LayerNorm: _function("layer_norm", "eps", arrays=("gamma", "beta")),
     layers.LeakyReLU: _function("leaky_relu", "slope"),
+    layers.LocalResponseNorm: _response_norm,
     layers.LogSoftmax: _function("log_softmax"),
+    layers.LpPool2D: _lp_pool,
     layers.MaxPool1D: _of_a_row(_pool("max_pool")),
     layers.MaxPool2D: _pool("max_pool"),
     layers.Mish: _function("mish"),
     layers.NTKDense: _ntk_dense,
     layers.OneHot: lambda step: f"one_hot(x, {tuple(step.layer.sizes)})",
+    layers.Pad2D: _pad,
     layers.PeriodicEmbedding: _periodic,
     layers.PReLU: _function("prelu", arrays=("slope",)),
     layers.ReLU6: lambda step: "np.clip(x, 0, 6)",
     layers.ReLU: _function("relu"),
     layers.Rescale: _rescale,
     layers.Reshape: _reshape,
+    layers.Resize2D: _resize,
     layers.RMSNorm: _function("rms_norm", "eps", arrays=("gamma",)),
     layers.RobustScale: lambda step: f"(x - {array(step, 'median')}) * {array(step, 'factor')}",
     layers.Scale: lambda step: f"x * {array(step, 'scale')}",
@@ -166,10 +213,12 @@ LINES: dict[type[Layer], Callable[[Step], str]] = {
     layers.SmoothClip: _function("smooth_clip", "limit"),
     layers.Softmax: _function("softmax"),
     layers.Softplus: _function("softplus"),
+    layers.SpaceToDepth2D: _blocks(depth_axes),
     layers.Softsign: lambda step: "x / (1 + np.abs(x))",
     layers.Standardize: lambda step: f"(x - {array(step, 'mean')}) * {array(step, 'inverse_std')}",
     layers.Swish: _function("swish"),
     layers.Tanh: lambda step: "np.tanh(x)",
+    layers.ThresholdedReLU: lambda step: f"np.where(x > {float(step.layer.theta)!r}, x, 0)",
     layers.UpSample2D: _up_sample,
     layers.ZeroPad2D: lambda step: f"np.pad(x, {((0, 0), *step.layer.edges(), (0, 0))})",
     Exp: lambda step: "np.exp(x)",

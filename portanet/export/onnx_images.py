@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
 from portanet import layers
@@ -10,9 +13,10 @@ from portanet.export.onnx_graph import Graph, Write, channels_first, plain
 from portanet.export.source import Step, transposed
 from portanet.export.torch_images import transposed_kernel
 from portanet.layers import Layer
+from portanet.layers.blocks import depth_axes, space_axes
 from portanet.layers.resize import between, parts
 from portanet.layers.windows import pair
-from portanet.typing import Array
+from portanet.typing import Array, Shape
 
 
 def _conv(graph: Graph, step: Step, x: str) -> str:
@@ -83,6 +87,44 @@ def _up_sample(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Resize", [x, "", scales], step.prefix, **settings)
 
 
+def _resize(graph: Graph, step: Step, x: str) -> str:
+    return _resized(graph, step, x, *step.layer.weights(step.in_shape[:2], np.zeros(1, "float32")))
+
+
+def _pad(graph: Graph, step: Step, x: str) -> str:
+    layer = step.layer
+    (top, bottom), (left, right) = layer.sides()
+    if layer.mode == "constant":
+        pads = np.asarray([0, top, left, 0, 0, bottom, right, 0], dtype="int64")
+        return graph.node("Pad", [x, graph.array(f"{step.prefix}pads", pads), graph.number(layer.value)], step.prefix)
+    for axis, edges in enumerate(layer.sides()):
+        places = layer.places(step.in_shape[axis], edges, np.zeros(1)).astype("int64")
+        x = graph.node("Gather", [x, graph.array(f"{step.prefix}places {axis}", places)], step.prefix, axis=axis + 1)
+    return x
+
+
+def _blocks(axes: Callable[..., tuple[Shape, Shape, Shape]]) -> Write:
+    def write(graph: Graph, step: Step, x: str) -> str:
+        apart, order, _ = axes((1, *step.in_shape), step.layer.block, step.layer.order)
+        first, last = (np.asarray([0, *own[1:]], dtype="int64") for own in (apart, (1, *step.out_shape)))
+        x = graph.node("Reshape", [x, graph.array(f"{step.prefix}apart", first)], step.prefix)
+        x = graph.node("Transpose", [x], step.prefix, perm=list(order))
+        return graph.node("Reshape", [x, graph.array(f"{step.prefix}shape", last)], step.prefix)
+
+    return write
+
+
+def _lp_pool(graph: Graph, step: Step, x: str) -> str:
+    p = float(step.layer.p)
+    if p.is_integer():
+        return graph.node("LpPool", [x], step.prefix, **_window(step), p=int(p))
+    powers = graph.node("Pow", [graph.node("Abs", [x], step.prefix), graph.number(p)], step.prefix)
+    window = _window(step)
+    mean = graph.node("AveragePool", [powers], step.prefix, **window, count_include_pad=1)
+    total = graph.node("Mul", [mean, graph.number(math.prod(window["kernel_shape"]))], step.prefix)
+    return graph.node("Pow", [total, graph.number(1 / p)], step.prefix)
+
+
 def _adaptive(graph: Graph, step: Step, x: str) -> str:
     return _resized(graph, step, x, *(parts(*own, np.zeros(1, "float32")) for own in _sizes(step)))
 
@@ -111,9 +153,14 @@ IMAGES: dict[type[Layer], Write] = {
     layers.GlobalAvgPool1D: plain("ReduceMean", axes=[1], keepdims=0),
     layers.GlobalAvgPool2D: plain("ReduceMean", axes=[1, 2], keepdims=0),
     layers.GlobalMaxPool1D: plain("ReduceMax", axes=[1], keepdims=0),
+    layers.DepthToSpace2D: _blocks(space_axes),
     layers.GlobalMaxPool2D: plain("ReduceMax", axes=[1, 2], keepdims=0),
+    layers.LpPool2D: channels_first(_lp_pool),
     layers.MaxPool1D: channels_first(_max_pool),
     layers.MaxPool2D: channels_first(_max_pool),
+    layers.Pad2D: _pad,
+    layers.Resize2D: channels_first(_resize),
+    layers.SpaceToDepth2D: _blocks(depth_axes),
     layers.UpSample2D: channels_first(_up_sample),
     layers.ZeroPad2D: _zero_pad,
 }

@@ -69,6 +69,19 @@ def _relu6(graph: Graph, step: Step, x: str) -> str:
     return graph.node("Clip", [x, graph.number(0.0), graph.number(6.0)], step.prefix)
 
 
+def _hardtanh(graph: Graph, step: Step, x: str) -> str:
+    return graph.node("Clip", [x, graph.number(step.layer.low), graph.number(step.layer.high)], step.prefix)
+
+
+def _response_norm(graph: Graph, step: Step, x: str) -> str:
+    layer = step.layer
+    square = graph.node("Mul", [x, x], step.prefix)
+    near = layer.near(np.zeros((1, step.in_shape[-1]), "float32")) * (layer.alpha / layer.size)
+    around = graph.node("MatMul", [square, graph.array(f"{step.prefix}near", near.astype("float32"))], step.prefix)
+    d = graph.node("Add", [around, graph.number(layer.k)], step.prefix)
+    return graph.node("Div", [x, graph.node("Pow", [d, graph.number(layer.beta)], step.prefix)], step.prefix)
+
+
 def _rms_norm(graph: Graph, step: Step, x: str) -> str:
     square = graph.node("ReduceMean", [graph.node("Mul", [x, x], step.prefix)], step.prefix, axes=[-1], keepdims=1)
     root = graph.node("Sqrt", [graph.node("Add", [square, graph.number(step.layer.eps)], step.prefix)], step.prefix)
@@ -210,9 +223,11 @@ STEPS: dict[type[Layer], Write] = {
     layers.GroupNorm: channels_first(_group_norm),
     layers.Hardsigmoid: plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     layers.Hardswish: plain("HardSwish"),
+    layers.Hardtanh: _hardtanh,
     layers.InstanceNorm: channels_first(_instance_norm),
     layers.LayerNorm: plain("LayerNormalization", "gamma", "beta", settings=_EPS, axis=-1),
     layers.LeakyReLU: plain("LeakyRelu", settings={"alpha": "slope"}),
+    layers.LocalResponseNorm: _response_norm,
     layers.LogSoftmax: plain("LogSoftmax", axis=-1),
     layers.Mish: _mish,
     layers.NTKDense: _ntk_dense,
@@ -238,6 +253,7 @@ STEPS: dict[type[Layer], Write] = {
     layers.Standardize: _standardize("mean", "inverse_std"),
     layers.Swish: _swish,
     layers.Tanh: plain("Tanh"),
+    layers.ThresholdedReLU: plain("ThresholdedRelu", settings={"alpha": "theta"}),
     Exp: plain("Exp"),
 }
 """For each type of layer, what adds its nodes after a value and returns the name of what comes out."""

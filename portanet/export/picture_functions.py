@@ -9,10 +9,10 @@ def picture(path: str, size: tuple[int, int], mode: str, *, crop: bool) -> np.nd
     """Return a picture file as an array, in the size and colours that the network was trained on; needs Pillow."""
     from PIL import Image, ImageOps
 
-    with Image.open(path) as image:
-        image.draft(None, (2 * max(size),) * 2)  # a large JPEG is decoded at a half or a quarter of its size
-        image.load()
-        image = ImageOps.exif_transpose(image)
+    with Image.open(path) as file:
+        file.draft(None, (2 * max(size), 2 * max(size)))  # a large JPEG is decoded at a half or a quarter of its size
+        file.load()
+        image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I"):  # 16 bits
             values = np.asarray(image).astype(np.int64)
             image = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))

@@ -102,6 +102,7 @@ def _link(loss: losses.Loss, what: str) -> tuple[Layer | None, str]:
         (losses.FocalCrossEntropy, Softmax(), "probabilities"),
         (losses.BinaryCrossEntropy, Sigmoid(), "probabilities"),
         (losses.Poisson, Exp(), "rates"),
+        (losses.NegativeLogLikelihood, Exp(), "probabilities"),
         (losses.Loss, None, "values"),
     ):
         if link is kind.link:

@@ -109,24 +109,70 @@ def _adaptive_max(m: Asked, shape: Shape) -> Layer:
 
 
 def _up_sample(m: Asked, shape: Shape) -> Layer:
-    m.only(size=None, recompute_scale_factor=None)
-    if m.mode not in ("nearest", "bilinear") or m.align_corners:
-        m.refuse("expected the mode nearest, or bilinear with align_corners=False")
+    m.only(recompute_scale_factor=None)
+    if m.mode not in _MODES:
+        m.refuse(f"expected one of the modes {', '.join(_MODES)}, got {m.mode!r}")
+    mode, coordinates, rounding = _MODES[m.mode]
+    if m.align_corners:
+        if m.size is None:
+            m.refuse("expected a size in place of scale_factor where align_corners is True")
+        coordinates = "align_corners"
+    if m.size is not None:
+        return layers.Resize2D(one(m.size), None, mode, coordinates, rounding)
     times = pair(one(m.scale_factor))
-    if any(one != int(one) for one in times):
-        m.refuse(f"expected a whole number as scale_factor, got {m.scale_factor}")
+    if any(one != int(one) for one in times) or m.mode not in ("nearest", "bilinear"):
+        return layers.Resize2D(None, one(tuple(map(float, times))), mode, coordinates, rounding)
     return layers.UpSample2D(one(tuple(map(int, times))), m.mode)
+
+
+_MODES = {
+    "nearest": ("nearest", "asymmetric", "floor"),
+    "nearest-exact": ("nearest", "half_pixel", "up"),
+    "bilinear": ("bilinear", "half_pixel", "down"),
+    "bicubic": ("bicubic", "half_pixel", "down"),
+}
+"""Of torch's modes: the mode, the coordinates and the rounding of a Resize2D."""
+
+
+def _pad(mode: str) -> Make:
+    return lambda m, shape: layers.Pad2D(_fewest(_edges(m)), mode)
+
+
+def _constant_pad(m: Asked, shape: Shape) -> Layer:
+    return _zero_pad(m, shape) if m.value == 0 else layers.Pad2D(_fewest(_edges(m)), "constant", float(m.value))
+
+
+def _lp_pool(m: Asked, shape: Shape, padding: Any = "valid") -> Layer:
+    m.only(ceil_mode=False)
+    if m.norm_type % 2:
+        m.refuse("expected an even norm_type: torch leaves out what is negative otherwise")
+    kernel = one(m.kernel_size)
+    stride = kernel if m.stride is None else one(m.stride)
+    stride = None if pair(stride) == pair(kernel) else stride
+    return layers.LpPool2D(kernel, stride, padding, p=float(m.norm_type))
+
+
+def _padded_lp(m: Asked, window: Asked, shape: Shape) -> Layer | None:
+    edges = _edges(m)
+    fits = all(0 <= side < k for pads, k in zip(edges, pair(one(window.kernel_size)), strict=True) for side in pads)
+    return _lp_pool(window, shape, _fewest(edges)) if fits and m.value == 0 else None
 
 
 IMAGES: dict[str, Make] = {
     "AdaptiveAvgPool2d": _adaptive,
     "AdaptiveMaxPool2d": _adaptive_max,
     "AvgPool2d": _avg_pool,
-    "ConstantPad2d": _zero_pad,
+    "CircularPad2d": _pad("circular"),
+    "ConstantPad2d": _constant_pad,
     "Conv2d": _conv,
     "ConvTranspose2d": _conv_transpose,
     "Dropout2d": with_fields(layers.Dropout2D, "p"),
+    "LPPool2d": _lp_pool,
     "MaxPool2d": _max_pool,
+    "PixelShuffle": lambda m, shape: layers.DepthToSpace2D(m.upscale_factor),
+    "PixelUnshuffle": lambda m, shape: layers.SpaceToDepth2D(m.downscale_factor),
+    "ReflectionPad2d": _pad("reflect"),
+    "ReplicationPad2d": _pad("replicate"),
     "Upsample": _up_sample,
     "ZeroPad2d": _zero_pad,
 }
@@ -139,6 +185,7 @@ FOLDED: dict[tuple[str, str], Callable[[Asked, Asked, Shape], Layer | None]] = {
     ("AdaptiveMaxPool2d", "Flatten"): _global(layers.GlobalMaxPool2D),
     ("ConstantPad2d", "AvgPool2d"): _padded(_avg_pool, 0.0),
     ("ConstantPad2d", "Conv2d"): _padded(_conv, 0.0),
+    ("ConstantPad2d", "LPPool2d"): _padded_lp,
     ("ConstantPad2d", "MaxPool2d"): _padded(_max_pool, float("-inf")),
 }
 """What makes one layer of two modules, one after the other; None where these are two layers."""

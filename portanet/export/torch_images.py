@@ -120,13 +120,69 @@ def _up_sample(step: Step, prefix: str, state: State) -> Made:
     return Call("Upsample", (), {"scale_factor": times, "mode": step.layer.mode}), []
 
 
+def _resize(step: Step, prefix: str, state: State) -> Made:
+    layer = step.layer
+    plain = layer.edges and not layer.antialias and (layer.mode != "bicubic" or layer.cubic == -0.75)
+    options: dict[str, Any] = {"mode": layer.mode}
+    if layer.mode == "nearest":
+        ways = {("asymmetric", "floor"): "nearest", ("half_pixel", "up"): "nearest-exact"}
+        options["mode"] = ways.get((layer.coordinates, layer.rounding))
+    elif layer.coordinates == "align_corners":
+        options["align_corners"] = True
+    plain = plain and options["mode"] is not None and (layer.mode == "nearest" or layer.coordinates != "asymmetric")
+    if not plain or (layer.scale is not None and layer.coordinates == "align_corners"):
+        raise cannot(step, "torch", "torch's Upsample has no such interpolation; export it to ONNX")
+    if layer.scale is None:
+        return Call("Upsample", (), {"size": step.out_shape[:2], **options}), []
+    return Call("Upsample", (), {"scale_factor": tuple(map(float, pair(layer.scale))), **options}), []
+
+
+_PADS = {"reflect": "ReflectionPad2d", "replicate": "ReplicationPad2d", "circular": "CircularPad2d"}
+
+
+def _pad(step: Step, prefix: str, state: State) -> Made:
+    (top, bottom), (left, right) = step.layer.sides()
+    edges = (left, right, top, bottom)
+    if step.layer.mode == "constant":
+        return Call("ConstantPad2d", (edges, float(step.layer.value))), []
+    return Call(_PADS[step.layer.mode], (edges,)), []
+
+
+def _blocks(name: str) -> Make:
+    def make(step: Step, prefix: str, state: State) -> Made:
+        if step.layer.order != "CRD":
+            raise cannot(step, "torch", f"torch's {name} has the order CRD alone")
+        return Call(name, (step.layer.block,)), []
+
+    return make
+
+
+def _lp_pool(step: Step, prefix: str, state: State) -> Made:
+    layer = step.layer
+    if layer.p % 2:
+        raise cannot(step, "torch", "torch's LPPool2d leaves out what is negative, unless p is even")
+    rows, columns = layer.axes(*step.in_shape[:2])
+    # torch rounds up and scales by the share of the window inside: padded as far as the windows reach, it need not.
+    rows, columns = (a._replace(after=a.reached) for a in (rows, columns))
+    padded, _ = (
+        _padding(rows, columns, 0.0, most=-1.0) if any(a.before or a.after for a in (rows, columns)) else (None, 0)
+    )
+    call = Call("LPPool2d", (float(layer.p), (rows.kernel, columns.kernel)), {"stride": (rows.stride, columns.stride)})
+    return (Call("Sequential", (padded, call)) if padded else call), []
+
+
 IMAGES: dict[type[Layer], Make] = {
     layers.AdaptiveAvgPool2D: lambda step, *_: (Call("AdaptiveAvgPool2d", (pair(step.layer.size),)), []),
     layers.AvgPool2D: _avg_pool,
     layers.Conv2D: _conv,
     layers.ConvTranspose2D: _conv_transpose,
     layers.Dropout2D: lambda step, *_: (Call("Dropout2d", (float(step.layer.rate),)), []),
+    layers.DepthToSpace2D: _blocks("PixelShuffle"),
     layers.GlobalAvgPool2D: _global("AdaptiveAvgPool2d"),
+    layers.LpPool2D: _lp_pool,
+    layers.Pad2D: _pad,
+    layers.Resize2D: _resize,
+    layers.SpaceToDepth2D: _blocks("PixelUnshuffle"),
     layers.GlobalMaxPool2D: _global("AdaptiveMaxPool2d"),
     layers.MaxPool2D: _max_pool,
     layers.UpSample2D: _up_sample,

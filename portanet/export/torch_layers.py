@@ -91,6 +91,16 @@ def _gelu(m: Asked, shape: Shape) -> Layer:
     return layers.GELU(m.approximate)
 
 
+def _threshold(m: Asked, shape: Shape) -> Layer:
+    m.only(value=0)
+    return layers.ThresholdedReLU(float(m.threshold))
+
+
+def _response_norm(m: Asked, shape: Shape) -> Layer:
+    m.takes_channels(shape)
+    return layers.LocalResponseNorm(m.size, float(m.alpha), float(m.beta), float(m.k))
+
+
 LAYERS: dict[str, Make] = {
     **IMAGES,
     **SIGNALS,
@@ -105,11 +115,13 @@ LAYERS: dict[str, Make] = {
     "GroupNorm": _group_norm,
     "Hardsigmoid": with_fields(layers.Hardsigmoid),
     "Hardswish": with_fields(layers.Hardswish),
+    "Hardtanh": with_fields(layers.Hardtanh, "min_val", "max_val"),
     "InstanceNorm1d": _instance_norm,
     "InstanceNorm2d": _instance_norm,
     "LayerNorm": _layer_norm,
     "LeakyReLU": with_fields(layers.LeakyReLU, "negative_slope"),
     "Linear": _linear,
+    "LocalResponseNorm": _response_norm,
     "LogSoftmax": _over_features(layers.LogSoftmax),
     "Mish": with_fields(layers.Mish),
     "PReLU": _prelu,
@@ -125,6 +137,7 @@ LAYERS: dict[str, Make] = {
     "Softsign": with_fields(layers.Softsign),
     "Standardize": lambda m, shape: layers.Standardize(to_host(m.mean), to_host(m.inverse_std)),
     "Tanh": with_fields(layers.Tanh),
+    "Threshold": _threshold,
     "Unflatten": _unflatten,
 }
 

@@ -206,6 +206,13 @@ def _side_by_side(name: str, paths: Sequence[Sequence[Step]], prefix: str, state
     return Call(name, calls), [entry for _, entries in planned for entry in entries]
 
 
+def _response_norm(step: Step, prefix: str, state: State) -> Made:
+    if len(step.in_shape) == 1 or not state.front(step.in_shape):
+        raise cannot(step, "torch", "torch's LocalResponseNorm takes images with the channels first; export it to ONNX")
+    layer = step.layer
+    return Call("LocalResponseNorm", (layer.size, float(layer.alpha), float(layer.beta), float(layer.k))), []
+
+
 def _parallel(step: Step, prefix: str, state: State) -> Made:
     raise cannot(step, "torch", "torch.nn has no module that parts the features among others; export it to ONNX")
 
@@ -226,9 +233,11 @@ _MODULES: dict[type[Layer], Make] = {
     layers.GroupNorm: _group_norm,
     layers.Hardsigmoid: without_arrays("Hardsigmoid"),
     layers.Hardswish: without_arrays("Hardswish"),
+    layers.Hardtanh: without_arrays("Hardtanh", "low", "high"),
     layers.InstanceNorm: _instance_norm,
     layers.LayerNorm: _last_axis("LayerNorm", gamma="weight", beta="bias"),
     layers.LeakyReLU: without_arrays("LeakyReLU", "slope"),
+    layers.LocalResponseNorm: _response_norm,
     layers.LogSoftmax: _over_features("LogSoftmax"),
     layers.Mish: without_arrays("Mish"),
     layers.NTKDense: _ntk_dense,
@@ -254,4 +263,5 @@ _MODULES: dict[type[Layer], Make] = {
     layers.Standardize: _standardize,
     layers.Swish: without_arrays("SiLU"),
     layers.Tanh: without_arrays("Tanh"),
+    layers.ThresholdedReLU: lambda step, *_: (Call("Threshold", (float(step.layer.theta), 0.0)), []),
 }

@@ -163,6 +163,7 @@ class Fleet:
         verbose: bool = False,
         total_epochs: int | None = None,
         join_last: bool = False,
+        accumulate: int = 1,
     ) -> list[History]:
         """Train all members for `epochs` more epochs and return their histories.
 
@@ -184,6 +185,8 @@ class Fleet:
             that write files. If a callback stops a member, the others continue.
         verbose : bool
             Whether to show the mean of the members' metrics on stderr.
+        accumulate : int
+            Only 1: members take each step together, on whole batches. Fleet(group=...) trains fewer of them at once.
 
         Raises
         ------
@@ -196,6 +199,12 @@ class Fleet:
             After the epoch in which it occurred.
         """
         check_count("fit: epochs", epochs, 0)
+        if accumulate != 1:
+            message = (
+                f"Fleet.fit: accumulate={accumulate} is for a single network, as the members of a fleet take each "
+            )
+            message += "step together on whole batches; for less memory take Fleet(group=...) or a smaller batch_size"
+            raise ConfigError(message)
         if batch_size is not None:
             check_count("fit: batch_size", batch_size, 1)
         x, y = self._samples(x, y)

@@ -3,6 +3,7 @@
 from portanet.layers.activations import *
 from portanet.layers.augment import *
 from portanet.layers.base import Layer as Layer
+from portanet.layers.blocks import *
 from portanet.layers.branches import *
 from portanet.layers.committee import *
 from portanet.layers.config import LAYERS
@@ -15,6 +16,7 @@ from portanet.layers.embedding import *
 from portanet.layers.gelu import *
 from portanet.layers.group_norm import *
 from portanet.layers.hard import *
+from portanet.layers.interpolate import *
 from portanet.layers.norm import *
 from portanet.layers.ntk import *
 from portanet.layers.one_hot import *
@@ -26,6 +28,7 @@ from portanet.layers.preprocess import *
 from portanet.layers.reshape import *
 from portanet.layers.residual import *
 from portanet.layers.resize import *
+from portanet.layers.response_norm import *
 from portanet.layers.scale import *
 from portanet.layers.sequential import *
 from portanet.layers.signals import *

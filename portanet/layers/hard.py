@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 from portanet.backends.elementwise import elementwise
 from portanet.backends.namespace import namespace
+from portanet.checks import NotNegative
+from portanet.errors import ConfigError
 from portanet.layers.base import Layer
 from portanet.random import Key
 from portanet.typing import Array, Params
 
-__all__ = ["Hardsigmoid", "Hardswish", "ReLU6", "Softsign"]
+__all__ = ["Hardsigmoid", "Hardswish", "Hardtanh", "ReLU6", "Softsign", "ThresholdedReLU"]
 
 Result = tuple[Array | None, Params]
 
@@ -41,6 +43,81 @@ class ReLU6(Layer):
         dx = namespace(dy).astype((y > 0.0) & (y < 6.0), dy.dtype)
         dx *= dy
         return dx, {}
+
+
+@dataclass(frozen=True)
+class Hardtanh(Layer):
+    """Identity held within two bounds, y = min(max(x, low), high); clipping.
+
+    Forward   y  = min(max(x, low), high)
+    Backward  dx = dy where low < y < high, else 0
+    Source    Collobert 2004, Large Scale Machine Learning, Université Paris VI
+
+    Parameters
+    ----------
+    low, high : float
+        low < high.
+    """
+
+    low: float = -1.0
+    high: float = 1.0
+    stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.low < self.high:
+            message = f"Hardtanh: low must be below high, got {self.low} and {self.high}"
+            raise ConfigError(message)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:  # type: ignore[override]  # they are the bounds
+        return (self.low, self.high)
+
+    @elementwise
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = namespace(x)
+        y = xp.minimum(xp.maximum(x, self.low), self.high)
+        return y, y
+
+    @elementwise
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        y = cache
+        dx = namespace(dy).astype((y > self.low) & (y < self.high), dy.dtype)
+        dx *= dy
+        return dx, {}
+
+
+@dataclass(frozen=True)
+class ThresholdedReLU(Layer):
+    """Rectifier that begins at theta: y = x where x > theta, else 0.
+
+    Forward   y  = x where x > theta, else 0
+    Backward  dx = dy where x > theta, else 0
+    Source    Konda, Memisevic & Krueger 2015, arXiv:1402.3337
+
+    Parameters
+    ----------
+    theta : float
+        0 or more.
+    """
+
+    theta: NotNegative = 1.0
+    stacks: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = True
+
+    @property
+    def kinks(self) -> tuple[float, ...]:  # type: ignore[override]  # it jumps there
+        return (self.theta,)
+
+    @elementwise
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        above = namespace(x).astype(x > self.theta, x.dtype)
+        return x * above, above
+
+    @elementwise
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> Result:
+        return dy * cache, {}
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from array_api_compat import device
 
-from portanet.backends.namespace import namespace
+from portanet.backends.namespace import namespace, sign
 from portanet.backends.primitives.axes import Axis, padded
+from portanet.checks import Number
 from portanet.errors import ConfigError
 from portanet.layers.base import Layer
 from portanet.layers.resize import check_images
@@ -27,7 +28,7 @@ from portanet.layers.windows import (
 from portanet.random import Key
 from portanet.typing import Array, Params, Shape
 
-__all__ = ["AvgPool2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "MaxPool2D"]
+__all__ = ["AvgPool2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "LpPool2D", "MaxPool2D"]
 
 _TAPS = 1 << 14  # pixels of a window, which are gone through one by one: 128 × 128
 
@@ -165,6 +166,43 @@ class AvgPool2D(_Pool):
             return 1.0 / (rows.kernel * columns.kernel)
         height, width = (places_counted(a, like, padding=self.count_padding) for a in (rows, columns))
         return 1.0 / (height[:, None, None] * width[None, :, None])
+
+
+@dataclass(frozen=True)
+class LpPool2D(_Pool):
+    """The p-norm of each window, channel by channel.
+
+    Forward   y[p]  = (Σ_k |x[s p + k - pad]|ᵖ)^(1/p)      (padding counts as 0)
+    Backward  dx[q] = Σ dy[p] (|x[q]| / y[p])^(p - 1) sign x[q] over the places p whose window holds q; 0 where y is 0
+    Shapes    x (n, h, w, c), y (n, h', w', c)
+    Source    Sermanet, Chintala & LeCun 2012, arXiv:1204.3968
+
+    Parameters
+    ----------
+    kernel, stride, padding, ceil_mode
+        As of MaxPool2D.
+    p : float
+        1 to 64.
+    """
+
+    p: Annotated[float, Number(1, 64)] = 2.0
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        xp = namespace(x)
+        rows, columns = self.axes(x.shape[1], x.shape[2])
+        total: Any = 0.0
+        for pixels in self.taps(x, rows, columns):
+            total = total + xp.abs(pixels) ** self.p
+        y = total ** (1.0 / self.p)
+        return y, (x, y)
+
+    def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
+        xp = namespace(dy)
+        x, y = cache
+        rows, columns = self.axes(x.shape[1], x.shape[2])
+        share = dy / xp.where(y > 0.0, y, xp.ones_like(y)) ** (self.p - 1.0)
+        shares = [share * xp.abs(own) ** (self.p - 1.0) * sign(own) for own in self.taps(x, rows, columns)]
+        return _returned(shares, rows, columns, xp), {}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from portanet.losses.base import Loss as Loss
 from portanet.losses.cross_entropy import *
 from portanet.losses.focal import *
+from portanet.losses.likelihood import *
 from portanet.losses.regression import *
 from portanet.registry import Registry, snake_case, subclasses_in
 
@@ -22,6 +23,7 @@ _OWN = subclasses_in(globals(), Loss)
 _ALIASES = {
     **{"mse": "mean_squared_error", "mae": "mean_absolute_error", "sse": "sum_squared_error"},
     **{"bce": "binary_cross_entropy", "cross_entropy": "softmax_cross_entropy", "ce": "softmax_cross_entropy"},
+    **{"nll": "negative_log_likelihood", "gaussian_nll": "gaussian_likelihood"},
 }
 LOSSES: Registry[Loss] = Registry(
     "loss", Loss, {snake_case(name): kind for name, kind in _OWN.items()}, aliases=_ALIASES

@@ -20,6 +20,9 @@ class Loss:
     output: ClassVar[type[Layer] | None] = None
     """The output layer that the loss contains; a network that ends with it is trained on what goes into that layer."""
 
+    ends_with: ClassVar[type[Layer] | None] = None
+    """The layer that a network must end with, as the loss takes what it makes."""
+
     threshold: ClassVar[float] = 0.5
     """Where a single output passes from class 0 to class 1."""
 
@@ -39,6 +42,10 @@ class Loss:
     def backward(self, cache: Any) -> Array:
         """Return the gradient with respect to the prediction, in its shape."""
         raise NotImplementedError
+
+    def targets(self, outputs: int) -> int:
+        """Return how many numbers a target has for so many outputs."""
+        return outputs
 
     def link(self, prediction: Array) -> Array:
         """Return the prediction on the target's scale: probabilities, rates, or itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from portanet.backends.namespace import namespace
@@ -25,12 +25,16 @@ class Optimizer:
         Largest Euclidean norm of all gradients together, above 0; beyond it all are scaled down (Pascanu et al. 2013).
     clip_value : float, optional
         Largest absolute value of any entry of a gradient, above 0.
+    max_norm : float, optional
+        Largest Euclidean norm of the weights into a unit, above 0: after each step w ← w min(1, c / ‖w‖), for the
+        weights (not biases) of each index of their last axis (max-norm constraint; Srivastava et al. 2014, JMLR 15).
     """
 
     lr: NotNegative = 0.01
     weight_decay: NotNegative = 0.0
     clip_norm: Positive | None = None
     clip_value: Positive | None = None
+    max_norm: Positive | None = field(default=None, kw_only=True)
 
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the running arrays that the rule keeps beside each parameter; they begin at 0."""
@@ -104,6 +108,8 @@ class Optimizer:
             new[name], *arrays = self.rule(p, grads[name], *[slot[name] for slot in running], *each)
             for slot, array in zip(moved, arrays, strict=True):
                 slot[name] = array
+            if self.max_norm is not None and is_weight(name):
+                new[name] = constrained(new[name], self.max_norm, stacked=stacked)
         return new, {"t": t, **dict(zip(self.slots, moved, strict=True))}
 
     def numbers(self, lr: float, t: int) -> tuple[float, ...]:
@@ -126,6 +132,17 @@ class Optimizer:
             factor = xp.minimum(self.clip_norm / (xp.sqrt(square) + 1e-30), 1.0)  # stays on the device: no sync
             grads = {name: g * of_each(factor, g) for name, g in grads.items()}
         return grads
+
+
+def constrained(p: Array, most: float, *, stacked: bool = False) -> Array:
+    """Return weights p, (..., units), with the norm of each unit's weights at most `most`; p is owned.
+
+    With `stacked` the first axis is a stack of networks. Of a row of numbers, (units,), each is a unit's weight.
+    """
+    xp = namespace(p)
+    norm = xp.sqrt(xp.sum(p * p, axis=tuple(range(int(stacked), p.ndim - 1)), keepdims=True))
+    p *= xp.minimum(most / xp.maximum(norm, 1e-30), 1.0)
+    return p
 
 
 def of_each(number: Any, p: Array) -> Any:

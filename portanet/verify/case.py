@@ -36,7 +36,8 @@ class LayerCase:
 class LossCase:
     """A loss, the shape of a prediction, and what kind of target it takes.
 
-    `target` is ``"classes"`` (indices), ``"shares"`` (rows that sum to 1), ``"yesno"``, ``"counts"`` or ``"numbers"``.
+    `target` is ``"classes"`` (indices), ``"shares"`` (rows that sum to 1), ``"yesno"``, ``"counts"`` or ``"numbers"``,
+    of which there are as many as the loss takes for the outputs.
     """
 
     loss: losses.Loss
@@ -61,9 +62,9 @@ class LossCase:
         elif self.target == "counts":
             target = rng.poisson(2.0, self.shape).astype("float64")
         else:
-            target = rng.normal(size=self.shape)
+            target = rng.normal(size=(*self.shape[:-1], self.loss.targets(outputs)))
         prediction = rng.normal(size=self.shape)
         if self.target == "numbers":
-            distance = rng.choice([0.1, 0.5, 0.9, 1.1, 2.5], self.shape) * rng.choice([-1, 1], self.shape)
-            prediction = target + distance
+            distance = rng.choice([0.1, 0.5, 0.9, 1.1, 2.5], target.shape) * rng.choice([-1, 1], target.shape)
+            prediction[..., : target.shape[-1]] = target + distance
         return prediction, target, rng.random(n) + 0.1

@@ -49,6 +49,11 @@ LAYERS: dict[str, list[LayerCase]] = {
         LayerCase(layers.Hardswish(), (7,)),
         LayerCase(layers.Sequential((layers.Rescale(3.0), layers.Hardswish())), (7,)),
     ],
+    "Hardtanh": [
+        LayerCase(layers.Hardtanh(), (7,)),
+        LayerCase(layers.Hardtanh(-0.5, 0.25), (3, 4)),
+    ],
+    "ThresholdedReLU": [LayerCase(layers.ThresholdedReLU(0.3), (7,)), LayerCase(layers.ThresholdedReLU(), (3, 4))],
     "Softsign": [LayerCase(layers.Softsign(), (7,))],
     "LogSoftmax": [LayerCase(layers.LogSoftmax(), (7,)), LayerCase(layers.LogSoftmax(), (3, 4))],
     "Softmax": [LayerCase(layers.Softmax(), (7,)), LayerCase(layers.Softmax(), (1,))],
@@ -99,6 +104,32 @@ LAYERS: dict[str, list[LayerCase]] = {
         LayerCase(layers.UpSample2D((3, 1)), (2, 3, 2)),
         LayerCase(layers.UpSample2D((2, 3), "bilinear"), (3, 4, 2)),
     ],
+    "Resize2D": [
+        LayerCase(layers.Resize2D(3), (4, 5, 2)),
+        LayerCase(layers.Resize2D((7, 2), mode="nearest", coordinates="asymmetric", rounding="floor"), (4, 5, 2)),
+        LayerCase(layers.Resize2D(scale=(1.3, 0.6), mode="bicubic", cubic=-0.5, edges=False), (4, 6, 2)),
+        LayerCase(layers.Resize2D((3, 9), mode="bicubic", coordinates="align_corners"), (5, 4, 1)),
+        LayerCase(layers.Resize2D((2, 3), antialias=True, edges=False), (5, 7, 2)),
+    ],
+    "Pad2D": [
+        LayerCase(layers.Pad2D(2), (3, 4, 2)),
+        LayerCase(layers.Pad2D(((0, 3), (2, 1)), "replicate"), (2, 3, 2)),
+        LayerCase(layers.Pad2D((2, 1), "circular"), (2, 3, 2)),
+        LayerCase(layers.Pad2D(1, "constant", -0.5), (2, 3, 2)),
+    ],
+    "DepthToSpace2D": [
+        LayerCase(layers.DepthToSpace2D(), (2, 3, 8)),
+        LayerCase(layers.DepthToSpace2D(3, "DCR"), (1, 2, 18)),
+    ],
+    "SpaceToDepth2D": [
+        LayerCase(layers.SpaceToDepth2D(), (4, 6, 2)),
+        LayerCase(layers.SpaceToDepth2D(2, "DCR"), (2, 4, 3)),
+    ],
+    "LpPool2D": [
+        LayerCase(layers.LpPool2D(), (4, 6, 2)),
+        LayerCase(layers.LpPool2D(3, 2, 1, True, 3.0), (6, 5, 2)),
+        LayerCase(layers.LpPool2D((3, 2), 2, 1, True, 4.0), (6, 4, 2)),
+    ],
     "AdaptiveAvgPool2D": [
         LayerCase(layers.AdaptiveAvgPool2D(), (3, 4, 2)),
         LayerCase(layers.AdaptiveAvgPool2D((2, 3)), (5, 7, 2)),
@@ -125,6 +156,10 @@ LAYERS: dict[str, list[LayerCase]] = {
     "InstanceNorm": [
         LayerCase(layers.InstanceNorm(), (3, 4, 2)),
         LayerCase(layers.InstanceNorm(1e-3, affine=True), (5, 3)),
+    ],
+    "LocalResponseNorm": [
+        LayerCase(layers.LocalResponseNorm(), (2, 3, 7)),
+        LayerCase(layers.LocalResponseNorm(3, 0.8, 0.6, 0.5), (6,)),
     ],
     "RMSNorm": [LayerCase(layers.RMSNorm(), (6,)), LayerCase(layers.RMSNorm(1e-3), (3, 6))],
     "Embedding": [LayerCase(layers.Embedding(5, 3), (4,), whole_numbers=5)],
@@ -203,6 +238,10 @@ LOSSES: dict[str, list[LossCase]] = {
         LossCase(losses.FocalCrossEntropy(0.5), (6, 4), "shares"),
         LossCase(losses.FocalCrossEntropy(0.0), (3, 6, 4), "classes"),
     ],
+    "NegativeLogLikelihood": [
+        LossCase(losses.NegativeLogLikelihood(), (6, 4), "classes"),
+        LossCase(losses.NegativeLogLikelihood(), (3, 6, 4), "shares"),
+    ],
     "BinaryCrossEntropy": [
         LossCase(losses.BinaryCrossEntropy(), (6, 1), "yesno"),
         LossCase(losses.BinaryCrossEntropy(label_smoothing=0.2), (6, 3), "yesno"),
@@ -225,6 +264,10 @@ LOSSES: dict[str, list[LossCase]] = {
         LossCase(losses.Huber(0.7), (6, 3), "numbers"),
         LossCase(losses.Huber(unit=3.0), (6, 3), "numbers"),
     ],
+    "GaussianLikelihood": [
+        LossCase(losses.GaussianLikelihood(), (6, 2), "numbers"),
+        LossCase(losses.GaussianLikelihood((0.5, 2.0, 3.0)), (3, 6, 6), "numbers"),
+    ],
     "Poisson": [LossCase(losses.Poisson(), (6, 3), "counts")],
     "Quantile": [
         LossCase(losses.Quantile(), (6, 3), "numbers"),
@@ -239,6 +282,7 @@ OPTIMIZERS: dict[str, list[optimizers.Optimizer]] = {
         optimizers.SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
         optimizers.SGD(lr=0.1, clip_norm=0.5),
         optimizers.SGD(lr=0.1, clip_value=0.5),
+        optimizers.SGD(lr=0.1, momentum=0.9, max_norm=0.8),
     ],
     "RMSprop": [optimizers.RMSprop(lr=0.01)],
     "Adagrad": [optimizers.Adagrad(lr=0.1)],

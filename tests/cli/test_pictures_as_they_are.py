@@ -145,7 +145,7 @@ def test_the_script_takes_picture_files(parts, form):
     image.convert("LA").save("new/alpha.png")
     Image.fromarray(pixels(3).astype(np.uint16) * 257).save("new/deep.png")
     image.convert("P").save("new/palette.gif")
-    assert parts("train", "parts", *form.split(), *NET).code == 0
+    assert parts("train", "parts", *form, *NET).code == 0
     assert "or a picture file" in parts("export", "runs/parts", "--to", "numpy", "-o", "net.py").err
     script, net = runpy.run_path("net.py"), pn.load("runs/parts/best.safetensors")
     rows = list(csv.reader(io.StringIO(parts("predict", "runs/parts", "new", "--proba").out)))[1:]
@@ -163,3 +163,21 @@ def test_a_broken_picture_among_arrays_read_in_python(parts):
     Path("parts/train/a/cut.png").write_bytes(b"")
     with pytest.raises(DataError, match="an empty file"):
         load("parts")
+
+
+def test_info_counts_pictures_that_are_not_alike(parts):
+    put(Path("parts/train/a/deep.png"), Image.fromarray(pixels(50).astype(np.uint16) * 257))
+    put(Path("parts/train/b/colour.png"), Image.fromarray(pixels(51, (9, 7, 3))))
+    Path("parts/val/b/cut.png").write_bytes(b"")
+    done = parts("info", "parts")
+    assert done.code == 0, done.err
+    assert "parts: 19 pictures of 2 classes, not alike" in done.out
+    assert "sizes    16 8×6, 1 7×9" in done.out
+    assert "colours  16 grey, 1 more than 8 bits a channel, 1 colour, 1 cannot be decoded" in done.out
+    assert "to train bring them to one form by --image-size 8x6 and --grey or --colour" in done.out
+    found = json.loads(parts("info", "parts", "--json").out)
+    assert (found["train"], found["val"]) == ({"a": 7, "b": 7}, {"a": 2, "b": 3})
+    assert found["sizes"] == {"8×6": 16, "7×9": 1}
+    for file in ("parts/train/a/deep.png", "parts/train/b/colour.png", "parts/val/b/cut.png"):
+        Path(file).unlink()
+    assert "samples of 6×8" in parts("info", "parts").out

@@ -79,11 +79,16 @@ def test_saved_exported_and_back(name, tmp_path):
     model = shaken(made(name))
     x, _ = samples(name)
     x = x.astype("float32")
+    model.save(tmp_path / "net.safetensors")
+    loaded = pn.load(tmp_path / "net.safetensors", backend="numpy")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    goes_the_same_way(model, x, tmp_path)
+
+
+def goes_the_same_way(model, x, tmp_path):
+    """Assert that a network predicts the same as a script, in torch, back from there exactly, and in ONNX."""
     expected = model.predict(x)
     scale = max(1.0, float(np.abs(expected).max()))
-    model.save(tmp_path / "net.safetensors")
-    np.testing.assert_array_equal(pn.load(tmp_path / "net.safetensors", backend="numpy").predict(x), expected)
-
     to_numpy_script(model, tmp_path / "net.py")
     np.save(tmp_path / "x.npy", x)
     command = [sys.executable, str(tmp_path / "net.py"), str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]
@@ -96,7 +101,7 @@ def test_saved_exported_and_back(name, tmp_path):
         got = theirs(in_torch(x)).numpy()
     largest = max(1.0, float(np.abs(raw).max()))
     assert np.abs((np.moveaxis(got, 1, -1) if got.ndim == 4 else got) - raw).max() <= 1e-6 * largest
-    back = from_torch(theirs, model.loss, SHAPE, backend="numpy")
+    back = from_torch(theirs, model.loss, x.shape[1:], backend="numpy")
     np.testing.assert_array_equal(back.predict(x), expected)
     kinds = [[type(layer) for layer in net.children().values()] for net in (back.net, model.net)]
     assert kinds[0] == kinds[1]
@@ -105,6 +110,25 @@ def test_saved_exported_and_back(name, tmp_path):
     session = runtime.InferenceSession(onnx_model(model).SerializeToString())
     (found,) = session.run(["output"], {"input": x})
     assert np.abs(found - expected).max() <= 1e-6 * scale
+
+
+@pytest.mark.slow
+@every_net
+def test_whole_networks_learn_pictures_and_go_the_same_way(name, tmp_path):
+    """As they are, with 32 × 32 pixels in three colours, digits on a coloured ground: trained, saved, and exported."""
+    digits = pytest.importorskip("sklearn.datasets", reason="the digits are scikit-learn's").load_digits()
+    x = np.repeat(np.repeat(digits.images[:400] / 16, 4, axis=1), 4, axis=2).astype("float32")[..., None]
+    x = x * np.asarray([1.0, 0.7, 0.4], "float32") + np.asarray([0.0, 0.1, 0.3], "float32")
+    y = x if name == "autoencoder" else digits.target[:400]
+    net = NETS[name](3 if name == "autoencoder" else 10, x.shape[1:])
+    loss = "mean_squared_error" if name == "autoencoder" else "softmax_cross_entropy"
+    model = pn.Trainer(net, loss, pn.Adam(lr=0.002), backend="torch", dtype="float32", seed=0)
+    history = model.fit(x, y, epochs=3, batch_size=20, verbose=False)
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    model.save(tmp_path / "net.safetensors")
+    model = pn.load(tmp_path / "net.safetensors", backend="numpy")
+    x = x[:8]
+    goes_the_same_way(model, x, tmp_path)
 
 
 @every_net

@@ -33,6 +33,13 @@ def refused(case):
     """Return whether the case has no counterpart in torch."""
     none = layers.CustomActivation | layers.Parallel | layers.OneHot | layers.Parametric | layers.PeriodicEmbedding
     alone = isinstance(case.layer, none | layers.RobustScale | layers.Scale | layers.SmoothClip)
+    own = case.layer
+    if isinstance(own, layers.Resize2D):
+        return own.antialias or own.cubic != -0.75
+    if isinstance(own, layers.DepthToSpace2D | layers.SpaceToDepth2D):
+        return own.order == "DCR"
+    if isinstance(own, layers.LpPool2D | layers.LocalResponseNorm):
+        return len(case.shape) != 3 or getattr(own, "p", 2) % 2 != 0
     if isinstance(case.layer, layers.LayerNorm | layers.RMSNorm):
         return len(case.shape) == 3
     return alone or (len(case.shape) == 2 and isinstance(case.layer, layers.InstanceNorm))  # channels in front there

@@ -86,6 +86,19 @@ def signals():
     return nn.Sequential(*front, nn.Conv1d(4, 4, 2, groups=2), nn.PReLU(4), nn.Flatten(), nn.Linear(12, 2))
 
 
+def enlarged():
+    shuffled = nn.Conv2d(2, 8, 3), nn.LocalResponseNorm(3, 0.5, 0.6, 2.0), nn.PixelShuffle(2), nn.PixelUnshuffle(2)
+    sizes = nn.Upsample((7, 5), mode="bicubic"), nn.Upsample((4, 9), mode="bilinear", align_corners=True)
+    others = nn.Upsample(scale_factor=(1.5, 0.8), mode="bilinear"), nn.Upsample((3, 4), mode="nearest-exact")
+    return nn.Sequential(*shuffled, *sizes, *others, nn.Upsample((5, 2)), nn.Flatten(), nn.Linear(80, 2))
+
+
+def padded_by_itself():
+    pads = nn.ReflectionPad2d((1, 2, 0, 1)), nn.ReplicationPad2d(2), nn.CircularPad2d((1, 0, 2, 3))
+    pools = nn.ConstantPad2d((0, 1, 1, 0), 0.5), nn.LPPool2d(2, (3, 2), (2, 1)), nn.LPPool2d(4.0, 2)
+    return nn.Sequential(*pads, *pools, nn.Hardtanh(-0.5, 1.5), nn.Threshold(0.2, 0.0), nn.Flatten())
+
+
 ROWS, IMAGES, SIGNALS = (4,), (5, 6, 2), (7, 2)
 TAKEN = [
     (twice, ROWS),
@@ -101,6 +114,8 @@ TAKEN = [
     (squeezed, IMAGES),
     (other_pools, IMAGES),
     (channels, IMAGES),
+    (enlarged, IMAGES),
+    (padded_by_itself, IMAGES),
     (whole_blocks, IMAGES),
     (signals, SIGNALS),
 ]
@@ -133,6 +148,8 @@ def test_taken_over_exactly(make, shape):
         net.append(nn.Linear(90, 2).double())
     if make is other_pools:
         net.append(nn.Linear(32, 2).double())
+    if make is padded_by_itself:
+        net.append(nn.Linear(42, 2).double())
     if make is squeezed:
         net.append(nn.Linear(3, 2).double())
     got = from_torch(net, "mean_squared_error", shape, backend="numpy")

@@ -44,6 +44,7 @@ SETTINGS = {
     "decays": {"weight_decay": [0.1 * i for i in range(K)], "optimizer": "adamw"},
     "rates and decays": {"lr": [0.01, 0.02, 0.03, 0.04, 0.05], "weight_decay": [0, 0.3, 0, 0, 1.0]},
     "clipped": {"optimizer": pn.SGD(lr=0.3, momentum=0.9, clip_norm=0.1), "lr": [0.1, 0.2, 0.3, 0.4, 0.5]},
+    "max-norm": {"optimizer": pn.Adam(max_norm=0.4), "lr": [0.01, 0.02, 0.03, 0.04, 0.05]},
     "held": {"optimizer": pn.RMSprop(clip_value=1e-3)},
     "lion": {"optimizer": "lion", "lr": [0.001, 0.002, 0.003, 0.004, 0.005]},
     "adagrad": {"optimizer": "adagrad", "lr": [0.01, 0.02, 0.03, 0.04, 0.05]},

@@ -81,7 +81,7 @@ def targets(y: Any, n: int, outputs: int, loss: Loss, dtype: str, *, places: Sha
     host = on_host(y)
     if host:
         y = numbers(y, what)
-    shape = tuple(y.shape)
+    shape, outputs = tuple(y.shape), loss.targets(outputs)
     if y.ndim == 0 or y.shape[0] != n:
         message = f"{what}: expected one target for each of the {n} samples, got an array of shape {shape}; "
         raise ShapeError(message + "give samples and targets of one set")
