@@ -45,7 +45,7 @@ def test_other_origins_and_missing_tokens_get_403(browser, tmp_path):
             }""",
             [base, access.token],
         )
-        assert refused == ["the request comes from another page"] * 3
+        assert [why for why in refused if why] == ["the request comes from another page"] * 3  # "": an icon was asked for
         assert not app.pages.open
         page.close()
     other.shutdown()
