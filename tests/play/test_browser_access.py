@@ -35,7 +35,12 @@ def test_other_origins_and_missing_tokens_get_403(browser, tmp_path):
         assert page.goto(base).status == 403
         assert page.goto(f"{base}/?token=wrong").status == 403
         refused, wrong = [], access.wrong
-        access.wrong = lambda headers: refused.append(wrong(headers)) or refused[-1]
+
+        def noted(headers):
+            refused.append(wrong(headers))
+            return refused[-1]
+
+        access.wrong = noted
         page.goto(f"http://127.0.0.1:{other.server_port}/")
         page.evaluate(
             """async ([base, token]) => {
@@ -45,7 +50,9 @@ def test_other_origins_and_missing_tokens_get_403(browser, tmp_path):
             }""",
             [base, access.token],
         )
-        assert [why for why in refused if why] == ["the request comes from another page"] * 3  # "": an icon was asked for
+        assert [why for why in refused if why] == [
+            "the request comes from another page"
+        ] * 3  # "": an icon was asked for
         assert not app.pages.open
         page.close()
     other.shutdown()
