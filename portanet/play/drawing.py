@@ -66,11 +66,14 @@ def centred(drawn: HostArray, side: int = 28) -> HostArray:
     left = side / 2 - scale * float((part.sum(axis=0) * across).sum() / part.sum())
     top = min(max(top, 0.0), side - height)  # never beyond the edge
     left = min(max(left, 0.0), side - width)
-    return np.clip(_shares(side, part.shape[0], top, scale) @ part @ _shares(side, part.shape[1], left, scale).T, 0, 1)
+    down, across = _shares(side, part.shape[0], top, scale), _shares(side, part.shape[1], left, scale)
+    scaled: HostArray = np.clip(down @ part @ across.T, 0, 1)
+    return scaled
 
 
 def _shares(side: int, n: int, start: float, scale: float) -> HostArray:
     """Return how much of each of `side` pixels is covered by each of `n` source pixels, moved and scaled: (side, n)."""
     edges = start + scale * np.arange(n + 1)
     pixels = np.arange(side)[:, None]
-    return np.clip(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0, None)
+    covered: HostArray = np.clip(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0, None)
+    return covered

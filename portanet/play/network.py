@@ -50,5 +50,6 @@ def shares(predicted: HostArray, loss: str) -> HostArray:
     """
     if loss == "cross_entropy":
         return np.concatenate([1 - predicted, predicted], axis=1) if predicted.shape[1] == 1 else predicted
-    clipped = np.clip(predicted, 1e-6, None)
-    return clipped / clipped.sum(axis=1, keepdims=True)
+    clipped: HostArray = np.clip(predicted, 1e-6, None)
+    clipped /= clipped.sum(axis=1, keepdims=True)
+    return clipped

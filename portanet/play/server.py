@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Server", "listen", "serve"]
 
 MOST_BYTES = 4_000_000  # of a message: a drawing of 512×512 numbers
-_PATIENCE = 10.0  # seconds in which a message must have arrived, and a part of an answer must have been taken
+PATIENCE = 10.0
+"""Seconds in which a message must have arrived, and a part of an answer must have been taken."""
+
 _MOST_CONNECTIONS = 64
 
 
@@ -96,13 +98,13 @@ class Server:
         if len(announced) > 9 or int(announced) > MOST_BYTES:  # the HTTP parser has seen to it that it is a number
             return too_large
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(PATIENCE):
                 async for part in request.stream():
                     body += part
                     if len(body) > MOST_BYTES:
                         return too_large
         except TimeoutError:
-            return self._text(408, f"the message did not arrive within {_PATIENCE:g} seconds")
+            return self._text(408, f"the message did not arrive within {PATIENCE:g} seconds")
         try:
             message = json.loads(body)
             names = message.keys() if isinstance(message, dict) else ()
@@ -148,13 +150,33 @@ class Server:
         await send({"type": "http.response.start", "status": 200, "headers": head})
         async for name, text in self.pages.events(page):
             body = f"event: {name}\ndata: {text}\n\n".encode()
-            async with asyncio.timeout(_PATIENCE):  # of a client that takes nothing, the page is closed
+            async with asyncio.timeout(PATIENCE):  # of a client that takes nothing, the page is closed
                 await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def _gone(receive: Callable[[], Any]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _patient(protocol: Any) -> Any:
+    """Return uvicorn's protocol with a limit on the time in which the head of a request must have arrived."""
+
+    class Patient(protocol):  # type: ignore[misc]  # uvicorn is imported only when it is needed
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.loop.call_later(PATIENCE, self.tick, None)
+
+        def tick(self, before: Any) -> None:
+            """Close the connection if it has been without a request since the last look."""
+            waiting = self.cycle is None or self.cycle.response_complete
+            now = self.cycle or self
+            if waiting and before is now:
+                self.transport.close()
+            elif not self.transport.is_closing():
+                self.loop.call_later(PATIENCE, self.tick, now if waiting else None)
+
+    return Patient
 
 
 def listen(port: int) -> socket.socket:
@@ -181,7 +203,7 @@ def serve(app: Server, own: socket.socket) -> Any:
     uvicorn = need("uvicorn", "play", "portanet play")
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=_patient(need("uvicorn.protocols.http.h11_impl", "play", "portanet play").H11Protocol),
         ws="none",
         lifespan="off",
         log_level="critical",

@@ -87,7 +87,9 @@ class Session:
         if self.kind == "digit":
             return found | {"side": self.side, "accuracy": self.accuracy, "input_shape": list(self.trainer.input_shape)}
         parts = {"train": (self.data.x, self.data.y), "test": (self.data.x_test, self.data.y_test)}
-        listed = {name: [*x.T.tolist(), y.tolist()] for name, (x, y) in parts.items() if x is not None}
+        listed = {
+            name: [*x.T.tolist(), y.tolist()] for name, (x, y) in parts.items() if x is not None and y is not None
+        }
         return found | {"view": self.view, "points": listed}
 
     def step(self, n: int = 1) -> dict[str, Any]:

@@ -48,7 +48,12 @@ export class WayBack {
       const found = await this.engine.call("source", { kind, layer });
       document.getElementById("source-title").textContent = `${t("source")}: ${found.title}`;
       document.getElementById("source-note").textContent = `${found.module}, ${found.line}`;
-      document.getElementById("source").textContent = found.source;
+      const place = document.getElementById("source");
+      place.textContent = found.source;
+      const lines = found.source.split("\n");
+      const first = Math.max(0, lines.findIndex((line) => line.includes("def forward")));
+      place.scrollTop = (first / lines.length) * place.scrollHeight;
+      place.parentElement.scrollIntoView({ block: "nearest" });
     } catch (error) {
       this.failed(error);
     }

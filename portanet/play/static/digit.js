@@ -166,7 +166,7 @@ export class DigitScreen {
     canvas.setAttribute("aria-label", caption.textContent);
     const most = maps.flat(2).reduce((found, value) => Math.max(found, Math.abs(value)), 0);
     if (rows === 1) {
-      const across = Math.min(columns, 32), down = Math.ceil(columns / across);
+      const across = Math.min(columns, columns > 64 ? 32 : 16), down = Math.ceil(columns / across);
       const values = [...maps[0][0], ...Array(across * down - columns).fill(0)];
       const cell = Math.max(4, Math.min(16, Math.floor(216 / across)));
       put(context(canvas, across * cell, down * cell), signedPicture(values, across, down, most), 0, 0, across * cell, down * cell, false);

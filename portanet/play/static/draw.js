@@ -141,6 +141,8 @@ export function curve(canvas, history, width, height, names) {
     drawing.lineWidth = 2;
     history.forEach((row, i) => line[i] > 0 && drawing.lineTo(x(row), y(line[i])));
     drawing.stroke();
+    const end = history.length - 1;
+    if (line[end] > 0) drawing.fillRect(x(history[end]) - 2.5, y(line[end]) - 2.5, 5, 5);
     drawing.textAlign = "right";
     if (line.some((value) => value > 0)) drawing.fillText(names[which], width - right - 6, top + 12 + 15 * which);
   });

@@ -22,10 +22,9 @@ export class Network {
     canvas.addEventListener("blur", () => this.choose(null));
   }
 
-  set({ weights, maps, classes }) {
+  set({ weights, maps }) {
     this.weights = weights ?? this.weights;
     this.maps = maps ?? this.maps;
-    this.classes = classes ?? this.classes;
   }
 
   under(event) {
@@ -121,6 +120,6 @@ export class Network {
     drawing.strokeRect(node.x - half, node.y - half, this.size, this.size);
     drawing.fillStyle = ink();
     if (node.layer === null) drawing.fillText(node.unit ? "y" : "x", node.x, node.y + 4);
-    else if (node.column === last && this.classes > 1) drawing.fillText(String(node.unit), node.x + half + 8, node.y + 4);
+    else if (node.column === last && this.weights[node.layer][0].length > 1) drawing.fillText(String(node.unit), node.x + half + 8, node.y + 4);
   }
 }

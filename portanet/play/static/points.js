@@ -119,7 +119,7 @@ export class PointsScreen {
     const row = answer.result;
     this.frames++;
     this.boundary = row.boundary;
-    this.network.set({ weights: row.weights, classes: this.about.classes.length });
+    this.network.set({ weights: row.weights });
     this.history.push(row);
     if (this.history.length > 600) this.history = this.history.filter((_, i) => i % 2 || i === 0);
     byTest("epoch").textContent = row.epoch;
@@ -157,7 +157,7 @@ export class PointsScreen {
     this.plane();
     this.network.draw();
     const width = byId("curve").parentElement.clientWidth - 28;
-    curve(byId("curve"), this.history, Math.max(240, width), 150, [t("loss"), `${t("loss")} (test)`]);
+    curve(byId("curve"), this.history, Math.max(240, width), 150, [t("loss"), t("testLoss")]);
   }
 
   plane() {
