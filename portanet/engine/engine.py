@@ -13,8 +13,9 @@ from portanet.data.batching.batches import Batch, Batches, IndexBlock
 from portanet.engine.forward import Linked, Measured, Outputs
 from portanet.engine.meter import Meter
 from portanet.engine.outputs import without_output
+from portanet.engine.penalties import penalty
 from portanet.engine.state import TrainState
-from portanet.engine.step import Drawn, Step, penalty, total
+from portanet.engine.step import Drawn, Step, total
 from portanet.layers import Layer
 from portanet.layers.tree import output_shapes, with_shapes
 from portanet.losses import Loss

@@ -24,7 +24,7 @@ class Exclusive(Loss):
     threshold: ClassVar[float] = 0.0
     target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
-    def targets(self, prediction: Array, target: Array, xp: Any) -> Array:
+    def aligned_targets(self, prediction: Array, target: Array, xp: Any) -> Array:
         """Return the targets in the shape of the prediction; raise ShapeError if that has a single output."""
         if prediction.shape[-1] < 2:
             message = (
@@ -61,7 +61,7 @@ class SoftmaxCrossEntropy(Exclusive):
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
-        t = _smooth(self.targets(prediction, target, xp), self.label_smoothing, prediction.shape[-1])
+        t = _smooth(self.aligned_targets(prediction, target, xp), self.label_smoothing, prediction.shape[-1])
         z = prediction - xp.max(prediction, axis=-1, keepdims=True)  # the largest exponential is then 1
         e = xp.exp(z)
         s = xp.sum(e, axis=-1, keepdims=True)

@@ -32,7 +32,7 @@ class FocalCrossEntropy(Exclusive):
 
     def forward(self, prediction: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         xp = namespace(prediction)
-        t = self.targets(prediction, target, xp)
+        t = self.aligned_targets(prediction, target, xp)
         z = prediction - xp.max(prediction, axis=-1, keepdims=True)
         log_p = z - xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True))
         p = xp.exp(log_p)
