@@ -53,7 +53,7 @@ def test_the_sdist_holds_the_package_and_none_of_the_tests(wheel):
 
 
 def test_the_wheel_is_small(wheel):
-    assert wheel.stat().st_size < 800_000  # 677 kB with tables, pictures and the layers of other libraries
+    assert wheel.stat().st_size < 900_000  # 811 kB, of which the page to play on and its network take 120
 
 
 def test_packages_are_all_listed():

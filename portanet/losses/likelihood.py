@@ -88,7 +88,7 @@ class NegativeLogLikelihood(Loss):
         xp = namespace(prediction)
         t = aligned(prediction, target, xp)
         value, share = weighted_mean(-xp.sum(prediction * t, axis=-1), weight, xp)
-        return value, (t, share)
+        return value, (xp.broadcast_to(t, prediction.shape), share)  # a stack of networks may share its targets
 
     def backward(self, cache: Any) -> Array:
         t, share = cache
