@@ -41,6 +41,8 @@ def test_the_wheel_holds_every_module_once(wheel):
     source |= {f"portanet/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "backends").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == source
     assert "portanet/py.typed" in names
+    page = {f"portanet/play/static/{p.name}" for p in (ROOT / "portanet" / "play" / "static").iterdir()}
+    assert {*page, "portanet/play/digits.npz"} <= set(names)
 
 
 def test_the_sdist_holds_the_package_and_none_of_the_tests(wheel):

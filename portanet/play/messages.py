@@ -99,3 +99,5 @@ def answer(page: Page, method: Any, arguments: Any) -> str:
         return json.dumps({"error": str(error)})
     except (ValueError, TypeError, OverflowError, FloatingPointError) as error:  # inf and NaN are no JSON
         return json.dumps({"error": f"{method}: the numbers are no longer finite, or invalid ({error!s:.200})"})
+    except Exception as error:  # the page says so and goes on
+        return json.dumps({"error": f"internal error, {type(error).__name__}: {error!s:.200}"})

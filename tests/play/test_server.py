@@ -24,7 +24,7 @@ def server():
 
 def test_a_page_trains_and_its_thread_ends_with_it(server):
     access, app = server
-    assert computing() == []
+    assert until(lambda: not computing())
     client = Client(access)
     client.call("open", kind="points", settings={"n": 40})
     client.call("play", kind="points", steps=2, side=4)

@@ -119,6 +119,8 @@ def test_all_mistakes_are_listed():
         {"n": 10**9},
         {"n": 40.5},
         {"lr": float("nan")},
+        {"lr": float("inf")},
+        {"seed": 10**400},
         {"points": [[0, 0]]},
         {"points": [[0, 0, 7]]},
         {"points": [[0, 0, 0]] * 1001},
