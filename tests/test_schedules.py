@@ -13,7 +13,7 @@ import portanet as pn
 from portanet import metrics, schedules
 from portanet.errors import ConfigError
 from portanet.schedules import Constant, Cosine, CosLog, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
-from portanet.training import monitor
+from portanet.training.monitor import direction, improved
 from tests.small import blobs, trainer
 
 VALUES = [
@@ -65,7 +65,7 @@ def test_what_schedules_begin_with():
 
 @pytest.mark.parametrize(("value", "best", "is_so"), [(0.9, 1.0, True), (1.0, 1.0, False), (9.0, None, True)])
 def test_improved(value, best, is_so):
-    assert monitor.improved(value, best, -1) is is_so
+    assert improved(value, best, -1) is is_so
 
 
 def test_plateau():
@@ -192,13 +192,13 @@ def test_whether_the_end_of_training_counts(schedule, depends):
 def test_direction(name, sign):
     own = name.removeprefix("val_")
     known = [] if own == "loss" else [metrics.get(own)]
-    assert monitor.direction(name, "auto", known, "Plateau") == sign
+    assert direction(name, "auto", known, "Plateau") == sign
 
 
 @pytest.mark.parametrize("monitor", ["loss", "val_rmse", "val_accuracy", "lr"])
 @pytest.mark.parametrize(("mode", "sign"), [("min", -1), ("max", 1)])
 def test_a_mode_decides(monitor, mode, sign):
-    assert monitor.direction(monitor, mode, [Rmse(), pn.Accuracy()], "Plateau") == sign
+    assert direction(monitor, mode, [Rmse(), pn.Accuracy()], "Plateau") == sign
     plateau = Plateau(monitor, patience=1, mode=mode)
     for value in (0.5, 0.5 + sign * 0.1):
         plateau.observe({monitor: value})

@@ -126,6 +126,8 @@ def _samples(
     if x is None:
         dataset = stored.data_for(net, run, data, target, stream=stream, skip_broken=skip_broken)
         _, x, _ = stored.part_of(dataset, part)
+    elif part is not None and part != "train":
+        raise stored.no_part(data, part, ["train"])
     return stored.shaped(x, net, data)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,11 +178,15 @@ def part_of(dataset: Dataset, part: str | None) -> tuple[str, Any, Any]:
     there = [name for name, (x, _) in parts.items() if x is not None]
     part = part or there[0]
     if part not in there:
-        hint = "which is all there is" if there == ["train"] else f"or --part {there[0]}"
-        word = {"val": "validation"}.get(part, part)
-        message = f"{dataset.name}: expected a {word} part, found none; take --part train, {hint}"
-        raise DataError(message)
+        raise no_part(dataset.name, part, there)
     return part, *parts[part]
+
+
+def no_part(name: str, part: str, there: Sequence[str]) -> DataError:
+    """Return the error for a part that data lacks; `there` are the parts that it has."""
+    hint = "which is all there is" if list(there) == ["train"] else f"or --part {there[0]}"
+    word = {"val": "validation"}.get(part, part)
+    return DataError(f"{name}: expected a {word} part, found none; take --part train, {hint}")
 
 
 def shaped(x: Any, net: Model, name: str) -> Any:

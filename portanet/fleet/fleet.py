@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from portanet.metrics import MetricLike
 from portanet.training.fit_inputs import check_least
 from portanet.training.history import History
 from portanet.training.interrupt import held_interrupt
+from portanet.training.loop import Epoch, Ran
 from portanet.training.trainer import Trainer
 
 __all__ = ["Ensemble", "Fleet"]
@@ -198,22 +199,12 @@ class Fleet:
         KeyboardInterrupt
             After the epoch in which it occurred.
         """
-        check_count("fit: epochs", epochs, 0)
-        if accumulate != 1:
-            message = (
-                f"Fleet.fit: accumulate={accumulate} is for a single network, as the members of a fleet take each "
-            )
-            message += "step together on whole batches; for less memory take Fleet(group=...) or a smaller batch_size"
-            raise ConfigError(message)
-        if batch_size is not None:
-            check_count("fit: batch_size", batch_size, 1)
-        x, y = self._samples(x, y)
+        x, y = self._checked(x, y, epochs, batch_size, accumulate)
         parts = parted(self.members, x, y, sample_weight, batch_size, folds, validation_data, validation_fraction)
         hooks = member_callbacks(callbacks, on_divergence, len(self))
         trains = [
             check_least(member, train, join=join_last) for member, (train, _) in zip(self.members, parts, strict=True)
         ]
-        first, progress = self.members[0], shown() if verbose else None
         with contextlib.ExitStack() as begun:
             fits = {}
             for i, member in enumerate(self.members):
@@ -223,28 +214,23 @@ class Fleet:
                 fits[i] = member.begin(
                     *(trains[i], parts[i][1]), epochs=epochs, shuffle=shuffle, hooks=hooks[i], total_epochs=end
                 ).epochs()
-            with (
-                held_interrupt(self._interrupt),
-                first.backend.activate(first.dtype),
-                contextlib.ExitStack() as running,
-            ):
-                for fit in fits.values():  # whatever one raises while it ends, the others are also closed
-                    running.callback(fit.close)
-                if progress is not None:
-                    progress.on_fit_begin(first, first.last_epoch)
-                    running.callback(progress.on_fit_end, first)
-                for row in rounds(self.members, fits, self.group):
-                    if progress is not None:
-                        progress.on_epoch_end(first, row)
-                    if on_epoch is not None:
-                        on_epoch(self)
+            self._run(fits, on_epoch, shown() if verbose else None)
         if all(member.history.stopped == "diverged" for member in self.members):
             message = "Fleet: the loss or a weight of every member is no longer finite; try a smaller lr"
             raise DivergedError(message)
         return self.histories
 
-    def _samples(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Return checked samples and targets as given; weights are drawn where there are none."""
+    def _checked(self, x: Any, y: Any, epochs: int, batch_size: int | None, accumulate: int) -> tuple[Any, Any]:
+        """Return checked samples, and targets as given; weights are drawn where there are none."""
+        check_count("fit: epochs", epochs, 0)
+        if accumulate != 1:
+            message = (
+                f"Fleet.fit: accumulate={accumulate} is for a single network, as the members of a fleet take each "
+                f"step together on whole batches; for less memory take Fleet(group=...) or a smaller batch_size"
+            )
+            raise ConfigError(message)
+        if batch_size is not None:
+            check_count("fit: batch_size", batch_size, 1)
         if isinstance(x, Dataset):
             x, y = x.x, x.y
         if is_lazy(x):
@@ -254,6 +240,26 @@ class Fleet:
         x = prepare.samples(x, first.dtype, first.input_shape)
         self.init(x.shape[1:])
         return x, y
+
+    def _run(
+        self,
+        fits: Mapping[int, Generator[Epoch, Ran, None]],
+        on_epoch: Callable[[Fleet], None] | None,
+        progress: Callback | None,
+    ) -> None:
+        """Run the members' fits to their end."""
+        first = self.members[0]
+        with held_interrupt(self._interrupt), first.backend.activate(first.dtype), contextlib.ExitStack() as running:
+            for fit in fits.values():  # whatever one raises while it ends, the others are also closed
+                running.callback(fit.close)
+            if progress is not None:
+                progress.on_fit_begin(first, first.last_epoch)
+                running.callback(progress.on_fit_end, first)
+            for row in rounds(self.members, fits, self.group):
+                if progress is not None:
+                    progress.on_epoch_end(first, row)
+                if on_epoch is not None:
+                    on_epoch(self)
 
     def evaluate(self, x: Any, y: Any = None, *, sample_weight: Any = None) -> list[dict[str, float]]:
         """Return each member's loss and metrics on `x` and `y` (or a Dataset)."""

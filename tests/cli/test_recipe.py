@@ -243,6 +243,22 @@ def test_intervals_hold_their_share(cli):
         assert "--interval: " in refused.err
 
 
+def test_a_table_to_predict_for_has_no_parts(cli):
+    rng = np.random.default_rng(0)
+    lines = [f"{a:.4f},{b:.4f},{c:.4f}\n" for a, b, c in rng.normal(size=(60, 3))]
+    Path("line.csv").write_text("a,b,y\n" + "".join(lines))
+    Path("later.csv").write_text("a,b\n" + "".join(line.rpartition(",")[0] + "\n" for line in lines))
+    assert cli("train", "line.csv", "--epochs", "1", "--out", "run", "--quiet").code == 0
+    whole = cli("predict", "run", "later.csv").out
+    assert len(whole.splitlines()) == 61
+    assert cli("predict", "run", "later.csv", "--part", "train").out == whole
+    for data, part in (("later.csv", "test"), ("later.csv", "val"), ("line.csv", "test")):
+        refused = cli("predict", "run", data, "--part", part)
+        assert (refused.code, refused.out) == (3, "")
+        word = {"val": "validation"}.get(part, part)
+        assert f"{data}: expected a {word} part, found none; take --part train, which is all there is" in refused.err
+
+
 def test_quantiles(cli):
     rng = np.random.default_rng(0)
     x = rng.normal(size=1200)
