@@ -75,6 +75,17 @@ def compiled_as_for_users(request, monkeypatch):
     choose(before not in ("", "0"))
 
 
+@pytest.fixture
+def forget():
+    """Forget the activations that a test adds: other tests list all that there are."""
+    from portanet.layers.custom import ACTIVATIONS
+
+    known = dict(ACTIVATIONS)
+    yield
+    ACTIVATIONS.clear()
+    ACTIVATIONS.update(known)
+
+
 @pytest.fixture(scope="session")
 def loky():
     """Workers of joblib's loky, shut down after the tests: otherwise they print warnings at exit."""

@@ -119,14 +119,6 @@ def test_linear_is_no_layer():
     assert activation("linear") is None
 
 
-@pytest.fixture
-def forget():
-    known = dict(ACTIVATIONS)
-    yield
-    ACTIVATIONS.clear()
-    ACTIVATIONS.update(known)
-
-
 @pytest.mark.usefixtures("forget")
 def test_custom_activation_is_checked_named_and_trained():
     cube = pn.custom_activation("cube", lambda x: x**3, lambda x: 3 * x**2)

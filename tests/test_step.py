@@ -169,7 +169,7 @@ def test_drawn_takes_its_rows_from_all_samples(backend, weighted):
 class Counted(pn.Layer):
     """Counts how often its forward pass is called from Python: by JAX once for each compilation."""
 
-    calls: ClassVar = []
+    calls: ClassVar[list[int]] = []
 
     def forward(self, params, x, *, train=False, key=None):
         self.calls.append(1)

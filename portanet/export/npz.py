@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -37,5 +38,9 @@ def to_npz(model: Any, path: str | os.PathLike[str]) -> None:
 def npz_bytes(arrays: Params) -> bytes:
     """Return the content of such a file."""
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
+    # As np.savez does, which in NumPy 2.0 takes allow_pickle for the name of an array.
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, np.asanyarray(array), allow_pickle=False)
     return file.getvalue()

@@ -70,6 +70,7 @@ def test_batch_norm_predicts_by_running_statistics_and_travels():
     np.testing.assert_array_equal(loaded.predict_proba(X), found.predict_proba(X))
 
 
+@pytest.mark.usefixtures("forget")
 def test_an_activation_per_layer_and_ones_own():
     found = classifier(activation=["tanh", "gelu"]).fit(X, Y)
     first = np.tanh(X @ found.coefs_[0] + found.intercepts_[0])
