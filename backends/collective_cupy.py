@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import cupy
@@ -16,42 +16,65 @@ from portanet.typing import Array, Shape
 
 
 class PinnedSum(FlatSum):
-    """All-reduce through page-locked host memory, from and to which a GPU copies directly."""
+    """All-reduce through page-locked host memory, from and to which a GPU copies directly.
+
+    The device is waited for once a step: loss and metrics come down with the gradients, and host numbers go up with
+    the sums.
+    """
 
     def _allocate(self, size: int, dtype: str) -> Any:
         kind = np.dtype(dtype)
         self.flat = cupy.zeros(size, kind)
+        self._numbers: list[tuple[int, Sequence[float]]] = []
         return np.frombuffer(cupy.cuda.alloc_pinned_memory(size * kind.itemsize), kind, size)
+
+    def clear(self, start: int) -> None:
+        self.flat[start:].fill(0)
+        self._numbers.clear()
 
     def write(self, start: int, array: Array) -> None:
         self.flat[start : start + array.size] = array.reshape(-1)
 
-    def write_host(self, start: int, numbers: list[float]) -> None:
-        self.flat[start : start + len(numbers)] = cupy.asarray(numbers, self.flat.dtype)
+    def write_host(self, start: int, numbers: Sequence[float]) -> None:
+        self._numbers.append((start, numbers))
 
     def read(self, start: int, shape: Shape) -> Array:
         return self.flat[start : start + int(np.prod(shape, dtype=int))].reshape(shape)
 
-    def read_host(self, start: int, stop: int) -> Any:
-        return self.flat[start:stop].get()
-
     def add_up(self) -> None:
         self.flat.get(out=self.host)  # one copy down, one sum, one copy up
+        for start, numbers in self._numbers:
+            super().write_host(start, numbers)
         self.ranks.add_up(self.host)
         self.flat.set(self.host)
 
 
-class _DirectSum(PinnedSum):
-    """All-reduce on the GPU, with a function that sums a device array in place."""
+class DirectSum(PinnedSum):
+    """All-reduce on the GPU, with a function that sums a device array in place on the current stream."""
+
+    late = True
 
     def __init__(self, backend: Backend, ranks: Any, size: int, dtype: str, add: Any) -> None:
         super().__init__(backend, ranks, size, dtype)
         self._add = add
 
+    def _allocate(self, size: int, dtype: str) -> Any:
+        self.flat = cupy.zeros(size, dtype)
+        return None  # nothing is staged
+
+    def clear(self, start: int) -> None:
+        self.flat[start:].fill(0)
+
+    def write_host(self, start: int, numbers: Sequence[float]) -> None:
+        for i, number in enumerate(numbers, start):
+            self.flat[i : i + 1].fill(number)  # an argument of a kernel: no copy to wait for
+
+    def read_host(self, start: int, stop: int) -> Any:
+        return self.flat[start:stop].get()
+
     def add_up(self) -> None:
         with self.ranks.timed():
             self._add(self.flat)
-            self.backend.synchronize()
 
 
 def cuda_sum(backend: Any, ranks: Any, size: int, dtype: str) -> FlatSum:
@@ -61,23 +84,30 @@ def cuda_sum(backend: Any, ranks: Any, size: int, dtype: str) -> FlatSum:
     """
     if not ranks.gpu:
         return PinnedSum(backend, ranks, size, dtype)
-    add = _nccl(backend, ranks) or _cuda_aware(ranks)
-    return PinnedSum(backend, ranks, size, dtype) if add is None else _DirectSum(backend, ranks, size, dtype, add)
+    add = nccl_sum(backend, ranks) or _cuda_aware(ranks)
+    return PinnedSum(backend, ranks, size, dtype) if add is None else DirectSum(backend, ranks, size, dtype, add)
 
 
-def _nccl(backend: Any, ranks: Any) -> Any:
-    """Return NCCL's sum (cupyx.distributed), or None if it is missing or two processes would share a GPU."""
-    places = ranks.gather((platform.node(), backend.index))
+def nccl_sum(backend: Any, ranks: Any) -> Any:
+    """Return NCCL's sum over the processes of `ranks`; None if it is missing or two processes would share a GPU."""
+    # Not by the GPU's number: each process may see one GPU alone, number 0.
+    places = ranks.gather((platform.node(), cupy.cuda.Device(backend.index).pci_bus_id))
     if len(set(places)) < len(places):  # NCCL needs one GPU for each process
         return None
-    found: Any = None
-    with contextlib.suppress(ImportError, RuntimeError):
-        from cupyx.distributed import init_process_group
+    from cupy.cuda import nccl
 
-        found = init_process_group(ranks.size, ranks.rank, backend="nccl", use_mpi=True)
-    if not all(ranks.gather(found is not None)):
+    if not all(ranks.gather(bool(nccl.available))):
         return None
-    return lambda array: found.all_reduce(array, array)
+    name = ranks.on_first(nccl.get_unique_id)
+    with backend.activate():
+        joined = nccl.NcclCommunicator(ranks.size, name, ranks.rank)  # waits for the others
+    kinds = {"f": nccl.NCCL_FLOAT32, "d": nccl.NCCL_FLOAT64}
+
+    def add(array: Any) -> None:
+        place, stream = array.data.ptr, cupy.cuda.get_current_stream().ptr
+        joined.allReduce(place, place, array.size, kinds[array.dtype.char], nccl.NCCL_SUM, stream)
+
+    return add
 
 
 def _cuda_aware(ranks: Any) -> Any:

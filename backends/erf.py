@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from array_api_compat import is_cupy_array, is_jax_array, is_torch_array
+from array_api_compat import is_torch_array
 
 from portanet.backends.namespace import namespace
 from portanet.typing import Array
@@ -13,11 +13,15 @@ from portanet.typing import Array
 __all__ = ["erf", "portable_erf"]
 
 
+_HOMES = {"cupy": "cupyx.scipy.special", "jax": "jax.scipy.special"}
+
+
 def erf(x: Array) -> Array:
     """Return the error function of each number, erf(x) = 2/√π ∫₀ˣ exp(-u²) du."""
     if is_torch_array(x):
         return x.erf()
-    home = "cupyx.scipy.special" if is_cupy_array(x) else "jax.scipy.special" if is_jax_array(x) else ""
+    library = str(namespace(x).__name__)  # of what stands for an array in a fused function of CuPy too
+    home = next((place for name, place in _HOMES.items() if name in library), "")
     if not home:  # NumPy has none, and portanet does not need SciPy
         return portable_erf(x)
     special: Any = importlib.import_module(home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ from portanet.typing import Array, Shape
 
 
 class FlatSum:
-    """A flat host array and its in-place sum over processes (``ranks.add_up``), for the arrays of any backend."""
+    """A flat host array and its in-place sum over processes (``ranks.add_up``), for the arrays of any backend.
+
+    Attributes
+    ----------
+    late : bool
+        Whether the sums are on the device alone, so that :meth:`read_host` waits for it.
+    """
+
+    late = False
 
     def __init__(self, backend: Backend, ranks: Any, size: int, dtype: str) -> None:
         self.backend, self.ranks = backend, ranks
@@ -20,13 +29,17 @@ class FlatSum:
     def _allocate(self, size: int, dtype: str) -> Any:
         return np.zeros(size, dtype)
 
+    def clear(self, start: int) -> None:
+        """Write 0 from position `start` to the end."""
+        self.host[start:] = 0.0
+
     def write(self, start: int, array: Array) -> None:
         """Write a device array at position `start`."""
         host = self.backend.to_numpy(array).reshape(-1)
         self.host[start : start + host.shape[0]] = host
 
-    def write_host(self, start: int, numbers: list[float]) -> None:
-        """Write a few host numbers at position `start`."""
+    def write_host(self, start: int, numbers: Sequence[float]) -> None:
+        """Write a few host numbers at position `start`; call it after :meth:`clear`."""
         self.host[start : start + len(numbers)] = numbers
 
     def read(self, start: int, shape: Shape) -> Array:

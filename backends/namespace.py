@@ -49,10 +49,11 @@ def why_fixed(x: Array) -> str:
 def sign(x: Array) -> Array:
     """Return the sign of each number of `x`: -1, 0, 1, and NaN for NaN.
 
-    CuPy's sign returns 0 for NaN, and array-api-compat's correction of that synchronizes with the device.
+    The signs of CuPy and torch are 0 for NaN, and array-api-compat's correction of that, a boolean mask, synchronizes
+    with the device and cannot be vectorised by torch.func.vmap.
     """
     xp = namespace(x)
-    if is_cupy_array(x):
+    if is_cupy_array(x) or is_torch_array(x):
         positive, negative = (xp.astype(which, x.dtype) for which in (x > 0, x < 0))
         return xp.where(xp.isnan(x), x, positive - negative)
     return xp.sign(x)

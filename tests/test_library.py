@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import portanet as pn
+from portanet.verify.cases import LAYERS, LOSSES, OPTIMIZERS
 from tests.backends.at_hand import BACKENDS, require
 from tests.small import blobs
 
@@ -31,14 +32,16 @@ FIRST = SECTIONS[0][2]
 def test_the_page_has_its_sections():
     assert [heading for heading, *_ in SECTIONS] == [
         *("One step", "Layers without a step", "A trainer in your own loop", "JAX", "torch"),
-        "Arrays of several libraries",
+        *("Other libraries", "Arrays of several libraries"),
     ]
-    assert PAGE.count("```python") == sum(len(snippets) for *_, snippets in SECTIONS) == 13
+    assert PAGE.count("```python") == sum(len(snippets) for *_, snippets in SECTIONS) == 16
 
 
 @pytest.mark.parametrize(("heading", "library", "snippets"), SECTIONS, ids=[heading for heading, *_ in SECTIONS])
 def test_snippets_run(heading, library, snippets):
     require(library)
+    if "import dask" in snippets[0]:
+        pytest.importorskip("dask.array", reason="dask is not installed")
     names: dict[str, object] = {}
     for number, text in enumerate([*([] if snippets is FIRST else FIRST), *snippets]):
         with warnings.catch_warnings():
@@ -169,3 +172,61 @@ def test_a_step_draws_the_weights_of_a_trainer(name, dtype):
             assert own[key].dtype == its[key].dtype
             np.testing.assert_array_equal(backend.to_numpy(own[key]), backend.to_numpy(its[key]))
     assert state.keys() == trainer.opt_state.keys()
+
+
+def test_layers_losses_and_optimizers_take_arrays_of_a_library_without_a_backend():
+    """Forward and backward use functions of the standard and operators; Dask's arrays have no ``mT``, for one."""
+    da = pytest.importorskip("dask.array", reason="dask is not installed")
+
+    def lazy(a):
+        return {name: lazy(own) for name, own in a.items()} if isinstance(a, dict) else da.from_array(np.asarray(a))
+
+    def agree(found, expected):
+        for a, b in zip(found, expected, strict=True):
+            assert isinstance(a, da.Array)
+            np.testing.assert_allclose(np.asarray(a), b, rtol=1e-9, atol=1e-11)
+
+    for case in (cases[0] for cases in LAYERS.values()):
+        rng = np.random.default_rng(3)
+        params, out = case.layer.init(rng, case.shape)
+        x, dy, own = case.samples(rng, 4), rng.normal(size=(4, *out)), case.layer.init_buffers(case.shape)
+        found = []
+        for arrays in ((params, own, x, dy), tuple(map(lazy, (params, own, x, dy)))):
+            weights, buffers, samples, gradient = arrays
+            y, cache = case.layer.forward({**weights, **buffers}, samples, train=True, key=pn.Key(5, 11))
+            dx, grads = case.layer.backward(weights, gradient, cache)
+            found.append([y, dx, *(grads[name] for name in sorted(params))])
+        agree(found[1], found[0])
+    for case in (cases[0] for cases in LOSSES.values()):
+        given = case.arrays()
+        value, cache = case.loss.forward(*given)
+        other, lazy_cache = case.loss.forward(*map(lazy, given))
+        agree([other, case.loss.backward(lazy_cache)], [value, case.loss.backward(cache)])
+    for optimizer in (cases[0] for cases in OPTIMIZERS.values()):
+        params, grads = ({"weight": np.random.default_rng(i).normal(size=(3, 4))} for i in range(2))
+        other, _ = optimizer.update(lazy(params), lazy(grads), optimizer.init(lazy(params)), 0.1)
+        expected, _ = optimizer.update(params, grads, optimizer.init(params), 0.1)
+        agree(other.values(), expected.values())
+
+
+def test_every_optimizer_is_vectorised_by_torch():
+    """A boolean mask, as array-api-compat's sign has it, cannot be."""
+    require("torch")
+    import torch
+
+    for optimizer in (cases[0] for cases in OPTIMIZERS.values()):
+        params, grads = ({"weight": torch.arange(24.0).reshape(2, 3, 4).sin() * i} for i in (1, 2))
+        slots = {slot: {"weight": torch.zeros(2, 3, 4)} for slot in optimizer.slots}
+
+        def update(p, g, own, optimizer=optimizer):
+            return optimizer.update(p, g, {"t": 0, **own}, 0.1)[0]
+
+        alone = [
+            update(*({n: a[i].clone() for n, a in d.items()} for d in (params, grads)), own)
+            for i, own in enumerate(
+                [{s: {"weight": a["weight"][i].clone()} for s, a in slots.items()} for i in range(2)]
+            )
+        ]
+        found = torch.func.vmap(update)(params, grads, slots)
+        for i, expected in enumerate(alone):
+            torch.testing.assert_close(found["weight"][i], expected["weight"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from portanet.backends import Backend
 from portanet.backends.collective import FlatSum, flat_sum
+from portanet.backends.namespace import namespace
 from portanet.distributed.ranks import Ranks
 from portanet.engine.step import Step
 from portanet.errors import ConfigError
@@ -20,12 +21,13 @@ FLAGS = 2  # whether a process wants to stop; whether one wants to check for NaN
 class Exchange:
     """A training step with several processes: each computes gradients, they are summed, and each updates its copy.
 
-    Called like :class:`~portanet.Step`, with ``counters["part"]``. Returns the loss and each metric as host arrays with
-    an entry for each process, (ranks, ...), because the metric of a batch need not be the mean of its parts' metrics.
+    Called like :class:`~portanet.Step`, with ``counters["part"]``. Returns the loss and each metric as arrays with an
+    entry for each process, (ranks, ...), because the metric of a batch need not be the mean of its parts' metrics. They
+    are host arrays where the sums are on the host, else they stay on the device until somebody looks.
 
     Attributes
     ----------
-    sizes : list of float
+    sizes : array, shape (ranks,)
         The sum of weights for each of these entries.
     wanted : list of bool
         Set before a step: whether this process wants to stop, and to check for NaN.
@@ -35,7 +37,7 @@ class Exchange:
 
     def __init__(self, step: Step, ranks: Ranks, backend: Backend) -> None:
         self.ranks, self.backend, self.dtype = ranks, backend, step.dtype
-        self.sizes: list[float] = []
+        self.sizes: Array = ()
         self.wanted, self.agreed = [False] * FLAGS, [False] * FLAGS
         self.flat: FlatSum | None = None  # created in the first step, when the size of the metrics is known
         self._places: dict[str, tuple[int, Shape]] = {}
@@ -68,17 +70,16 @@ class Exchange:
         if self._traced:
             known["part"] = known["part"]._replace(add=None)  # a compiled step cannot take a function
         grads, buffers, loss, measured = self._gradients(params, buffers, x, y, weight, known)
-        own = [self.backend.to_numpy(a) for a in (loss, *measured)]
-        numbers = [counters["size"], *(float(v) for a in own for v in a.reshape(-1))]
+        own = [loss, *measured]
         if self.flat is None:
-            self._lay_out(grads, buffers, len(numbers))
-        grads, buffers, table = self._summed(grads, buffers, numbers)
+            self._lay_out(grads, buffers, 1 + sum(_size(a) for a in own))
+        grads, buffers, table = self._summed(grads, buffers, counters["size"], own)
         params, opt_state = self._update(params, grads, opt_state, counters["lr"])
-        self.sizes, at = table[:, 0].tolist(), 1
+        self.sizes, at = table[:, 0], 1
         found = []
         for a in own:
-            found.append(table[:, at : at + a.size].reshape((-1, *a.shape)))
-            at += a.size
+            found.append(namespace(table).reshape(table[:, at : at + _size(a)], (-1, *a.shape)))
+            at += _size(a)
         return params, buffers, opt_state, found[0], tuple(found[1:])
 
     def _lay_out(self, grads: Params, buffers: Params, numbers: int) -> None:
@@ -89,7 +90,7 @@ class Exchange:
             self._tail += math.prod(a.shape)
         self.flat = flat_sum(self.backend, self.ranks, self._tail + FLAGS + self.ranks.size * numbers, self.dtype)
 
-    def _summed(self, grads: Params, buffers: Params, numbers: list[float]) -> tuple[Params, Params, Any]:
+    def _summed(self, grads: Params, buffers: Params, size: float, own: list[Array]) -> tuple[Params, Params, Any]:
         """Return the summed gradients, the averaged buffers, and the table of losses and metrics, (ranks, numbers)."""
         flat, ranks = self.flat, self.ranks
         assert flat is not None
@@ -97,19 +98,31 @@ class Exchange:
             flat.write(self._places[name][0], a)
         for name in self._averaged:
             flat.write(self._places[name][0], buffers[name] * (1.0 / ranks.size))
-        tail = [0.0] * (FLAGS + ranks.size * len(numbers))
-        tail[:FLAGS] = [float(flag) for flag in self.wanted]
-        start = FLAGS + ranks.rank * len(numbers)
-        tail[start : start + len(numbers)] = numbers
-        flat.write_host(self._tail, tail)
-        flat.add_up()
-        tail = flat.read_host(self._tail, self._tail + len(tail))
-        self.agreed = [bool(flag > 0) for flag in tail[:FLAGS]]
+        numbers, first = 1 + sum(_size(a) for a in own), self._tail + FLAGS
+        flat.clear(self._tail)  # in the sum, the other processes' numbers take the place of these zeros
+        at = first + ranks.rank * numbers
+        flat.write_host(at, [size])
+        for a in own:
+            flat.write(at + 1, a)
+            at += _size(a)
+        if flat.late:  # a look at the sums would wait for the device
+            self.agreed = ranks.any_of(self.wanted)
+            flat.add_up()
+            table = self.backend.xp.asarray(flat.read(first, (ranks.size, numbers)), copy=True)
+        else:
+            flat.write_host(self._tail, [float(flag) for flag in self.wanted])
+            flat.add_up()
+            tail = flat.read_host(self._tail, first + ranks.size * numbers)
+            self.agreed = [bool(flag > 0) for flag in tail[:FLAGS]]
+            table = tail[FLAGS:].reshape((ranks.size, numbers))
         xp = self.backend.xp
         buffers = {**buffers, **{name: xp.asarray(self._read(name), copy=True) for name in self._averaged}}
-        table: Any = tail[FLAGS:]
-        return {name: self._read(name) for name in grads}, buffers, table.reshape((ranks.size, -1))
+        return {name: self._read(name) for name in grads}, buffers, table
 
     def _read(self, name: str) -> Array:
         assert self.flat is not None
         return self.flat.read(*self._places[name])
+
+
+def _size(array: Array) -> int:
+    return math.prod(array.shape)

@@ -9,7 +9,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from portanet.checks import check_flag
@@ -90,6 +91,13 @@ class Ranks:
     def any(self, flag: bool) -> bool:
         """Return whether `flag` is true in any process."""
         return any(self.gather(flag))
+
+    def any_of(self, flags: Sequence[bool]) -> list[bool]:
+        """Return for each flag whether it is true in any process: one small sum of host numbers."""
+        found = array("i", map(bool, flags))
+        with self.watch.waiting():
+            self.comm.Allreduce(self.mpi.IN_PLACE, found, op=self.mpi.MAX)
+        return [bool(flag) for flag in found]
 
     def gather(self, value: T) -> list[T]:
         """Return the values of all processes in rank order (all-gather)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,26 +30,39 @@ class Meter:
     def __init__(self, backend: Backend, metrics: Sequence[Metric]) -> None:
         self.backend = backend
         self.metrics = [m for m in metrics if not isinstance(m, ScikitMetric)]
-        self.sizes: list[float] = []
+        self._sizes: list[float] = []
         self.steps = 0
         self.seconds = 0.0
         self._waiting: list[tuple[Array, ...]] = []
         self._stacked: list[tuple[Array, ...]] = []
+        self._late: list[Array] = []
         self._read: list[list[np.ndarray]] = [[] for _ in range(1 + len(self.metrics))]
+
+    @property
+    def sizes(self) -> list[float]:
+        if self._late:
+            self._fetch()
+        return self._sizes
 
     def add(self, size: float, loss: Array, measured: tuple[Array, ...]) -> None:
         """Take a batch's numbers as they are, arrays on the device."""
-        self.sizes.append(size)
+        self._sizes.append(size)
         self.steps += 1
         self._waiting.append((loss, *measured))
         if len(self._waiting) >= 4096:  # small arrays by the thousand are a memory of their own
             self._fetch()
 
-    def add_many(self, sizes: Sequence[float], measured: tuple[Array, ...], steps: int) -> None:
-        """Take the loss and the metrics of several batches, stacked, or those of the parts of one."""
-        if self._waiting:
+    def add_many(self, sizes: Sequence[float] | Array, measured: tuple[Array, ...], steps: int) -> None:
+        """Take the loss and the metrics of several batches, stacked, or those of the parts of one.
+
+        The sizes may be an array on the device as well, then in all calls.
+        """
+        if self._waiting or len(self._stacked) >= 4096:
             self._fetch()
-        self.sizes += sizes
+        if isinstance(sizes, list | np.ndarray):
+            self._sizes += list(map(float, sizes))
+        else:
+            self._late.append(sizes)
         self.steps += steps
         self._stacked.append(measured)
 
@@ -90,17 +104,28 @@ class Meter:
         if sizes.dtype.kind not in "if" or sizes.ndim != 1 or rows not in ([], [len(sizes)] * len(self._read)):
             message = f"measured are {len(columns)} columns of {rows[:3]} numbers, of {sizes.shape} batches"
             raise ValueError(message)
-        self.sizes = [float(size) for size in sizes]
+        self._sizes, self._late = [float(size) for size in sizes], []
         # Files of 0.2.0 lack the steps.
         self.steps = check("steps", state.get("steps", len(sizes)), Number(0, len(sizes), whole=True))
         self._read = [[column] for column in columns] or self._read
 
     def _fetch(self) -> None:
-        for measured in self._stacked:
-            for column, array in zip(self._read, measured, strict=True):
-                column.append(self.backend.to_numpy(array))
+        for size in self._together(self._late):
+            self._sizes += size.tolist()
+        for column, arrays in zip(self._read, zip(*self._stacked, strict=True), strict=bool(self._stacked)):
+            column += self._together(arrays)
         self._stacked.clear()
+        self._late.clear()
         if self._waiting:
             for column, arrays in zip(self._read, zip(*self._waiting, strict=True), strict=True):
                 column.append(self.backend.fetch(arrays))
             self._waiting.clear()
+
+    def _together(self, arrays: Sequence[Array]) -> list[np.ndarray]:
+        """Return stacks of numbers on the host, in as few transfers as there are shapes in a row."""
+        found = []
+        for shape, own in itertools.groupby(arrays, lambda array: tuple(array.shape)):
+            some = list(own)
+            stack = np.stack(some) if isinstance(some[0], np.ndarray) else self.backend.fetch(some)
+            found.append(stack.reshape((-1, *shape[1:])))
+        return found

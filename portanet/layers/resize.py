@@ -117,8 +117,8 @@ class UpSample2D(Layer):
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         xp = namespace(dy)
         if self.mode == "bilinear":
-            a, b = cache
-            return resized(dy, a.mT, b.mT, xp), {}
+            a, b = map(xp.matrix_transpose, cache)
+            return resized(dy, a, b, xp), {}
         height, width = cache
         rows, columns = pair(self.size)
         apart = xp.reshape(dy, (dy.shape[0], height, rows, width, columns, dy.shape[3]))
@@ -162,8 +162,9 @@ class AdaptiveAvgPool2D(Layer):
         return resized(x, *both, namespace(x)), both
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        a, b = cache
-        return resized(dy, a.mT, b.mT, namespace(dy)), {}
+        xp = namespace(dy)
+        a, b = map(xp.matrix_transpose, cache)
+        return resized(dy, a, b, xp), {}
 
 
 def resized(x: Array, a: Array, b: Array, xp: Any) -> Array:

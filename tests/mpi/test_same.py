@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import pytest
 
+from tests.backends.at_hand import require
 from tests.mpi import jobs, trainings
 
 
@@ -37,3 +38,53 @@ def test_same_training(by_ranks, name):
         assert found.shape == expected.shape, key
         apart = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30)
         assert apart <= tolerance, f"{key}: {apart:.2e}"
+
+
+LATE = """
+import sys
+import numpy as np
+import portanet as pn
+from portanet.backends.flat_sum import FlatSum
+from portanet.distributed import all_reduce
+
+
+class OnTheDevice(FlatSum):
+    late = True
+
+    def read_host(self, start, stop):
+        raise AssertionError("the device was waited for within an epoch")
+
+
+if sys.argv[1] == "late":
+    all_reduce.flat_sum = OnTheDevice
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(41, 5)), rng.integers(0, 3, 41)
+net = [pn.Dense(6), pn.Tanh(), pn.Dropout(0.3), pn.Dense(3)]
+how = {"metrics": ["accuracy", "top_2"], "backend": "torch", "seed": 1, "dtype": "float64", "ranks": "mpi"}
+trainer = pn.Trainer(net, "softmax_cross_entropy", "adam", **how)
+
+
+class Stop(pn.Callback):
+    def on_batch_end(self, trainer, batch, batches):
+        if (trainer.epoch, batch) == (2, 2):
+            trainer.stop("enough")
+
+
+for callbacks in ([Stop()], []):
+    trainer.fit(x, y, epochs=4, batch_size=8, sample_weight=1 + y, callbacks=callbacks, verbose=False)
+    if trainer.ranks.rank == 0:
+        print(trainer.epoch, trainer.position, trainer.meter.sizes)
+        print([{k: v for k, v in row.items() if k != "seconds"} for row in trainer.history.rows])
+        print({name: a.tolist() for name, a in trainer.snapshot()["params"].items()})
+"""
+
+
+def test_losses_that_stay_on_the_device_until_the_epoch_ends():
+    """As with sums on the GPU (NCCL), which were not tried here: the same training, and the same rows, bit for bit."""
+    require("torch")
+    expected, found = (jobs.run(2, "-c", LATE, how) for how in ("host", "late"))
+    assert expected[0] == found[0] == 0, expected[2] + found[2]
+    assert found[1] == expected[1]
+    assert (
+        found[1].count("loss") == 2 + 6
+    )  # two epochs before it was stopped; these, the rest of the third, and three more
