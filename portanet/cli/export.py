@@ -11,13 +11,13 @@ from portanet.cli.output import echo, print_json, say
 from portanet.cli.parameters import OUT, any_size_option, json_option, which_option
 from portanet.errors import ConfigError
 
-_ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy": "_predict.py"}
+ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy": "_predict.py"}
 
 
 @click.command("export")
 @click.argument("run", metavar="RUN")
 @click.option(
-    "--to", "form", type=click.Choice([*_ENDING]), required=True, help="numpy: a script that needs NumPy alone."
+    "--to", "form", type=click.Choice([*ENDING]), required=True, help="numpy: a script that needs NumPy alone."
 )
 @click.option(
     *("-o", "--out"),
@@ -64,7 +64,7 @@ def export(
         )
         raise ConfigError(message)
     place = Path(run)
-    beside = own_file(place, f"model{_ENDING[form]}") if place.is_dir() else place.with_name(place.stem + _ENDING[form])
+    beside = own_file(place, f"model{ENDING[form]}") if place.is_dir() else place.with_name(place.stem + ENDING[form])
     file = out or beside
     written = [*script_files(file)] if form == "numpy" else [file]
     for path in written:

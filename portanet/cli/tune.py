@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,10 @@ def tune(
 
         style.save(draw(best), plot)
     _print(best, json_wanted=json_wanted)
+    if not json_wanted and not quiet:
+        own = [w for key, v in best[0].settings.items() for w in (f"--{key.replace('_', '-')}", searching.in_words(v))]
+        target = [] if options.target is None else ["--target", str(options.target)]
+        say(f"next     {shlex.join(['portanet', 'train', str(options.data), *target, *own])}")
 
 
 def _choice(space: Path, key: str, value: Any) -> Any:
