@@ -25,8 +25,8 @@ ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy"
     type=OUT,
     help="File to write. Default: RUN/model.onnx, .torch.safetensors, .npz or _predict.py; of a file beside it.",
 )
-@click.option("--raw", is_flag=True, help="Let logits come out instead of probabilities (onnx, numpy).")
-@click.option("--force", is_flag=True, help="Replace what is there already.")
+@click.option("--raw", is_flag=True, help="Output logits instead of probabilities (onnx, numpy).")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @which_option
 @any_size_option
 @json_option
@@ -44,8 +44,8 @@ def export(
     """Write a trained network for ONNX, torch, or NumPy alone.
 
     RUN is a run folder or a .safetensors file. torch's file is a state_dict; the torch.nn.Sequential that it belongs to
-    is printed on stderr. numpy writes a script and its weights beside it. The paths of what is written are printed. Of
-    a network for a table with text, dates or gaps, onnx and numpy take the columns as they are in the table.
+    is printed on stderr. numpy writes a script and a file of its weights. The paths of the written files are printed.
+    For a table with text, dates or missing values, onnx and numpy take the columns as they are in the table.
     """
     from portanet import export as to
     from portanet.cli import stored

@@ -25,9 +25,9 @@ _TEXT = ("activation", "init", "optimizer")
 
 @click.command()
 @click.argument("data", default="digits")
-@click.option("--space", required=True, metavar="FILE", type=FILE, help="TOML file of what is searched.")
+@click.option("--space", required=True, metavar="FILE", type=FILE, help="TOML file of the settings to search.")
 @click.option("--search", type=click.Choice(["random", "halving"]), default="random", show_default=True)
-@click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True, help="How many are drawn.")
+@click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True, help="Number of trials to draw.")
 @click.option("--val-fraction", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2)
 @click.option("--plot", type=OUT, metavar="FILE", help="Draw the trials: .png, .svg or .pdf.")
 @fleet_options
@@ -47,9 +47,9 @@ def tune(
     """Search settings of a network on DATA.
 
     The file of --space holds a list of choices for each setting, layers = ["64", "128,64"], or a range for lr and
-    weight_decay, lr = {min = 1e-4, max = 0.1}, on a logarithmic scale unless log = false. Trials that differ in these
-    two alone are trained together. halving trains all for a few epochs, and a third of them, the best, three times as
-    long. Where DATA brings a test part, that is left alone.
+    weight_decay, lr = {min = 1e-4, max = 0.1}, on a logarithmic scale unless log = false. Trials that differ
+    only in these two are trained together. halving trains all for a few epochs, then the best third three times as
+    long, and so on. A test set in DATA is not used.
     """
     from portanet.backends import keep_memory
     from portanet.cli import columns, recipe
