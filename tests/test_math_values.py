@@ -137,6 +137,15 @@ def test_embedding():
     np.testing.assert_array_equal(dx, np.zeros((2, 3)))
 
 
+def test_dropout2d_drops_whole_channels():
+    layer = pn.Dropout2D(0.5)
+    with pytest.raises(pn.ShapeError, match="expected images"):
+        layer.init(None, (4,))
+    y, _ = layer.forward({}, np.ones((6, 3, 2, 5)), train=True, key=Key(1, 2))
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1, :1], y.shape))
+    assert set(np.unique(y)) == {0.0, 2.0}
+
+
 def test_rescale():
     assert pn.Rescale(3.0) == pn.Rescale(3.0, 0.0)
     for layer, scale, offset in ((pn.Rescale(0.5, -2.0), 0.5, -2.0), (pn.Rescale(4.0), 4.0, 0.0)):

@@ -27,6 +27,20 @@ def test_links(page):
     assert not broken
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and MyST make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = (heading.replace("`", "").lower() for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE))
+    return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_anchors(page):
+    links = re.findall(r"\]\(([^)\s:]*\.md)?#([^)\s]+)\)", page.read_text("utf-8"))
+    broken = [link for link in links if link[1] not in anchors(page.parent / link[0] if link[0] else page)]
+    assert not broken
+
+
 def test_readme_is_short_and_the_same_in_chinese():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130
     assert blocks("README.zh-CN.md", "sh") == blocks("README.md", "sh")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def agree(names: str | None, run: str | None, data: str | None, *, any_size: bool, json_wanted: bool) -> None:
     """Compare backends with NumPy in float64.
 
-    Every layer, loss and optimizer, and a whole training; or, with --model, each layer of a trained network. The
-    largest relative error of each is printed; one beyond its tolerance exits with code 7.
+    Compares every layer, loss and optimizer, and a whole training; or, with --model, each layer of a trained network.
+    The largest relative error of each is printed. An error above its tolerance exits with code 7.
     """
     if data is not None and run is None:
         message = "--data: it is what a network is tried on; name one by --model too"

@@ -48,8 +48,8 @@ def bench(
 ) -> None:
     """Time steps of training beside other libraries.
 
-    Each trains by its own public way, in a process of its own, in turns; ratios are medians over the rounds. "limit" is
-    the matrix products of a step alone, by NumPy into ready buffers.
+    Each library trains through its public API in its own process, taking turns; ratios are medians over the rounds.
+    "limit" is only the matrix products of a step, by NumPy into preallocated buffers.
     """
     from portanet.backends.diagnosis import blas
     from portanet.bench.peers import PEERS

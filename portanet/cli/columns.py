@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 header_option = click.option(
-    "--header/--no-header", default=None, help="Tables: whether the first row names the columns. Default: by its look."
+    "--header/--no-header", default=None, help="Tables: whether the first row has the column names. Default: detected."
 )
-delimiter_option = click.option("--delimiter", metavar="CHAR", help="Tables: between two cells; also tab or space.")
+delimiter_option = click.option(
+    "--delimiter", metavar="CHAR", help="Tables: the character between two cells; also tab or space."
+)
 decimal_option = click.option("--decimal", type=click.Choice([".", ","]), help="Tables: the decimal separator.")
 encoding_option = click.option(
-    "--encoding", metavar="NAME", help="Tables: of the text, such as latin-1. Default: utf-8."
+    "--encoding", metavar="NAME", help="Tables: the text encoding, such as latin-1. Default: utf-8."
 )
-comment_option = click.option("--comment", metavar="TEXT", help="Tables: skip lines that begin so, with # for example.")
+comment_option = click.option(
+    "--comment", metavar="TEXT", help="Tables: skip lines that begin with this text, such as #."
+)
 drop_option = click.option("--drop", metavar="COLUMNS", help="Tables: leave out these columns, A,B.")
 categorical_option = click.option(
     "--categorical", metavar="COLUMNS", help="Tables: take these columns as categories, A,B. Default: those of text."
@@ -32,7 +36,7 @@ missing_option = click.option(
     type=click.Choice(["auto", "error", "mean", "median", "drop"]),
     default="auto",
     show_default=True,
-    help="Tables: about gaps. auto fills in the median and flags the place for the network; drop leaves out rows.",
+    help="Tables: how to treat missing values. auto fills in the median and adds a flag; drop leaves out the rows.",
 )
 
 

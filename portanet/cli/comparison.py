@@ -112,7 +112,7 @@ def compare(before: Record, now: Record, epochs: int) -> Comparison:
     different = itertools.chain(_of_rows(rows, now.rows), *(_of_weights(before, now, name) for name in files))
     if later <= 0 and not before.cut_short:
         different = itertools.chain(different, _of_tests(before.report, now.report))
-    same = f"{len(rows)} epochs"
+    same = f"{len(rows)} epoch{'s' * (len(rows) != 1)}"
     if files:
         same += f", the weights of {' and '.join(files)}"
     elif later > 0:

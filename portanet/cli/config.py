@@ -156,7 +156,7 @@ config_option = click.option(
     is_eager=True,  # before all other options look up their defaults
     expose_value=False,
     callback=_read,
-    help="TOML file of options (underscores for hyphens) and perhaps [[layers]]; flags go before it.",
+    help="TOML file of options (underscores for hyphens) and [[layers]]; flags override it.",
 )
 
 resume_option = click.option(

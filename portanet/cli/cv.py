@@ -31,10 +31,10 @@ _OTHERS = ("x_test", "y_test", "x_val", "y_val")
 def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     """Cross-validate a network on DATA.
 
-    Each of the folds holds its share of every class. A network is trained on the others and evaluated on it, all of
-    them together, with one seed. A table is standardized by each network's own training rows; pixels by all of them,
-    and so is found what categories there are and what gaps are filled with.
-    If DATA has a test or a validation part, it is left alone. Nothing is written.
+    Folds are stratified by class. For each fold, a network is trained on the other folds and evaluated on it; all
+    networks are trained together, with one seed. A table is standardized with the training rows of each network; pixels
+    are standardized, and categories and medians determined, with all rows. A test or validation set in DATA is not
+    used. No files are written.
     """
     from portanet.backends import keep_memory
     from portanet.callbacks import EarlyStopping

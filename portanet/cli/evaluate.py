@@ -50,8 +50,8 @@ def evaluate(
     """Print loss and metrics of a trained network on DATA.
 
     RUN is a run folder or a .safetensors file. The classes of DATA are matched with the network's by their names. For
-    each class there is its recall, the share of its samples that were recognised, and its precision, the share of the
-    samples taken for it that are of it.
+    each class, recall is the share of its samples that are predicted correctly, and precision the share of the samples
+    predicted as this class that belong to it.
     """
     from portanet.cli import held_out, stored
 

@@ -11,13 +11,13 @@ from portanet.cli.output import echo, print_json, say
 from portanet.cli.parameters import OUT, any_size_option, json_option, which_option
 from portanet.errors import ConfigError
 
-_ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy": "_predict.py"}
+ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy": "_predict.py"}
 
 
 @click.command("export")
 @click.argument("run", metavar="RUN")
 @click.option(
-    "--to", "form", type=click.Choice([*_ENDING]), required=True, help="numpy: a script that needs NumPy alone."
+    "--to", "form", type=click.Choice([*ENDING]), required=True, help="numpy: a script that needs NumPy alone."
 )
 @click.option(
     *("-o", "--out"),
@@ -25,8 +25,8 @@ _ENDING = {"onnx": ".onnx", "torch": ".torch.safetensors", "npz": ".npz", "numpy
     type=OUT,
     help="File to write. Default: RUN/model.onnx, .torch.safetensors, .npz or _predict.py; of a file beside it.",
 )
-@click.option("--raw", is_flag=True, help="Let logits come out instead of probabilities (onnx, numpy).")
-@click.option("--force", is_flag=True, help="Replace what is there already.")
+@click.option("--raw", is_flag=True, help="Output logits instead of probabilities (onnx, numpy).")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @which_option
 @any_size_option
 @json_option
@@ -44,8 +44,8 @@ def export(
     """Write a trained network for ONNX, torch, or NumPy alone.
 
     RUN is a run folder or a .safetensors file. torch's file is a state_dict; the torch.nn.Sequential that it belongs to
-    is printed on stderr. numpy writes a script and its weights beside it. The paths of what is written are printed. Of
-    a network for a table with text, dates or gaps, onnx and numpy take the columns as they are in the table.
+    is printed on stderr. numpy writes a script and a file of its weights. The paths of the written files are printed.
+    For a table with text, dates or missing values, onnx and numpy take the columns as they are in the table.
     """
     from portanet import export as to
     from portanet.cli import stored
@@ -64,7 +64,7 @@ def export(
         )
         raise ConfigError(message)
     place = Path(run)
-    beside = own_file(place, f"model{_ENDING[form]}") if place.is_dir() else place.with_name(place.stem + _ENDING[form])
+    beside = own_file(place, f"model{ENDING[form]}") if place.is_dir() else place.with_name(place.stem + ENDING[form])
     file = out or beside
     written = [*script_files(file)] if form == "numpy" else [file]
     for path in written:

@@ -47,12 +47,12 @@ def gradcheck(
 ) -> None:
     """Compare gradients with central differences.
 
-    Of all layers, of the one that is named (Dense, ReLU, ...), or of a trained network. It is done in float64 on NumPy;
-    an error beyond 1e-6 exits with code 7.
+    Checks all layers, a named one (Dense, ReLU, ...), or a trained network, in float64 on NumPy. A relative error above
+    1e-6 exits with code 7.
 
-    A layer or loss of your own is named by its file, `portanet gradcheck homework.py:MyLayer --shape 4`, with plain
-    arguments where it needs them, 'homework.py:MyLayer(3)', or by its name after --import. What it returns is checked,
-    its gradients on NumPy, and its results on torch and array-api-strict, if these are installed. The file is run.
+    Name your own layer or loss by its file, `portanet gradcheck homework.py:MyLayer --shape 4`, with plain arguments if
+    it needs them, 'homework.py:MyLayer(3)', or by its name with --import. Its return values are checked, its gradients
+    on NumPy, and its results on torch and array-api-strict, if these are installed. The file is executed.
     """
     from portanet.cli import homework, stored
 

@@ -89,5 +89,5 @@ def import_option() -> click.Option:
         expose_value=False,
         is_eager=True,
         callback=_enter,
-        help="Import MODULE: its layers, losses, optimizers, metrics and schedules are then known by their names.",
+        help="Import MODULE, to use its layers, losses, optimizers, metrics and schedules by name.",
     )

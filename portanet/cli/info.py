@@ -39,9 +39,9 @@ def info(
 ) -> None:
     """Describe a run, a folder of runs, a model's file, or data.
 
-    The runs in a folder are listed with their results, the best first. Of a network its layers, classes and size are
-    printed; of data their samples and classes, and what the columns of a table are taken for; of what is exported, and
-    of other programs' files (.onnx, .safetensors, .npz), what comes in and out, and the arrays.
+    The runs in a folder are listed with their results, the best first. For a network, its layers, classes and size are
+    printed; for data, the samples, classes and types of the columns; for exported files and those of other programs
+    (.onnx, .safetensors, .npz), inputs, outputs and arrays.
     """
     from portanet.cli import foreign, runs, stored, survey
 

@@ -89,8 +89,8 @@ OUT = _Out(path_type=Path)
 stream_option = click.option(
     "--stream/--no-stream",
     default=None,
-    help="Read samples from disk while they are used (.npy, Parquet, images; a table is converted once). Default: "
-    "where they would not fit into half of the free memory.",
+    help="Stream samples from disk (.npy, Parquet, images; a table is converted once). Default: if they do "
+    "not fit into half of the free memory.",
 )
 backend_option = click.option(
     "--backend",
@@ -101,17 +101,21 @@ backend_option = click.option(
     help="Where to compute: auto, numpy, cupy, cupy:1, torch, torch:cuda:0, jax.",
 )
 json_option = click.option("--json", "json_wanted", is_flag=True, help="Print the result as JSON.")
-quiet_option = click.option("--quiet", is_flag=True, callback=_quiet, help="Print warnings and the result alone.")
+quiet_option = click.option("--quiet", is_flag=True, callback=_quiet, help="Print only warnings and the result.")
 part_option = click.option(
     *("--part",),
     type=click.Choice(["test", "val", "train"]),
-    help="Which part of DATA. Default: test where there is one, else val, else train.",
+    help="The subset of DATA to use. Default: test if there is one, else val, else train.",
 )
 which_option = click.option(
-    "--which", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Which weights of a run."
+    "--which",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Which weights of a run to use.",
 )
 any_size_option = click.option(
-    "--any-size", is_flag=True, help="Load a network also if its layers make implausibly many numbers of a sample."
+    "--any-size", is_flag=True, help="Also load a network whose layers have implausibly large outputs."
 )
 target_option = click.option(
     "--target", metavar="COLUMN", help="Tables: the target's column. Default: the one that the run was trained on."
@@ -122,5 +126,7 @@ column_option = click.option(
     help="Tables: the target's column, by name, index from 0, first or last; or several, A,B, of numbers or of yes/no.",
 )
 task_option = click.option(
-    "--task", type=click.Choice(["classification", "regression"]), help="Where the labels do not tell it."
+    "--task",
+    type=click.Choice(["classification", "regression"]),
+    help="What to learn, if the labels do not determine it.",
 )

@@ -21,7 +21,7 @@ image_size_option = click.option(
     "--image-size",
     type=IMAGE_SIZE,
     metavar="SIDE|WxH",
-    help="Images: bring all to this size, 28 or 32x24 (width x height); the aspect ratio is kept.",
+    help="Images: resize all to this size, 28 or 32x24 (width x height); the aspect ratio is kept.",
 )
 fit_option = click.option(
     "--fit",
@@ -33,13 +33,13 @@ fit_option = click.option(
 grey_option = click.option(
     *("--grey/--colour", "--gray/--color", "grey"),
     default=None,
-    help="Images: convert all to grey, or to RGB; what is transparent becomes white.",
+    help="Images: convert all to grey, or to RGB; transparent areas become white.",
 )
 skip_broken_option = click.option(
     "--skip-broken", is_flag=True, help="Images: leave out files that cannot be decoded, and name them."
 )
 classes_option = click.option(
-    "--classes", metavar="A,B", help="All classes in the order of their outputs. Default: by name, numbers by size."
+    "--classes", metavar="A,B", help="All classes, in the order of the outputs. Default: sorted by name, or by value."
 )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("plot")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=FILE)
-@click.option("--data", metavar="DATA", help="Also draw what the network mistakes in these data (their test part).")
+@click.option("--data", metavar="DATA", help="Also draw the network's mistakes on these data (their test part).")
 @column_option
 @click.option(
     *("-o", "--out"),
@@ -41,9 +41,9 @@ def plot(
 ) -> None:
     """Draw the curves of one RUN, or of several in one picture.
 
-    With --data also the confusion matrix, and the worst mistakes or the decision boundary where the data are images or
-    points; of samples that were held out where there are any. A RUN is a folder that `portanet train` wrote. The paths
-    of the pictures are printed. Only those in RUN/plots are replaced; the curves of several runs take a new name.
+    With --data also the confusion matrix, and the worst mistakes of images or the decision boundary of points, for
+    held-out samples if there are any. A RUN is a folder that `portanet train` wrote. The paths of the pictures are
+    printed. Existing pictures in RUN/plots are replaced; the curves of several runs get a new name.
     """
     file = out if out is not None and out.suffix and not out.is_dir() else None
     if target is not None and data is None:

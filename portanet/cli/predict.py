@@ -84,10 +84,10 @@ def predict(
 ) -> None:
     """Write a trained network's predictions for DATA as CSV.
 
-    A row a sample, numbered from 0: its label, or the predicted numbers. Of pictures, the file, its label and the
-    probability of that: any number of PATHs, each a file, a folder (by class or not), a pattern such as 'new/*.jpg', or
-    a zip. RUN is a run folder or a .safetensors file. A table may lack the target's column. Open the file of a
-    stranger's network in a spreadsheet only if it was written with --escape-formulas: its names may be formulas.
+    One row per sample, numbered from 0, with its label or the predicted numbers. For pictures: the file, its label and
+    the probability of the label. PATHs are files, folders (by class or not), patterns such as 'new/*.jpg', or zips. RUN
+    is a run folder or a .safetensors file. A table needs no target column. The class names of an untrusted network may
+    be formulas for a spreadsheet: use --escape-formulas.
     """
     from portanet.cli import intervals, stored, unknown_pictures
     from portanet.files.atomic import replacing

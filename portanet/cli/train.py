@@ -37,7 +37,7 @@ def train(
     """Train a network on DATA.
 
     DATA is a name (digits, moons, circles, spirals, mnist, fashion-mnist) or a path: a CSV or TSV file, Parquet, a
-    .npz, a .npy pair, a folder of IDX files, of text digits, or of images by class. Without it the digits are learned.
+    .npz, a .npy pair, a folder of IDX files, of text digits, or of images by class. Default: digits.
 
     The run's folder holds its configuration, its metrics by epoch, and the weights of the best and of the last epoch.
     """

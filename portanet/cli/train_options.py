@@ -110,7 +110,7 @@ class Options:
         metavar="NAME", help="Default: sigmoid for classes with a squared error, else linear."
     )
     bias: bool = _option(
-        click.option("--bias/--no-bias", default=None, help="Whether layers have a bias. Default: they have."),
+        click.option("--bias/--no-bias", default=None, help="Whether layers have a bias. Default: yes."),
         usual=True,
     )
     dropout: float = _option(
@@ -136,14 +136,14 @@ class Options:
         usual=0.0,
         type=_FROM_0,
         metavar="PIXELS",
-        help="Images: shift each in training by up to so much along both axes.",
+        help="Images: shift each at random during training, by up to this many pixels along both axes.",
     )
     rotate: float = _option(
         fleet=None,
         usual=0.0,
         type=click.FloatRange(0, 180),
         metavar="DEGREES",
-        help="Images: rotate each in training by up to so much.",
+        help="Images: rotate each at random during training, by up to this angle.",
     )
     flip: bool = _option(
         fleet=None,
@@ -165,7 +165,7 @@ class Options:
             help="Numbers to predict: learn them with mean 0 and deviation 1; predictions are on their own scale.",
         )
     )
-    label_smoothing: float | None = _option(type=float, metavar="SHARE", help="Of the cross-entropies.")
+    label_smoothing: float | None = _option(type=float, metavar="SHARE", help="Label smoothing of the cross-entropies.")
     class_weight: str | None = _option(
         fleet=None, type=click.Choice(["balanced"]), help="Give each class the same total weight."
     )
@@ -173,7 +173,7 @@ class Options:
     l2: float = _option(type=_FROM_0, default=0.0, help="Penalty on the weights, l2/2 Σ W².")
     optimizer: str = _option(usual="adam", metavar="NAME", help=f"{_known('optimizer')}. Default: adam.")
     lr: float | None = _option(type=float, help="Learning rate. Default: the optimizer's own; 0.1 for sgd.")
-    momentum: float | None = _option(type=float, help="Of sgd.")
+    momentum: float | None = _option(type=float, help="Momentum of sgd.")
     weight_decay: float | None = _option(type=float, help="Decoupled decay of the weights.")
     clip_norm: float | None = _option(type=float, help="Largest norm of all gradients together.")
     max_norm: float | None = _option(type=float, help="Largest norm of the weights into a unit.")
@@ -220,11 +220,11 @@ class Options:
         fleet="1m",
         type=p.EVERY,
         default="1m",
-        help="Save the whole training so often, for --resume: 500 (steps), 30s or 10m. At the end it always is.",
+        help="Save the state of the training this often, for --resume: 500 (steps), 30s or 10m; always at the end.",
     )
     backend: str = _option(p.backend_option)
     dtype: str = _option(type=click.Choice(["float32", "float64"]), default="float32")
-    seed: int = _option(type=click.IntRange(min=0), default=0, help="Of weights, shuffles, dropout and the split.")
+    seed: int = _option(type=click.IntRange(min=0), default=0, help="Seed of weights, shuffles, dropout and the split.")
     plots: bool = _option(fleet=False, is_flag=True, help="Draw the run's pictures into its folder.")
     out: str | None = _option(
         fleet=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,9 @@ _TEXT = ("activation", "init", "optimizer")
 
 @click.command()
 @click.argument("data", default="digits")
-@click.option("--space", required=True, metavar="FILE", type=FILE, help="TOML file of what is searched.")
+@click.option("--space", required=True, metavar="FILE", type=FILE, help="TOML file of the settings to search.")
 @click.option("--search", type=click.Choice(["random", "halving"]), default="random", show_default=True)
-@click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True, help="How many are drawn.")
+@click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True, help="Number of trials to draw.")
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -52,10 +53,10 @@ def tune(
     """Search settings of a network on DATA.
 
     The file of --space holds a list of choices for each setting, layers = ["64", "128,64"], or a range for lr and
-    weight_decay, lr = {min = 1e-4, max = 0.1}, on a logarithmic scale unless log = false. Trials that differ in these
-    two alone are trained together. halving trains all for a few epochs, and a third of them, the best, three times as
-    long. The best are those of the least loss on DATA's validation part, or on held-out samples if it has none; a test
-    part is left alone.
+    weight_decay, lr = {min = 1e-4, max = 0.1}, on a logarithmic scale unless log = false. Trials that differ
+    only in these two are trained together. halving trains all for a few epochs, then the best third three times as
+    long, and so on. The best trials have the lowest loss on the validation set in DATA, or on held-out samples if it
+    has none. A test set in DATA is not used.
     """
     from portanet.backends import keep_memory
     from portanet.cli import columns, recipe
@@ -108,6 +109,10 @@ def tune(
 
         style.save(draw(best), plot)
     _print(best, json_wanted=json_wanted)
+    if not json_wanted and not quiet:
+        own = [w for key, v in best[0].settings.items() for w in (f"--{key.replace('_', '-')}", searching.in_words(v))]
+        target = [] if options.target is None else ["--target", str(options.target)]
+        say(f"next     {shlex.join(['portanet', 'train', str(options.data), *target, *own])}")
 
 
 def _parts(whole: Dataset, share: float, seed: int) -> tuple[Dataset, tuple[Any, Any]]:
