@@ -30,8 +30,8 @@ programs are read by `info` alone. Folders are cut from the answers.
 
 FOUND = """## Findings of run folders, outputs, checkpoints, names and bounds ({})
 
-Each was found in this project, and is made again by `tests/hostile/test_findings.py`. *Before* is what happened then:
-exit code, result, memory. *Now* is exit code, MB and seconds, and what was seen of the files.
+Each was found in this project, and is made again by `tests/hostile/test_findings.py`. *Before* is what was reported or
+measured then: exit code, result, memory. *Now* is exit code, MB and seconds, and what was seen of the files.
 
 | group | finding | before | now | answer |
 |---|---|---|---|---|

@@ -56,10 +56,6 @@ def link(to: str) -> Callable[[Path], None]:
     return lambda path: path.symlink_to(path.parents[1 if path.parent.name == "run" else 2] / to)
 
 
-def endless(path: Path) -> None:
-    path.symlink_to("/dev/zero")
-
-
 def huge(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 40)
@@ -143,25 +139,17 @@ def case(cases: dict[str, Any], name: str) -> Callable[[Path], object]:
 
 
 FOLDERS = {
-    ".lock is a link to a file": Finding(
-        "0; the file was emptied", instead(".lock", link("canary")), RESUME, seen=kept
-    ),
+    ".lock is a link to a file": Finding("the file was emptied", instead(".lock", link("canary")), RESUME, seen=kept),
     ".lock is a pipe": Finding("waits for ever", instead(".lock", os.mkfifo), RESUME, seen=kept),
     "plots is a link to a folder": Finding(
         "0; pictures written there", instead("plots", link("elsewhere")), ("plot", "run"), seen=kept
     ),
     "checkpoint is a link to a folder": Finding(
-        "0; files written and removed there", instead("checkpoint", link("elsewhere")), RESUME, seen=kept
+        "files written there", instead("checkpoint", link("elsewhere")), RESUME, seen=kept
     ),
     "report.json is a link to nothing": Finding(
-        "0; the file was created there", instead("report.json", link("nothing")), RESUME, seen=kept
+        "0; the link was replaced", instead("report.json", link("nothing")), RESUME, seen=kept
     ),
-    "metrics.jsonl is an endless device": Finding(
-        "waits, and takes all memory",
-        instead("metrics.jsonl", endless),
-        ("plot", "run"),
-    ),
-    "report.json of 1 TB": Finding("6; out of memory", instead("report.json", huge), ("info", "run")),
     "config.toml of 1 TB, reproduced": Finding("2", instead("config.toml", huge), ("reproduce", "run", "--quiet")),
 }
 
@@ -190,9 +178,7 @@ CHECKPOINTS = {
     "epoch 1.5": Finding("0; taken", described(CHECKPOINT, training__epoch=1.5), RESUME),
     'epoch "7"': Finding("0; taken", described(CHECKPOINT, training__epoch="7"), RESUME),
     "t 2^2000": Finding("1; internal error", described(CHECKPOINT, training__optimizer__t=2**2000), RESUME),
-    "best.safetensors of another epoch": Finding(
-        "1; internal error when the training had ended", described("best.safetensors", epoch=0), RESUME
-    ),
+    "best.safetensors of another epoch": Finding("0; taken", described("best.safetensors", epoch=0), RESUME),
     "best.safetensors of other shapes, reproduced": Finding(
         '0; "bit for bit"', reshaped, ("reproduce", "run", "--quiet"), 7
     ),
@@ -206,7 +192,9 @@ NAMES = {
         "0; printed raw", described("best.safetensors", classes=["a", "\x1b[2J"]), ("info", "run")
     ),
     "a class named by half a character": Finding(
-        "1; internal error", described("best.safetensors", classes=["a", "\ud800"]), ("predict", "run", "moons")
+        "3; named in a message about the data",
+        described("best.safetensors", classes=["a", "\ud800"]),
+        ("predict", "run", "moons"),
     ),
     "columns named by escapes, several targets": Finding(
         "3; raw in the exception's text",
@@ -222,8 +210,8 @@ BOUNDS = {
     "a quote that is not closed": Finding(
         "4.9 GB for 133 MB", case(TABLES, "a quote that is not closed, in 3 MB"), ("info", "x.csv")
     ),
-    "50,000 columns of one name": Finding(
-        "more than 60 s for 100,000", case(TABLES, "50,000 columns of one name"), ("info", "x.csv")
+    "20,000 columns of one name": Finding(
+        "more than 60 s for 100,000", case(TABLES, "20,000 columns of one name"), ("info", "x.csv")
     ),
     "20,000 columns of text": Finding(
         "0; 322 MB for 200 kB",
@@ -233,14 +221,18 @@ BOUNDS = {
     "padding of 9,000 in 840 bytes": Finding(
         "4 to 5 GB", case(SIZES, "an image padded by 9,000 pixels"), ("predict", "x.safetensors", "moons")
     ),
-    "a dilation of 8,000": Finding("4 GB", case(SIZES, "a dilation of 8,000"), ("predict", "x.safetensors", "moons")),
+    "a dilation of 8,000": Finding(
+        "4 to 5 GB", case(SIZES, "a dilation of 8,000"), ("predict", "x.safetensors", "moons")
+    ),
     "100,000 layers": Finding("3, 4.6 s", case(MODELS, "described: 100,000 layers"), ("info", "x.safetensors")),
     "gzip of 15 million labels in 15 kB": Finding(
         "458 MB", case(TABLES, "gzip of 15 million labels in 15 kB"), ("info", "x")
     ),
-    "ONNX of 5 million empty nodes": Finding("1 GB", case(ONNX, "ONNX of 5 million empty nodes"), ("info", "x.onnx")),
+    "ONNX of 5 million empty nodes": Finding(
+        "0; 812 MB", case(ONNX, "ONNX of 5 million empty nodes"), ("info", "x.onnx")
+    ),
     "Parquet of 40 MB in 10 kB": Finding(
-        "1.4 GB for 40 million rows", case(PARQUET, "Parquet of 40 MB in 10 kB, packed"), ("info", "x.parquet")
+        "0; 231 MB", case(PARQUET, "Parquet of 40 MB in 10 kB, packed"), ("info", "x.parquet")
     ),
     "Parquet whose description claims less than its pages": Finding(
         "0; 1,122 MB for 69 kB",

@@ -187,11 +187,10 @@ def _read(path: Path, columns: Sequence[str] | None = None) -> Any:
         apart = texts.intersection(c.path_in_schema for c in chunks if not _SHARED.issuperset(c.encodings))
     with _opened(path, sorted(texts - apart)) as file:
         together = [name for name in names if name not in apart]
-        found = file.read(together, use_threads=False) if together else None
-        if found is not None and len(together) == len(names):
+        found = file.read(together, use_threads=False)
+        if len(together) == len(names):
             return found
-        made = {name: _encoded(file, name) if name in apart else found.column(name) for name in names}
-        return arrow.table(made)
+        return arrow.table({name: _encoded(file, name) if name in apart else found.column(name) for name in names})
 
 
 def _encoded(file: Any, name: str) -> Any:
