@@ -50,6 +50,26 @@ def test_sizes_are_those_that_the_writer_notes(tmp_path, compression, dictionary
     np.testing.assert_array_equal(whole.column("a"), [np.nan, *np.linspace(-1, 1, ROWS - 1)])
 
 
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+@pytest.mark.parametrize("text", [arrow.string(), arrow.large_string()])
+def test_encodings_that_are_no_dictionaries(tmp_path, encoding, text):
+    path, encodings = tmp_path / "a.parquet", {"t": encoding, "y": encoding}
+    parquet.write_table(arrow.table(columns(text)), path, use_dictionary=["c"], column_encoding=encodings)
+    found = pn.data.load(path, target="y")
+    assert found.x.column("t").values == [f"t{i}" * 300 for i in (1, 2, 3, 4, 0)]
+    assert found.x.column("t").codes[:9].tolist() == [-1, 0, 1, 2, 3, 4, 0, -1, 2]
+    assert found.x.names == ("a", "t", "n", "c")
+    assert found.classes == ("k0", "k1", "k2")
+    np.testing.assert_array_equal(found.y, np.arange(ROWS) % 3)
+    parquet.write_table(
+        arrow.table({"a": np.arange(9.0), "y": ["u", "v", "w"] * 3}),
+        path,
+        use_dictionary=False,
+        column_encoding={"y": encoding},
+    )
+    np.testing.assert_array_equal(pn.data.load(path).y, [0, 1, 2] * 3)
+
+
 def test_large_strings(tmp_path):
     parquet.write_table(arrow.table(columns(arrow.large_string())), tmp_path / "a.parquet")
     assert pn.data.load(tmp_path / "a.parquet", target="y").x.column("t").codes[:3].tolist() == [-1, 0, 1]
@@ -74,6 +94,27 @@ def test_a_list_that_claims_any_length_takes_no_time(tmp_path):
     (tmp_path / "a").write_bytes(b"\x19\xf1" + b"\xff" * 8 + b"\x7f")
     with (tmp_path / "a").open("rb") as file, pytest.raises(ValueError, match="a page's header is damaged"):
         pages.unpacked(file, Chunk)
+
+
+def test_a_text_of_a_shared_beginning_is_in_memory_once(tmp_path):
+    rows, size = 10_000, 10_000
+    gaps, y = arrow.array([None] + [1.0] * (rows - 1)), arrow.array(np.arange(rows) % 2)
+    parquet.write_table(
+        arrow.table({"a": gaps, "t": ["x" * size] * rows, "y": y}),
+        tmp_path / "a.parquet",
+        use_dictionary=False,
+        column_encoding={"t": "DELTA_BYTE_ARRAY"},
+        write_statistics=False,
+    )
+    pool = arrow.system_memory_pool()
+    before = arrow.default_memory_pool()
+    arrow.set_memory_pool(pool)
+    try:
+        found = pn.data.load(tmp_path / "a.parquet")
+        assert pool.max_memory() < rows * size / 10
+    finally:
+        arrow.set_memory_pool(before)
+    assert found.x.column("t").values == ["x" * size]
 
 
 def test_a_text_is_in_memory_once(tmp_path):

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.hostile import test_findings
+from tests.hostile.findings import FINDINGS
 from tests.hostile.test_files import GROUPS, asked
 
 PAGE = Path(__file__).parents[2] / "docs" / "hostile-files.md"
@@ -26,6 +28,16 @@ programs are read by `info` alone. Folders are cut from the answers.
 {} files. Most memory: {}. Longest: {}.
 """
 
+FOUND = """## Findings of run folders, outputs, checkpoints, names and bounds ({})
+
+Each was found in this project, and is made again by `tests/hostile/test_findings.py`. *Before* is what was reported or
+measured then: exit code, result, memory. *Now* is exit code, MB and seconds, and what was seen of the files.
+
+| group | finding | before | now | answer |
+|---|---|---|---|---|
+{}
+"""
+
 
 def page() -> str:
     """Return the page."""
@@ -34,7 +46,7 @@ def page() -> str:
         for i, (title, (cases, commands, packages)) in enumerate(GROUPS.items()):
             (Path(folder) / f"part{i}").mkdir()
             answers[title] = asked(cases, commands, Path(folder) / f"part{i}", packages)
-        parts = [_head(answers)]
+        parts = [_head(answers), _findings(Path(folder))]
         for title, (cases, commands, _) in GROUPS.items():
             found = answers[title]
             rows = [
@@ -47,6 +59,19 @@ def page() -> str:
             head = f"## {title} ({len(rows)})\n\n| file | answer | {' | '.join(columns)} |\n|---|---|---|---|---|"
             parts.append("\n".join([head, *rows, ""]))
     return "\n".join(parts)
+
+
+def _findings(folder: Path) -> str:
+    (folder / "found").mkdir()
+    answers, rows = test_findings.asked(folder / "found"), []
+    for group, findings in FINDINGS.items():
+        for name, finding in findings.items():
+            answer = answers[name]
+            now = "; ".join(filter(None, [_cell(answer), answer["seen"]]))
+            said = _said(answer["err"], str(folder)) if finding.code else ""
+            said = said if len(said) <= 240 else said[:237] + "..."
+            rows.append(f"| {group} | {name} | {finding.before} | {now} | {said} |")
+    return FOUND.format(len(rows), "\n".join(rows))
 
 
 def _head(answers: dict[str, dict[Any, Any]]) -> str:

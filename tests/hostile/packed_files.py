@@ -174,9 +174,9 @@ OPEN = b"a,b,y\n1,1,x\n" + b"1,2,x\n" * (MB // 4)
 TABLES = {
     "a quote that is not closed, in 3 MB": plain("a.csv", b'a,b,y\n1,"2,x\n' + OPEN * 2, "in quotes to be closed"),
     "a quote that is closed 1.5 MB on": plain("a.csv", OPEN + b'1,"2,x\n' + OPEN + b'"\n', "in quotes to be closed"),
-    "a row of cells that are line ends": plain("a.csv", b"a,b,y\n" + b'"\n",' * 2 * MB, "expected rows of data"),
-    "50,000 columns of one name": plain("a.csv", columns(b"a", b"2", 50_000), LABEL),
-    "20,000 columns of text": plain("a.csv", columns(b"a", b"u", 20_000), LABEL),
+    "a row of cells that are line ends": plain("a.csv", b"a,b,y\n" + b'"\n",' * (MB // 4), "expected rows of data"),
+    "20,000 columns of one name": plain("a.csv", columns(b"a", b"2", 20_000), LABEL),
+    "10,000 columns of text": plain("a.csv", columns(b"a", b"u", 10_000), LABEL),
     "a number of 100,000 digits": plain("a.csv", b"a,b,y\n" + b"9" * 100_000 + b",2,x\n1,,y\n", "expected finite"),
     "rows of blank cells alone": plain("a.csv", b"a,b,y\n,,,,\n,,,,\n", "expected rows of data"),
     "gzip of 15 million labels in 15 kB": tree(

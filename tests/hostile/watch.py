@@ -1,13 +1,16 @@
 """Runs command lines one after the other in one process and tells of each: exit code, stderr, processor time, memory.
 
-``python -m tests.hostile.watch [MODULE ...]`` imports the modules, reads a JSON list of command lines on stdin and
-prints a JSON object for each. No more than `ROOM` can be allocated beyond what the imports take: a larger block is
-refused by the system, even one that would never be touched.
+``python -m tests.hostile.watch [MODULE ...]`` imports the modules, reads a JSON list of command lines on stdin, each a
+list of words or an object with these and the folder to run it in, and prints a JSON object for each. No more than
+`ROOM` can be allocated beyond what the imports take: a larger block is refused by the system, even one that would never
+be touched.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import importlib
 import io
 import json
@@ -52,7 +55,13 @@ def main() -> None:
     portanet.backends.keep_memory = lambda: False  # else a command's peak would be that of all before it
     os.environ["PORTANET_BACKEND"] = "numpy"  # says nothing of what "auto" takes
     resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + ROOM,) * 2)
-    for words in json.load(sys.stdin):
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda keep: 0)  # of glibc
+    for line in json.load(sys.stdin):
+        words = line["words"] if isinstance(line, dict) else line
+        if isinstance(line, dict):
+            os.chdir(line["in"])
+        gc.collect()
+        trim(0)  # what the last command has given back is no part of this one's peak
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts from the beginning
         out, err, began = io.StringIO(), io.StringIO(), time.process_time()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

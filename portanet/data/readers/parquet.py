@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,11 @@ from portanet.data.readers.table import chosen_target, fits_bytes, pixel_scale, 
 from portanet.data.readers.table_text import labelled, numbered
 from portanet.data.readers.targets import named_targets, several, with_targets
 from portanet.errors import ConfigError, DataError, need
+
+_SHARED = frozenset(["PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"])
+"""Encodings that pyarrow reads as dictionaries."""
+
+_AT_ONCE = 64  # rows with texts of any length
 
 _FOOTER = 8 << 20  # bytes: 1,000 row groups of 80 columns
 
@@ -115,11 +120,8 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
         return found
     features = [column for column in schema.names if column != name and not _is_index(column)]
     x = ParquetSamples(path, features)
-    # As a dictionary, which many rows may share: a text of its own for each could take any amount of memory.
-    shared = [name] if _is_text(schema.field(name).type) else None
-    with _opened(path, shared) as file:
-        # Not read_table, whose threads end the process if memory is short: here that is an error like any other.
-        column = file.read(columns=[name], use_threads=False).column(name)
+    # Not read_table, whose threads end the process if memory is short: here that is an error like any other.
+    column = _read(path, [name]).column(name)
     place = f"{path}, column {name!r}"
     if not _is_text(column.type) and not _is_number(column.type):
         message = f"{place}: expected numbers or text as targets, got {column.type}; convert it"
@@ -165,10 +167,41 @@ def _table(path: Path) -> Table:
     """Return all columns; those of text by their distinct texts, as one of these may stand in any number of rows."""
     with _opened(path) as file:
         texts = [field.name for field in file.schema_arrow if str(field.type) in _TEXTS]
-    with _opened(path, texts) as file, _reworded(path):
-        found = table(file.read(use_threads=False), str(path))
+    with _reworded(path):
+        found = table(_read(path), str(path))
     found.kinds = {name: kind for name, kind in found.kinds.items() if name not in texts}
     return found
+
+
+def _read(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """Return columns, all by default, those of text as dictionaries, which many rows may share.
+
+    A text of its own for each row could take any amount of memory. What pyarrow does not read as a dictionary is made
+    one some rows at a time.
+    """
+    import pyarrow as arrow
+
+    with _opened(path) as file:
+        names = list(columns or file.schema_arrow.names)
+        texts = {field.name for field in file.schema_arrow if _is_text(field.type)}
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
+        apart = texts.intersection(c.path_in_schema for c in chunks if not _SHARED.issuperset(c.encodings))
+    with _opened(path, sorted(texts - apart)) as file:
+        together = [name for name in names if name not in apart]
+        found = file.read(together, use_threads=False)
+        if len(together) == len(names):
+            return found
+        return arrow.table({name: _encoded(file, name) if name in apart else found.column(name) for name in names})
+
+
+def _encoded(file: Any, name: str) -> Any:
+    """Return a column of text as a dictionary, made some rows at a time."""
+    import pyarrow as arrow
+
+    batches = file.iter_batches(_AT_ONCE, columns=[name], use_threads=False)
+    parts = [batch.column(0).dictionary_encode() for batch in batches]
+    return arrow.chunked_array(parts, None if parts else arrow.string())
 
 
 def _in_memory(found: Dataset, x: HostArray) -> Dataset:

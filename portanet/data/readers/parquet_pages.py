@@ -80,6 +80,7 @@ def _after(data: bytes, at: int, kind: int, depth: int) -> int:
         return at + size
     if kind == _STRUCT:
         return _struct(data, at, depth + 1)[1]
+    kinds: tuple[int, ...]
     if kind in _LISTS:
         size, kinds, at = data[at] >> 4, (data[at] & 15,), at + 1
         if size == 15:
