@@ -186,7 +186,7 @@ class Options:
     epochs: int = _option(
         usual=10,
         type=click.IntRange(min=0),
-        help="Default: 10; with realmlp so many that there are about 4000 steps, from 16 to 256.",
+        help="Default: 10; with realmlp so many that there are about 4000 steps, from 16 to 256 (128 up to 3000 rows).",
     )
     batch_size: int | str = _option(
         usual=128,

@@ -14,11 +14,12 @@ def excerpt(module: str, names: Iterable[str], *, constants: bool = False) -> li
     path of its file from this folder, without ``.py``.
     """
     text = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
-    body = ast.parse(text).body
-    found: dict[str, ast.stmt] = {n.name: n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-    if constants:
-        assigned = {n: n.targets[0] for n in body if isinstance(n, ast.Assign)}
-        found = {_name(n, assigned.get(n)): n for n in body if n in assigned or n in found.values()}
+    found: dict[str, ast.stmt] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif constants and isinstance(node, ast.Assign):
+            found[ast.unparse(node.targets[0])] = node
     wanted, rest = set(), list(names)
     while rest:
         name = rest.pop()
@@ -26,8 +27,3 @@ def excerpt(module: str, names: Iterable[str], *, constants: bool = False) -> li
             wanted.add(name)
             rest += [node.id for node in ast.walk(found[name]) if isinstance(node, ast.Name)]
     return [ast.get_source_segment(text, node) or "" for name, node in found.items() if name in wanted]
-
-
-def _name(node: ast.stmt, target: ast.expr | None) -> str:
-    """Return the name of a function, or of an assignment's first target; of a tuple of names it is the whole."""
-    return getattr(node, "name", "") if target is None else ast.unparse(target)

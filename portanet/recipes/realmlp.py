@@ -80,7 +80,7 @@ def realmlp(
     hidden : sequence of int
         Units of the hidden layers.
     epochs : int, optional
-        By default 256 for small tables, fewer for large ones: :func:`portanet.recipes.recipe.usual_epochs`.
+        By default 128 for small tables, from 256 down to 16 for others: :func:`portanet.recipes.recipe.usual_epochs`.
     batch_size : int
     lr : float, optional
         Learning rate at the peaks of the schedule.

@@ -26,7 +26,8 @@ STEPS = 4000
 BATCH_SIZE = 256
 """Samples a step."""
 
-_MEMBERS = {3000: 4, 100_000: 2}  # networks up to so many rows
+_SMALL = 3000  # rows; single networks are at their best after fewer epochs
+_MEMBERS = {_SMALL: 4, 100_000: 2}  # networks up to so many rows
 _LEAST_ROWS = 10  # for a validation part of two
 _MOST_HELD = 2000  # more rows decide no better which epoch is kept, and are missed in training
 
@@ -103,8 +104,8 @@ def members(rows: int) -> int:
 
 
 def usual_epochs(rows: int, batch_size: int) -> int:
-    """Return the number of epochs that makes about STEPS steps, from 16 to 256."""
-    return min(max(round(STEPS / math.ceil(rows / batch_size)), 16), 256)
+    """Return the number of epochs that makes about STEPS steps, from 16 to 256; for small tables 128 at most."""
+    return min(max(round(STEPS / math.ceil(rows / batch_size)), 16), 128 if rows <= _SMALL else 256)
 
 
 def joined(parts: Sequence[tuple[Layer, int]]) -> Layer:

@@ -86,7 +86,9 @@ class Categories:
         rest = np.flatnonzero(~self.mask)
         if not len(rest):
             return np.empty((len(X), 0))
-        return check_array(X.iloc[:, rest] if hasattr(X, "iloc") else X[:, rest], dtype=(np.float64, np.float32))
+        own = X.iloc[:, rest] if hasattr(X, "iloc") else X[:, rest]
+        found: np.ndarray[Any, Any] = check_array(own, dtype=(np.float64, np.float32))
+        return found
 
     def _categorical(self, X: Any) -> np.ndarray[Any, Any]:
         """Return the categorical features as host objects, every kind of missing value as NaN."""

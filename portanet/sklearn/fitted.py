@@ -159,8 +159,9 @@ class FittedMLP(Arguments, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sc
         """Return the model with a plan of columns, and its embeddings in the order of the plan's inputs."""
         plan = found.plan(getattr(self, "feature_names_in_", ()))
         order = found.order(plan)
+        first: Any  # a Parallel
         first, *others = self._network.net.layers
-        parts = list(first.layers)  # type: ignore[attr-defined]  # a Parallel
+        parts = list(first.layers)
         parts[: len(order)] = [parts[i] for i in order]
         net = Sequential((replace(first, layers=tuple(parts)), *others))
         moved = Model(replace(model.program, net=net), model.backend, classes=model.classes)

@@ -33,7 +33,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     hidden_layer_sizes : array-like of int, or int, or None, default=None
         Units of each hidden layer; None takes the recipe's.
     epochs : int or None, default=None
-        Number of epochs; None is about 4000 steps, from 16 to 256 epochs.
+        Number of epochs; None is about 4000 steps, from 16 to 256 epochs (128 up to 3000 samples).
     batch_size : int, default=256
         Samples a step.
     learning_rate : float or None, default=None

@@ -7,6 +7,7 @@ import io
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ def config(run):
 
 
 def members(run):
-    (committee,) = pn.load(f"{run}/best.safetensors").net.layers
+    net: Any = pn.load(f"{run}/best.safetensors").net
+    (committee,) = net.layers
     assert isinstance(committee, pn.Committee)
     return committee.layers
 
@@ -87,7 +89,8 @@ def test_a_committee_answers_with_the_mean_of_networks_that_differ(houses):
     words = ("--layers", "8", "--n-ens", "3", "--epochs", "3", "--target", "price", "--out", "run")
     assert houses("train", "price.csv", *words).code == 0
     model = pn.load("run/best.safetensors")
-    (committee,) = model.net.layers
+    net: Any = model.net
+    (committee,) = net.layers
     x = model.columns.encode(pn.data.load("price.csv", target="price").x, "x").astype("float32")
     everything = {key.removeprefix("0."): value for key, value in {**model.params, **model.buffers}.items()}
     own = [

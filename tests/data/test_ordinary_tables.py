@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import zipfile
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
+import portanet as pn
 from portanet.data import Wishes, load
 from portanet.data.numbers import as_numbers, decimal_of, number_form
 from portanet.data.planned import encoded, plan_of
@@ -259,3 +261,32 @@ def test_a_word_in_a_column_of_numbers_is_named(tmp_path):
     with pytest.raises(DataError, match="'Total' for one"):
         plan_of(read(tmp_path, "x,n,label\n" + rows))
     assert plan_of(read(tmp_path, "x,n,label\n" + rows), None, Wishes(drop=("x",))).kept[0].name == "n"
+
+
+def test_a_script_reads_numbers_and_dates_as_they_are_written(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = ""
+    for i in range(60):
+        people, money, rate = f"{1 + i % 9}.{100 + 7 * i}", f"{1 + i % 5} {100 + i},{i:02d} €", f"-{i},5 %"
+        when = f"{1 + i % 12}/{13 + i % 15}/2020 {1 + i % 12}:05 {'AP'[i % 2]}M"
+        rows += f"{people};{money};{rate};{when};{i % 24}:30;{('01067', '10115', '80331')[i % 3]};{rng.normal():.4f}\n"
+    data = read(tmp_path, "people;money;rate;when;at;place;y\n" + rows, target="y")
+    plan = plan_of(data)
+    assert [(c.name, c.form) for c in plan.columns] == [
+        ("people", "0,5"),
+        ("money", "0,5€"),
+        ("rate", "0,5%"),
+        ("when", "%m/%d/%Y %I:%M %p"),
+        ("at", "%H:%M"),
+        ("place", ""),
+    ]
+    trainer = pn.Trainer(
+        pn.Sequential([pn.Dense(8), pn.Tanh(), pn.Dense(1)]), loss="mean_squared_error", dtype="float64"
+    )
+    trainer.fit(data.x, data.y, epochs=2, verbose=False)
+    pn.export.to_numpy_script(trainer, tmp_path / "net.py")
+    spec = importlib.util.spec_from_file_location("net", tmp_path / "net.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.predict(module.read_rows(str(tmp_path / "t.csv")))
+    np.testing.assert_allclose(found, trainer.predict(data.x), rtol=1e-9)

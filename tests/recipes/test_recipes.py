@@ -157,7 +157,7 @@ def test_is_saved_and_exported_whole(tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(100, 256), (10_000, 100), (43_000, 24), (400_000, 16)])
+@pytest.mark.parametrize(("rows", "epochs"), [(100, 128), (3001, 256), (10_000, 100), (43_000, 24), (400_000, 16)])
 def test_usual_epochs(rows, epochs):
     assert usual_epochs(rows, 256) == epochs
     assert plain(np.ones((rows, 1))).epochs == epochs
