@@ -36,6 +36,14 @@ def test_the_command_line_predicts_deviations(cli):
     assert low_std == pytest.approx(2.8, rel=0.4)
     assert high_std == pytest.approx(9.2, rel=0.3)
     assert "trained to predict deviations" in cli("predict", "run", "new.csv", "--interval", ".9").err
+    done = cli("train", "noisy.csv", "--target", "y", "--loss", "gaussian_nll", "--recipe", "realmlp")
+    assert done.code == 2
+    assert "variances are not learned at the rates of --recipe realmlp" in done.err
+    done = cli(
+        "train", "noisy.csv", "--target", "y", "--loss", "gaussian_nll", "--epochs", "1", "--quiet", "--out", "b"
+    )
+    assert done.code == 0, done.err
+    assert 'recipe = "plain"' in open("b/config.toml", encoding="utf-8").read()
     done = cli("train", "moons", "--loss", "gaussian_nll")
     assert done.code == 2
     assert "expected numbers, got classes" in done.err
