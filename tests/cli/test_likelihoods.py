@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_the_command_line_predicts_deviations(cli):
         "train", "noisy.csv", "--target", "y", "--loss", "gaussian_nll", "--epochs", "1", "--quiet", "--out", "b"
     )
     assert done.code == 0, done.err
-    assert 'recipe = "plain"' in open("b/config.toml", encoding="utf-8").read()
+    assert 'recipe = "plain"' in Path("b/config.toml").read_text("utf-8")
     done = cli("train", "moons", "--loss", "gaussian_nll")
     assert done.code == 2
     assert "expected numbers, got classes" in done.err
