@@ -99,6 +99,8 @@ def test_max_norm_is_kerass():
     np.testing.assert_allclose(kept["0.weight"], kerass(free["0.weight"], 0.7, 0), rtol=1e-12)
     np.testing.assert_allclose(kept["1.weight"], kerass(free["1.weight"], 0.7, (0, 1, 2)), rtol=1e-12)
     np.testing.assert_array_equal(kept["0.bias"], free["0.bias"])
+    row, _ = pn.SGD(lr=0.1, max_norm=0.5).update({"0.weight": np.ones(3)}, {"0.weight": np.zeros(3)}, {"t": 0}, 0.1)
+    assert (row["0.weight"] == 1).all()
     np.testing.assert_allclose(kept["0.weight"][:, 0], free["0.weight"][:, 0], rtol=1e-15)  # small: as it was
     assert np.linalg.norm(kept["0.weight"][:, 1]) == pytest.approx(0.7)
     zeros, _ = pn.SGD(max_norm=1.0).update(

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from portanet.fleet import Fleet
 
 
-_OTHERS = ("x_test", "y_test", "x_val", "y_val")
-
-
 @click.command()
 @click.argument("data", default="digits")
 @click.option("-k", "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Number of folds.")
@@ -47,7 +44,9 @@ def cv(folds: int, *, json_wanted: bool, quiet: bool, **given: Any) -> None:
     options = Options(**OF_A_RUN, **given)
     began = time.perf_counter()
     whole, plan = columns.load_encoded(options)
-    dataset = dataclasses.replace(whole, x=whole.x.reshape(len(whole.x), -1), **dict.fromkeys(_OTHERS))
+    dataset = dataclasses.replace(
+        whole, x=whole.x.reshape(len(whole.x), -1), x_test=None, y_test=None, x_val=None, y_val=None
+    )
     if whole.x_val is not None and not quiet:
         say(f"{whole.name}: its validation part of {len(whole.x_val)} samples is left alone: each fold is one")
     pairs = split(dataset.y, folds, options.seed, names=dataset.classes, what=dataset.name)

@@ -38,7 +38,8 @@ def filled(options: Options, dataset: Dataset, searched: Sequence[str] = ()) -> 
         If options are given that the recipe does not take, or it is not for such data.
     """
     given = [name for name in ("layers", *OF_PLAIN) if name in searched or getattr(options, name) is not None]
-    recipe = options.recipe or (PLAIN if given else _suited(dataset))
+    deviates = losses.LOSSES.full(options.loss or "") == "gaussian_likelihood"
+    recipe = options.recipe or (PLAIN if given or deviates else _suited(dataset))
     if recipe == PLAIN:
         usual = {**USUAL, **(_CNN if options.model == "cnn" else {})}
         return _completed(options, recipe=recipe, **usual)
@@ -46,6 +47,11 @@ def filled(options: Options, dataset: Dataset, searched: Sequence[str] = ()) -> 
     others += ["[[layers]]"] if isinstance(options.layers, list) else []
     if others:
         message = f"{', '.join(others)}: not taken by --recipe realmlp; leave it out, or take --recipe plain"
+        raise ConfigError(message)
+    if deviates:
+        message = (
+            f"--loss {options.loss}: variances are not learned at the rates of --recipe realmlp; take --recipe plain"
+        )
         raise ConfigError(message)
     if isinstance(dataset.x, Samples) or dataset.x.ndim != 2 or dataset.scale is not None:
         message = f"{dataset.name}: --recipe realmlp is for rows of a table that are in memory; take --recipe plain"

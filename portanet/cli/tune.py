@@ -119,12 +119,12 @@ def _parts(whole: Dataset, share: float, seed: int) -> tuple[Dataset, tuple[Any,
     """Return what is trained on, as flat rows, and the samples and targets that decide which trial is best."""
     from portanet.data.batching import prepare
 
-    x, alone = whole.x.reshape(len(whole.x), -1), {"x_test": None, "y_test": None, "x_val": None, "y_val": None}
+    x = whole.x.reshape(len(whole.x), -1)
+    alone = dataclasses.replace(whole, x=x, x_test=None, y_test=None, x_val=None, y_val=None)
     if whole.x_val is not None:
-        held = whole.x_val.reshape(len(whole.x_val), -1), whole.y_val
-        return dataclasses.replace(whole, x=x, **alone), held
+        return alone, (whole.x_val.reshape(len(whole.x_val), -1), whole.y_val)
     kept, others = prepare.split(whole.y, share, seed, stratify=bool(whole.classes))
-    return dataclasses.replace(whole, x=x[kept], y=whole.y[kept], **alone), (x[others], whole.y[others])
+    return dataclasses.replace(alone, x=x[kept], y=whole.y[kept]), (x[others], whole.y[others])
 
 
 def _choice(space: Path, key: str, value: Any) -> Any:

@@ -269,9 +269,9 @@ def resize(
     edges: bool,
 ) -> np.ndarray:
     """Return images of another size; `rows` and `columns` are the sizes before and after, and the factor if given."""
-    settings = mode, coordinates, rounding, cubic, antialias, edges
-    a, b = (resize_weights(*own, *settings).astype(x.dtype) for own in (rows, columns))
-    return np.einsum("ik,nklc,jl->nijc", a, x, b, optimize=True)
+    a = resize_weights(rows[0], rows[1], rows[2], mode, coordinates, rounding, cubic, antialias, edges)
+    b = resize_weights(columns[0], columns[1], columns[2], mode, coordinates, rounding, cubic, antialias, edges)
+    return np.einsum("ik,nklc,jl->nijc", a.astype(x.dtype), x, b.astype(x.dtype), optimize=True)
 
 
 def resize_weights(

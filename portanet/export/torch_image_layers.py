@@ -125,7 +125,7 @@ def _up_sample(m: Asked, shape: Shape) -> Layer:
     return layers.UpSample2D(one(tuple(map(int, times))), m.mode)
 
 
-_MODES = {
+_MODES: dict[str, tuple[Any, Any, Any]] = {
     "nearest": ("nearest", "asymmetric", "floor"),
     "nearest-exact": ("nearest", "half_pixel", "up"),
     "bilinear": ("bilinear", "half_pixel", "down"),
@@ -134,7 +134,7 @@ _MODES = {
 """Of torch's modes: the mode, the coordinates and the rounding of a Resize2D."""
 
 
-def _pad(mode: str) -> Make:
+def _pad(mode: Any) -> Make:
     return lambda m, shape: layers.Pad2D(_fewest(_edges(m)), mode)
 
 

@@ -219,8 +219,11 @@ class Pad2D(Layer):
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
         xp = namespace(dy)
-        both = []
-        for size, edges in zip(cache[1:3], self.sides(), strict=True):
-            k = xp.arange(size, dtype=xp.int32, device=device(dy))[:, None]
-            both.append(xp.astype(self.places(size, edges, dy)[None, :] == k, dy.dtype))
-        return resized(dy, *both, xp), {}
+        rows, columns = (self._taken(*own, dy) for own in zip(cache[1:3], self.sides(), strict=True))
+        return resized(dy, rows, columns, xp), {}
+
+    def _taken(self, size: int, edges: Pair, like: Array) -> Array:
+        """Return (size, size + edges), 1 where a pixel came to a place."""
+        xp = namespace(like)
+        k = xp.arange(size, dtype=xp.int32, device=device(like))[:, None]
+        return xp.astype(self.places(size, edges, like)[None, :] == k, like.dtype)

@@ -12,7 +12,7 @@ from portanet.checks import Count, NotNegative, Positive
 from portanet.errors import ConfigError
 from portanet.layers.base import Layer
 from portanet.random import Key
-from portanet.typing import Array, Params
+from portanet.typing import Array, Params, Shape
 
 __all__ = ["LocalResponseNorm"]
 
@@ -50,6 +50,9 @@ class LocalResponseNorm(Layer):
                 f"LocalResponseNorm: size must be odd, got {self.size}; libraries differ about the side of one more"
             )
             raise ConfigError(message)
+
+    def scratch(self, in_shape: Shape) -> int:
+        return int(in_shape[-1]) ** 2  # which channels are neighbours
 
     def forward(self, params: Params, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         d = (x * x) @ self.near(x) * (self.alpha / self.size) + self.k

@@ -137,8 +137,10 @@ class Optimizer:
 def constrained(p: Array, most: float, *, stacked: bool = False) -> Array:
     """Return weights p, (..., units), with the norm of each unit's weights at most `most`; p is owned.
 
-    With `stacked` the first axis is a stack of networks. Of a row of numbers, (units,), each is a unit's weight.
+    With `stacked` the first axis is a stack of networks. A row of numbers, (units,), stays as it is.
     """
+    if p.ndim < 2 + int(stacked):
+        return p
     xp = namespace(p)
     norm = xp.sqrt(xp.sum(p * p, axis=tuple(range(int(stacked), p.ndim - 1)), keepdims=True))
     p *= xp.minimum(most / xp.maximum(norm, 1e-30), 1.0)

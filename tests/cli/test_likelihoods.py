@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +37,14 @@ def test_the_command_line_predicts_deviations(cli):
     assert low_std == pytest.approx(2.8, rel=0.4)
     assert high_std == pytest.approx(9.2, rel=0.3)
     assert "trained to predict deviations" in cli("predict", "run", "new.csv", "--interval", ".9").err
+    done = cli("train", "noisy.csv", "--target", "y", "--loss", "gaussian_nll", "--recipe", "realmlp")
+    assert done.code == 2
+    assert "variances are not learned at the rates of --recipe realmlp" in done.err
+    done = cli(
+        "train", "noisy.csv", "--target", "y", "--loss", "gaussian_nll", "--epochs", "1", "--quiet", "--out", "b"
+    )
+    assert done.code == 0, done.err
+    assert 'recipe = "plain"' in Path("b/config.toml").read_text("utf-8")
     done = cli("train", "moons", "--loss", "gaussian_nll")
     assert done.code == 2
     assert "expected numbers, got classes" in done.err
