@@ -99,7 +99,8 @@ class Engine:
             rows = folded(prediction, y, weight)
             return prediction, p.loss.forward(*rows)[0], measure(metrics, p.loss, *rows)
 
-        self.outputs, self.linked, self.measured = map(backend.compile, (outputs, linked, measured))
+        self.outputs, self.linked = backend.compile(outputs), backend.compile(linked)
+        self.measured = backend.compile(measured)
 
     @property
     def scans(self) -> bool:
