@@ -37,7 +37,7 @@ class Batch(NamedTuple):
 class IndexBlock(NamedTuple):
     """The rows of several batches of resident samples, (batches, batch_size) on the host, and the batches' sizes."""
 
-    index: np.ndarray[Any, Any]
+    index: Array
     sizes: list[float]
 
 
@@ -108,9 +108,9 @@ class Batches:
             yield from _blocks(order, spans, together, skip)
             return
         rows, gather = self.backend.asarray(order), self.backend.compile(_gathered)
-        there = (self.x, self.y, self.weight) if self.resident else (None, None, self.weight)
+        there = (self.x, self.y) if self.resident else (None, None)
         for start, stop, size in spans[skip:]:
-            x, y, weight = gather(*there, rows[start:stop])
+            x, y, weight = gather(there[0], there[1], self.weight, rows[start:stop])
             if not self.resident:
                 x, y = (self.backend.asarray(a[order[start:stop]]) for a in (self.x, self.y))
             yield Batch(x, y, weight, size)
