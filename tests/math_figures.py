@@ -1,9 +1,9 @@
 """Writes docs/math/figures.md from what ``portanet gradcheck --json`` and ``portanet agree --json`` print.
 
-usage: python -m tests.math_figures      with torch and JAX installed; about two minutes
+usage: python -m tests.math_figures [--mutants]      with torch and JAX installed; about two minutes
 
 The differences from torch's autograd are those that tests/test_oracle.py and tests/test_oracle_images.py see, the
-mutants those of tests/endurance/mutants.json.
+mutants those of tests/endurance/mutants.json. --mutants writes these alone, and takes no time.
 """
 
 from __future__ import annotations
@@ -139,5 +139,19 @@ def figure(number: float) -> str:
     return f"{number:.1e}" if number else "0"
 
 
+def with_mutants(text: str) -> str:
+    """Return the page with the mutants that mutants.json has now."""
+    results = json.loads(MUTANTS.read_text("utf-8"))
+    lines = []
+    for line in text.partition("\n## Mutants\n")[0].splitlines():
+        cells = line.split(" | ")
+        known = line.startswith("| ") and isinstance(getattr(pn, cells[0].removeprefix("| "), None), type)
+        lines.append(" | ".join([*cells[:-1], f"{mutants_of(cells[0][2:], results)} |"]) if known else line)
+    return "\n".join(lines) + "\n" + mutant_table(results)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--mutants"]:
+        PAGE.write_text(with_mutants(PAGE.read_text("utf-8")), encoding="utf-8")
+        raise SystemExit
     PAGE.write_text(page(printed("gradcheck"), printed("agree"), autograd()), encoding="utf-8")

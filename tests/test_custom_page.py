@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_a_metric_a_schedule_and_an_optimizer(folder, monkeypatch):
     import portanet as pn
 
     monkeypatch.setenv("PORTANET_BACKEND", "numpy")
-    own: dict = {}
+    own: dict[str, Any] = {}
     exec(FILES["myrules.py"], own)
     exec(FILES["mymath.py"], own)
     (snippet,) = (s for s in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "Slowing(lr" in s)

@@ -50,13 +50,13 @@ def _export(given: dict[str, Any]) -> Words:
     if form == "numpy":
         return []
     beside = run / f"model{ENDING[form]}" if run.is_dir() else run.with_name(run.stem + ENDING[form])
-    return ["info", given["out"] or beside]
+    return ["info", str(given["out"] or beside)]
 
 
 def _convert(given: dict[str, Any]) -> Words:
     from portanet.data.readers.convert import folder_beside
 
-    return ["train", given["out"] or folder_beside(given["table"])]
+    return ["train", str(given["out"] or folder_beside(given["table"]))]
 
 
 def _gradcheck(given: dict[str, Any]) -> Words:
