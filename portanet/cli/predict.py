@@ -13,6 +13,7 @@ import click
 
 from portanet.cli.output import say
 from portanet.cli.parameters import (
+    FILE,
     any_size_option,
     backend_option,
     part_option,
@@ -41,7 +42,7 @@ _Columns = tuple[list[str], Callable[[Any], list[list[str]]]]
 @click.option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="File to write. Default, or -: standard output.",
 )
 @click.option(

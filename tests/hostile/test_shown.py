@@ -123,3 +123,14 @@ def test_a_path_with_a_zero_byte(cli, tmp_path):  # noqa: F811
     )
     with pytest.raises(errors.DataError, match="found nothing there"):
         pn.load("a\0b")
+
+
+@pytest.mark.parametrize(
+    "words", [("predict", "runs/moons", "moons"), ("show", "runs/moons")], ids=lambda words: words[0]
+)
+def test_a_folder_is_no_output(moons, tmp_path, words):  # noqa: F811
+    (tmp_path / "folder").mkdir()
+    told = moons(*words, "-o", "folder")
+    assert (told.code, told.out) == (3, "")
+    assert told.err == "Error: folder: cannot be written (it is a folder); name a file\n"
+    assert list((tmp_path / "folder").iterdir()) == []
