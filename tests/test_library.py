@@ -197,11 +197,11 @@ def test_layers_losses_and_optimizers_take_arrays_of_a_library_without_a_backend
             dx, grads = case.layer.backward(weights, gradient, cache)
             found.append([y, dx, *(grads[name] for name in sorted(params))])
         agree(found[1], found[0])
-    for case in (cases[0] for cases in LOSSES.values()):
-        given = case.arrays()
-        value, cache = case.loss.forward(*given)
-        other, lazy_cache = case.loss.forward(*map(lazy, given))
-        agree([other, case.loss.backward(lazy_cache)], [value, case.loss.backward(cache)])
+    for scored in (cases[0] for cases in LOSSES.values()):
+        given = scored.arrays()
+        value, cache = scored.loss.forward(*given)
+        other, lazy_cache = scored.loss.forward(*map(lazy, given))
+        agree([other, scored.loss.backward(lazy_cache)], [value, scored.loss.backward(cache)])
     for optimizer in (cases[0] for cases in OPTIMIZERS.values()):
         params, grads = ({"weight": np.random.default_rng(i).normal(size=(3, 4))} for i in range(2))
         other, _ = optimizer.update(lazy(params), lazy(grads), optimizer.init(lazy(params)), 0.1)
@@ -221,12 +221,11 @@ def test_every_optimizer_is_vectorised_by_torch():
         def update(p, g, own, optimizer=optimizer):
             return optimizer.update(p, g, {"t": 0, **own}, 0.1)[0]
 
-        alone = [
-            update(*({n: a[i].clone() for n, a in d.items()} for d in (params, grads)), own)
-            for i, own in enumerate(
-                [{s: {"weight": a["weight"][i].clone()} for s, a in slots.items()} for i in range(2)]
-            )
-        ]
+        alone = []
+        for i in range(2):
+            own = {slot: {"weight": torch.zeros(3, 4)} for slot in optimizer.slots}
+            p, g = ({"weight": arrays["weight"][i].clone()} for arrays in (params, grads))
+            alone.append(update(p, g, own))
         found = torch.func.vmap(update)(params, grads, slots)
         for i, expected in enumerate(alone):
             torch.testing.assert_close(found["weight"][i], expected["weight"])

@@ -95,7 +95,7 @@ def _odd(kind):
     import torch
 
     parts = [torch.ones(2), torch.ones(3)]
-    made = {"sparse": torch.eye(3).to_sparse, "valueless": lambda: torch.ones(3, device="meta")}
+    made: dict[str, Any] = {"sparse": torch.eye(3).to_sparse, "valueless": lambda: torch.ones(3, device="meta")}
     return made[kind]() if kind in made else torch.nested.nested_tensor(parts)
 
 

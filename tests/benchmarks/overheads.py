@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import importlib.util
 import statistics
 import subprocess
@@ -110,10 +111,11 @@ def online(rounds: int, repeats: int = 500) -> None:
     x, y = rng.normal(size=(32, 20)).astype("float32"), rng.integers(0, 3, 32)
     trainer = pn.Trainer([pn.Dense(16), pn.ReLU(), pn.Dense(3)], optimizer=pn.SGD(lr=0.01), backend="numpy")
     trainer.train_batch(x, y)
-    step, indices, counters = trainer.engine.compiled, y.astype("int32"), {"lr": 0.01, "seed": 0, "step": 0}
+    step: Any = trainer.engine.compiled
+    indices, counters = y.astype("int32"), {"lr": 0.01, "seed": 0, "step": 0}
 
     def bare() -> None:
-        state = trainer.params, trainer.buffers, trainer.opt_state
+        state: list[Any] = [trainer.params, trainer.buffers, trainer.opt_state]
         with get("numpy").activate():
             for _ in range(repeats):
                 *state, _, _ = step(*state, x, indices, None, counters)
@@ -135,7 +137,7 @@ def first_predictions(rounds: int) -> None:
     for i in range(3 * rounds + 1):
         trainer = pn.Trainer(net, backend="numpy")
         trainer.fit(np.repeat(x, 64, axis=0), np.arange(64) % 10, epochs=1, verbose=False)
-        first, second = (timed(lambda trainer=trainer: trainer.predict(x)) for _ in range(2))
+        first, second = (timed(functools.partial(trainer.predict, x)) for _ in range(2))
         if i:
             ratios.append(first / second)
     print(f"the first prediction of one row takes {statistics.median(ratios):5.2f} of the second")
