@@ -47,6 +47,7 @@ NO_AUTOGRAD = {
     "Dropout2D": "as Dropout",
     "Augment": "torch has no such layer; its moves are checked against SciPy's in tests/test_augment.py",
     "OneHot": "it has no gradient",
+    "Committee": "a mean of networks; that each has the gradients it would have alone is tests/test_committee.py's",
     "Standardize": "a product with a constant",
     "RobustScale": "a product with a constant",
     "CustomActivation": "the function and its derivative are the user's",

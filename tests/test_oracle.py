@@ -151,6 +151,12 @@ LOSSES = [
             (t - y) * torch.tensor(TAUS, dtype=torch.float64), (t - y) * (torch.tensor(TAUS, dtype=torch.float64) - 1)
         ).mean(-1),
     ),
+    (losses.NegativeLogLikelihood(), "classes", lambda z, t: F.nll_loss(z, t, reduction="none")),
+    (
+        losses.GaussianLikelihood(),
+        "half as many",
+        lambda z, t: F.gaussian_nll_loss(z[:, :2], t, z[:, 2:].exp(), reduction="none", eps=0).mean(-1),
+    ),
     (losses.Poisson(), "counts", lambda z, t: F.poisson_nll_loss(z, t, log_input=True, reduction="none").mean(-1)),
 ]
 
@@ -167,6 +173,7 @@ def test_loss(loss, kind, oracle, weighted, scale):
         "yesno": lambda: (rng.random((9, 4)) < 0.5).astype(float),
         "counts": lambda: rng.poisson(2.0, (9, 4)).astype(float),
         "numbers": lambda: rng.normal(size=(9, 4)),
+        "half as many": lambda: rng.normal(size=(9, 2)),
     }[kind]()
     weight = rng.random(9) if weighted else None
     value, cache = loss.forward(z, target, weight)

@@ -181,7 +181,7 @@ def _notes_above(text: str) -> int:
     mark = _delimiter("\n".join(lines[above : above + 50]))
     if not mark:
         return 0
-    rows, _ = _rows("\n".join(lines[above - 1 : above + 1]), mark)
+    rows, _, _ = _rows("\n".join(lines[above - 1 : above + 1]), mark)
     return above - (len(rows) == 2 and len(rows[0]) == len(rows[1]))
 
 
