@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 _BY_START = {
@@ -52,12 +53,15 @@ def _of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()[:1000]
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+            texts = [name for name in names if name.lower().endswith(".txt")]
+            digits = any(re.fullmatch(r"(.*/)?\d+_\d+\.txt", name) for name in texts)
+            digits = digits or any(re.match(rb"[01]{8}", archive.open(name).read(8)) for name in texts[:1])
+    except (OSError, ValueError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile):
         return ""  # its reader says why
     if any(name.startswith("xl/") for name in names):
         return "an Excel workbook: save the sheet as CSV"
-    tables = [name for name in names if _TABLES.search(name) and not re.fullmatch(r"(.*/)?\d+_\d+\.txt", name)]
+    tables = [name for name in names if _TABLES.search(name)]
     pictures = any(re.search(r"\.(png|jpe?g|gif|bmp|webp|tiff?|npy)$", name, re.I) for name in names)
-    if tables and not pictures and len(tables) == len([name for name in names if not name.endswith("/")]):
+    if tables and not digits and not pictures and len(tables) == sum(not name.endswith("/") for name in names):
         return f"a zip that holds {', '.join(tables[:3])}: unpack it, and give the table"
     return ""

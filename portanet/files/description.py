@@ -6,6 +6,7 @@ What is saved are host arrays, so that a network trained on any backend is loade
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -93,7 +94,20 @@ def differences(about: Mapping[str, Any], model: Any) -> list[str]:
     now = json.loads(as_text(describe(model)))
     known = [key for key in now if key not in _OF_THE_MOMENT and not (key == "input_shape" and not now[key])]
     known = [key for key in known if key != "pictures" or key in about]  # files of 0.1.0 have none
-    return in_words({key: about.get(key) for key in known}, {key: now[key] for key in known})
+    before = {key: about.get(key) for key in known}
+    for key, thing in (("loss", model.loss), ("optimizer", model.optimizer)):
+        before[key] = _with_defaults(before[key], now[key], thing)
+    return in_words(before, {key: now[key] for key in known})
+
+
+def _with_defaults(before: Any, now: Any, thing: object) -> Any:
+    """Return a description with the options that it lacks: before the class had them, it was as by default."""
+    if not isinstance(before, dict) or not isinstance(now, dict) or not isinstance(before.get("options"), dict):
+        return before
+    given = inspect.signature(type(thing)).parameters
+    lacking = [own for own in now.get("options", {}) if own not in before["options"] and own in given]
+    defaults = {own: given[own].default for own in lacking if given[own].default is not inspect.Parameter.empty}
+    return {**before, "options": {**before["options"], **json.loads(as_text(defaults))}}
 
 
 def in_words(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -100,8 +100,9 @@ class Resize2D(Layer):
         return resized(x, *both, namespace(x)), both
 
     def backward(self, params: Params, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Params]:
-        a, b = cache
-        return resized(dy, a.mT, b.mT, namespace(dy)), {}
+        xp = namespace(dy)
+        a, b = (xp.permute_dims(own, (1, 0)) for own in cache)
+        return resized(dy, a, b, xp), {}
 
     def weights(self, sizes: tuple[int, int], like: Array) -> tuple[Array, Array]:
         """Return a (h', h) and b (w', w) for images of these sizes."""

@@ -41,6 +41,8 @@ def layer_calls():
         pn.ReLU6(),
         pn.Hardsigmoid(),
         pn.Hardswish(),
+        pn.Hardtanh(-0.5, 0.7),
+        pn.ThresholdedReLU(0.3),
         pn.Softsign(),
     ):
         yield layer, "forward", lambda x, dy, layer=layer: (layer, {}, x - 1.0)

@@ -117,7 +117,8 @@ def test_auto_prints_one_line_to_stderr_where_logging_is_not_set_up(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("portanet: running on numpy (CuPy cannot be imported; ")
+    came = f"{tmp_path / 'cupy' / '__init__.py'}, which comes first on the path, cannot be imported"
+    assert done.stderr == f"portanet: running on numpy ({came}; see portanet doctor)\n"
 
 
 @pytest.mark.parametrize(

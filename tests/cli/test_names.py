@@ -87,7 +87,8 @@ def test_code_out_of_a_file_is_not_printed(cli, tmp_path):  # noqa: F811
     trainer.init((2,))
     trainer.save(tmp_path / "net.safetensors")
     exported = cli("export", "net.safetensors", "--to", "torch", "-o", "a.safetensors")
-    assert exported.err == "its torch.nn.Sequential:\n" + pn.export.torch_code(trainer) + "\n"
+    code = "its torch.nn.Sequential:\n" + pn.export.torch_code(trainer) + "\n"
+    assert exported.err == code + "next     portanet info a.safetensors\n"
     assert "nn.Linear" not in cli("info", "a.safetensors").out
     assert "a state_dict for torch" in cli("info", "a.safetensors").out
 

@@ -31,7 +31,14 @@ def theirs(net, x):
 
 def refused(case):
     """Return whether the case has no counterpart in torch."""
-    none = layers.CustomActivation | layers.Parallel | layers.OneHot | layers.Parametric | layers.PeriodicEmbedding
+    none = (
+        layers.Committee
+        | layers.CustomActivation
+        | layers.Parallel
+        | layers.OneHot
+        | layers.Parametric
+        | layers.PeriodicEmbedding
+    )
     alone = isinstance(case.layer, none | layers.RobustScale | layers.Scale | layers.SmoothClip)
     own = case.layer
     if isinstance(own, layers.Resize2D):
@@ -153,7 +160,6 @@ def test_rows_need_no_shape_and_keep_their_dtype():
     [
         (nn.Linear(4, 3), (5,), "weight|in_features|expected"),
         (nn.LogSigmoid(), (4,), r"\[LogSigmoid 0\] from_torch: portanet has no counterpart"),
-        (nn.Upsample(scale_factor=1.5), (4, 4, 1), "whole number as scale_factor"),
         (nn.MaxPool2d(2, dilation=2), (4, 4, 1), "dilation=1"),
         (nn.Conv2d(1, 1, 2, padding_mode="reflect"), (4, 4, 1), "padding_mode='zeros'"),
         (nn.BatchNorm1d(4, affine=False), (4,), "affine=True"),
