@@ -68,7 +68,7 @@ OPTIONAL = {
 }
 OTHERS = {
     "flags": (
-        "LpPool2D.ceil_mode Resize2D.antialias Resize2D.edges "
+        "Committee.apart LpPool2D.ceil_mode Resize2D.antialias Resize2D.edges "
         "ConvTranspose2D.bias MaxPool2D.ceil_mode AvgPool2D.ceil_mode AvgPool2D.count_padding PReLU.shared "
         "InstanceNorm.affine Conv1D.bias MaxPool1D.ceil_mode AvgPool1D.ceil_mode AvgPool1D.count_padding "
         "Dense.bias Conv2D.bias Augment.flip SGD.nesterov NTKDense.bias PeriodicEmbedding.phase PeriodicEmbedding.skip"

@@ -235,7 +235,7 @@ def test_predictions_go_where_they_are_sent(moons, place):  # noqa: F811
     assert reader.all().decode() == printed
     place.unlink()
     place.mkdir()
-    assert moons("predict", "runs/moons", "moons", "-o", place).code == 2
+    assert moons("predict", "runs/moons", "moons", "-o", place).code == 3
 
 
 def test_export_replaces_files_alone_by_force(moons, place):  # noqa: F811

@@ -13,6 +13,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from portanet.checks import COUNT, check
+from portanet.data.batching.sparse import SparseRows
 from portanet.data.pictures.form import resembles_channels_first
 from portanet.errors import ConfigError
 from portanet.layers import Augment, Conv2D, Flatten, Layer, MaxPool2D, Reshape
@@ -149,8 +150,9 @@ class CNNClassifier(BaseClassifier):
 
     def _check_range(self, x: Any, *, reset: bool) -> None:
         """Warn of pixels from 0 to 1 if fit had them from 0 to 255, and the reverse."""
-        xp = array_namespace(x)
-        largest = float(xp.max(xp.abs(x))) if x.shape[0] else 0.0
+        values = x.matrix.data if isinstance(x, SparseRows) else x
+        xp = array_namespace(values)
+        largest = float(xp.max(xp.abs(values))) if math.prod(values.shape) else 0.0
         if reset:
             self._largest = largest
         fitted = getattr(self, "_largest", 0.0)

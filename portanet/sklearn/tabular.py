@@ -112,7 +112,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         y : ndarray of shape (n_samples,)
             The most probable labels.
         """
-        return self.classes_[self._mean(X).argmax(axis=1)]
+        found = self._mean(X)  # refused before `classes_` is there
+        return self.classes_[found.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class.
