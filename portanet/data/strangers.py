@@ -7,6 +7,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from portanet.data.readers.zips import open_zip
+from portanet.errors import DataError
+
 _BY_START = {
     b"\x89HDF": "an HDF5 file",
     b"SQLite": "an SQLite database",
@@ -51,12 +54,12 @@ def stranger(path: Path, start: bytes) -> str:
 
 def _of_zip(path: Path) -> str:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             names = archive.namelist()[:1000]
             texts = [name for name in names if name.lower().endswith(".txt")]
             digits = any(re.fullmatch(r"(.*/)?\d+_\d+\.txt", name) for name in texts)
             digits = digits or any(re.match(rb"[01]{8}", archive.open(name).read(8)) for name in texts[:1])
-    except (OSError, ValueError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile):
+    except (DataError, OSError, ValueError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile):
         return ""  # its reader says why
     if any(name.startswith("xl/") for name in names):
         return "an Excel workbook: save the sheet as CSV"

@@ -140,7 +140,7 @@ def case(cases: dict[str, Any], name: str) -> Callable[[Path], object]:
 
 FOLDERS = {
     ".lock is a link to a file": Finding("the file was emptied", instead(".lock", link("canary")), RESUME, seen=kept),
-    ".lock is a pipe": Finding("waits for ever", instead(".lock", os.mkfifo), RESUME, seen=kept),
+    ".lock is a pipe": Finding("waits for ever", instead(".lock", lambda path: os.mkfifo(path)), RESUME, seen=kept),
     "plots is a link to a folder": Finding(
         "0; pictures written there", instead("plots", link("elsewhere")), ("plot", "run"), seen=kept
     ),
