@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-LONG = ("mnist_cnn", "mnist_sizes")
+LONG = ("mnist_cnn", "mnist_sizes", "picture_folder")
 EXAMPLES = [
     pytest.param(path, marks=pytest.mark.slow if path.stem in LONG else (), id=path.stem)
     for path in sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"))

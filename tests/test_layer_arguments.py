@@ -43,6 +43,9 @@ from portanet.random import generator
         (lambda: pn.Embedding(0, 3), "Embedding: categories must be a whole number of 1 or more, got 0"),
         (lambda: pn.BatchNorm(momentum=1.0), "BatchNorm: momentum must be a number from 0 to 1 (1 excluded), got 1.0"),
         (lambda: pn.MaxPool2D((3, 2), padding=2), "MaxPool2D: padding must be below 2, or windows hold"),
+        (lambda: pn.Conv2D(4, padding=17), "Conv2D: padding must be below 17, or windows hold"),
+        (lambda: pn.Conv2D(4, 20, padding=20), "Conv2D: padding must be below 20, or windows hold"),
+        (lambda: pn.Conv2D(4, (1, 5), dilation=(1, 6), padding=25), "Conv2D: padding must be below 25, or windows"),
         (lambda: pn.Augment(shift=-1), "Augment: shift must be a finite number of 0 or more, got -1"),
         (lambda: pn.Augment(rotate=200), "Augment: rotate must be a number from 0 to 180, got 200"),
         (lambda: pn.Augment(shift=float("nan")), "Augment: shift must be a finite number of 0 or more, got nan"),
@@ -81,3 +84,8 @@ def test_the_least_that_can_be():
     assert pn.MaxPool2D(1, 1).axes(2, 3) == pn.Conv2D(1, 1).axes(2, 3)
     assert pn.Embedding(1, 1).init(generator(0), (2,))[1] == (2, 1)
     assert pn.Reshape([2, 1]) == pn.Reshape((2, 1))
+
+
+@pytest.mark.parametrize(("kernel", "dilation", "padding"), [(1, 1, 16), (20, 1, 19), ((1, 5), (1, 6), 24)])
+def test_largest_padding_of_a_convolution(kernel, dilation, padding):
+    assert pn.Conv2D(4, kernel, dilation=dilation, padding=padding).padding == padding

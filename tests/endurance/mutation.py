@@ -37,7 +37,7 @@ LOSSES = ["test_math_values_losses.py", "test_losses.py"]
 STEP = ["test_step.py", "test_step_donate.py", "test_rates.py", "test_places.py", "mpi/test_parts.py"]
 METRICS = ["test_metrics_values.py", "test_metrics.py"]
 OPTIMIZERS = ["test_math_values_optimizers.py", "test_optimizers.py", "test_rates.py"]
-WINDOWS = ["test_math_values_images.py", *LAYERS, "test_adjoint.py"]
+WINDOWS = ["test_math_values_images.py", *LAYERS, "test_sample_size.py", "test_adjoint.py"]
 TESTS = {
     "layers/dense": LAYERS,
     "layers/activations": LAYERS,
@@ -55,6 +55,7 @@ TESTS = {
     "layers/augment": ["test_augment.py", *WINDOWS],
     "layers/branches": ["test_math_values_nets.py", *LAYERS],
     "layers/conv_transpose": WINDOWS,
+    "layers/convolution": WINDOWS,
     "layers/gelu": LAYERS,
     "layers/group_norm": LAYERS,
     "layers/hard": LAYERS,
