@@ -8,7 +8,7 @@ import pytest
 import portanet as pn
 from portanet.backends.primitives.axes import padded, spread, way_back
 from portanet.checks import COUNT, check
-from portanet.layers.windows import SIZES, axis, holders_table, padding_field, pair, with_blank
+from portanet.layers.windows import SIZES, axis, holders_table, padding_field, pair, places_counted, with_blank
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,8 @@ from portanet.layers.windows import SIZES, axis, holders_table, padding_field, p
         ((5, 3, 2, 1), 3, 1, 1),
         ((1, 1, 1, "valid"), 1, 0, 0),
         ((1, 5, 1, 2), 1, 2, 2),
+        ((3, 1, 1, "valid", 5), 3, 0, 0),  # one pixel is not dilated
+        ((3, 2, 1, "valid", 2), 1, 0, 0),
     ],
 )
 def test_axis(arguments, out, before, after):
@@ -42,6 +44,24 @@ def test_a_window_that_does_not_fit(arguments):
 
 
 LARGEST = 2**31 - 1  # no axis of an array is longer
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "dilation", "fix"),
+    [(1, 2, 2, "take a kernel of 1"), (3, 2, 3, "take a dilation below 3, or a kernel of 1"), (2, 3, 4, "below 2")],
+)
+def test_a_dilation_beyond_the_image(size, kernel, dilation, fix):
+    with pytest.raises(
+        pn.ShapeError, match=f"a dilation of {dilation} lets no window hold two of {size} pixels.*{fix}"
+    ):
+        axis(size, kernel, 1, 16, dilation)
+
+
+def test_pixels_that_a_window_holds():
+    own, like = axis(5, 3, 2, 1), np.zeros(1)  # windows from -1, 1 and 3
+    np.testing.assert_array_equal(places_counted(own, like, padding=False), [2, 3, 2])
+    np.testing.assert_array_equal(places_counted(own, like, padding=True), [3, 3, 3])
+    np.testing.assert_array_equal(places_counted(axis(6, 2, 3, 0), like, padding=False), [2, 2])
 
 
 def test_the_bounds_of_numbers():

@@ -67,10 +67,8 @@ def axis(
         and the fix.
     """
     if kernel > 1 and dilation > 1 and 1 <= size <= dilation:
-        message = (
-            f"a dilation of {dilation} lets no window hold two of {size} pixels; take a dilation below {size}, or a "
-            "kernel of 1"
-        )
+        fix = f"a dilation below {size}, or a kernel of 1" if size > 1 else "a kernel of 1"
+        message = f"a dilation of {dilation} lets no window hold two of {size} pixels; take {fix}"
         raise ShapeError(message)
     reach = dilation * (kernel - 1) + 1
     if padding == "same":
