@@ -136,6 +136,17 @@ def read_parquet(path: Path, target: str | int | None = None, task: Task | None 
     return found if stream else _in_memory(found, x.read(0, len(x)))
 
 
+def parquet_features(path: Path, targets: Sequence[str]) -> Table | None:
+    """Return all columns of a file that has none of the targets; None if it has one."""
+    with _opened(path) as file:
+        names, about = file.schema_arrow.names, file.metadata
+        if not set(names).isdisjoint(targets) or len(set(names)) < len(names):
+            return None
+        _check_groups(path, about, about.num_columns)
+    _check_room(path, path.stat().st_size, about.num_rows, about.num_columns)
+    return _table(path)
+
+
 def _with_gaps(path: Path, target: str, task: Task | None) -> Dataset | None:
     """Return the data of a file that holds gaps or other columns than numbers; None if it does not."""
     with _opened(path) as file:

@@ -109,15 +109,18 @@ def _of_several(name: Path, paths: Sequence[Path], names: tuple[str, ...], task:
     return with_targets(name, parts, names, place)
 
 
-def read_features(path: Path, target: str, reading: Reading | None = None) -> tuple[Any, tuple[str, ...]]:
+def read_features(
+    path: Path, target: str, reading: Reading | None = None, *, alone: bool = False
+) -> tuple[Any, tuple[str, ...]]:
     """Return the columns of a table and their names, but for that of the target if it is there; no label is read.
 
-    They are a Table, or an array with the names of the header, if there is one.
+    They are a Table, or an array with the names of the header, if there is one. There may be a single column, if that
+    may stand `alone`.
     """
     reading = reading or Reading()
     _, path = path, _parts(path)[0]
     data = read(path)
-    form, _ = sniff(data, path, reading)
+    form, _ = sniff(data, path, reading, alone=alone)
     column = form.header.index(target) if target in form.header else None
     if column is None and any(name in form.header for name in split_names(target)):
         x = parse_text(data, form, None, path, reading).x

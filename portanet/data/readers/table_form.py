@@ -82,8 +82,10 @@ def bad_quotes(path: Path, line: int, error: csv.Error) -> DataError:
     return DataError(message + "correct the row")
 
 
-def sniff(data: bytearray, path: Path, reading: Reading | None = None) -> tuple[Form, list[list[str]]]:
-    """Return the form of a table and its first rows of data.
+def sniff(
+    data: bytearray, path: Path, reading: Reading | None = None, *, alone: bool = False
+) -> tuple[Form, list[list[str]]]:
+    """Return the form of a table and its first rows of data; it may have a single column if that may stand `alone`.
 
     `data` is changed in place: byte order marks are taken off, other encodings (UTF-16 is a spreadsheet's "Unicode
     text") become UTF-8, and comments empty lines.
@@ -101,11 +103,11 @@ def sniff(data: bytearray, path: Path, reading: Reading | None = None) -> tuple[
             del data[:3]
         elif reading.encoding is not None:
             data[:] = data.decode(reading.encoding).encode()
-    return _sniffed(data, path, reading, _tidied(data, reading), 0)
+    return _sniffed(data, path, reading, _tidied(data, reading), 0, alone)
 
 
 def _sniffed(
-    data: bytearray, path: Path, reading: Reading, delimiter: str | None, known: int
+    data: bytearray, path: Path, reading: Reading, delimiter: str | None, known: int, alone: bool
 ) -> tuple[Form, list[list[str]]]:
     """Return the same, found from more than the `known` first bytes."""
     beginning = _beginning(data, known)
@@ -120,7 +122,7 @@ def _sniffed(
         end = sum(len(line.encode()) for line in itertools.islice(io.StringIO(text, newline=""), above))
         data[:end] = re.sub(rb"[^\r\n]", b"", data[:end])
         text = decode(_beginning(data, known), path)
-    delimiter = delimiter or _delimiter(text)
+    delimiter = delimiter or _delimiter(text) or ("," if alone else "")
     if delimiter == " ":
         data[:] = re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t]+", b" ", data.replace(b"\r\n", b"\n")))
         text = decode(_beginning(data, known), path)
@@ -128,7 +130,8 @@ def _sniffed(
         message = f"{path}: expected at least two columns, features and a target, got one; "
         message += "columns are separated by a comma, a semicolon, a tab, | or spaces: name another by --delimiter"
         first = text.lstrip()[:1]
-        raise DataError(message + (f", and skip lines that begin with # by --comment {first}" if first == "#" else ""))
+        hint = f", and skip lines that begin with # by --comment {first}" if first == "#" else ""
+        raise DataError(message + hint)
     rows, lines, wrong = _rows(text, delimiter)
     if len(rows) < 2 and wrong:
         raise bad_quotes(path, *wrong)
@@ -136,7 +139,7 @@ def _sniffed(
         if len(beginning) > LINE + _SAMPLE:  # a row of many lines
             refuse_line(path, 1)
         del text
-        return _sniffed(data, path, reading, delimiter, len(beginning))
+        return _sniffed(data, path, reading, delimiter, len(beginning), alone)
     columns = len(rows[0])
     short = _names_short(rows)
     known = len({cell.strip() for cell in rows[0]} & set(reading.names))
