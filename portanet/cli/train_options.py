@@ -86,7 +86,7 @@ class Options:
     n_ens: int = _option(
         fleet=1,
         usual=1,
-        type=_FROM_1,
+        type=click.IntRange(1, 1000),  # all are held in memory together
         metavar="N",
         help="Networks trained side by side, whose mean is the answer. Default: 1; with realmlp 4 up to 3000 rows, "
         "2 up to 100000.",
